@@ -1,0 +1,389 @@
+"""The base of our actors: a Pykka actor whose requests run where they are sent.
+
+Which thread runs what: ``on_start``, ``on_stop``, ``on_failure``, every ``tell`` and every timer
+run on the actor's own thread. A request to an *idle* actor runs on the caller's thread, in the
+actor's turn: one message at a time and in order, exactly as if the actor's thread had run it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from _thread import get_ident
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar, cast, overload
+
+import pykka
+from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
+
+from namepool.actors.inbox import Inbox
+from namepool.actors.reply import Reply
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+EXIT_TIMEOUT = 5.0
+"""Seconds that the interpreter's exit waits for all actors together to stop."""
+
+_main_thread = threading.main_thread().ident
+
+
+def _after_fork() -> None:
+    global _main_thread
+    _main_thread = get_ident()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class NotHandled(pykka.ActorDeadError):
+    """The actor died before it saw the request: sending it to another one repeats nothing."""
+
+
+class _Crash(NamedTuple):
+    """A BaseException left a handler on a caller's thread; the actor dies of it on its own."""
+
+    error: BaseException
+
+
+A = TypeVar("A", bound="ServiceActor")
+
+
+class ServiceRef(pykka.ActorRef[A]):
+    """A ``pykka.ActorRef`` with the inline path and a death notice."""
+
+    actor_inbox: Inbox
+
+    def __init__(self, actor: A) -> None:
+        super().__init__(actor)
+        self._actor: A | None = actor  # until it is dead
+        self._prompt = actor.prompt
+        self._obituary: str | None = None
+        self._watchers: list[Callable[[str | None], object]] = []
+        self._gone = threading.Event()
+
+    @overload
+    def ask(
+        self, message: Any, *, block: Literal[False], timeout: float | None = None
+    ) -> pykka.Future[Any]: ...
+    @overload
+    def ask(
+        self, message: Any, *, block: Literal[True] = True, timeout: float | None = None
+    ) -> Any: ...
+    @overload
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any: ...
+
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Send a message; return the answer, or with ``block=False`` a future of it.
+
+        An idle actor handles it on this thread, unless this is the main thread (a Ctrl-C could
+        land inside a handler) or the actor itself. Where the caller could go on meanwhile
+        (``block=False``) or give up (``timeout``), only a ``prompt`` actor does so.
+
+        Raises:
+            pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn
+            pykka.ActorDeadError: the actor is dead, or died before it answered
+            WouldDeadlock: called from inside this actor, with ``block=True``
+        """
+        inbox = self.actor_inbox
+        if (
+            (self._prompt or (block and timeout is None))
+            and get_ident() != _main_thread
+            and inbox.turn.acquire(False)
+        ):
+            if not inbox.queue and message.__class__ is not _ActorStop:
+                return self._run_here(message, block, timeout)
+            inbox.turn.release()
+        return self._queue(message, block, timeout)
+
+    def _run_here(self, message: Any, block: bool, timeout: float | None) -> Any:
+        """Handle ``message`` on the caller's thread, which holds the turn."""
+        inbox = self.actor_inbox
+        inbox.runner = get_ident()
+        actor = self._actor
+        assert actor is not None  # noqa: S101  a dead actor's turn is never free
+        try:
+            if block:
+                response = actor._handle_receive(message)
+            else:
+                reply = Reply[Any]()
+                reply._inbox = inbox
+                actor._receive(Envelope(message, reply))
+                return reply
+        except Exception:
+            logger.info("Exception returned from %s to caller:", self, exc_info=True)
+            raise
+        except BaseException as error:
+            inbox.put_first(Envelope(_Crash(error)))
+            raise self._died_of(error) from error
+        finally:
+            inbox.runner = 0
+            inbox.turn.release()
+        if isinstance(response, Reply) and response.is_deferred():
+            return _wait(response, timeout)
+        return response
+
+    def _queue(self, message: Any, block: bool, timeout: float | None) -> Any:
+        """Hand ``message`` to the actor's thread."""
+        reply = Reply[Any]()
+        reply._inbox = self.actor_inbox
+        if self.actor_stopped.is_set():
+            died = NotHandled(f"{self} not found")
+            reply.set_exception((type(died), died, None))
+        else:
+            self.actor_inbox.put(Envelope(message, reply_to=reply))
+        return _wait(reply, timeout) if block else reply
+
+    def post(self, message: Any) -> bool:
+        """Like ``tell``, for finalisers and actors: ``False`` if the actor is dead, no error."""
+        if self.actor_stopped.is_set():
+            return False
+        self.actor_inbox.put(Envelope(message))
+        return True
+
+    def watch(self, callback: Callable[[str | None], object]) -> None:
+        """Call ``callback(reason)`` once when the actor is dead and every request answered.
+
+        ``reason`` is ``None`` after a normal stop, else the type and text of what it died of. It
+        runs on the dying actor's thread, or here and now if the actor is dead already; it must not
+        block: a ``tell`` is what it is for.
+        """
+        self._watchers.append(callback)
+        if self._gone.is_set():
+            self._notify()
+
+    def wait_gone(self, timeout: float | None = None) -> bool:
+        """Wait until the actor is dead and every request answered; tell whether it is."""
+        return self._gone.wait(timeout)
+
+    def _notify(self) -> None:
+        while self._watchers:
+            try:
+                callback = self._watchers.pop(0)
+            except IndexError:
+                return  # another thread took the last one
+            try:
+                callback(self._obituary)
+            except Exception:
+                logger.exception("A watcher of %s failed:", self)
+
+    def _died_of(self, error: BaseException) -> pykka.ActorDeadError:
+        died = pykka.ActorDeadError(f"{self} died of {error!r} handling the message")
+        died.__cause__ = error
+        return died
+
+    def _refuse(self, envelope: Envelope[Any]) -> None:
+        """Answer a request that the actor will never see."""
+        reply = envelope.reply_to
+        if reply is None:
+            return
+        try:
+            if isinstance(envelope.message, _ActorStop):
+                reply.set(None)
+            else:
+                died = NotHandled(f"{self} stopped before handling the message")
+                reply.set_exception((type(died), died, None))
+        except queue.Full:
+            pass  # withdrawn
+
+
+class ServiceActor(pykka.ThreadingActor):
+    """A Pykka actor that answers every request and runs it where it is sent; see the module.
+
+    Subclass it like ``pykka.ThreadingActor``. Its thread is a daemon: a program that forgets to
+    stop it exits, after ``on_stop`` ran at interpreter exit (``EXIT_TIMEOUT``).
+    """
+
+    use_daemon_thread = True
+
+    prompt: ClassVar[bool] = False
+    """Set it on an actor whose handlers never block: then its futures and its requests with a
+    timeout run on the caller's thread too."""
+
+    _replying: Reply[Any] | None = None
+    _actor_ref: ServiceRef[Any]
+    actor_inbox: Inbox
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._actor_ref = self._create_ref()
+        self._thread: threading.Thread | None = None
+        self._handlers: dict[type, Callable[[Any], Any]] = {_Crash: self._crash}
+
+    def _create_ref(self) -> ServiceRef[Any]:
+        return ServiceRef(self)
+
+    @staticmethod
+    def _create_actor_inbox() -> Inbox:
+        return Inbox()
+
+    @staticmethod
+    def _create_future() -> Reply[Any]:
+        return Reply()
+
+    def _start_actor_loop(self) -> None:
+        try:
+            super()._start_actor_loop()
+        except BaseException as error:  # no thread to be had: nobody else will clean up
+            self._handle_failure(type(error), error, error.__traceback__)
+            self._bury()
+            raise
+
+    # -- for handlers -----------------------------------------------------------------------
+
+    def deferred(self) -> Reply[Any]:
+        """Return the reply that the current caller will read, to be returned and resolved later."""
+        return self._replying or Reply()
+
+    def schedule(self, delay: float, message: Any) -> None:
+        """Tell oneself ``message`` in ``delay`` seconds."""
+        self.actor_inbox.schedule(delay, message)
+
+    # -- the actor's own thread -------------------------------------------------------------
+
+    def _actor_loop(self) -> None:
+        inbox = self.actor_inbox
+        inbox.runner = get_ident()
+        self._thread = threading.current_thread()
+        try:
+            self._guard(self.on_start)
+            while not self.actor_stopped.is_set():
+                self._receive(inbox.get())
+        except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
+            self._handle_failure(type(error), error, error.__traceback__)
+        finally:
+            self._bury()
+
+    def _receive(self, envelope: Envelope[Any]) -> None:
+        """Handle one message and answer it: on the own thread, or on that of who holds the turn."""
+        reply = cast("Reply[Any] | None", envelope.reply_to)
+        self._replying = reply
+        try:
+            response = self._handle_receive(envelope.message)
+            if reply is not None:
+                _answer(reply, response)
+        except Exception:
+            if reply is None:
+                self._fail()
+            else:
+                logger.info("Exception returned from %s to caller:", self, exc_info=True)
+                _answer_exception(reply, sys.exc_info())
+        except BaseException as error:
+            if threading.current_thread() is self._thread:
+                self._fail()
+            else:  # it dies on its own thread, before anything else happens to it
+                self.actor_inbox.put_first(Envelope(_Crash(error)))
+            if reply is not None:
+                died = self._actor_ref._died_of(error)
+                _answer_exception(reply, (type(died), died, None))
+        finally:
+            self._replying = None
+
+    def _handle_receive(self, message: Any) -> Any:
+        handler = self._handlers.get(message.__class__)
+        return super()._handle_receive(message) if handler is None else handler(message)
+
+    def _crash(self, message: _Crash) -> None:
+        raise message.error
+
+    def _stop(self) -> None:
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
+        self._guard(self.on_stop)
+
+    def _fail(self) -> None:
+        """Die of the exception being handled."""
+        self._handle_failure(*sys.exc_info())
+        self._guard(self.on_failure, *sys.exc_info())
+
+    def _guard(self, hook: Callable[..., None], *args: Any) -> None:
+        """Run a user's hook; whatever it raises ends this actor and nothing else."""
+        try:
+            hook(*args)
+        except BaseException:
+            self._handle_failure(*sys.exc_info())
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ref = self._actor_ref
+        if ref._obituary is None:  # the first failure is the reason; a later one its consequence
+            ref._obituary = "".join(
+                [exception_type.__name__ if exception_type else "failure", ": "]
+            )
+            ref._obituary += _text_of(exception_value)
+        super()._handle_failure(exception_type, exception_value, traceback)
+
+    def _bury(self) -> None:
+        """Answer what is left, then tell the watchers. Nothing of the actor runs after this."""
+        ref = self._actor_ref
+        ref._actor = None
+        self.actor_inbox.close(ref._refuse)
+        self.actor_inbox.runner = 0
+        ref._gone.set()
+        ref._notify()
+
+
+def _answer(reply: Reply[Any], response: Any) -> None:
+    """Resolve ``reply`` with what a handler returned."""
+    if response is reply:
+        return  # deferred: the handler resolves it later
+    if isinstance(response, Reply) and response.is_deferred():
+        reply.resolved_by(response)
+        return
+    try:
+        reply.set(response)
+    except queue.Full:
+        pass  # withdrawn; dropping the reply gives back what it held
+
+
+def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
+    try:
+        reply.set_exception(exc_info)
+    except queue.Full:
+        pass  # withdrawn
+
+
+def _wait(reply: Reply[Any], timeout: float | None) -> Any:
+    """Read a reply that nobody else holds; whoever gives up withdraws the request."""
+    try:
+        return reply.get(timeout=timeout)
+    except pykka.Timeout:
+        if reply.withdraw() or reply.is_failed():
+            raise
+        return reply.get()  # the answer came while we gave up: it counts
+    except BaseException:
+        reply.withdraw()
+        raise
+
+
+def _text_of(error: BaseException | None) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"<{type(error).__name__} that cannot be shown>"
+
+
+def _stop_all_at_exit() -> None:
+    """Stop our actors, in the order they were started: a supervisor stops its own children."""
+    deadline = time.monotonic() + EXIT_TIMEOUT
+    for ref in pykka.ActorRegistry.get_all():
+        if isinstance(ref, ServiceRef):
+            try:
+                ref.stop(timeout=max(deadline - time.monotonic(), 0.0))
+            except Exception:
+                logger.warning("%s did not stop before the interpreter's exit", ref)
+
+
+atexit.register(_stop_all_at_exit)
