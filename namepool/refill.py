@@ -1,0 +1,66 @@
+"""When to fetch, how many, and when to try again after a failure. Pure.
+
+Fetching the next chunk while the last one is being used is how segment allocators (Leaf, TiDB) keep
+their callers from waiting; the capped, jittered, growing pause is HikariCP's creation backoff.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+FIRST_PAUSE = 0.5
+"""Seconds to wait after the first failure, before jitter; doubles with each further one."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds; no pause is longer, unless the source asks for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefillPolicy:
+    """The options that say when and how much to fetch."""
+
+    chunk_size: int = 12
+    max_chunk_size: int = 50
+    low_water_mark: int = 6
+    max_fetches: int = 1
+
+    def plan(self, available: int, waiting: int, fetching: int, expected: int) -> int:
+        """Return how many names the next fetch should ask for; 0 if none is due.
+
+        ``expected`` names are on their way in ``fetching`` fetches. The chunk grows while waiters
+        outnumber it and is back at ``chunk_size`` when they do not.
+        """
+        if fetching >= self.max_fetches:
+            return 0
+        unserved = waiting - expected
+        if unserved <= 0 and available + expected >= self.low_water_mark + waiting:
+            return 0
+        return min(max(unserved, self.chunk_size), self.max_chunk_size)
+
+
+@dataclass(slots=True)
+class Backoff:
+    """A pause that doubles with each failure in a row, jittered so that clients spread out."""
+
+    random: Callable[[], float] = field(default=random.random)
+    failures: int = 0
+    until: float = float("-inf")
+
+    def failed(self, now: float, at_least: float = 0.0) -> float:
+        """Note a failure; return the pause in seconds, from half to the whole of the nominal."""
+        nominal = min(FIRST_PAUSE * 2.0 ** min(self.failures, 32), LONGEST_PAUSE)
+        pause = max(nominal * (0.5 + self.random() / 2), at_least)
+        self.failures += 1
+        self.until = now + pause
+        return pause
+
+    def succeeded(self) -> None:
+        """Note a success: the next failure pauses as the first did."""
+        self.failures = 0
+        self.until = float("-inf")
+
+    def allows(self, now: float) -> bool:
+        """Tell whether the pause is over."""
+        return now >= self.until

@@ -1,0 +1,361 @@
+"""``PoolState``: what is available, leased, spoken under and waited for. Pure.
+
+No thread, clock, log or I/O: time is an argument, and each method is one transition. The truth is
+one dict (``leases``) and one queue (``available``), and a transition adds to one before it takes
+from the other, so that a crash between two lines loses no name; everything else is an index that
+``recover`` rebuilds. The object outlives the actor that owns it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, overload
+
+from namepool.names import is_default_name, name_key, why_invalid
+
+
+class Lease(NamedTuple):
+    """That a name is checked out: the token tells this checkout from a later one of the name."""
+
+    name: str
+    token: int
+
+
+class Waiter(NamedTuple):
+    """A parked checkout. ``reply`` is the shell's business."""
+
+    ticket: int
+    owner: str
+    deadline: float | None
+    reply: Any
+
+
+class Departed(NamedTuple):
+    """An owner has ended."""
+
+    owner: str
+
+
+class Chunk(NamedTuple):
+    """Candidates from a source, unchecked."""
+
+    names: tuple[object, ...]
+
+
+class Admission(NamedTuple):
+    """What became of a chunk of candidates."""
+
+    accepted: int
+    invalid: int
+    duplicate: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted over the life of a pool, restarts included."""
+
+    starts: int = 0
+    fetches: int = 0
+    failures: int = 0
+    invalid: int = 0
+    duplicates: int = 0
+    reclaimed: int = 0
+    last_error: str | None = None
+    last_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """A pool at one moment. Counts of events are over its whole life, restarts included."""
+
+    available_count: int
+    """Names ready to be checked out."""
+    checked_out_count: int
+    """Names under a lease."""
+    all_used_count: int
+    """Names known: available or checked out."""
+    chunk_size: int
+    """Names asked for at a time, while demand is low."""
+    waiting_count: int
+    """Checkouts parked until a name comes."""
+    fetching_count: int
+    """Fetches under way."""
+    fetch_count: int
+    """Fetches begun."""
+    fetch_failure_count: int
+    """Fetches that brought no new name: failed, overdue, or nothing usable in them."""
+    invalid_count: int
+    """Candidates dropped because they may not be names."""
+    duplicate_count: int
+    """Candidates dropped because they read like a name the pool knows."""
+    reclaimed_count: int
+    """Names taken back from owners that ended without giving them back."""
+    restart_count: int
+    """Times the pool was restarted."""
+    last_error: str | None
+    """What the last failed fetch died of, on one line; ``None`` after a good one."""
+    last_source: str | None
+    """Where the last chunk came from."""
+
+
+class _Held:
+    """A lease and its speakers, each with the number of the moment it began to speak."""
+
+    __slots__ = ("speakers", "token")
+
+    def __init__(self, token: int, speakers: dict[str, int]) -> None:
+        self.token = token
+        self.speakers = speakers
+
+
+class UsedNames(Sequence[str]):
+    """The names known at one moment, oldest first: a view of a list that only grows."""
+
+    __slots__ = ("_log", "_size")
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+        self._size = len(log)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._log[i] for i in range(*index.indices(self._size))]
+        return self._log[range(self._size)[index]]
+
+
+class PoolState:
+    """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
+
+    def __init__(self) -> None:
+        self.leases: dict[str, _Held] = {}
+        self.available: deque[str] = deque()
+        self.waiters: OrderedDict[int, Waiter] = OrderedDict()
+        self.orphans: OrderedDict[Lease, float] = OrderedDict()
+        self.outside: deque[Lease | Departed | Chunk] = deque()
+        """What happened outside the actor's turn, until ``settle`` takes it in."""
+        self.tally = Tally()
+        self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
+        self._log: list[str] = []
+        self._bound: dict[str, dict[str, None]] = {}  # owner → its names, the latest last
+        self._speaking: dict[str, str] = {}
+        self._moment = 0
+        self.speaking: Mapping[str, str] = MappingProxyType(self._speaking)
+        """Owner → the name it speaks under; read-only, always current, readable by any thread."""
+
+    # -- leases -----------------------------------------------------------------------------
+
+    def checkout(self, owner: str) -> Lease | None:
+        """Lease the oldest available name to ``owner``; ``None`` if there is none."""
+        if not self.available:
+            return None
+        name = self.available[0]
+        self._moment = token = self._moment + 1
+        self.leases[name] = _Held(token, {owner: token})
+        self.available.popleft()
+        self._bind(owner, name)
+        return Lease(name, token)
+
+    def checkin(self, name: str) -> bool:
+        """End the lease of ``name``; it goes to the back of the queue. ``False``: no such lease."""
+        held = self.leases.get(name)
+        if held is None:
+            return False
+        self.available.append(name)
+        del self.leases[name]
+        for speaker in held.speakers:
+            self._unbind(speaker, name)
+        return True
+
+    def is_current(self, lease: Lease) -> bool:
+        """Tell whether this very checkout still lasts, rather than a later one of its name."""
+        held = self.leases.get(lease.name)
+        return held is not None and held.token == lease.token
+
+    def canonical(self, name: str) -> str:
+        """Return the known name that reads like ``name``, or ``name`` itself."""
+        return name if name in self.leases else self._known.get(name_key(name), name)
+
+    # -- bindings ---------------------------------------------------------------------------
+
+    def associate(self, owner: str, name: str, *, exclusive: bool = False) -> str:
+        """Let ``owner`` speak under ``name``, known or not, leased or not; return its spelling."""
+        name = self.canonical(name)
+        self._moment += 1
+        held = self.leases.get(name)
+        if held is None:
+            held = self.leases[name] = _Held(self._moment, {})
+            if self._learn(name) is None:
+                self.available.remove(name)
+        if exclusive:
+            for speaker in [s for s in held.speakers if s != owner]:
+                self._silence(speaker, name, held)
+        held.speakers[owner] = self._moment
+        self._bind(owner, name)
+        return name
+
+    def dissociate(self, owner: str, name: str | None = None) -> bool:
+        """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
+        name = self._speaking.get(owner) if name is None else self.canonical(name)
+        if name is None or name not in self._bound.get(owner, ()):
+            return False
+        self._silence(owner, name, self.leases[name])
+        return True
+
+    def speakers(self, name: str) -> tuple[str, ...]:
+        """Return the owners that speak under ``name``, in the order they began to."""
+        held = self.leases.get(name)
+        return () if held is None else tuple(held.speakers)
+
+    # -- what happens outside the actor's turn ---------------------------------------------
+
+    def owner_gone(self, owner: str) -> None:
+        """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
+        if owner in self._bound:
+            self.outside.append(Departed(owner))
+
+    def settle(self, now: float) -> None:
+        """Take in what happened outside: owners that ended, leases given back, late chunks."""
+        while self.outside:
+            event = self.outside.popleft()
+            if isinstance(event, Departed):
+                self._bury(event.owner, now)
+            elif isinstance(event, Chunk):
+                self.admit(event.names)
+            elif self.is_current(event):
+                self.checkin(event.name)
+
+    def _bury(self, owner: str, now: float) -> None:
+        """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
+        for name in list(self._bound.get(owner, ())):
+            held = self.leases[name]
+            self._silence(owner, name, held)
+            if not held.speakers:
+                lease = Lease(name, held.token)
+                self.orphans[lease] = now
+                self.orphans.move_to_end(lease)
+
+    def reclaim(self, before: float) -> list[str]:
+        """Check in what was orphaned ``before`` that moment and found no speaker since."""
+        reclaimed = []
+        while self.orphans:
+            lease, since = next(iter(self.orphans.items()))
+            if since > before:
+                break
+            del self.orphans[lease]
+            if self.is_current(lease) and not self.leases[lease.name].speakers:
+                self.checkin(lease.name)
+                self.tally.reclaimed += 1
+                reclaimed.append(lease.name)
+        return reclaimed
+
+    # -- waiters ----------------------------------------------------------------------------
+
+    def park(self, owner: str, deadline: float | None, reply: Any) -> int:
+        """Queue a checkout behind those that wait already; return its ticket."""
+        self._moment = ticket = self._moment + 1
+        self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
+        return ticket
+
+    def withdraw(self, ticket: int) -> Waiter | None:
+        """Take a waiter out of the queue; ``None`` if it is not in it any more."""
+        return self.waiters.pop(ticket, None)
+
+    def take_waiters(self) -> list[Waiter]:
+        """Empty the queue of waiters and return them, first come first."""
+        taken = list(self.waiters.values())
+        self.waiters.clear()
+        return taken
+
+    # -- names ------------------------------------------------------------------------------
+
+    def admit(self, candidates: Iterable[object]) -> Admission:
+        """Make the good ones available: valid, unlike any known name and the default name."""
+        accepted = invalid = duplicate = 0
+        for candidate in candidates:
+            if not isinstance(candidate, str) or why_invalid(candidate) is not None:
+                invalid += 1
+            elif is_default_name(candidate) or self._learn(candidate) is None:
+                duplicate += 1
+            else:
+                self.available.append(candidate)
+                accepted += 1
+        self.tally.invalid += invalid
+        self.tally.duplicates += duplicate
+        return Admission(accepted, invalid, duplicate)
+
+    def used(self) -> UsedNames:
+        """Return every name known now, oldest first; costs the same for ten or a million."""
+        return UsedNames(self._log)
+
+    @property
+    def known_count(self) -> int:
+        return len(self._known)
+
+    def reset(self) -> None:
+        """Forget every name, lease and binding. Who waits for a name still does."""
+        self.available.clear()
+        self.leases.clear()
+        self.recover()
+
+    def recover(self) -> None:
+        """Rebuild every index from the truth, whatever a crash left half done."""
+        self.available = deque(n for n in dict.fromkeys(self.available) if n not in self.leases)
+        missing = set(self.leases).union(self.available)
+        names = [n for n in self._log if n in missing]
+        names += sorted(missing.difference(names))
+        self._log = names
+        self._known = {name_key(name): name for name in names}
+        begun = [(at, o, n) for n, held in self.leases.items() for o, at in held.speakers.items()]
+        self._bound = {}
+        for _, owner, name in sorted(begun):
+            self._bound.setdefault(owner, {})[name] = None
+        # In place and never empty in between: other threads are reading it.
+        self._speaking.update({owner: next(reversed(n)) for owner, n in self._bound.items()})
+        for owner in [o for o in self._speaking if o not in self._bound]:
+            del self._speaking[owner]
+
+    # -- the indexes ------------------------------------------------------------------------
+
+    def _learn(self, name: str) -> str | None:
+        """Record a name as known; ``None`` if one that reads alike is known already."""
+        key = name_key(name)
+        if key in self._known:
+            return None
+        self._known[key] = name
+        self._log.append(name)
+        return name
+
+    def _bind(self, owner: str, name: str) -> None:
+        names = self._bound.get(owner)
+        if names is None:
+            self._bound[owner] = {name: None}
+        else:
+            names.pop(name, None)
+            names[name] = None
+        self._speaking[owner] = name
+
+    def _silence(self, owner: str, name: str, held: _Held) -> None:
+        del held.speakers[owner]
+        self._unbind(owner, name)
+
+    def _unbind(self, owner: str, name: str) -> None:
+        names = self._bound[owner]
+        if self._speaking[owner] != name:
+            del names[name]
+            return
+        names.popitem()  # the latest; unlike del, this lets the next look at the end stay short
+        if names:
+            self._speaking[owner] = next(reversed(names))
+        else:
+            del self._bound[owner]
+            del self._speaking[owner]
