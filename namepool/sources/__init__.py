@@ -1,0 +1,7 @@
+"""Sources of names."""
+
+from namepool.sources.base import FallbackSource, NameSource
+from namepool.sources.numbered import NumberedNames
+from namepool.sources.offline import OfflineNames
+
+__all__ = ["FallbackSource", "NameSource", "NumberedNames", "OfflineNames"]

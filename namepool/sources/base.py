@@ -1,0 +1,96 @@
+"""Where names come from: the protocol, and a source that falls back to the next one."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from namepool.errors import InvalidOption, SourceError
+from namepool.names import one_line
+from namepool.options import invalid
+from namepool.refill import Backoff
+
+logger = logging.getLogger(__name__)
+
+SURPLUS = 1000
+"""Candidates read from one answer beyond those asked for: an endless iterable ends here."""
+
+
+@runtime_checkable
+class NameSource(Protocol):
+    """Anything that can come up with names.
+
+    A source is called from the pool's fetcher threads only, one call at a time unless the pool was
+    given ``max_fetches`` above 1. It may block for up to the pool's ``fetch_timeout``. If it holds
+    something, it may also have a ``close()``, called when the pool stops; a pool that is started
+    again after that calls ``fetch`` again.
+    """
+
+    def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
+        """Return about ``count`` names, none of them in ``used``.
+
+        ``used`` holds the names the pool knows, oldest first: a snapshot that does not change while
+        the source reads it. Too few names, duplicates, used or invalid ones do no harm: the pool
+        keeps the good ones and counts the rest. Raise to say that there are none.
+        """
+        ...
+
+
+class FallbackSource:
+    """Asks the first source; while that fails, the next one answers.
+
+    A source that failed is left alone for a jittered, growing pause, then asked again. Without a
+    source that answers, ``fetch`` raises what the last of them raised.
+    """
+
+    def __init__(self, *sources: NameSource, clock: Callable[[], float] = time.monotonic) -> None:
+        if not sources:
+            raise InvalidOption("sources must be at least one source, not none")
+        for source in sources:
+            if not callable(getattr(source, "fetch", None)):
+                raise invalid("source", source, "an object with fetch(count, used)")
+        self._clock = clock
+        self._ranks = [(source, Backoff()) for source in sources]
+        self.last_source: str | None = None
+        """The type of the source that answered last."""
+
+    def fetch(self, count: int, used: Sequence[str]) -> list[str]:
+        """Return the names of the first source that gives any; blocks as long as they take.
+
+        Raises:
+            Exception: what the last source raised, or SourceError if it gave nothing
+        """
+        failure: Exception | None = None
+        for source, backoff in self._candidates():
+            try:
+                names = list(itertools.islice(source.fetch(count, used), count + SURPLUS))
+                if not names:
+                    raise SourceError(f"{type(source).__name__} gave no names")
+            except Exception as error:
+                pause = backoff.failed(self._clock(), getattr(error, "retry_after", None) or 0.0)
+                logger.warning(
+                    "%s failed, left alone for %.1f s: %s",
+                    type(source).__name__, pause, one_line(error),
+                )  # fmt: skip
+                failure = error
+            else:
+                backoff.succeeded()
+                self.last_source = getattr(source, "last_source", None) or type(source).__name__
+                return names
+        assert failure is not None  # noqa: S101  there is at least one source
+        raise failure
+
+    def _candidates(self) -> list[tuple[NameSource, Backoff]]:
+        """Return the sources that are not paused; the last one always: somebody must answer."""
+        now = self._clock()
+        return [rank for rank in self._ranks[:-1] if rank[1].allows(now)] + self._ranks[-1:]
+
+    def close(self) -> None:
+        """Close every source that can be closed."""
+        for source, _ in self._ranks:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()

@@ -1,0 +1,20 @@
+"""Predictable names, for tests: "NPC #1", "NPC #2", …"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from namepool.options import check_text
+
+
+class NumberedNames:
+    """Counts on over all its chunks, so that no name comes twice; safe for several fetchers."""
+
+    def __init__(self, prefix: str = "NPC #") -> None:
+        self._prefix = check_text("prefix", prefix, 40)
+        self._numbers = itertools.count(1)
+
+    def fetch(self, count: int, used: Sequence[str]) -> list[str]:
+        """Return the next ``count`` names; ``used`` is not needed to know them."""
+        return [f"{self._prefix}{next(self._numbers)}" for _ in range(count)]
