@@ -1,0 +1,1 @@
+"""Attributing log lines and traces to who speaks."""

@@ -1,0 +1,81 @@
+"""Log records that know their agent.
+
+Each record gets the name that the logging thread or task speaks under, or the default name, read
+from the pool's published view: no message, no lock, safe inside any handler.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from namepool.names import DEFAULT_NAME
+from namepool.options import check_text, invalid
+from namepool.owners import current_owner
+
+
+class Published(Protocol):
+    """A pool's ref or handle: whatever publishes who speaks under which name."""
+
+    @property
+    def speaking(self) -> Mapping[str, str]:
+        """Owner → name."""
+        ...
+
+
+class AgentFilter(logging.Filter):
+    """Gives each record the attribute ``agent``; use ``%(agent)s`` in the format.
+
+    Attach it to a handler that runs on the logging thread, or to the ``QueueHandler`` in front of
+    one that does not. A record that has its agent already keeps it.
+    """
+
+    def __init__(self, pool: Published, attribute: str = "agent") -> None:
+        super().__init__()
+        self._speaking = _view(pool)
+        self._attribute = _attribute(attribute)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set the attribute; every record passes."""
+        fields = vars(record)
+        if self._attribute not in fields:
+            fields[self._attribute] = self._speaking.get(current_owner(), DEFAULT_NAME)
+        return True
+
+
+@contextmanager
+def agent_record_factory(pool: Published, attribute: str = "agent") -> Iterator[None]:
+    """Give *every* record of the program its agent, until the ``with`` block ends.
+
+    Wraps the record factory that is set, and puts it back.
+    """
+    speaking = _view(pool)
+    attribute = _attribute(attribute)
+    before = logging.getLogRecordFactory()
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = before(*args, **kwargs)
+        vars(record).setdefault(attribute, speaking.get(current_owner(), DEFAULT_NAME))
+        return record
+
+    logging.setLogRecordFactory(factory)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
+
+
+def _view(pool: Published) -> Mapping[str, str]:
+    view = getattr(pool, "speaking", None)
+    if not isinstance(view, Mapping):
+        raise invalid("pool", pool, "a pool's ref (NamePool.start()) or handle (open_pool())")
+    return view
+
+
+def _attribute(attribute: object) -> str:
+    name = check_text("attribute", attribute, 64)
+    if not name.isidentifier():
+        raise invalid("attribute", attribute, "an identifier")
+    return name

@@ -1,0 +1,87 @@
+"""``ChunkFetcher``: the only actor that waits for the world."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from namepool.actors import ServiceActor
+from namepool.errors import SourceError
+from namepool.names import one_line
+from namepool.sources.base import SURPLUS, NameSource
+from namepool.state import UsedNames
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchChunk:
+    """Asks for about ``count`` names; answered with ``ChunkArrived`` or ``ChunkFailed``."""
+
+    request: int
+    count: int
+    used: UsedNames
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSource:
+    """Lets the source give back what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkArrived:
+    """Candidates came for a request. They are as the source made them: unchecked."""
+
+    request: int
+    names: tuple[object, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFailed:
+    """The source raised."""
+
+    request: int
+    error: BaseException
+
+
+class ChunkFetcher(ServiceActor):
+    """Calls the source on its own thread and reports to ``deliver``, whatever the source does."""
+
+    def __init__(
+        self, source: NameSource, deliver: Callable[[ChunkArrived | ChunkFailed], None]
+    ) -> None:
+        super().__init__()
+        self._source = source
+        self._deliver = deliver
+        self._handlers.update({FetchChunk: self._fetch, CloseSource: self._close})
+
+    def _fetch(self, message: FetchChunk) -> None:
+        try:
+            answer = self._source.fetch(message.count, message.used)
+            names = _candidates(answer, message.count)
+        except BaseException as error:  # also SystemExit and the like: the pool lives
+            self._deliver(ChunkFailed(message.request, error))
+        else:
+            source = getattr(self._source, "last_source", None) or type(self._source).__name__
+            self._deliver(ChunkArrived(message.request, names, one_line(source)))
+
+    def _close(self, message: CloseSource) -> None:
+        close = getattr(self._source, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except BaseException as error:
+            logger.warning("Closing the source of names failed: %s", one_line(repr(error)))
+
+
+def _candidates(answer: object, count: int) -> tuple[object, ...]:
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        raise SourceError(
+            f"a source must return an iterable of names, not {type(answer).__name__}: "
+            f"{one_line(ascii(answer), 100)}"
+        )
+    return tuple(itertools.islice(answer, count + SURPLUS))

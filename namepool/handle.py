@@ -1,0 +1,217 @@
+"""``PoolHandle``: the blocking, restart-proof face of a pool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+import pykka
+
+from namepool import messages as m
+from namepool.actors import WouldDeadlock
+from namepool.errors import CheckoutTimeout, InvalidOption
+from namepool.names import DEFAULT_NAME
+from namepool.options import check_seconds
+from namepool.owners import current_owner, owner_id
+from namepool.state import Lease, PoolStats
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
+
+
+class Askable(Protocol):
+    """A pool's ref, or a handle of one that survives restarts."""
+
+    def ask(self, message: Any, *, timeout: float | None = None) -> Any:
+        """Return the answer."""
+        ...
+
+
+class PoolHandle:
+    """A pool to work with: each call returns its result, waits at most its timeout, and finds the
+    pool's present incarnation.
+
+    Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
+    ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
+    """
+
+    def __init__(
+        self,
+        target: Askable,
+        *,
+        speaking: Mapping[str, str] | None = None,
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        view = speaking if speaking is not None else getattr(target, "speaking", None)
+        if view is None or not callable(getattr(target, "ask", None)):
+            raise InvalidOption(f"target must be a pool's ref or handle, not {target!a}")
+        self._target = target
+        self._ask = target.ask
+        self._speaking: Mapping[str, str] = view
+        self._close = close
+
+    # -- the operations ---------------------------------------------------------------------
+
+    def checkout_name(
+        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+    ) -> str:
+        """Return a name nobody else has; the caller speaks under it.
+
+        Waits up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+
+        Raises:
+            NamesUnavailable: the source failed; its error is the cause
+            CheckoutTimeout: no name in time; the request is withdrawn and costs none
+        """
+        who = current_owner() if owner is None else owner_id(owner)
+        return cast("str", self._checkout(m.CheckoutName(timeout, who)))
+
+    def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
+        """End the lease of ``name``: its speakers lose it, it goes to the back of the queue.
+
+        Returns ``False``, and changes nothing, for ``None``, the default name, and a name that is
+        not checked out (the last with a logged warning). Somebody else's name is taken back too,
+        with a warning that names both.
+        """
+        who = current_owner() if owner is None else owner_id(owner)
+        return cast("bool", self._ask(m.CheckinName(name, who)))
+
+    def associate_name(
+        self,
+        name: str | None,
+        exclusive: bool = False,
+        timeout: float | None = m.DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+    ) -> str | None:
+        """Speak under ``name`` from now on, with those who do already; return its spelling.
+
+        With ``exclusive`` the others lose it. A name that the pool has never seen becomes known and
+        checked out. ``None`` and the default name change nothing and return ``None``.
+
+        Raises:
+            InvalidName: it may not be a name
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        who = current_owner() if owner is None else owner_id(owner)
+        check_seconds("timeout", timeout, none=True)
+        return cast("str | None", self._ask(m.AssociateName(name, exclusive, who), timeout=timeout))
+
+    def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
+        """Stop speaking under ``name`` (the latest if ``None``); the lease stays.
+
+        Returns whether the caller did speak under it.
+        """
+        who = current_owner() if owner is None else owner_id(owner)
+        return cast("bool", self._ask(m.DissociateName(name, who)))
+
+    def get_name_by_owner(
+        self, owner: OwnerLike | None = None, timeout: float | None = 5.0
+    ) -> str | None:
+        """Return the name that ``owner`` (the caller if not given) speaks under, or ``None``.
+
+        Raises:
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        who = current_owner() if owner is None else owner_id(owner)
+        check_seconds("timeout", timeout, none=True)
+        return cast("str | None", self._ask(m.GetNameByOwner(who), timeout=timeout))
+
+    def pool_stats(self, timeout: float | None = 5.0) -> PoolStats:
+        """Return the pool's counts at this moment."""
+        return cast("PoolStats", self._ask(m.PoolStatsRequest(), timeout=timeout))
+
+    def reset(self) -> None:
+        """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""
+        self._ask(m.Reset())
+
+    def default_name(self) -> str:
+        """Return the name of an agent that has none."""
+        return DEFAULT_NAME
+
+    # -- speaking ---------------------------------------------------------------------------
+
+    @property
+    def speaking(self) -> Mapping[str, str]:
+        """Owner → name: read-only, always current, free to read from anywhere."""
+        return self._speaking
+
+    def speaker(self) -> str:
+        """Return the name that the caller speaks under, or the default name.
+
+        A dict read: no message, no lock; safe inside any handler, finaliser or log filter.
+        """
+        return self._speaking.get(current_owner(), DEFAULT_NAME)
+
+    @contextmanager
+    def named(self, timeout: float | None = m.DEFAULT_TIMEOUT) -> Iterator[str]:
+        """Speak under a name of one's own for the length of the ``with`` block.
+
+        Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
+        block ends this very checkout, never a later one of the same name. Raises as
+        ``checkout_name`` does.
+        """
+        lease = cast("Lease", self._checkout(m.CheckoutLease(timeout)))
+        try:
+            yield lease.name
+        finally:
+            self._end(m.CheckinLease(lease))
+
+    @contextmanager
+    def speaking_as(self, name: str, exclusive: bool = False) -> Iterator[str]:
+        """Speak under a given name, a parent's or a saved one, for the length of the block.
+
+        The lease stays when the block ends. Raises as ``associate_name`` does.
+        """
+        owner = current_owner()
+        before = self._speaking.get(owner)
+        spoken = self.associate_name(name, exclusive, owner=owner)
+        try:
+            yield spoken or DEFAULT_NAME
+        finally:
+            if spoken is not None and spoken != before:
+                self._end(m.DissociateName(spoken, owner))
+
+    def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
+        if message.timeout is not None:
+            check_seconds("timeout", message.timeout)
+        began = time.monotonic()
+        try:
+            return self._ask(message, timeout=message.timeout)
+        except CheckoutTimeout:
+            raise
+        except pykka.Timeout as error:
+            waited = time.monotonic() - began
+            raise CheckoutTimeout(f"no name within {waited:.3g} s: {error}") from error
+
+    def _end(self, message: m.CheckinLease | m.DissociateName) -> None:
+        try:
+            self._ask(message)
+        except WouldDeadlock:
+            pass  # a generator closed by a finaliser inside the pool: the request is queued
+        except pykka.ActorDeadError:
+            pass  # the pool was stopped inside the block: nothing is left to end
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop what ``open_pool`` started; waits until it has stopped. Twice does no harm.
+
+        A handle of a pool that was started elsewhere leaves that pool alone.
+        """
+        if self._close is not None:
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,619 @@
+"""``NamePool``: the actor around ``PoolState``; its ref and its typed proxy."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import pykka
+
+from namepool import messages as m
+from namepool.actors import Reply, ServiceActor, ServiceRef
+from namepool.actors.child_spec import ChildSpec
+from namepool.errors import CheckoutTimeout, NamesUnavailable, OwnerRequired, SourceError
+from namepool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, FetchChunk
+from namepool.names import DEFAULT_NAME, is_default_name, one_line, validate_name
+from namepool.options import PoolOptions, check_seconds, invalid
+from namepool.owners import MAX_OWNER_LENGTH, current_owner, notify_gone, owner_id
+from namepool.refill import Backoff, RefillPolicy
+from namepool.sources.base import NameSource
+from namepool.sources.offline import OfflineNames
+from namepool.state import Chunk, Lease, PoolState, PoolStats, Waiter
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Withdraw:
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Expire:
+    ticket: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class _FetcherDied:
+    fetcher: pykka.ActorRef[Any]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settle:
+    """Something lies in ``PoolState.outside``."""
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
+
+    fetcher: ServiceRef[ChunkFetcher]
+    expected: int
+
+
+class NamePool(ServiceActor):
+    """Hands out names: unique while checked out, tied to their owners, given back for reuse.
+
+    Start it with ``NamePool.start(**options)``, or embed ``NamePool.child_spec(**options)``.
+
+    Args, all by keyword:
+        source: where names come from; ``None``: offline names
+        chunk_size: names asked for at a time (12)
+        max_chunk_size: and at most, while waiters outnumber that (50)
+        low_water_mark: fetch when fewer are available; ``None``: half a chunk; 0: when empty only
+        max_fetches: fetches under way at once (1)
+        fetch_timeout: seconds until a fetch is abandoned and its fetcher replaced (30)
+        prefetch: fetch the first chunk at the start, before anybody asks (``False``)
+        reclaim_after: seconds until a name comes home whose owners all ended without giving it
+            back (300); ``None``: never
+        state: a ``PoolState`` that outlives this incarnation
+
+    No handler blocks: what must wait for the world is the fetcher's.
+    """
+
+    prompt = True
+
+    def __init__(
+        self, *, source: NameSource | None = None, state: PoolState | None = None, **options: Any
+    ) -> None:
+        super().__init__()
+        checked = _checked(options)
+        if source is None:
+            source = OfflineNames()
+        elif not callable(getattr(source, "fetch", None)):
+            raise invalid("source", source, "an object with fetch(count, used)")
+        low = checked.low_water_mark
+        self._source = source
+        self._options = checked
+        self._low = checked.chunk_size // 2 if low is None else low
+        self._policy = RefillPolicy(
+            checked.chunk_size, checked.max_chunk_size, self._low, checked.max_fetches
+        )
+        self._state = state if state is not None else PoolState()
+        self._outlived = state is not None
+        self._backoff = Backoff()
+        self._cause: BaseException | None = None
+        self._fetches: dict[int, _Fetch] = {}
+        self._idle: list[ServiceRef[ChunkFetcher]] = []
+        self._requests = itertools.count(1)
+        self._actor_ref = NamePoolRef(self)
+        self._handlers.update(self._table())
+
+    def _table(self) -> dict[type, Callable[[Any], Any]]:
+        return {
+            m.CheckoutName: self._checkout_name,
+            m.CheckoutLease: self._checkout_lease,
+            m.CheckinName: self._checkin_name,
+            m.CheckinLease: self._checkin_lease,
+            m.AssociateName: self._associate_name,
+            m.DissociateName: self._dissociate_name,
+            m.GetNameByOwner: self._get_name_by_owner,
+            m.PoolStatsRequest: lambda _: self.pool_stats(),
+            m.Reset: lambda _: self.reset(),
+            ChunkArrived: self._chunk_arrived,
+            ChunkFailed: self._chunk_failed,
+            _Withdraw: self._withdraw,
+            _Expire: self._expire,
+            _Overdue: self._overdue,
+            _FetcherDied: self._fetcher_died,
+            _Settle: lambda _: self._settle(),
+        }
+
+    # -- what Pykka and supervisors call ----------------------------------------------------
+
+    @classmethod
+    def start(cls, *args: Any, **options: Any) -> NamePoolRef:
+        """Start a pool of its own; see the class for the options.
+
+        Raises:
+            InvalidOption: an unknown option, or one of the wrong type or range
+        """
+        return cast("NamePoolRef", super().start(*args, **options))
+
+    @classmethod
+    def child_spec(cls, id: str = "namepool", **options: Any) -> ChildSpec:  # noqa: A002
+        """Return how a supervisor starts this pool; its state survives restarts.
+
+        Raises:
+            InvalidOption: an unknown option, or one of the wrong type or range
+        """
+        _checked({k: v for k, v in options.items() if k not in ("source", "state")})
+        options.setdefault("state", PoolState())
+        if options.get("source") is None:
+            options["source"] = OfflineNames()  # one for all incarnations: it repeats no name
+        return ChildSpec(id=id, actor_class=cls, kwargs=options)
+
+    def on_start(self) -> None:
+        """Take over the state; those who waited for an earlier incarnation are served."""
+        state = self._state
+        state.recover()
+        state.tally.starts += 1
+        notify_gone(state)
+        now = self.actor_inbox.clock()
+        for waiter in state.waiters.values():
+            if waiter.deadline is not None:
+                left = max(waiter.deadline - now, 0.0)
+                self.schedule(left, _Expire(waiter.ticket, left))
+        self._settle()
+        if self._options.prefetch or state.waiters:
+            self._refill(prefetch=True)
+
+    def on_stop(self) -> None:
+        """Answer who waits, let go of the fetchers, have the source closed on their thread."""
+        died = f"{self} stopped before a name came"
+        for waiter in self._state.take_waiters():
+            _fail(waiter, pykka.ActorDeadError(died))
+        closer = self._idle[0] if self._idle else self._start_fetcher()
+        closer.post(CloseSource())
+        self._let_go(*self._idle, closer)
+
+    def on_failure(self, *_: Any) -> None:
+        """Let go of the fetchers; who waits is served by the next incarnation, if there is one."""
+        self._let_go(*self._idle)
+        if not self._outlived:
+            for waiter in self._state.take_waiters():
+                _fail(waiter, pykka.ActorDeadError(f"{self} died before a name came"))
+
+    def _let_go(self, *fetchers: ServiceRef[ChunkFetcher]) -> None:
+        busy = [fetch.fetcher for fetch in self._fetches.values()]
+        for fetcher in dict.fromkeys([*fetchers, *busy]):
+            fetcher.stop(block=False)
+
+    # -- the operations, for proxies and messages -------------------------------------------
+
+    def checkout_name(
+        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+    ) -> str:
+        """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
+        return cast("str", self._checkout_name(m.CheckoutName(timeout, _require(owner))))
+
+    def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
+        """See ``messages.CheckinName``."""
+        return self._checkin_name(m.CheckinName(name, _require(owner)))
+
+    def associate_name(
+        self, name: str | None, exclusive: bool = False, *, owner: OwnerLike | None = None
+    ) -> str | None:
+        """See ``messages.AssociateName``."""
+        return self._associate_name(m.AssociateName(name, exclusive, _require(owner)))
+
+    def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
+        """See ``messages.DissociateName``."""
+        return self._dissociate_name(m.DissociateName(name, _require(owner)))
+
+    def get_name_by_owner(self, owner: OwnerLike) -> str | None:
+        """See ``messages.GetNameByOwner``."""
+        return self._get_name_by_owner(m.GetNameByOwner(owner_id(owner)))
+
+    def default_name(self) -> str:
+        """Return the name of an agent that has none."""
+        return DEFAULT_NAME
+
+    def pool_stats(self) -> PoolStats:
+        """Return the pool's counts at this moment."""
+        state = self._state
+        if state.outside:
+            self._settle()
+        tally = state.tally
+        return PoolStats(
+            available_count=len(state.available),
+            checked_out_count=len(state.leases),
+            all_used_count=state.known_count,
+            chunk_size=self._options.chunk_size,
+            waiting_count=len(state.waiters),
+            fetching_count=len(self._fetches),
+            fetch_count=tally.fetches,
+            fetch_failure_count=tally.failures,
+            invalid_count=tally.invalid,
+            duplicate_count=tally.duplicates,
+            reclaimed_count=tally.reclaimed,
+            restart_count=max(tally.starts - 1, 0),
+            last_error=tally.last_error,
+            last_source=tally.last_source,
+        )
+
+    def reset(self) -> None:
+        """Empty the pool; a chunk still on its way is dropped when it arrives."""
+        self._state.reset()
+        self._state.outside.clear()
+        self._backoff = Backoff()
+        for fetch in self._fetches.values():
+            fetch.expected = 0
+        if self._state.waiters:
+            self._refill()
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def _checkout_name(self, message: m.CheckoutName) -> Any:
+        lease = self._checkout(message, wants_lease=False)
+        return lease.name if lease.__class__ is Lease else lease
+
+    def _checkout_lease(self, message: m.CheckoutLease) -> Any:
+        return self._checkout(message, wants_lease=True)
+
+    def _checkout(self, message: m.CheckoutName | m.CheckoutLease, wants_lease: bool) -> Any:
+        state = self._state
+        timeout = message.timeout
+        if timeout.__class__ is not float or not 0.0 <= timeout < 1e8:
+            check_seconds("timeout", timeout, none=True)
+        owner = _valid(message.owner)
+        if state.outside:
+            self._settle()
+        lease = state.checkout(owner)
+        if lease is None:
+            return self._park(owner, timeout, wants_lease)
+        if len(state.available) < self._low:
+            self._refill()
+        reply = self._replying
+        if reply is not None:
+            reply.on_drop(partial(self._give_back, lease))
+        return lease
+
+    def _park(self, owner: str, timeout: float | None, wants_lease: bool) -> Reply[Any]:
+        """Let the caller wait; its reply is held weakly, so that a dropped one is noticed."""
+        state = self._state
+        reply = self.deferred()
+        reply.fail_timeouts_with(self._timeout_error)
+        deadline = None if timeout is None else self.actor_inbox.clock() + timeout
+        ticket = state.park(owner, deadline, (weakref.ref(reply), wants_lease))
+        reply.on_drop(partial(self._actor_ref.post, _Withdraw(ticket)))
+        if timeout is not None:
+            self.schedule(timeout, _Expire(ticket, timeout))
+        self._reclaim()
+        self._serve()
+        self._refill()
+        return reply
+
+    def _checkin_name(self, message: m.CheckinName) -> bool:
+        name = message.name
+        if name is None:
+            return False
+        state = self._state
+        if name.__class__ is not str or name not in state.leases:
+            name = state.canonical(validate_name(name))
+            if is_default_name(name):
+                return False
+            if name not in state.leases:
+                logger.warning("check-in of a name that is not checked out: %a", name)
+                return False
+        speakers = state.leases[name].speakers
+        if message.owner not in speakers and speakers:
+            logger.warning("%a, held by %a, was checked in by %a", name, [*speakers], message.owner)
+        state.checkin(name)
+        if state.waiters:
+            self._serve()
+        return True
+
+    def _checkin_lease(self, message: m.CheckinLease) -> bool:
+        if not self._state.is_current(message.lease):
+            return False
+        self._state.checkin(message.lease.name)
+        self._serve()
+        return True
+
+    def _associate_name(self, message: m.AssociateName) -> str | None:
+        if message.name is None or is_default_name(validate_name(message.name)):
+            return None
+        if not isinstance(message.exclusive, bool):
+            raise invalid("exclusive", message.exclusive, "True or False")
+        return self._state.associate(
+            _valid(message.owner), message.name, exclusive=message.exclusive
+        )
+
+    def _dissociate_name(self, message: m.DissociateName) -> bool:
+        if message.name is not None:
+            validate_name(message.name)
+        return self._state.dissociate(_valid(message.owner), message.name)
+
+    def _get_name_by_owner(self, message: m.GetNameByOwner) -> str | None:
+        if self._state.outside:
+            self._settle()
+        return self._state.speaking.get(_valid(message.owner))
+
+    # -- waiters ----------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Pair those who wait with names, first come first served."""
+        state = self._state
+        while state.waiters and state.available:
+            waiter = state.withdraw(next(iter(state.waiters)))
+            reply = _reply_of(waiter)
+            if waiter is None or reply is None:
+                continue  # nobody will read it: the name stays
+            if waiter.deadline is not None and self.actor_inbox.clock() >= waiter.deadline:
+                _fail(waiter, self._timeout_error(0.0))
+                continue
+            lease = state.checkout(waiter.owner)
+            assert lease is not None  # noqa: S101  something is available
+            reply.on_drop(partial(self._give_back, lease))
+            try:
+                reply.set(lease if waiter.reply[1] else lease.name)
+            except queue.Full:
+                # The grant crossed the withdrawal on the way; then the name comes home.
+                state.checkin(lease.name)
+
+    def _withdraw(self, message: _Withdraw) -> None:
+        self._state.withdraw(message.ticket)
+
+    def _expire(self, message: _Expire) -> None:
+        waiter = self._state.withdraw(message.ticket)
+        if waiter is not None:
+            _fail(waiter, self._timeout_error(message.timeout))
+
+    def _timeout_error(self, timeout: float) -> CheckoutTimeout:
+        """Say what a caller that timed out must know; any thread, so these are glances only."""
+        state = self._state
+        error = CheckoutTimeout(
+            f"no name within {timeout:g} s ({len(state.leases)} checked out, "
+            f"{len(state.waiters)} waiting, {len(self._fetches)} fetches under way, "
+            f"last error: {state.tally.last_error})"
+        )
+        error.__cause__ = self._cause
+        return error
+
+    def _fail_waiters(self, cause: BaseException | None) -> None:
+        pause = max(self._backoff.until - self.actor_inbox.clock(), 0.0)
+        text = f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s"
+        for waiter in self._state.take_waiters():
+            error = NamesUnavailable(text)
+            error.__cause__ = cause
+            _fail(waiter, error)
+
+    # -- what happened outside --------------------------------------------------------------
+
+    def _give_back(self, lease: Lease) -> None:
+        """Take back what was granted and never read; any thread, finalisers included."""
+        self._state.outside.append(lease)
+        self._actor_ref.post(_Settle())
+
+    def _settle(self) -> None:
+        self._state.settle(self.actor_inbox.clock())
+        self._serve()
+
+    def _reclaim(self) -> None:
+        after = self._options.reclaim_after
+        if after is None:
+            return
+        for name in self._state.reclaim(self.actor_inbox.clock() - after):
+            logger.warning("%a came home: its owners ended without giving it back", name)
+
+    # -- refill -----------------------------------------------------------------------------
+
+    def _refill(self, *, prefetch: bool = False) -> None:
+        """Begin the fetches that are due."""
+        state = self._state
+        while True:
+            expected = sum(fetch.expected for fetch in self._fetches.values())
+            count = self._policy.plan(
+                len(state.available), len(state.waiters), len(self._fetches), expected
+            )
+            if not count and prefetch and not self._fetches and not state.available:
+                count = self._options.chunk_size
+            if not count:
+                return
+            if not self._backoff.allows(self.actor_inbox.clock()):
+                if not self._fetches:
+                    self._fail_waiters(self._cause)
+                return
+            self._fetch(count)
+
+    def _fetch(self, count: int) -> None:
+        self._reclaim()
+        fetcher = self._idle.pop() if self._idle else self._start_fetcher()
+        request = next(self._requests)
+        self._fetches[request] = _Fetch(fetcher, count)
+        self._state.tally.fetches += 1
+        self.schedule(self._options.fetch_timeout, _Overdue(request))
+        fetcher.post(FetchChunk(request, count, self._state.used()))
+
+    def _start_fetcher(self) -> ServiceRef[ChunkFetcher]:
+        ref = self._actor_ref
+        deliver = partial(_deliver, cast("NamePoolRef", ref), self._state)
+        fetcher = cast("ServiceRef[ChunkFetcher]", ChunkFetcher.start(self._source, deliver))
+        fetcher.watch(lambda reason: ref.post(_FetcherDied(fetcher, reason)))
+        return fetcher
+
+    def _chunk_arrived(self, message: ChunkArrived) -> None:
+        fetch = self._end_fetch(message.request)
+        if fetch is None:
+            return
+        admission = self._state.admit(message.names)
+        if not admission.accepted:
+            self._fetch_failed(
+                SourceError(
+                    f"{message.source} gave no new name: {admission.invalid} invalid, "
+                    f"{admission.duplicate} known already"
+                )
+            )
+            return
+        self._backoff.succeeded()
+        self._cause = None
+        self._state.tally.last_error = None
+        self._state.tally.last_source = message.source
+        self._serve()
+        self._refill()
+
+    def _chunk_failed(self, message: ChunkFailed) -> None:
+        if self._end_fetch(message.request) is not None:
+            self._fetch_failed(message.error)
+
+    def _end_fetch(self, request: int) -> _Fetch | None:
+        """Return the fetch if its answer is still wanted; its fetcher is idle again."""
+        fetch = self._fetches.pop(request, None)
+        if fetch is None:
+            return None  # abandoned as overdue
+        self._idle.append(fetch.fetcher)
+        if not fetch.expected:  # reset since
+            self._refill()
+            return None
+        return fetch
+
+    def _overdue(self, message: _Overdue) -> None:
+        fetch = self._fetches.pop(message.request, None)
+        if fetch is None:
+            return
+        fetch.fetcher.stop(block=False)  # abandoned: it ends when its source lets go of it
+        seconds = self._options.fetch_timeout
+        self._fetch_failed(SourceError(f"{type(self._source).__name__} took over {seconds:g} s"))
+
+    def _fetcher_died(self, message: _FetcherDied) -> None:
+        fetcher = message.fetcher
+        self._idle = [idle for idle in self._idle if idle is not fetcher]
+        for request, fetch in list(self._fetches.items()):
+            if fetch.fetcher is fetcher:
+                del self._fetches[request]
+                self._fetch_failed(SourceError(f"the fetcher died: {one_line(message.reason)}"))
+
+    def _fetch_failed(self, cause: BaseException) -> None:
+        self._cause = cause
+        tally = self._state.tally
+        tally.failures += 1
+        tally.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
+        pause = self._backoff.failed(
+            self.actor_inbox.clock(), getattr(cause, "retry_after", None) or 0.0
+        )
+        logger.warning("no names fetched, next try in %.1f s: %s", pause, tally.last_error)
+        if not self._fetches:
+            self._fail_waiters(cause)
+
+
+class NamePoolRef(ServiceRef[NamePool]):
+    """A pool's ref: as any ``pykka.ActorRef``, with a view of who speaks under which name."""
+
+    def __init__(self, actor: NamePool) -> None:
+        super().__init__(actor)
+        self.speaking: Mapping[str, str] = actor._state.speaking  # noqa: SLF001
+        """Owner → name; read-only and always current: a dict read, no message, no lock."""
+
+    def proxy(self) -> NamePoolProxy:
+        """Return a proxy whose calls name their caller.
+
+        Raises:
+            pykka.ActorDeadError: the pool is dead
+        """
+        return NamePoolProxy(actor_ref=self)
+
+
+class NamePoolProxy(pykka.ActorProxy[NamePool]):
+    """A pool's typed proxy: each call finds its owner on this thread and returns a future."""
+
+    actor_ref: NamePoolRef
+
+    def checkout_name(
+        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+    ) -> pykka.Future[str]:
+        """See ``messages.CheckoutName``. A future that is dropped unread costs no name."""
+        return self.actor_ref.ask(m.CheckoutName(timeout, _who(owner)), block=False)
+
+    def checkin_name(
+        self, name: str | None, *, owner: OwnerLike | None = None
+    ) -> pykka.Future[bool]:
+        """See ``messages.CheckinName``."""
+        return self.actor_ref.ask(m.CheckinName(name, _who(owner)), block=False)
+
+    def associate_name(
+        self, name: str | None, exclusive: bool = False, *, owner: OwnerLike | None = None
+    ) -> pykka.Future[str | None]:
+        """See ``messages.AssociateName``."""
+        return self.actor_ref.ask(m.AssociateName(name, exclusive, _who(owner)), block=False)
+
+    def dissociate_name(
+        self, name: str | None = None, *, owner: OwnerLike | None = None
+    ) -> pykka.Future[bool]:
+        """See ``messages.DissociateName``."""
+        return self.actor_ref.ask(m.DissociateName(name, _who(owner)), block=False)
+
+    def get_name_by_owner(self, owner: OwnerLike | None = None) -> pykka.Future[str | None]:
+        """See ``messages.GetNameByOwner``; without an argument, the caller's name."""
+        return self.actor_ref.ask(m.GetNameByOwner(_who(owner)), block=False)
+
+    def pool_stats(self) -> pykka.Future[PoolStats]:
+        """See ``messages.PoolStatsRequest``."""
+        return self.actor_ref.ask(m.PoolStatsRequest(), block=False)
+
+    def reset(self) -> pykka.Future[None]:
+        """See ``messages.Reset``."""
+        return self.actor_ref.ask(m.Reset(), block=False)
+
+
+def _deliver(ref: NamePoolRef, state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
+    """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
+    if not ref.post(answer) and isinstance(answer, ChunkArrived):
+        state.outside.append(Chunk(answer.names))
+
+
+def _checked(options: dict[str, Any]) -> PoolOptions:
+    known = PoolOptions.__dataclass_fields__
+    for option, value in options.items():
+        if option not in known:
+            raise invalid(option, value, f"left out: the options are {', '.join(known)}, source")
+    return PoolOptions(**options)
+
+
+def _who(owner: OwnerLike | None) -> str:
+    return current_owner() if owner is None else owner_id(owner)
+
+
+def _require(owner: OwnerLike | None) -> str:
+    if owner is None:
+        raise OwnerRequired(
+            "this call does not say who makes it: use NamePoolRef.proxy(), a message such as "
+            "CheckoutName(), or pass owner=... (a plain pykka.ActorProxy runs in the pool's thread)"
+        )
+    return owner_id(owner)
+
+
+def _valid(owner: Any) -> str:
+    if owner.__class__ is str and 0 < len(owner) <= MAX_OWNER_LENGTH and owner.isprintable():
+        return owner
+    return owner_id(owner)
+
+
+def _reply_of(waiter: Waiter | None) -> Reply[Any] | None:
+    return None if waiter is None else waiter.reply[0]()
+
+
+def _fail(waiter: Waiter, error: BaseException) -> None:
+    reply = _reply_of(waiter)
+    if reply is None:
+        return
+    try:
+        reply.set_exception((type(error), error, None))
+    except queue.Full:
+        pass  # withdrawn

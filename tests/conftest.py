@@ -1,0 +1,28 @@
+"""Every test stops its actors and leaves no thread behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pykka
+import pytest
+
+from tests.support import PATIENCE, MovableClock
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    for ref in pykka.ActorRegistry.get_all():
+        ref.stop(block=False)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), f"{thread.name} was left behind"
+    assert pykka.ActorRegistry.get_all() == []
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()

@@ -1,0 +1,152 @@
+"""What the tests share: a clock they move, sources they hold back, threads they join."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE = 20.0
+"""Seconds that a test waits for what must happen; reached only when it fails."""
+
+
+class MovableClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._inboxes: list[Any] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def drive(self, ref: Any) -> None:
+        """Make ``ref``'s actor live by this clock."""
+        ref.actor_inbox.clock = self
+        self._inboxes.append(ref.actor_inbox)
+
+    def advance(self, seconds: float) -> None:
+        """Move on; timers that are due now fire on their actors' threads."""
+        self.now += seconds
+        for inbox in self._inboxes:
+            inbox.wake()
+
+
+class GatedSource:
+    """Numbered names that come when the test opens the gate; remembers how it was asked."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.gate = threading.Event()
+        self.asked = threading.Semaphore(0)
+        self.counts: list[int] = []
+        self.threads: list[threading.Thread] = []
+        self.closed = threading.Event()
+        self.error: BaseException | None = None
+        self._next = 0
+        if is_open:
+            self.gate.set()
+
+    def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
+        self.counts.append(count)
+        self.threads.append(threading.current_thread())
+        self.asked.release()
+        assert self.gate.wait(PATIENCE), "the test never opened the gate"
+        if self.error is not None:
+            raise self.error
+        first = self._next + 1
+        self._next += count
+        return [f"Name {n}" for n in range(first, self._next + 1)]
+
+    def wait_asked(self) -> None:
+        """Wait until ``fetch`` has been called once more."""
+        assert self.asked.acquire(timeout=PATIENCE), "the source was not asked"
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class ScriptedSource:
+    """Gives its answers one after another; an exception among them is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+
+    def fetch(self, count: int, used: Sequence[str]) -> Any:
+        self.calls += 1
+        answer = self.answers.pop(0) if self.answers else []
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def on_thread(function: Callable[[], T]) -> T:
+    """Run ``function`` on a thread of its own; return its result or raise its exception."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "the function did not return"
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def run_together(functions: Iterable[Callable[[], Any]]) -> None:
+    """Run all functions at once, each on its own thread, from one barrier; raise what one raised."""
+    functions = list(functions)
+    barrier = threading.Barrier(len(functions))
+    errors: list[BaseException] = []
+
+    def run(function: Callable[[], Any]) -> None:
+        barrier.wait(PATIENCE)
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(6 * PATIENCE)
+        assert not thread.is_alive(), "a thread hangs"
+    if errors:
+        raise errors[0]
+
+
+def wait_until(condition: Callable[[], bool], ref: Any) -> None:
+    """Send ``ref`` requests, which queue behind all else, until ``condition`` holds.
+
+    For effects of a message that nobody answers, sent by a thread that the test cannot wait for.
+    """
+    from namepool import PoolStatsRequest
+
+    for _ in range(100_000):
+        if condition():
+            return
+        ref.ask(PoolStatsRequest(), timeout=PATIENCE)
+    raise AssertionError("it never came about")
+
+
+@contextlib.contextmanager
+def switching_often() -> Iterator[None]:
+    """Switch threads every microsecond, so that races show."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
