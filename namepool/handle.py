@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,6 +19,10 @@ from namepool.state import Lease, PoolStats
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
+
+
+GRACE = 1.0
+"""Seconds that a checkout waits beyond its timeout for the pool's own word that it is over."""
 
 
 class Askable(Protocol):
@@ -178,14 +181,14 @@ class PoolHandle:
     def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
         if message.timeout is not None:
             check_seconds("timeout", message.timeout)
-        began = time.monotonic()
+        # The pool keeps the time; the wait here ends one without a pool, as during a restart.
+        patience = None if message.timeout is None else message.timeout + GRACE
         try:
-            return self._ask(message, timeout=message.timeout)
+            return self._ask(message, timeout=patience)
         except CheckoutTimeout:
             raise
         except pykka.Timeout as error:
-            waited = time.monotonic() - began
-            raise CheckoutTimeout(f"no name within {waited:.3g} s: {error}") from error
+            raise CheckoutTimeout(f"no name, and no pool, within {patience:g} s") from error
 
     def _end(self, message: m.CheckinLease | m.DissociateName) -> None:
         try:

@@ -93,11 +93,8 @@ class NamePool(ServiceActor):
         self, *, source: NameSource | None = None, state: PoolState | None = None, **options: Any
     ) -> None:
         super().__init__()
-        checked = _checked(options)
-        if source is None:
-            source = OfflineNames()
-        elif not callable(getattr(source, "fetch", None)):
-            raise invalid("source", source, "an object with fetch(count, used)")
+        checked = _checked(source, state, options)
+        source = source if source is not None else OfflineNames()
         low = checked.low_water_mark
         self._source = source
         self._options = checked
@@ -147,16 +144,23 @@ class NamePool(ServiceActor):
         return cast("NamePoolRef", super().start(*args, **options))
 
     @classmethod
-    def child_spec(cls, id: str = "namepool", **options: Any) -> ChildSpec:  # noqa: A002
+    def child_spec(
+        cls,
+        id: str = "namepool",  # noqa: A002  OTP's word for it
+        *,
+        source: NameSource | None = None,
+        state: PoolState | None = None,
+        **options: Any,
+    ) -> ChildSpec:
         """Return how a supervisor starts this pool; its state survives restarts.
 
         Raises:
             InvalidOption: an unknown option, or one of the wrong type or range
         """
-        _checked({k: v for k, v in options.items() if k not in ("source", "state")})
-        options.setdefault("state", PoolState())
-        if options.get("source") is None:
-            options["source"] = OfflineNames()  # one for all incarnations: it repeats no name
+        _checked(source, state, options)
+        # One source and one state for all incarnations: no name comes twice, no lease is lost.
+        options["source"] = source if source is not None else OfflineNames()
+        options["state"] = state if state is not None else PoolState()
         return ChildSpec(id=id, actor_class=cls, kwargs=options)
 
     def on_start(self) -> None:
@@ -171,17 +175,20 @@ class NamePool(ServiceActor):
                 left = max(waiter.deadline - now, 0.0)
                 self.schedule(left, _Expire(waiter.ticket, left))
         self._settle()
-        if self._options.prefetch or state.waiters:
-            self._refill(prefetch=True)
+        if state.waiters:
+            self._refill()
+        elif self._options.prefetch and not state.available:
+            self._fetch(self._options.chunk_size)
 
     def on_stop(self) -> None:
         """Answer who waits, let go of the fetchers, have the source closed on their thread."""
-        died = f"{self} stopped before a name came"
         for waiter in self._state.take_waiters():
-            _fail(waiter, pykka.ActorDeadError(died))
-        closer = self._idle[0] if self._idle else self._start_fetcher()
-        closer.post(CloseSource())
-        self._let_go(*self._idle, closer)
+            _fail(waiter, pykka.ActorDeadError(f"{self} stopped before a name came"))
+        if hasattr(self._source, "close"):
+            closer = self._idle[0] if self._idle else self._start_fetcher()
+            closer.post(CloseSource())
+            self._let_go(closer)
+        self._let_go(*self._idle)
 
     def on_failure(self, *_: Any) -> None:
         """Let go of the fetchers; who waits is served by the next incarnation, if there is one."""
@@ -415,7 +422,7 @@ class NamePool(ServiceActor):
 
     # -- refill -----------------------------------------------------------------------------
 
-    def _refill(self, *, prefetch: bool = False) -> None:
+    def _refill(self) -> None:
         """Begin the fetches that are due."""
         state = self._state
         while True:
@@ -423,8 +430,6 @@ class NamePool(ServiceActor):
             count = self._policy.plan(
                 len(state.available), len(state.waiters), len(self._fetches), expected
             )
-            if not count and prefetch and not self._fetches and not state.available:
-                count = self._options.chunk_size
             if not count:
                 return
             if not self._backoff.allows(self.actor_inbox.clock()):
@@ -521,6 +526,11 @@ class NamePoolRef(ServiceRef[NamePool]):
         self.speaking: Mapping[str, str] = actor._state.speaking  # noqa: SLF001
         """Owner → name; read-only and always current: a dict read, no message, no lock."""
 
+    def _prepare(self, message: Any, reply: Reply[Any]) -> None:
+        actor = self._actor
+        if actor is not None and isinstance(message, m.CheckoutName | m.CheckoutLease):
+            reply.fail_timeouts_with(actor._timeout_error)  # noqa: SLF001  one module
+
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
 
@@ -578,7 +588,11 @@ def _deliver(ref: NamePoolRef, state: PoolState, answer: ChunkArrived | ChunkFai
         state.outside.append(Chunk(answer.names))
 
 
-def _checked(options: dict[str, Any]) -> PoolOptions:
+def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOptions:
+    if source is not None and not callable(getattr(source, "fetch", None)):
+        raise invalid("source", source, "an object with fetch(count, used)")
+    if state is not None and not isinstance(state, PoolState):
+        raise invalid("state", state, "a PoolState")
     known = PoolOptions.__dataclass_fields__
     for option, value in options.items():
         if option not in known:

@@ -23,6 +23,11 @@ class _ChildDied:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Answered once the child is up."""
+
+
 class _Keeper(ServiceActor):
     """Keeps one child running: up to ``MAX_RESTARTS`` restarts in ``MAX_SECONDS`` seconds."""
 
@@ -31,8 +36,10 @@ class _Keeper(ServiceActor):
         self._spec = spec
         self._handle = handle
         self._restarts: deque[float] = deque()
-        self._child = self._start_child()  # here, so that its failure is open_pool's
-        self._handlers[_ChildDied] = self._child_died
+        self._handlers.update({_ChildDied: self._child_died, _Ready: lambda _: None})
+
+    def on_start(self) -> None:
+        self._child = self._start_child()
 
     def _start_child(self) -> ServiceRef[Any]:
         child = cast("ServiceRef[Any]", self._spec.start())
@@ -71,6 +78,7 @@ def open_pool(**options: Any) -> PoolHandle:
     spec = NamePool.child_spec(**options)
     handle = ActorHandle(spec.id)
     keeper = cast("ServiceRef[_Keeper]", _Keeper.start(spec, handle))
+    keeper.ask(_Ready())
 
     def close() -> None:
         keeper.stop()

@@ -17,9 +17,10 @@ def _nothing_left_behind() -> Iterator[None]:
     yield
     for ref in pykka.ActorRegistry.get_all():
         ref.stop(block=False)
-    for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), f"{thread.name} was left behind"
+    while new := set(threading.enumerate()) - before:  # one that ends may start a last one
+        for thread in new:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), f"{thread.name} was left behind"
     assert pykka.ActorRegistry.get_all() == []
 
 

@@ -105,7 +105,7 @@ def on_thread(function: Callable[[], T]) -> T:
 
 
 def run_together(functions: Iterable[Callable[[], Any]]) -> None:
-    """Run all functions at once, each on its own thread, from one barrier; raise what one raised."""
+    """Run all functions at once, each on its own thread; raise what one of them raised."""
     functions = list(functions)
     barrier = threading.Barrier(len(functions))
     errors: list[BaseException] = []

@@ -135,12 +135,16 @@ class ServiceRef(pykka.ActorRef[A]):
         """Hand ``message`` to the actor's thread."""
         reply = Reply[Any]()
         reply._inbox = self.actor_inbox
+        self._prepare(message, reply)
         if self.actor_stopped.is_set():
             died = NotHandled(f"{self} not found")
             reply.set_exception((type(died), died, None))
         else:
             self.actor_inbox.put(Envelope(message, reply_to=reply))
         return _wait(reply, timeout) if block else reply
+
+    def _prepare(self, message: Any, reply: Reply[Any]) -> None:
+        """Hook: fit out the reply to a message that is about to be queued."""
 
     def post(self, message: Any) -> bool:
         """Like ``tell``, for finalisers and actors: ``False`` if the actor is dead, no error."""

@@ -1,0 +1,58 @@
+"""What users may import is a promise."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import namepool
+
+EXPORTED = """
+ActorHandle AssociateName CheckinLease CheckinName CheckoutLease CheckoutName CheckoutTimeout
+ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOwner InvalidName InvalidOption
+InvalidOwner Lease NamePool NamePoolError NamePoolProxy NamePoolRef NameSource NamesUnavailable
+NumberedNames OfflineNames OwnerRequired PoolHandle PoolState PoolStats PoolStatsRequest Reset
+SourceError WouldDeadlock current_owner inherit_owner name_key open_pool owner_id owner_scope
+validate_name
+""".split()  # noqa: SIM905  easier to read
+
+
+def test_the_exported_names_are_these() -> None:
+    assert sorted(namepool.__all__) == sorted(EXPORTED)
+    assert all(hasattr(namepool, name) for name in EXPORTED)
+
+
+def test_every_exported_name_has_a_docstring_of_its_own() -> None:
+    for name in EXPORTED:
+        exported = getattr(namepool, name)
+        if inspect.isclass(exported) or inspect.isfunction(exported):
+            assert exported.__doc__, name
+
+
+def test_every_public_method_of_what_is_exported_has_a_docstring() -> None:
+    for name in EXPORTED:
+        exported = getattr(namepool, name)
+        if not inspect.isclass(exported):
+            continue
+        for attribute, value in vars(exported).items():
+            if inspect.isfunction(value) and not attribute.startswith("_"):
+                assert inspect.getdoc(value), f"{name}.{attribute}"
+
+
+def test_every_exported_name_is_in_the_changelog() -> None:
+    changelog = Path(__file__).parent.parent.joinpath("CHANGELOG.md").read_text(encoding="utf-8")
+    assert [name for name in EXPORTED if f"`{name}`" not in changelog] == []
+
+
+def test_the_package_is_typed_and_versioned() -> None:
+    assert Path(namepool.__file__).with_name("py.typed").exists()
+    assert metadata.version("namepool")
+
+
+def test_importing_the_package_imports_neither_requests_nor_asyncio() -> None:
+    code = "import sys, namepool; print({'requests', 'asyncio', 'tomllib'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"

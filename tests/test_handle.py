@@ -1,0 +1,173 @@
+"""``PoolHandle``: scopes that nest, end what they began, and survive what happens meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pykka
+import pytest
+
+from namepool import (
+    DEFAULT_NAME,
+    CheckinName,
+    InvalidOption,
+    NamePool,
+    NamePoolRef,
+    NumberedNames,
+    PoolHandle,
+    inherit_owner,
+    owner_scope,
+)
+from tests.support import PATIENCE, ScriptedSource, on_thread
+
+
+@pytest.fixture
+def ref() -> NamePoolRef:
+    return NamePool.start(source=NumberedNames())
+
+
+@pytest.fixture
+def pool(ref: NamePoolRef) -> PoolHandle:
+    return PoolHandle(ref)
+
+
+def test_named_speaks_under_a_name_for_the_length_of_the_block(pool: PoolHandle) -> None:
+    with pool.named() as name:
+        assert pool.speaker() == name
+        assert pool.pool_stats().checked_out_count == 1
+
+    assert pool.speaker() == DEFAULT_NAME
+    assert pool.pool_stats().checked_out_count == 0
+
+
+def test_named_nests_and_the_outer_name_speaks_again(pool: PoolHandle) -> None:
+    with pool.named() as outer:
+        with pool.named() as inner:
+            assert pool.speaker() == inner
+        assert pool.speaker() == outer
+
+
+def test_named_never_leaks_when_the_block_raises(pool: PoolHandle) -> None:
+    with pytest.raises(RuntimeError), pool.named():
+        raise RuntimeError("in the block")
+
+    assert pool.pool_stats().checked_out_count == 0
+
+
+def test_an_ended_scope_never_ends_somebody_elses_lease() -> None:
+    ref = NamePool.start(source=ScriptedSource(["Only Olga"]), low_water_mark=0)
+    pool = PoolHandle(ref)
+    with pool.named() as name:
+        pool.checkin_name(name)  # given back early, and issued again
+        assert pool.checkout_name(owner="second") == name
+
+    assert pool.get_name_by_owner("second") == name
+
+
+def test_a_scope_ends_quietly_when_the_pool_was_reset_inside_it(pool: PoolHandle) -> None:
+    with pool.named():
+        pool.reset()
+
+    assert pool.pool_stats().checked_out_count == 0
+
+
+def test_a_scope_ends_quietly_when_the_pool_was_stopped_inside_it(
+    pool: PoolHandle, ref: NamePoolRef
+) -> None:
+    with pool.named():
+        ref.stop()
+
+    with pytest.raises(pykka.ActorDeadError):
+        pool.checkout_name()
+
+
+def test_speaking_as_shares_a_name_and_gives_the_own_one_back(pool: PoolHandle) -> None:
+    with pool.named() as parent:
+
+        def worker() -> list[str]:
+            with pool.named() as own:
+                with pool.speaking_as(parent):
+                    inside = pool.speaker()
+                return [inside, "own again" if pool.speaker() == own else "lost"]
+
+        assert on_thread(worker) == [parent, "own again"]
+        assert pool.speaker() == parent
+
+
+def test_speaking_as_oneself_changes_nothing(pool: PoolHandle) -> None:
+    with pool.named() as name:
+        with pool.speaking_as(name):
+            assert pool.speaker() == name
+        assert pool.speaker() == name
+
+
+def test_speaking_as_an_outer_name_makes_the_inner_one_speak_again_after(pool: PoolHandle) -> None:
+    with pool.named() as outer, pool.named() as inner:
+        with pool.speaking_as(outer):
+            assert pool.speaker() == outer
+        assert pool.speaker() == inner
+
+
+def test_speaking_as_the_default_name_is_no_error(pool: PoolHandle) -> None:
+    with pool.speaking_as(DEFAULT_NAME) as name:
+        assert name == DEFAULT_NAME
+
+
+def test_workers_on_a_thread_pool_speak_as_their_agent(pool: PoolHandle) -> None:
+    with pool.named() as name, ThreadPoolExecutor(4) as executor:
+        spoken = set(executor.map(inherit_owner(lambda _: pool.speaker()), range(20)))
+
+    assert spoken == {name}
+
+
+def test_a_scope_belongs_to_the_owner_that_began_it(pool: PoolHandle) -> None:
+    with owner_scope("planner-7"), pool.named() as name:
+        assert pool.get_name_by_owner("planner-7") == name
+        assert on_thread(pool.speaker) == DEFAULT_NAME
+
+
+def test_a_generator_closed_inside_the_pool_gives_its_name_back(
+    pool: PoolHandle, ref: NamePoolRef
+) -> None:
+    def agent() -> Generator[str, None, None]:
+        with pool.named() as name:
+            yield name
+
+    running = agent()
+    next(running)
+    actor = ref._actor
+    assert actor is not None
+    handle = actor._handlers[CheckinName]
+    # Inside the pool's own handler, as a finaliser might: waiting there would be a deadlock.
+
+    def handle_and_finalise(message: CheckinName) -> Any:
+        running.close()
+        return handle(message)
+
+    actor._handlers[CheckinName] = handle_and_finalise
+
+    pool.checkin_name(None)
+
+    assert pool.pool_stats().checked_out_count == 0
+
+
+def test_a_lookup_of_oneself_needs_no_argument(pool: PoolHandle) -> None:
+    with pool.named() as name:
+        assert pool.get_name_by_owner() == name
+        assert pool.get_name_by_owner(threading.current_thread(), timeout=PATIENCE) == name
+
+
+def test_a_handle_of_what_is_no_pool_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="pool"):
+        PoolHandle(object())  # type: ignore[arg-type]
+
+
+def test_closing_a_handle_of_a_pool_started_elsewhere_leaves_it_alone(
+    pool: PoolHandle, ref: NamePoolRef
+) -> None:
+    with pool:
+        pass
+    assert ref.is_alive()

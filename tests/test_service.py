@@ -1,0 +1,134 @@
+"""``open_pool()``: restarts with what was known, closes everything, and never keeps a program."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pykka
+import pytest
+
+import namepool
+from namepool import AssociateName, CheckoutName, InvalidOption, NumberedNames, PoolHandle
+from tests.support import PATIENCE, GatedSource, wait_until
+
+
+def crash(pool: PoolHandle) -> None:
+    """Have the present incarnation die of a failing tell, and wait for the next one."""
+    handle: Any = pool._target
+    generation = handle.generation
+    handle.current.tell(AssociateName(7))  # type: ignore[arg-type]
+    wait_until(lambda: handle.generation > generation, handle)
+
+
+def test_a_with_block_closes_everything() -> None:
+    source = GatedSource(is_open=True)
+    with namepool.open_pool(source=source) as pool:
+        pool.checkout_name()
+
+    assert source.closed.wait(PATIENCE)
+    assert pykka.ActorRegistry.get_by_class_name("NamePool") == []
+    with pytest.raises(pykka.ActorDeadError):
+        pool.checkout_name()
+
+
+def test_closing_twice_does_no_harm() -> None:
+    pool = namepool.open_pool()
+    pool.close()
+    pool.close()
+
+
+def test_a_restarted_pool_knows_every_lease_and_binding(caplog: pytest.LogCaptureFixture) -> None:
+    with namepool.open_pool(source=NumberedNames()) as pool:
+        mine = pool.checkout_name()
+        pool.associate_name(mine, owner="worker")
+
+        crash(pool)
+
+        assert pool.get_name_by_owner() == mine
+        assert pool.get_name_by_owner("worker") == mine
+        assert pool.checkout_name(owner="other") != mine
+        assert pool.pool_stats().restart_count == 1
+    assert [r.levelno for r in caplog.records if "restart" in r.getMessage()] == [logging.WARNING]
+
+
+def test_a_parked_checkout_is_served_by_the_next_incarnation() -> None:
+    source = GatedSource()
+    with namepool.open_pool(source=source) as pool:
+        future = pool._target.current.ask(CheckoutName(), block=False)  # type: ignore[attr-defined]
+        source.wait_asked()
+
+        crash(pool)
+        source.gate.set()
+
+        assert future.get(timeout=PATIENCE)
+
+
+def test_a_blocking_checkout_survives_a_restart() -> None:
+    source = GatedSource()
+    with namepool.open_pool(source=source) as pool:
+        names: list[str] = []
+        thread = threading.Thread(target=lambda: names.append(pool.checkout_name()))
+        thread.start()
+        source.wait_asked()
+
+        crash(pool)
+        source.gate.set()
+
+        thread.join(PATIENCE)
+        assert len(names) == 1
+
+
+def test_a_pool_that_dies_too_often_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    with namepool.open_pool() as pool:
+        for _ in range(3):
+            crash(pool)
+        current = pool._target.current  # type: ignore[attr-defined]
+        current.tell(AssociateName(7))  # type: ignore[arg-type]
+        assert current.wait_gone(PATIENCE)
+
+        with pytest.raises(pykka.ActorDeadError):
+            pool.checkout_name()
+    assert "giving up" in caplog.text
+
+
+def test_a_wrong_option_is_refused_and_leaves_nothing_running() -> None:
+    with pytest.raises(InvalidOption, match="chunk_size"):
+        namepool.open_pool(chunk_size="many")
+
+    assert threading.active_count() == 1
+    assert pykka.ActorRegistry.get_all() == []
+
+
+def test_a_program_that_forgets_to_close_still_exits_and_the_source_is_closed() -> None:
+    program = """
+import namepool
+
+class Source:
+    def fetch(self, count, used):
+        return [f"Name {n}" for n in range(count)]
+    def close(self):
+        print("closed", flush=True)
+
+pool = namepool.open_pool(source=Source())
+print(pool.checkout_name(), flush=True)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert run.stdout.split("\n")[:2] == ["Name 0", "closed"]
+    assert run.stderr == ""
+
+
+def test_a_program_that_forgets_a_bare_pool_still_exits() -> None:
+    program = "from namepool import *; print(NamePool.start().proxy().checkout_name().get())"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert run.stderr == ""
+    assert len(run.stdout.split()) >= 2
