@@ -14,7 +14,7 @@ from namepool.actors import WouldDeadlock
 from namepool.errors import CheckoutTimeout, InvalidOption
 from namepool.names import DEFAULT_NAME
 from namepool.options import check_seconds
-from namepool.owners import current_owner, owner_id
+from namepool.owners import current_owner
 from namepool.state import Lease, PoolStats
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class PoolHandle:
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn and costs none
         """
-        who = current_owner() if owner is None else owner_id(owner)
-        return cast("str", self._checkout(m.CheckoutName(timeout, who)))
+        return cast("str", self._checkout(m.CheckoutName(timeout, owner)))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """End the lease of ``name``: its speakers lose it, it goes to the back of the queue.
@@ -79,8 +78,7 @@ class PoolHandle:
         not checked out (the last with a logged warning). Somebody else's name is taken back too,
         with a warning that names both.
         """
-        who = current_owner() if owner is None else owner_id(owner)
-        return cast("bool", self._ask(m.CheckinName(name, who)))
+        return cast("bool", self._ask(m.CheckinName(name, owner)))
 
     def associate_name(
         self,
@@ -99,17 +97,17 @@ class PoolHandle:
             InvalidName: it may not be a name
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
-        who = current_owner() if owner is None else owner_id(owner)
         check_seconds("timeout", timeout, none=True)
-        return cast("str | None", self._ask(m.AssociateName(name, exclusive, who), timeout=timeout))
+        return cast(
+            "str | None", self._ask(m.AssociateName(name, exclusive, owner), timeout=timeout)
+        )
 
     def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
         """Stop speaking under ``name`` (the latest if ``None``); the lease stays.
 
         Returns whether the caller did speak under it.
         """
-        who = current_owner() if owner is None else owner_id(owner)
-        return cast("bool", self._ask(m.DissociateName(name, who)))
+        return cast("bool", self._ask(m.DissociateName(name, owner)))
 
     def get_name_by_owner(
         self, owner: OwnerLike | None = None, timeout: float | None = 5.0
@@ -119,9 +117,8 @@ class PoolHandle:
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
-        who = current_owner() if owner is None else owner_id(owner)
         check_seconds("timeout", timeout, none=True)
-        return cast("str | None", self._ask(m.GetNameByOwner(who), timeout=timeout))
+        return cast("str | None", self._ask(m.GetNameByOwner(owner), timeout=timeout))
 
     def pool_stats(self, timeout: float | None = 5.0) -> PoolStats:
         """Return the pool's counts at this moment."""
@@ -179,8 +176,6 @@ class PoolHandle:
                 self._end(m.DissociateName(spoken, owner))
 
     def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
-        if message.timeout is not None:
-            check_seconds("timeout", message.timeout)
         # The pool keeps the time; the wait here ends one without a pool, as during a restart.
         patience = None if message.timeout is None else message.timeout + GRACE
         try:

@@ -1,80 +1,127 @@
-"""The requests the pool answers. Frozen values; each names its caller when it is made."""
+"""The requests the pool answers: frozen values that name their caller when they are made.
+
+They are named tuples with a constructor of their own, because a request is made for each operation
+and a frozen dataclass costs a third more. Where an owner may be given, it is given in any form that
+``owner_id`` takes; left out, it is who makes the message. What may not be raises at once:
+``InvalidOption`` or ``InvalidOwner``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from namepool.owners import current_owner
+from namepool.options import check_seconds
+from namepool.owners import current_owner, owner_id
 from namepool.state import Lease
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a checkout waits for a name (the original's default)."""
 
+_new = tuple.__new__
 
-@dataclass(frozen=True, slots=True)
-class CheckoutName:
+
+class _CheckoutFields(NamedTuple):
+    timeout: float | None
+    owner: str
+
+
+class _Checkout(_CheckoutFields):
+    __slots__ = ()
+
+    def __new__(
+        cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
+    ) -> Self:
+        if timeout.__class__ is not float or not 0.0 <= timeout < 1e8:
+            check_seconds("timeout", timeout, none=True)
+        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner)))
+
+
+class CheckoutName(_Checkout):
     """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
 
-    The caller that made the message is bound to the name. Answered with ``NamesUnavailable`` if the
-    source fails, with ``CheckoutTimeout`` if no name comes in time.
+    The owner is bound to the name. Answered with ``NamesUnavailable`` if the source fails, with
+    ``CheckoutTimeout`` if no name comes in time.
     """
 
-    timeout: float | None = DEFAULT_TIMEOUT
-    owner: str = field(default_factory=current_owner)
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutLease:
+class CheckoutLease(_Checkout):
     """Like ``CheckoutName``, answered with the ``Lease``: name and token of this checkout."""
 
-    timeout: float | None = DEFAULT_TIMEOUT
-    owner: str = field(default_factory=current_owner)
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckinName:
+class _CheckinFields(NamedTuple):
+    name: str | None
+    owner: str
+
+
+class CheckinName(_CheckinFields):
     """Ends the lease of a name. Answered with ``True``, or ``False`` if it is not checked out."""
 
-    name: str | None
-    owner: str = field(default_factory=current_owner)
+    __slots__ = ()
+
+    def __new__(cls, name: str | None, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (name, current_owner() if owner is None else owner_id(owner)))
 
 
-@dataclass(frozen=True, slots=True)
-class CheckinLease:
+class CheckinLease(NamedTuple):
     """Ends this very lease; answered with ``False``, silently, if it has ended already."""
 
     lease: Lease
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateName:
-    """Binds the caller to a name. Answered with the name as the pool spells it, or ``None``."""
-
+class _AssociateFields(NamedTuple):
     name: str | None
-    exclusive: bool = False
-    owner: str = field(default_factory=current_owner)
+    exclusive: bool
+    owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class DissociateName:
-    """Unbinds the caller from a name (``None``: the latest). Answered with whether it was bound."""
+class AssociateName(_AssociateFields):
+    """Binds the owner to a name. Answered with the name as the pool spells it, or ``None``."""
 
-    name: str | None = None
-    owner: str = field(default_factory=current_owner)
+    __slots__ = ()
+
+    def __new__(
+        cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
+    ) -> Self:
+        return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
 
 
-@dataclass(frozen=True, slots=True)
-class GetNameByOwner:
+class _DissociateFields(NamedTuple):
+    name: str | None
+    owner: str
+
+
+class DissociateName(_DissociateFields):
+    """Unbinds the owner from a name (``None``: the latest). Answered with whether it was bound."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str | None = None, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (name, current_owner() if owner is None else owner_id(owner)))
+
+
+class _OwnerField(NamedTuple):
+    owner: str
+
+
+class GetNameByOwner(_OwnerField):
     """Answered with the name that an owner (the caller if not given) speaks under, or ``None``."""
 
-    owner: str = field(default_factory=current_owner)
+    __slots__ = ()
+
+    def __new__(cls, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (current_owner() if owner is None else owner_id(owner),))
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStatsRequest:
+class PoolStatsRequest(NamedTuple):
     """Answered with ``PoolStats``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(NamedTuple):
     """Empties the pool. Answered with ``None``."""

@@ -151,12 +151,13 @@ class _Mortal:
     def __init__(self, owner: str) -> None:
         self.owner = owner
 
-    def __del__(self) -> None:
-        _gone(self.owner)
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_finalizing():  # the main thread ends when the modules are half gone
+            _gone(self.owner)
 
 
 def _gone(owner: str) -> None:
-    for ref in _listeners or ():  # None while the interpreter takes the modules apart
+    for ref in _listeners:
         listener = ref()
         if listener is not None:
             listener.owner_gone(owner)

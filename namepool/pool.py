@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pykka
+from pykka.messages import ProxyCall
 
 from namepool import messages as m
 from namepool.actors import Reply, ServiceActor, ServiceRef
@@ -19,8 +20,8 @@ from namepool.actors.child_spec import ChildSpec
 from namepool.errors import CheckoutTimeout, NamesUnavailable, OwnerRequired, SourceError
 from namepool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, FetchChunk
 from namepool.names import DEFAULT_NAME, is_default_name, one_line, validate_name
-from namepool.options import PoolOptions, check_seconds, invalid
-from namepool.owners import MAX_OWNER_LENGTH, current_owner, notify_gone, owner_id
+from namepool.options import PoolOptions, invalid
+from namepool.owners import notify_gone, owner_id
 from namepool.refill import Backoff, RefillPolicy
 from namepool.sources.base import NameSource
 from namepool.sources.offline import OfflineNames
@@ -114,7 +115,7 @@ class NamePool(ServiceActor):
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
-            m.CheckoutName: self._checkout_name,
+            m.CheckoutName: self._checkout,
             m.CheckoutLease: self._checkout_lease,
             m.CheckinName: self._checkin_name,
             m.CheckinLease: self._checkin_lease,
@@ -208,7 +209,7 @@ class NamePool(ServiceActor):
         self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
     ) -> str:
         """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
-        return cast("str", self._checkout_name(m.CheckoutName(timeout, _require(owner))))
+        return cast("str", self._checkout(m.CheckoutName(timeout, _require(owner))))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """See ``messages.CheckinName``."""
@@ -267,38 +268,39 @@ class NamePool(ServiceActor):
 
     # -- requests ---------------------------------------------------------------------------
 
-    def _checkout_name(self, message: m.CheckoutName) -> Any:
-        lease = self._checkout(message, wants_lease=False)
-        return lease.name if lease.__class__ is Lease else lease
-
-    def _checkout_lease(self, message: m.CheckoutLease) -> Any:
-        return self._checkout(message, wants_lease=True)
-
-    def _checkout(self, message: m.CheckoutName | m.CheckoutLease, wants_lease: bool) -> Any:
+    def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> str | Reply[Any]:
         state = self._state
-        timeout = message.timeout
-        if timeout.__class__ is not float or not 0.0 <= timeout < 1e8:
-            check_seconds("timeout", timeout, none=True)
-        owner = _valid(message.owner)
         if state.outside:
             self._settle()
-        lease = state.checkout(owner)
-        if lease is None:
-            return self._park(owner, timeout, wants_lease)
+        name = state.checkout(message.owner)
+        if name is None:
+            return self._park(message)
         if len(state.available) < self._low:
             self._refill()
-        reply = self._replying
-        if reply is not None:
-            reply.on_drop(partial(self._give_back, lease))
-        return lease
+        return name
 
-    def _park(self, owner: str, timeout: float | None, wants_lease: bool) -> Reply[Any]:
+    def _checkout_lease(self, message: m.CheckoutLease) -> Lease | Reply[Any]:
+        answer = self._checkout(message)
+        return answer if isinstance(answer, Reply) else self._state.lease_of(answer)
+
+    def on_reply(self, message: Any, response: Any, reply: Reply[Any]) -> None:
+        """A name that nobody reads comes home."""
+        if message.__class__ is m.CheckoutName or (
+            message.__class__ is ProxyCall and message.attr_path == ("checkout_name",)
+        ):
+            reply.on_drop(partial(self._give_back, self._state.lease_of(response)))
+        elif message.__class__ is m.CheckoutLease:
+            reply.on_drop(partial(self._give_back, response))
+
+    def _park(self, message: m.CheckoutName | m.CheckoutLease) -> Reply[Any]:
         """Let the caller wait; its reply is held weakly, so that a dropped one is noticed."""
         state = self._state
+        timeout = message.timeout
         reply = self.deferred()
         reply.fail_timeouts_with(self._timeout_error)
         deadline = None if timeout is None else self.actor_inbox.clock() + timeout
-        ticket = state.park(owner, deadline, (weakref.ref(reply), wants_lease))
+        wants_lease = message.__class__ is m.CheckoutLease
+        ticket = state.park(message.owner, deadline, (weakref.ref(reply), wants_lease))
         reply.on_drop(partial(self._actor_ref.post, _Withdraw(ticket)))
         if timeout is not None:
             self.schedule(timeout, _Expire(ticket, timeout))
@@ -339,19 +341,17 @@ class NamePool(ServiceActor):
             return None
         if not isinstance(message.exclusive, bool):
             raise invalid("exclusive", message.exclusive, "True or False")
-        return self._state.associate(
-            _valid(message.owner), message.name, exclusive=message.exclusive
-        )
+        return self._state.associate(message.owner, message.name, exclusive=message.exclusive)
 
     def _dissociate_name(self, message: m.DissociateName) -> bool:
         if message.name is not None:
             validate_name(message.name)
-        return self._state.dissociate(_valid(message.owner), message.name)
+        return self._state.dissociate(message.owner, message.name)
 
     def _get_name_by_owner(self, message: m.GetNameByOwner) -> str | None:
         if self._state.outside:
             self._settle()
-        return self._state.speaking.get(_valid(message.owner))
+        return self._state.speaking.get(message.owner)
 
     # -- waiters ----------------------------------------------------------------------------
 
@@ -366,14 +366,15 @@ class NamePool(ServiceActor):
             if waiter.deadline is not None and self.actor_inbox.clock() >= waiter.deadline:
                 _fail(waiter, self._timeout_error(0.0))
                 continue
-            lease = state.checkout(waiter.owner)
-            assert lease is not None  # noqa: S101  something is available
+            name = state.checkout(waiter.owner)
+            assert name is not None  # noqa: S101  something is available
+            lease = state.lease_of(name)
             reply.on_drop(partial(self._give_back, lease))
             try:
-                reply.set(lease if waiter.reply[1] else lease.name)
+                reply.set(lease if waiter.reply[1] else name)
             except queue.Full:
                 # The grant crossed the withdrawal on the way; then the name comes home.
-                state.checkin(lease.name)
+                state.checkin(name)
 
     def _withdraw(self, message: _Withdraw) -> None:
         self._state.withdraw(message.ticket)
@@ -549,29 +550,29 @@ class NamePoolProxy(pykka.ActorProxy[NamePool]):
         self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
     ) -> pykka.Future[str]:
         """See ``messages.CheckoutName``. A future that is dropped unread costs no name."""
-        return self.actor_ref.ask(m.CheckoutName(timeout, _who(owner)), block=False)
+        return self.actor_ref.ask(m.CheckoutName(timeout, owner), block=False)
 
     def checkin_name(
         self, name: str | None, *, owner: OwnerLike | None = None
     ) -> pykka.Future[bool]:
         """See ``messages.CheckinName``."""
-        return self.actor_ref.ask(m.CheckinName(name, _who(owner)), block=False)
+        return self.actor_ref.ask(m.CheckinName(name, owner), block=False)
 
     def associate_name(
         self, name: str | None, exclusive: bool = False, *, owner: OwnerLike | None = None
     ) -> pykka.Future[str | None]:
         """See ``messages.AssociateName``."""
-        return self.actor_ref.ask(m.AssociateName(name, exclusive, _who(owner)), block=False)
+        return self.actor_ref.ask(m.AssociateName(name, exclusive, owner), block=False)
 
     def dissociate_name(
         self, name: str | None = None, *, owner: OwnerLike | None = None
     ) -> pykka.Future[bool]:
         """See ``messages.DissociateName``."""
-        return self.actor_ref.ask(m.DissociateName(name, _who(owner)), block=False)
+        return self.actor_ref.ask(m.DissociateName(name, owner), block=False)
 
     def get_name_by_owner(self, owner: OwnerLike | None = None) -> pykka.Future[str | None]:
         """See ``messages.GetNameByOwner``; without an argument, the caller's name."""
-        return self.actor_ref.ask(m.GetNameByOwner(_who(owner)), block=False)
+        return self.actor_ref.ask(m.GetNameByOwner(owner), block=False)
 
     def pool_stats(self) -> pykka.Future[PoolStats]:
         """See ``messages.PoolStatsRequest``."""
@@ -600,22 +601,12 @@ def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOpti
     return PoolOptions(**options)
 
 
-def _who(owner: OwnerLike | None) -> str:
-    return current_owner() if owner is None else owner_id(owner)
-
-
 def _require(owner: OwnerLike | None) -> str:
     if owner is None:
         raise OwnerRequired(
             "this call does not say who makes it: use NamePoolRef.proxy(), a message such as "
             "CheckoutName(), or pass owner=... (a plain pykka.ActorProxy runs in the pool's thread)"
         )
-    return owner_id(owner)
-
-
-def _valid(owner: Any) -> str:
-    if owner.__class__ is str and 0 < len(owner) <= MAX_OWNER_LENGTH and owner.isprintable():
-        return owner
     return owner_id(owner)
 
 

@@ -146,15 +146,15 @@ class PoolState:
         self.tally = Tally()
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
-        self._bound: dict[str, dict[str, None]] = {}  # owner → its names, the latest last
-        self._speaking: dict[str, str] = {}
+        self._speaking: dict[str, str] = {}  # owner → its latest name
+        self._several: dict[str, dict[str, None]] = {}  # owner of several → all, the latest last
         self._moment = 0
         self.speaking: Mapping[str, str] = MappingProxyType(self._speaking)
         """Owner → the name it speaks under; read-only, always current, readable by any thread."""
 
     # -- leases -----------------------------------------------------------------------------
 
-    def checkout(self, owner: str) -> Lease | None:
+    def checkout(self, owner: str) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none."""
         if not self.available:
             return None
@@ -162,8 +162,11 @@ class PoolState:
         self._moment = token = self._moment + 1
         self.leases[name] = _Held(token, {owner: token})
         self.available.popleft()
-        self._bind(owner, name)
-        return Lease(name, token)
+        if owner in self._speaking:
+            self._bind(owner, name)
+        else:
+            self._speaking[owner] = name
+        return name
 
     def checkin(self, name: str) -> bool:
         """End the lease of ``name``; it goes to the back of the queue. ``False``: no such lease."""
@@ -173,8 +176,15 @@ class PoolState:
         self.available.append(name)
         del self.leases[name]
         for speaker in held.speakers:
-            self._unbind(speaker, name)
+            if speaker in self._several:
+                self._unbind(speaker, name)
+            else:
+                del self._speaking[speaker]
         return True
+
+    def lease_of(self, name: str) -> Lease:
+        """Return the present lease of a name that is checked out."""
+        return Lease(name, self.leases[name].token)
 
     def is_current(self, lease: Lease) -> bool:
         """Tell whether this very checkout still lasts, rather than a later one of its name."""
@@ -206,7 +216,7 @@ class PoolState:
     def dissociate(self, owner: str, name: str | None = None) -> bool:
         """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
         name = self._speaking.get(owner) if name is None else self.canonical(name)
-        if name is None or name not in self._bound.get(owner, ()):
+        if name is None or name not in self.names_of(owner):
             return False
         self._silence(owner, name, self.leases[name])
         return True
@@ -216,11 +226,18 @@ class PoolState:
         held = self.leases.get(name)
         return () if held is None else tuple(held.speakers)
 
+    def names_of(self, owner: str) -> tuple[str, ...]:
+        """Return the names that ``owner`` is bound to, the latest last."""
+        latest = self._speaking.get(owner)
+        if latest is None:
+            return ()
+        return tuple(self._several.get(owner, (latest,)))
+
     # -- what happens outside the actor's turn ---------------------------------------------
 
     def owner_gone(self, owner: str) -> None:
         """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
-        if owner in self._bound:
+        if owner in self._speaking:
             self.outside.append(Departed(owner))
 
     def settle(self, now: float) -> None:
@@ -236,7 +253,7 @@ class PoolState:
 
     def _bury(self, owner: str, now: float) -> None:
         """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
-        for name in list(self._bound.get(owner, ())):
+        for name in self.names_of(owner):
             held = self.leases[name]
             self._silence(owner, name, held)
             if not held.speakers:
@@ -316,12 +333,13 @@ class PoolState:
         self._log = names
         self._known = {name_key(name): name for name in names}
         begun = [(at, o, n) for n, held in self.leases.items() for o, at in held.speakers.items()]
-        self._bound = {}
+        bound: dict[str, dict[str, None]] = {}
         for _, owner, name in sorted(begun):
-            self._bound.setdefault(owner, {})[name] = None
+            bound.setdefault(owner, {})[name] = None
+        self._several = {owner: names for owner, names in bound.items() if len(names) > 1}
         # In place and never empty in between: other threads are reading it.
-        self._speaking.update({owner: next(reversed(n)) for owner, n in self._bound.items()})
-        for owner in [o for o in self._speaking if o not in self._bound]:
+        self._speaking.update({owner: next(reversed(names)) for owner, names in bound.items()})
+        for owner in [o for o in self._speaking if o not in bound]:
             del self._speaking[owner]
 
     # -- the indexes ------------------------------------------------------------------------
@@ -336,10 +354,9 @@ class PoolState:
         return name
 
     def _bind(self, owner: str, name: str) -> None:
-        names = self._bound.get(owner)
-        if names is None:
-            self._bound[owner] = {name: None}
-        else:
+        latest = self._speaking.get(owner)
+        if latest is not None and latest != name:
+            names = self._several.setdefault(owner, {latest: None})
             names.pop(name, None)
             names[name] = None
         self._speaking[owner] = name
@@ -349,13 +366,14 @@ class PoolState:
         self._unbind(owner, name)
 
     def _unbind(self, owner: str, name: str) -> None:
-        names = self._bound[owner]
-        if self._speaking[owner] != name:
-            del names[name]
+        names = self._several.get(owner)
+        if names is None:
+            del self._speaking[owner]
             return
-        names.popitem()  # the latest; unlike del, this lets the next look at the end stay short
-        if names:
+        if name == self._speaking[owner]:
+            names.popitem()  # unlike del, this keeps the next look at the end short
             self._speaking[owner] = next(reversed(names))
         else:
-            del self._bound[owner]
-            del self._speaking[owner]
+            del names[name]
+        if len(names) == 1:
+            del self._several[owner]

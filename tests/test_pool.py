@@ -230,8 +230,10 @@ def test_a_timeout_of_zero_takes_a_name_that_is_there_and_does_not_wait_for_one(
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), "soon", True])
-def test_a_timeout_that_is_none_is_refused(pool: PoolHandle, timeout: Any) -> None:
-    for call in (pool.checkout_name, lambda t: pool._target.ask(CheckoutName(timeout=t))):
+def test_a_timeout_that_is_none_is_refused_where_it_is_given(
+    pool: PoolHandle, timeout: Any
+) -> None:
+    for call in (pool.checkout_name, CheckoutName, CheckoutLease):
         with pytest.raises(InvalidOption, match="timeout must be seconds"):
             call(timeout)
 
@@ -333,11 +335,20 @@ def test_a_plain_actor_proxy_works_where_it_gives_the_owner(ref: NamePoolRef) ->
     assert plain.checkin_name(name, owner="agent 8").get(timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("owner", ["", "a\nb", "x" * 257, 7, None, object()])
-def test_what_cannot_be_an_owner_is_refused(ref: NamePoolRef, owner: Any) -> None:
-    for message in (CheckoutName(owner=owner), GetNameByOwner(owner=owner)):
+@pytest.mark.parametrize("owner", ["", "a\nb", "x" * 257, 7, object()])
+def test_what_cannot_be_an_owner_is_refused_where_it_is_given(owner: Any) -> None:
+    for message in (CheckoutName, GetNameByOwner, CheckoutLease, DissociateName):
         with pytest.raises(InvalidOwner):
-            ref.ask(message, timeout=PATIENCE)
+            message(owner=owner)
+    for message in (CheckinName, AssociateName):
+        with pytest.raises(InvalidOwner):
+            message("Ada", owner=owner)
+
+
+def test_a_message_takes_its_owner_in_any_form() -> None:
+    thread = threading.current_thread()
+
+    assert GetNameByOwner(thread) == GetNameByOwner() == GetNameByOwner(current_owner())
 
 
 # -- failure --------------------------------------------------------------------------------

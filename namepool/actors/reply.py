@@ -59,6 +59,7 @@ class Reply(pykka.Future[T]):
     _value: Any = _PENDING
     _exc_info: ExcInfo | None = None
     _get_hook: Callable[[float | None], Any] | None = None
+    _unclaimed: list[bool] = []  # noqa: RUF012  never filled: one without its own is claimed
     _upstream: tuple[pykka.Future[Any], ...] = ()
     _on_drop: Callable[[], object] | None = None
     _timeout_error: Callable[[float], BaseException] | None = None
@@ -69,6 +70,20 @@ class Reply(pykka.Future[T]):
         self._callbacks: list[Callable[[], None]] = []
         self._latch = latch = allocate_lock()
         latch.acquire()
+
+    @classmethod
+    def resolved(cls, value: Any) -> Reply[Any]:
+        """Return a reply that holds ``value``."""
+        reply = cls.__new__(cls)
+        reply._value = value
+        return reply
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Reply[Any]:
+        """Return a reply that raises ``error``."""
+        reply = cls.resolved(_FAILED)
+        reply._exc_info = (type(error), error, error.__traceback__)
+        return reply
 
     # -- the one who answers ----------------------------------------------------------------
 

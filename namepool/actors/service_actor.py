@@ -94,42 +94,49 @@ class ServiceRef(pykka.ActorRef[A]):
             WouldDeadlock: called from inside this actor, with ``block=True``
         """
         inbox = self.actor_inbox
+        me = get_ident()
         if (
-            (self._prompt or (block and timeout is None))
-            and get_ident() != _main_thread
-            and inbox.turn.acquire(False)
+            me == _main_thread
+            or not (self._prompt or (block and timeout is None))
+            or not inbox.turn.acquire(False)
         ):
-            if not inbox.queue and message.__class__ is not _ActorStop:
-                return self._run_here(message, block, timeout)
+            return self._queue(message, block, timeout)
+        if inbox.queue or message.__class__ is _ActorStop:
             inbox.turn.release()
-        return self._queue(message, block, timeout)
-
-    def _run_here(self, message: Any, block: bool, timeout: float | None) -> Any:
-        """Handle ``message`` on the caller's thread, which holds the turn."""
-        inbox = self.actor_inbox
-        inbox.runner = get_ident()
+            return self._queue(message, block, timeout)
+        # The turn is ours. What follows is one function because it is the price of every request.
+        inbox.runner = me
         actor = self._actor
-        assert actor is not None  # noqa: S101  a dead actor's turn is never free
         try:
-            if block:
-                response = actor._handle_receive(message)
-            else:
-                reply = Reply[Any]()
-                reply._inbox = inbox
-                actor._receive(Envelope(message, reply))
-                return reply
-        except Exception:
+            handler = actor._handlers.get(message.__class__)  # type: ignore[union-attr]
+            response = (handler or actor._handle_receive)(message)  # type: ignore[union-attr]
+            if not block:
+                return self._reply_with(message, response)
+        except Exception as error:
             logger.info("Exception returned from %s to caller:", self, exc_info=True)
-            raise
+            if block:
+                raise
+            return Reply.failed(error)
         except BaseException as error:
             inbox.put_first(Envelope(_Crash(error)))
-            raise self._died_of(error) from error
+            died = self._died_of(error)
+            if block:
+                raise died from error
+            return Reply.failed(died)
         finally:
             inbox.runner = 0
             inbox.turn.release()
-        if isinstance(response, Reply) and response.is_deferred():
+        if response.__class__ is Reply and response.is_deferred():
             return _wait(response, timeout)
         return response
+
+    def _reply_with(self, message: Any, response: Any) -> Reply[Any]:
+        """Return a reply that holds what a handler, run on this thread, returned."""
+        if isinstance(response, Reply) and response.is_deferred():
+            return response
+        reply = Reply.resolved(response)
+        self._actor.on_reply(message, response, reply)  # type: ignore[union-attr]
+        return reply
 
     def _queue(self, message: Any, block: bool, timeout: float | None) -> Any:
         """Hand ``message`` to the actor's thread."""
@@ -219,7 +226,6 @@ class ServiceActor(pykka.ThreadingActor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._actor_ref = self._create_ref()
-        self._thread: threading.Thread | None = None
         self._handlers: dict[type, Callable[[Any], Any]] = {_Crash: self._crash}
 
     def _create_ref(self) -> ServiceRef[Any]:
@@ -251,12 +257,17 @@ class ServiceActor(pykka.ThreadingActor):
         """Tell oneself ``message`` in ``delay`` seconds."""
         self.actor_inbox.schedule(delay, message)
 
+    def on_reply(self, message: Any, response: Any, reply: Reply[Any]) -> None:
+        """Hook: ``reply``, which may yet be dropped unread, is about to bring ``response``.
+
+        Runs in the actor's turn. An actor that wants its answer back then calls ``reply.on_drop``.
+        """
+
     # -- the actor's own thread -------------------------------------------------------------
 
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.runner = get_ident()
-        self._thread = threading.current_thread()
         try:
             self._guard(self.on_start)
             while not self.actor_stopped.is_set():
@@ -267,13 +278,13 @@ class ServiceActor(pykka.ThreadingActor):
             self._bury()
 
     def _receive(self, envelope: Envelope[Any]) -> None:
-        """Handle one message and answer it: on the own thread, or on that of who holds the turn."""
-        reply = cast("Reply[Any] | None", envelope.reply_to)
+        """Handle one message from the queue and answer it."""
+        message, reply = envelope.message, cast("Reply[Any] | None", envelope.reply_to)
         self._replying = reply
         try:
-            response = self._handle_receive(envelope.message)
+            response = self._handle_receive(message)
             if reply is not None:
-                _answer(reply, response)
+                self._answer(message, response, reply)
         except Exception:
             if reply is None:
                 self._fail()
@@ -281,15 +292,24 @@ class ServiceActor(pykka.ThreadingActor):
                 logger.info("Exception returned from %s to caller:", self, exc_info=True)
                 _answer_exception(reply, sys.exc_info())
         except BaseException as error:
-            if threading.current_thread() is self._thread:
-                self._fail()
-            else:  # it dies on its own thread, before anything else happens to it
-                self.actor_inbox.put_first(Envelope(_Crash(error)))
+            self._fail()
             if reply is not None:
                 died = self._actor_ref._died_of(error)
                 _answer_exception(reply, (type(died), died, None))
         finally:
             self._replying = None
+
+    def _answer(self, message: Any, response: Any, reply: Reply[Any]) -> None:
+        if response is reply:
+            return  # deferred: the handler resolves it later
+        if isinstance(response, Reply) and response.is_deferred():
+            reply.resolved_by(response)
+            return
+        self.on_reply(message, response, reply)
+        try:
+            reply.set(response)
+        except queue.Full:
+            pass  # withdrawn; dropping the reply gives back what it was to bring
 
     def _handle_receive(self, message: Any) -> Any:
         handler = self._handlers.get(message.__class__)
@@ -337,19 +357,6 @@ class ServiceActor(pykka.ThreadingActor):
         self.actor_inbox.runner = 0
         ref._gone.set()
         ref._notify()
-
-
-def _answer(reply: Reply[Any], response: Any) -> None:
-    """Resolve ``reply`` with what a handler returned."""
-    if response is reply:
-        return  # deferred: the handler resolves it later
-    if isinstance(response, Reply) and response.is_deferred():
-        reply.resolved_by(response)
-        return
-    try:
-        reply.set(response)
-    except queue.Full:
-        pass  # withdrawn; dropping the reply gives back what it held
 
 
 def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
