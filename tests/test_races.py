@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any, cast
 
 import pykka
@@ -179,7 +180,7 @@ def test_stopping_while_requests_arrive_answers_every_one() -> None:
                     futures.append(ref.ask(CheckoutName(), block=False))
 
         with switching_often():
-            run_together([agent, agent, lambda ref=ref: ref.stop(timeout=PATIENCE)])  # type: ignore[misc]
+            run_together([agent, agent, partial(ref.stop, timeout=PATIENCE)])
         for future in futures:
             try:
                 future.get(timeout=PATIENCE)
@@ -201,7 +202,7 @@ def test_exclusive_associations_leave_exactly_one_speaker() -> None:
 
     owners = [f"agent {n}" for n in range(4)]
     with switching_often():
-        run_together([lambda owner=owner: taker(owner) for owner in owners])  # type: ignore[misc]
+        run_together([partial(taker, owner) for owner in owners])
 
     assert [pool.get_name_by_owner(owner) for owner in owners].count(name) == 1
 
