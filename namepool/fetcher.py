@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from namepool.actors import ServiceActor
-from namepool.errors import SourceError
 from namepool.names import one_line
-from namepool.sources.base import SURPLUS, NameSource
+from namepool.sources.base import NameSource, read_answer
 from namepool.state import UsedNames
 
 logger = logging.getLogger(__name__)
@@ -61,7 +59,7 @@ class ChunkFetcher(ServiceActor):
     def _fetch(self, message: FetchChunk) -> None:
         try:
             answer = self._source.fetch(message.count, message.used)
-            names = _candidates(answer, message.count)
+            names = tuple(read_answer(answer, message.count))
         except BaseException as error:  # also SystemExit and the like: the pool lives
             self._deliver(ChunkFailed(message.request, error))
         else:
@@ -76,12 +74,3 @@ class ChunkFetcher(ServiceActor):
             close()
         except BaseException as error:
             logger.warning("Closing the source of names failed: %s", one_line(repr(error)))
-
-
-def _candidates(answer: object, count: int) -> tuple[object, ...]:
-    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-        raise SourceError(
-            f"a source must return an iterable of names, not {type(answer).__name__}: "
-            f"{one_line(ascii(answer), 100)}"
-        )
-    return tuple(itertools.islice(answer, count + SURPLUS))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from namepool.options import check_seconds
+from namepool.options import MAX_SECONDS, check_seconds
 from namepool.owners import current_owner, owner_id
 from namepool.state import Lease
 
@@ -34,7 +34,7 @@ class _Checkout(_CheckoutFields):
     def __new__(
         cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
     ) -> Self:
-        if timeout.__class__ is not float or not 0.0 <= timeout < 1e8:
+        if timeout.__class__ is not float or not 0.0 <= timeout <= MAX_SECONDS:
             check_seconds("timeout", timeout, none=True)
         return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner)))
 

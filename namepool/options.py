@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from namepool.errors import InvalidOption
-from namepool.names import one_line
+from namepool.names import shown
+
+MAX_SECONDS = 1e8
+"""Three years: as good as for ever, and what every platform's locks can wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,14 @@ def check_count(option: str, value: object, least: int) -> None:
 
 
 def check_seconds(option: str, value: object, *, none: bool = False, zero: bool = True) -> None:
-    """Refuse what is not a number of seconds: finite, not negative, 0 and ``None`` as told."""
+    """Refuse what is not a number of seconds up to ``MAX_SECONDS``; 0 and ``None`` as told."""
     if value is None and none:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):  # type: ignore[arg-type, operator]
+    if not number or not (0 < value <= MAX_SECONDS or (value == 0 and zero)):  # type: ignore[operator]
         least = "at least 0" if zero else "above 0"
-        raise invalid(option, value, f"seconds, {least}{', or None' if none else ''}")
+        expected = f"seconds, {least} and at most {MAX_SECONDS:g}{', or None' if none else ''}"
+        raise invalid(option, value, expected)
 
 
 def check_text(option: str, value: object, longest: int) -> str:
@@ -62,4 +65,4 @@ def check_text(option: str, value: object, longest: int) -> str:
 
 def invalid(option: str, value: object, expected: str) -> InvalidOption:
     """Return the error for an option; its message is one line."""
-    return InvalidOption(f"{option} must be {expected}, not {one_line(ascii(value), 100)}")
+    return InvalidOption(f"{option} must be {expected}, not {shown(value)}")

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 import pykka
 
+from namepool.actors import acting_as
 from namepool.errors import InvalidOwner
-from namepool.names import one_line
+from namepool.names import shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     OwnerLike: TypeAlias = (
         str | threading.Thread | asyncio.Task[Any] | pykka.ActorRef[Any] | pykka.ActorProxy[Any]
     )
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,12 +49,11 @@ class GoneListener(Protocol):
 MAX_OWNER_LENGTH = 256
 """Longest owner id, in characters."""
 
-_scope: ContextVar[str | None] = ContextVar("namepool_owner", default=None)
 _local = threading.local()
 _numbers = itertools.count(1)
 _ATTRIBUTE = "_namepool_owner"
 
-_task_ids: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_task_ids: weakref.WeakKeyDictionary[Any, _Mortal] = weakref.WeakKeyDictionary()
 _watched_tasks: weakref.WeakSet[Any] = weakref.WeakSet()
 _lock = threading.RLock()  # re-entrant: a finaliser may end a thread's or a task's life inside it
 
@@ -59,7 +62,7 @@ _listeners: tuple[weakref.ref[GoneListener], ...] = ()  # replaced, never change
 
 def current_owner() -> str:
     """Return the id of who is calling, on this thread and in this context; never blocks."""
-    scoped = _scope.get()
+    scoped = acting_as.get()
     if scoped is not None:
         return scoped
     asyncio = sys.modules.get("asyncio")  # nobody runs a task who has not imported it
@@ -82,19 +85,29 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
     Raises:
         InvalidOwner: see ``owner_id``
     """
-    token = _scope.set(owner_id(owner))
+    speaker = owner_id(owner)
+    token = acting_as.set(speaker)
     try:
-        yield owner_id(owner)
+        yield speaker
     finally:
-        _scope.reset(token)
+        acting_as.reset(token)
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
     """Return ``func`` so that, on whatever thread it runs, it speaks as the owner calling *now*.
 
-    For tools run on a thread pool: ``executor.submit(inherit_owner(tool), argument)``.
+    For tools run on a thread pool: ``executor.submit(inherit_owner(tool), argument)``. ``func`` may
+    be a coroutine function; a generator function's body runs later, as whoever iterates.
     """
     owner = current_owner()
+    if iscoroutinefunction(func):
+
+        @functools.wraps(func)
+        async def speaking_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with owner_scope(owner):
+                return await func(*args, **kwargs)
+
+        return cast("Callable[P, R]", speaking_async)
 
     @functools.wraps(func)
     def speaking(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -114,45 +127,50 @@ def owner_id(owner: object) -> str:
         if owner.isprintable() and 0 < len(owner) <= MAX_OWNER_LENGTH:
             return owner
         raise InvalidOwner(
-            f"an owner id must have 1 to {MAX_OWNER_LENGTH} printable characters: "
-            f"{one_line(ascii(owner))}"
+            f"an owner id must have 1 to {MAX_OWNER_LENGTH} printable characters: {shown(owner)}"
         )
     if isinstance(owner, threading.Thread):
         return _thread_owner(owner)
-    if isinstance(owner, pykka.ActorRef):
-        return owner.actor_urn
     if isinstance(owner, pykka.ActorProxy):
-        return owner.actor_ref.actor_urn
+        owner = owner.actor_ref
+    if isinstance(owner, pykka.ActorRef):
+        _attach_mortal(owner._actor_weakref(), owner.actor_urn)  # noqa: SLF001
+        return owner.actor_urn
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(owner, asyncio.Task):
         return _task_owner(owner)
     raise InvalidOwner(
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
-        f"pykka.ActorProxy, not {type(owner).__name__}: {one_line(ascii(owner))}"
+        f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"
     )
 
 
 def notify_gone(listener: GoneListener) -> None:
     """Call ``listener.owner_gone(owner)`` whenever a thread, task or threaded actor has ended.
 
-    The listener is held weakly.
+    Of one that ends without ever having called ``current_owner``, that is when its object is
+    collected. The listener is held weakly; telling it twice to listen is once.
     """
     global _listeners
     with _lock:
-        living = tuple(ref for ref in _listeners if ref() is not None)
+        living = tuple(ref for ref in _listeners if ref() not in (None, listener))
         _listeners = (*living, weakref.ref(listener))
 
 
 class _Mortal:
-    """Lives in a thread's local storage and dies with the thread."""
+    """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
 
-    __slots__ = ("owner",)
+    __slots__ = ("owner", "quiet")
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
+        self.quiet = False
+        """Somebody else tells of the owner's end, and sooner."""
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not is_finalizing():  # the main thread ends when the modules are half gone
+        if (
+            not self.quiet and not is_finalizing()
+        ):  # the main thread ends when the modules are half gone
             _gone(self.owner)
 
 
@@ -160,7 +178,10 @@ def _gone(owner: str) -> None:
     for ref in _listeners:
         listener = ref()
         if listener is not None:
-            listener.owner_gone(owner)
+            try:
+                listener.owner_gone(owner)
+            except Exception:
+                logger.exception("A listener failed to hear that %a has ended:", owner)
 
 
 def _first_words_of_thread() -> str:
@@ -171,17 +192,36 @@ def _first_words_of_thread() -> str:
         vars(thread).pop(_ATTRIBUTE, None)
     owner = _thread_owner(thread)
     _local.mortal = _Mortal(owner)
+    for thing in (thread, _actor_of(thread)):
+        if _ATTRIBUTE in getattr(thing, "__dict__", ()):
+            vars(thing)[_ATTRIBUTE].quiet = True
     return owner
 
 
 def _thread_owner(thread: threading.Thread) -> str:
-    known: str | None = vars(thread).get(_ATTRIBUTE)
+    known: _Mortal | None = vars(thread).get(_ATTRIBUTE)
     if known is not None:
-        return known
-    # Thread._target is deleted when the thread ends; until then it is an actor's own loop.
-    actor = getattr(getattr(thread, "_target", None), "__self__", None)
-    minted = actor.actor_urn if isinstance(actor, pykka.Actor) else _mint("thread")
-    return vars(thread).setdefault(_ATTRIBUTE, minted)  # type: ignore[no-any-return]
+        return known.owner
+    actor = _actor_of(thread)
+    _attach_mortal(thread, _mint("thread") if actor is None else actor.actor_urn)
+    mortal: _Mortal = vars(thread)[_ATTRIBUTE]
+    return mortal.owner
+
+
+def _actor_of(thread: threading.Thread) -> pykka.Actor | None:
+    """Return the actor whose loop this thread runs; a thread that ended runs none."""
+    target = getattr(thread, "_target", None)
+    actor = getattr(target, "__self__", None)
+    is_loop = getattr(target, "__name__", "") == "_actor_loop"
+    return actor if is_loop and isinstance(actor, pykka.Actor) else None
+
+
+def _attach_mortal(thing: object, owner: str) -> None:
+    """Have the end of ``thing``'s life tell that of ``owner``; the first to say so decides."""
+    if thing is not None and _ATTRIBUTE not in vars(thing):
+        with _lock:
+            if _ATTRIBUTE not in vars(thing):
+                vars(thing)[_ATTRIBUTE] = _Mortal(owner)
 
 
 def _running_task(asyncio: Any) -> asyncio.Task[Any] | None:
@@ -193,11 +233,13 @@ def _running_task(asyncio: Any) -> asyncio.Task[Any] | None:
 
 
 def _task_owner(task: asyncio.Task[Any]) -> str:
-    owner = _task_ids.get(task)
-    if owner is None:
+    mortal = _task_ids.get(task)
+    if mortal is None:
         with _lock:
-            owner = _task_ids.setdefault(task, _mint("task"))
-    return owner
+            mortal = _task_ids.get(task)
+            if mortal is None:
+                mortal = _task_ids[task] = _Mortal(_mint("task"))
+    return mortal.owner
 
 
 def _watched_task_owner(task: asyncio.Task[Any]) -> str:
@@ -205,6 +247,7 @@ def _watched_task_owner(task: asyncio.Task[Any]) -> str:
     owner = _task_owner(task)
     if task not in _watched_tasks:
         _watched_tasks.add(task)
+        _task_ids[task].quiet = True
         task.add_done_callback(lambda _: _gone(owner))
     return owner
 

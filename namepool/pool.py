@@ -17,13 +17,19 @@ from pykka.messages import ProxyCall
 from namepool import messages as m
 from namepool.actors import Reply, ServiceActor, ServiceRef
 from namepool.actors.child_spec import ChildSpec
-from namepool.errors import CheckoutTimeout, NamesUnavailable, OwnerRequired, SourceError
+from namepool.errors import (
+    CheckoutTimeout,
+    InvalidOption,
+    NamesUnavailable,
+    OwnerRequired,
+    SourceError,
+)
 from namepool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, FetchChunk
 from namepool.names import DEFAULT_NAME, is_default_name, one_line, validate_name
 from namepool.options import PoolOptions, invalid
 from namepool.owners import notify_gone, owner_id
 from namepool.refill import Backoff, RefillPolicy
-from namepool.sources.base import NameSource
+from namepool.sources.base import NameSource, check_source
 from namepool.sources.offline import OfflineNames
 from namepool.state import Chunk, Lease, PoolState, PoolStats, Waiter
 
@@ -305,7 +311,6 @@ class NamePool(ServiceActor):
         if timeout is not None:
             self.schedule(timeout, _Expire(ticket, timeout))
         self._reclaim()
-        self._serve()
         self._refill()
         return reply
 
@@ -321,7 +326,7 @@ class NamePool(ServiceActor):
             if name not in state.leases:
                 logger.warning("check-in of a name that is not checked out: %a", name)
                 return False
-        speakers = state.leases[name].speakers
+        speakers = state.speakers_of(name)
         if message.owner not in speakers and speakers:
             logger.warning("%a, held by %a, was checked in by %a", name, [*speakers], message.owner)
         state.checkin(name)
@@ -366,8 +371,7 @@ class NamePool(ServiceActor):
             if waiter.deadline is not None and self.actor_inbox.clock() >= waiter.deadline:
                 _fail(waiter, self._timeout_error(0.0))
                 continue
-            name = state.checkout(waiter.owner)
-            assert name is not None  # noqa: S101  something is available
+            name = state.grant(waiter, self.actor_inbox.clock())
             lease = state.lease_of(name)
             reply.on_drop(partial(self._give_back, lease))
             try:
@@ -418,8 +422,11 @@ class NamePool(ServiceActor):
         after = self._options.reclaim_after
         if after is None:
             return
-        for name in self._state.reclaim(self.actor_inbox.clock() - after):
+        reclaimed = self._state.reclaim(self.actor_inbox.clock() - after)
+        for name in reclaimed:
             logger.warning("%a came home: its owners ended without giving it back", name)
+        if reclaimed:
+            self._serve()
 
     # -- refill -----------------------------------------------------------------------------
 
@@ -511,9 +518,7 @@ class NamePool(ServiceActor):
         tally = self._state.tally
         tally.failures += 1
         tally.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
-        pause = self._backoff.failed(
-            self.actor_inbox.clock(), getattr(cause, "retry_after", None) or 0.0
-        )
+        pause = self._backoff.failed(self.actor_inbox.clock(), cause)
         logger.warning("no names fetched, next try in %.1f s: %s", pause, tally.last_error)
         if not self._fetches:
             self._fail_waiters(cause)
@@ -590,14 +595,15 @@ def _deliver(ref: NamePoolRef, state: PoolState, answer: ChunkArrived | ChunkFai
 
 
 def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOptions:
-    if source is not None and not callable(getattr(source, "fetch", None)):
-        raise invalid("source", source, "an object with fetch(count, used)")
+    if source is not None:
+        check_source(source)
     if state is not None and not isinstance(state, PoolState):
         raise invalid("state", state, "a PoolState")
     known = PoolOptions.__dataclass_fields__
-    for option, value in options.items():
+    for option in options:
         if option not in known:
-            raise invalid(option, value, f"left out: the options are {', '.join(known)}, source")
+            # Not its value: it may be a key that was meant for a source.
+            raise InvalidOption(f"{option} is not an option: there are source, {', '.join(known)}")
     return PoolOptions(**options)
 
 

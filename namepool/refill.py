@@ -16,6 +16,9 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
 """Seconds; no pause is longer, unless the source asks for more."""
 
+LONGEST_REQUEST = 120.0
+"""Seconds; a source that asks for a longer pause is not obeyed."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefillPolicy:
@@ -48,10 +51,13 @@ class Backoff:
     failures: int = 0
     until: float = float("-inf")
 
-    def failed(self, now: float, at_least: float = 0.0) -> float:
-        """Note a failure; return the pause in seconds, from half to the whole of the nominal."""
+    def failed(self, now: float, error: BaseException | None = None) -> float:
+        """Note a failure; return the pause in seconds, from half to the whole of the nominal.
+
+        An error with a ``retry_after``, in seconds, makes it at least that.
+        """
         nominal = min(FIRST_PAUSE * 2.0 ** min(self.failures, 32), LONGEST_PAUSE)
-        pause = max(nominal * (0.5 + self.random() / 2), at_least)
+        pause = max(nominal * (0.5 + self.random() / 2), requested_pause(error))
         self.failures += 1
         self.until = now + pause
         return pause
@@ -64,3 +70,12 @@ class Backoff:
     def allows(self, now: float) -> bool:
         """Tell whether the pause is over."""
         return now >= self.until
+
+
+def requested_pause(error: object) -> float:
+    """Return the seconds in ``error.retry_after``; 0 if it has none, or no sensible one."""
+    try:
+        seconds = float(error.retry_after)  # type: ignore[attr-defined]
+    except Exception:  # it is somebody else's attribute: whatever it does, the pool lives
+        return 0.0
+    return seconds if 0.0 <= seconds <= LONGEST_REQUEST else 0.0

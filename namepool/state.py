@@ -9,10 +9,10 @@ from the other, so that a crash between two lines loses no name; everything else
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, cast, overload
 
 from namepool.names import is_default_name, name_key, why_invalid
 
@@ -140,7 +140,8 @@ class PoolState:
         self.leases: dict[str, _Held] = {}
         self.available: deque[str] = deque()
         self.waiters: OrderedDict[int, Waiter] = OrderedDict()
-        self.orphans: OrderedDict[Lease, float] = OrderedDict()
+        self.orphans: OrderedDict[str, float] = OrderedDict()  # name → since when
+        self._ended: set[str] = set()  # owners that ended while they waited
         self.outside: deque[Lease | Departed | Chunk] = deque()
         """What happened outside the actor's turn, until ``settle`` takes it in."""
         self.tally = Tally()
@@ -175,6 +176,8 @@ class PoolState:
             return False
         self.available.append(name)
         del self.leases[name]
+        if self.orphans:
+            self.orphans.pop(name, None)
         for speaker in held.speakers:
             if speaker in self._several:
                 self._unbind(speaker, name)
@@ -206,6 +209,7 @@ class PoolState:
             held = self.leases[name] = _Held(self._moment, {})
             if self._learn(name) is None:
                 self.available.remove(name)
+        self.orphans.pop(name, None)
         if exclusive:
             for speaker in [s for s in held.speakers if s != owner]:
                 self._silence(speaker, name, held)
@@ -216,15 +220,15 @@ class PoolState:
     def dissociate(self, owner: str, name: str | None = None) -> bool:
         """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
         name = self._speaking.get(owner) if name is None else self.canonical(name)
-        if name is None or name not in self.names_of(owner):
+        if name is None or owner not in self.speakers_of(name):
             return False
         self._silence(owner, name, self.leases[name])
         return True
 
-    def speakers(self, name: str) -> tuple[str, ...]:
-        """Return the owners that speak under ``name``, in the order they began to."""
+    def speakers_of(self, name: str) -> Collection[str]:
+        """Return the owners that speak under ``name``; none if it is not checked out."""
         held = self.leases.get(name)
-        return () if held is None else tuple(held.speakers)
+        return () if held is None else held.speakers.keys()
 
     def names_of(self, owner: str) -> tuple[str, ...]:
         """Return the names that ``owner`` is bound to, the latest last."""
@@ -237,7 +241,7 @@ class PoolState:
 
     def owner_gone(self, owner: str) -> None:
         """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
-        if owner in self._speaking:
+        if owner in self._speaking or self.waiters:
             self.outside.append(Departed(owner))
 
     def settle(self, now: float) -> None:
@@ -257,22 +261,20 @@ class PoolState:
             held = self.leases[name]
             self._silence(owner, name, held)
             if not held.speakers:
-                lease = Lease(name, held.token)
-                self.orphans[lease] = now
-                self.orphans.move_to_end(lease)
+                self.orphans[name] = now
+        if any(waiter.owner == owner for waiter in self.waiters.values()):
+            self._ended.add(owner)
 
     def reclaim(self, before: float) -> list[str]:
         """Check in what was orphaned ``before`` that moment and found no speaker since."""
         reclaimed = []
-        while self.orphans:
-            lease, since = next(iter(self.orphans.items()))
+        for name, since in self.orphans.items():
             if since > before:
                 break
-            del self.orphans[lease]
-            if self.is_current(lease) and not self.leases[lease.name].speakers:
-                self.checkin(lease.name)
-                self.tally.reclaimed += 1
-                reclaimed.append(lease.name)
+            reclaimed.append(name)
+        for name in reclaimed:
+            self.checkin(name)
+        self.tally.reclaimed += len(reclaimed)
         return reclaimed
 
     # -- waiters ----------------------------------------------------------------------------
@@ -282,6 +284,16 @@ class PoolState:
         self._moment = ticket = self._moment + 1
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
+
+    def grant(self, waiter: Waiter, now: float) -> str:
+        """Lease an available name to a waiter; to one whose owner has ended, as an orphan."""
+        name = self.checkout(waiter.owner)
+        if name is None:
+            raise LookupError("a grant needs an available name")
+        if waiter.owner in self._ended:
+            self._ended.discard(waiter.owner)
+            self._bury(waiter.owner, now)
+        return name
 
     def withdraw(self, ticket: int) -> Waiter | None:
         """Take a waiter out of the queue; ``None`` if it is not in it any more."""
@@ -299,12 +311,14 @@ class PoolState:
         """Make the good ones available: valid, unlike any known name and the default name."""
         accepted = invalid = duplicate = 0
         for candidate in candidates:
-            if not isinstance(candidate, str) or why_invalid(candidate) is not None:
+            if why_invalid(candidate) is not None:
                 invalid += 1
-            elif is_default_name(candidate) or self._learn(candidate) is None:
+                continue
+            name = cast("str", candidate)
+            if is_default_name(name) or self._learn(name) is None:
                 duplicate += 1
             else:
-                self.available.append(candidate)
+                self.available.append(name)
                 accepted += 1
         self.tally.invalid += invalid
         self.tally.duplicates += duplicate
@@ -326,6 +340,7 @@ class PoolState:
 
     def recover(self) -> None:
         """Rebuild every index from the truth, whatever a crash left half done."""
+        self.orphans = OrderedDict((n, t) for n, t in self.orphans.items() if n in self.leases)
         self.available = deque(n for n in dict.fromkeys(self.available) if n not in self.leases)
         missing = set(self.leases).union(self.available)
         names = [n for n in self._log if n in missing]

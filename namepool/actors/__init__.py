@@ -6,7 +6,7 @@ Knows nothing of names; imports nothing of ours but itself.
 from namepool.actors.child_spec import ChildSpec
 from namepool.actors.handle import ActorHandle
 from namepool.actors.reply import Reply, WouldDeadlock
-from namepool.actors.service_actor import NotHandled, ServiceActor, ServiceRef
+from namepool.actors.service_actor import NotHandled, ServiceActor, ServiceRef, acting_as
 
 __all__ = [
     "ActorHandle",
@@ -16,4 +16,5 @@ __all__ = [
     "ServiceActor",
     "ServiceRef",
     "WouldDeadlock",
+    "acting_as",
 ]

@@ -16,6 +16,7 @@ import threading
 import time
 from _thread import get_ident
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar, cast, overload
 
 import pykka
@@ -42,6 +43,11 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
+"""Who acts in this context, where that is not the thread, task or actor whose stack it is: the
+actor whose handler runs on its caller's thread, or whomever a program sets here."""
 
 
 class NotHandled(pykka.ActorDeadError):
@@ -109,7 +115,10 @@ class ServiceRef(pykka.ActorRef[A]):
         actor = self._actor
         try:
             handler = actor._handlers.get(message.__class__)  # type: ignore[union-attr]
-            response = (handler or actor._handle_receive)(message)  # type: ignore[union-attr]
+            if handler is not None:
+                response = handler(message)
+            else:
+                response = actor._receive_as_itself(message)  # type: ignore[union-attr]
             if not block:
                 return self._reply_with(message, response)
         except Exception as error:
@@ -314,6 +323,14 @@ class ServiceActor(pykka.ThreadingActor):
     def _handle_receive(self, message: Any) -> Any:
         handler = self._handlers.get(message.__class__)
         return super()._handle_receive(message) if handler is None else handler(message)
+
+    def _receive_as_itself(self, message: Any) -> Any:
+        """Handle ``message`` on a caller's thread: what it says, this actor says."""
+        token = acting_as.set(self.actor_urn)
+        try:
+            return self._handle_receive(message)
+        finally:
+            acting_as.reset(token)
 
     def _crash(self, message: _Crash) -> None:
         raise message.error

@@ -15,6 +15,8 @@ from namepool.names import DEFAULT_NAME
 from namepool.options import check_text, invalid
 from namepool.owners import current_owner
 
+_TAKEN = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+
 
 class Published(Protocol):
     """A pool's ref or handle: whatever publishes who speaks under which name."""
@@ -49,22 +51,28 @@ class AgentFilter(logging.Filter):
 def agent_record_factory(pool: Published, attribute: str = "agent") -> Iterator[None]:
     """Give *every* record of the program its agent, until the ``with`` block ends.
 
-    Wraps the record factory that is set, and puts it back.
+    Wraps the record factory that is set, and puts it back. A logging call that gives the attribute
+    itself, by ``extra=``, is refused by ``logging``: use ``AgentFilter`` where there are such.
     """
     speaking = _view(pool)
     attribute = _attribute(attribute)
     before = logging.getLogRecordFactory()
 
+    active = True
+
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = before(*args, **kwargs)
-        vars(record).setdefault(attribute, speaking.get(current_owner(), DEFAULT_NAME))
+        if active:
+            vars(record).setdefault(attribute, speaking.get(current_owner(), DEFAULT_NAME))
         return record
 
     logging.setLogRecordFactory(factory)
     try:
         yield
     finally:
-        logging.setLogRecordFactory(before)
+        active = False
+        if logging.getLogRecordFactory() is factory:  # else another wraps this one, and goes on
+            logging.setLogRecordFactory(before)
 
 
 def _view(pool: Published) -> Mapping[str, str]:
@@ -76,6 +84,6 @@ def _view(pool: Published) -> Mapping[str, str]:
 
 def _attribute(attribute: object) -> str:
     name = check_text("attribute", attribute, 64)
-    if not name.isidentifier():
-        raise invalid("attribute", attribute, "an identifier")
+    if not name.isidentifier() or name in _TAKEN:
+        raise invalid("attribute", attribute, "an identifier that log records do not use")
     return name

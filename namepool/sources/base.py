@@ -6,10 +6,10 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from namepool.errors import InvalidOption, SourceError
-from namepool.names import one_line
+from namepool.names import one_line, shown, why_invalid
 from namepool.options import invalid
 from namepool.refill import Backoff
 
@@ -39,6 +39,37 @@ class NameSource(Protocol):
         ...
 
 
+def check_source(source: object) -> None:
+    """Refuse what is not a source: it has no ``fetch``, or it is a class that was not called."""
+    if isinstance(source, type) or not callable(getattr(source, "fetch", None)):
+        raise invalid("source", source, "an object with fetch(count, used)")
+
+
+def read_answer(answer: object, count: int) -> list[object]:
+    """Return the candidates in what a source returned for ``count`` names; it may be anything.
+
+    Blocks as long as the iterable does. Names that came before it raised are kept.
+
+    Raises:
+        SourceError: it is no iterable of names
+        BaseException: what the iterable raised before it gave anything
+    """
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        raise SourceError(
+            f"a source must return an iterable of names, not {type(answer).__name__}: "
+            f"{shown(answer)}"
+        )
+    names: list[object] = []
+    try:
+        for name in itertools.islice(answer, count + SURPLUS):
+            names.append(name)
+    except Exception as error:
+        if not names:
+            raise
+        logger.warning("a source failed after %d names: %s", len(names), one_line(error))
+    return names
+
+
 class FallbackSource:
     """Asks the first source; while that fails, the next one answers.
 
@@ -50,8 +81,7 @@ class FallbackSource:
         if not sources:
             raise InvalidOption("sources must be at least one source, not none")
         for source in sources:
-            if not callable(getattr(source, "fetch", None)):
-                raise invalid("source", source, "an object with fetch(count, used)")
+            check_source(source)
         self._clock = clock
         self._ranks = [(source, Backoff()) for source in sources]
         self.last_source: str | None = None
@@ -66,11 +96,11 @@ class FallbackSource:
         failure: Exception | None = None
         for source, backoff in self._candidates():
             try:
-                names = list(itertools.islice(source.fetch(count, used), count + SURPLUS))
-                if not names:
-                    raise SourceError(f"{type(source).__name__} gave no names")
+                names = read_answer(source.fetch(count, used), count)
+                if all(why_invalid(name) for name in names):
+                    raise SourceError(f"{type(source).__name__} gave no valid name")
             except Exception as error:
-                pause = backoff.failed(self._clock(), getattr(error, "retry_after", None) or 0.0)
+                pause = backoff.failed(self._clock(), error)
                 logger.warning(
                     "%s failed, left alone for %.1f s: %s",
                     type(source).__name__, pause, one_line(error),
@@ -79,7 +109,7 @@ class FallbackSource:
             else:
                 backoff.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
-                return names
+                return cast("list[str]", names)
         assert failure is not None  # noqa: S101  there is at least one source
         raise failure
 
@@ -92,5 +122,9 @@ class FallbackSource:
         """Close every source that can be closed."""
         for source, _ in self._ranks:
             close = getattr(source, "close", None)
-            if close is not None:
+            if close is None:
+                continue
+            try:
                 close()
+            except Exception as error:
+                logger.warning("closing %s failed: %s", type(source).__name__, one_line(error))
