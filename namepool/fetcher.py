@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from namepool.actors import ServiceActor
 from namepool.names import one_line
@@ -14,22 +14,19 @@ from namepool.state import UsedNames
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class FetchChunk:
-    """Asks for about ``count`` names; answered with ``ChunkArrived`` or ``ChunkFailed``."""
+class FetchChunk(NamedTuple):
+    """Asks for about ``size`` names; answered with ``ChunkArrived`` or ``ChunkFailed``."""
 
     request: int
-    count: int
+    size: int
     used: UsedNames
 
 
-@dataclass(frozen=True, slots=True)
-class CloseSource:
+class CloseSource(NamedTuple):
     """Lets the source give back what it holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkArrived:
+class ChunkArrived(NamedTuple):
     """Candidates came for a request. They are as the source made them: unchecked."""
 
     request: int
@@ -37,8 +34,7 @@ class ChunkArrived:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkFailed:
+class ChunkFailed(NamedTuple):
     """The source raised."""
 
     request: int
@@ -58,8 +54,8 @@ class ChunkFetcher(ServiceActor):
 
     def _fetch(self, message: FetchChunk) -> None:
         try:
-            answer = self._source.fetch(message.count, message.used)
-            names = tuple(read_answer(answer, message.count))
+            answer = self._source.fetch(message.size, message.used)
+            names = tuple(read_answer(answer, message.size))
         except BaseException as error:  # also SystemExit and the like: the pool lives
             self._deliver(ChunkFailed(message.request, error))
         else:

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import logging
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 import pykka
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     OwnerLike: TypeAlias = (
         str | threading.Thread | asyncio.Task[Any] | pykka.ActorRef[Any] | pykka.ActorProxy[Any]
     )
-
-logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +47,7 @@ MAX_OWNER_LENGTH = 256
 
 _local = threading.local()
 _numbers = itertools.count(1)
+_modules = sys.modules
 _ATTRIBUTE = "_namepool_owner"
 
 _task_ids: weakref.WeakKeyDictionary[Any, _Mortal] = weakref.WeakKeyDictionary()
@@ -65,11 +62,11 @@ def current_owner() -> str:
     scoped = acting_as.get()
     if scoped is not None:
         return scoped
-    asyncio = sys.modules.get("asyncio")  # nobody runs a task who has not imported it
+    asyncio = _modules.get("asyncio")  # nobody runs a task who has not imported it
     if asyncio is not None and (task := _running_task(asyncio)) is not None:
         return _watched_task_owner(task)
     try:
-        owner: str = _local.mortal.owner
+        owner: str = _local.owner
         return owner
     except AttributeError:
         return _first_words_of_thread()
@@ -99,6 +96,8 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
     For tools run on a thread pool: ``executor.submit(inherit_owner(tool), argument)``. ``func`` may
     be a coroutine function; a generator function's body runs later, as whoever iterates.
     """
+    from inspect import iscoroutinefunction  # a slow import, for the few who hand identity on
+
     owner = current_owner()
     if iscoroutinefunction(func):
 
@@ -134,7 +133,9 @@ def owner_id(owner: object) -> str:
     if isinstance(owner, pykka.ActorProxy):
         owner = owner.actor_ref
     if isinstance(owner, pykka.ActorRef):
-        _attach_mortal(owner._actor_weakref(), owner.actor_urn)  # noqa: SLF001
+        actor = owner._actor_weakref()  # noqa: SLF001  a ref outlives its actor
+        if actor is not None:
+            _mortal_of(actor, owner.actor_urn)
         return owner.actor_urn
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(owner, asyncio.Task):
@@ -168,20 +169,22 @@ class _Mortal:
         """Somebody else tells of the owner's end, and sooner."""
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        if (
-            not self.quiet and not is_finalizing()
-        ):  # the main thread ends when the modules are half gone
+        # The main thread's local storage ends when the modules are half gone.
+        if not self.quiet and not is_finalizing():
             _gone(self.owner)
 
 
 def _gone(owner: str) -> None:
+    failure: Exception | None = None
     for ref in _listeners:
         listener = ref()
         if listener is not None:
             try:
                 listener.owner_gone(owner)
-            except Exception:
-                logger.exception("A listener failed to hear that %a has ended:", owner)
+            except Exception as error:
+                failure = error  # the others hear first
+    if failure is not None:
+        raise failure
 
 
 def _first_words_of_thread() -> str:
@@ -191,10 +194,8 @@ def _first_words_of_thread() -> str:
         # Made for a thread that Python did not start, and handed on with its recycled ident.
         vars(thread).pop(_ATTRIBUTE, None)
     owner = _thread_owner(thread)
-    _local.mortal = _Mortal(owner)
-    for thing in (thread, _actor_of(thread)):
-        if _ATTRIBUTE in getattr(thing, "__dict__", ()):
-            vars(thing)[_ATTRIBUTE].quiet = True
+    _local.mortal, _local.owner = _Mortal(owner), owner
+    _mortal_of(thread, owner).quiet = True
     return owner
 
 
@@ -203,9 +204,20 @@ def _thread_owner(thread: threading.Thread) -> str:
     if known is not None:
         return known.owner
     actor = _actor_of(thread)
-    _attach_mortal(thread, _mint("thread") if actor is None else actor.actor_urn)
-    mortal: _Mortal = vars(thread)[_ATTRIBUTE]
-    return mortal.owner
+    if actor is None:
+        return _mortal_of(thread, _mint("thread")).owner
+    # One mortal for both, so that the end of the two is told once.
+    mortal = _mortal_of(actor, actor.actor_urn)
+    return vars(thread).setdefault(_ATTRIBUTE, mortal).owner  # type: ignore[no-any-return]
+
+
+def _mortal_of(thing: object, owner: str) -> _Mortal:
+    """Return what tells of the end of ``thing``, of which ``owner`` is the id unless it has one."""
+    with _lock:
+        mortal: _Mortal | None = vars(thing).get(_ATTRIBUTE)
+        if mortal is None:
+            mortal = vars(thing)[_ATTRIBUTE] = _Mortal(owner)
+        return mortal
 
 
 def _actor_of(thread: threading.Thread) -> pykka.Actor | None:
@@ -247,8 +259,13 @@ def _watched_task_owner(task: asyncio.Task[Any]) -> str:
     owner = _task_owner(task)
     if task not in _watched_tasks:
         _watched_tasks.add(task)
-        _task_ids[task].quiet = True
-        task.add_done_callback(lambda _: _gone(owner))
+        mortal = _task_ids[task]
+
+        def done(_: object) -> None:
+            mortal.quiet = True
+            _gone(owner)
+
+        task.add_done_callback(done)
     return owner
 
 

@@ -7,9 +7,8 @@ import logging
 import queue
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pykka
 from pykka.messages import ProxyCall
@@ -39,39 +38,36 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Withdraw:
+class _Withdraw(NamedTuple):
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Expire:
+class _Expire(NamedTuple):
     ticket: int
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Overdue:
+class _Overdue(NamedTuple):
     request: int
 
 
-@dataclass(frozen=True, slots=True)
-class _FetcherDied:
+class _FetcherDied(NamedTuple):
     fetcher: pykka.ActorRef[Any]
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Settle:
+class _Settle(NamedTuple):
     """Something lies in ``PoolState.outside``."""
 
 
-@dataclass(slots=True)
 class _Fetch:
     """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
 
-    fetcher: ServiceRef[ChunkFetcher]
-    expected: int
+    __slots__ = ("expected", "fetcher")
+
+    def __init__(self, fetcher: ServiceRef[ChunkFetcher], expected: int) -> None:
+        self.fetcher = fetcher
+        self.expected = expected
 
 
 class NamePool(ServiceActor):
@@ -315,24 +311,30 @@ class NamePool(ServiceActor):
         return reply
 
     def _checkin_name(self, message: m.CheckinName) -> bool:
-        name = message.name
-        if name is None:
-            return False
         state = self._state
+        name = message.name
         if name.__class__ is not str or name not in state.leases:
-            name = state.canonical(validate_name(name))
-            if is_default_name(name):
+            name = self._checked_out(name)
+            if name is None:
                 return False
-            if name not in state.leases:
-                logger.warning("check-in of a name that is not checked out: %a", name)
-                return False
-        speakers = state.speakers_of(name)
+        speakers = state.leases[name][1]
         if message.owner not in speakers and speakers:
             logger.warning("%a, held by %a, was checked in by %a", name, [*speakers], message.owner)
         state.checkin(name)
         if state.waiters:
             self._serve()
         return True
+
+    def _checked_out(self, name: object) -> str | None:
+        """Return the name that is checked out and reads like ``name``, or ``None``."""
+        if name is None:
+            return None
+        known = self._state.canonical(validate_name(name))
+        if known in self._state.leases:
+            return known
+        if not is_default_name(known):
+            logger.warning("check-in of a name that is not checked out: %a", known)
+        return None
 
     def _checkin_lease(self, message: m.CheckinLease) -> bool:
         if not self._state.is_current(message.lease):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 FIRST_PAUSE = 0.5
 """Seconds to wait after the first failure, before jitter; doubles with each further one."""
@@ -20,8 +20,7 @@ LONGEST_REQUEST = 120.0
 """Seconds; a source that asks for a longer pause is not obeyed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefillPolicy:
+class RefillPolicy(NamedTuple):
     """The options that say when and how much to fetch."""
 
     chunk_size: int = 12
@@ -43,13 +42,13 @@ class RefillPolicy:
         return min(max(unserved, self.chunk_size), self.max_chunk_size)
 
 
-@dataclass(slots=True)
 class Backoff:
     """A pause that doubles with each failure in a row, jittered so that clients spread out."""
 
-    random: Callable[[], float] = field(default=random.random)
-    failures: int = 0
-    until: float = float("-inf")
+    def __init__(self, random: Callable[[], float] = random.random) -> None:
+        self.random = random
+        self.failures = 0
+        self.until = float("-inf")
 
     def failed(self, now: float, error: BaseException | None = None) -> float:
         """Note a failure; return the pause in seconds, from half to the whole of the nominal.

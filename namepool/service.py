@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from namepool.actors import ActorHandle, ChildSpec, ServiceActor, ServiceRef
 from namepool.handle import PoolHandle
@@ -17,14 +16,12 @@ MAX_RESTARTS = 3
 MAX_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _ChildDied:
+class _ChildDied(NamedTuple):
     child: ServiceRef[Any]
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(NamedTuple):
     """Answered once the child is up."""
 
 

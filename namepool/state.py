@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast, overload
+from typing import Any, NamedTuple, TypeAlias, cast, overload
 
 from namepool.names import is_default_name, name_key, why_invalid
 
@@ -31,6 +31,8 @@ class Waiter(NamedTuple):
     owner: str
     deadline: float | None
     reply: Any
+    ended: bool = False
+    """Its owner has ended; somebody else may still read the reply."""
 
 
 class Departed(NamedTuple):
@@ -53,21 +55,21 @@ class Admission(NamedTuple):
     duplicate: int
 
 
-@dataclass(slots=True)
 class Tally:
     """What is counted over the life of a pool, restarts included."""
 
-    starts: int = 0
-    fetches: int = 0
-    failures: int = 0
-    invalid: int = 0
-    duplicates: int = 0
-    reclaimed: int = 0
-    last_error: str | None = None
-    last_source: str | None = None
+    def __init__(self) -> None:
+        self.starts = 0
+        self.fetches = 0
+        self.failures = 0
+        self.invalid = 0
+        self.duplicates = 0
+        self.reclaimed = 0
+        self.last_error: str | None = None
+        self.last_source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolStats:
     """A pool at one moment. Counts of events are over its whole life, restarts included."""
 
@@ -101,14 +103,8 @@ class PoolStats:
     """Where the last chunk came from."""
 
 
-class _Held:
-    """A lease and its speakers, each with the number of the moment it began to speak."""
-
-    __slots__ = ("speakers", "token")
-
-    def __init__(self, token: int, speakers: dict[str, int]) -> None:
-        self.token = token
-        self.speakers = speakers
+Held: TypeAlias = tuple[int, dict[str, int]]
+"""A lease: its token, and its speakers, each with the number of the moment it began to speak."""
 
 
 class UsedNames(Sequence[str]):
@@ -137,11 +133,10 @@ class PoolState:
     """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
 
     def __init__(self) -> None:
-        self.leases: dict[str, _Held] = {}
+        self.leases: dict[str, Held] = {}
         self.available: deque[str] = deque()
         self.waiters: OrderedDict[int, Waiter] = OrderedDict()
         self.orphans: OrderedDict[str, float] = OrderedDict()  # name → since when
-        self._ended: set[str] = set()  # owners that ended while they waited
         self.outside: deque[Lease | Departed | Chunk] = deque()
         """What happened outside the actor's turn, until ``settle`` takes it in."""
         self.tally = Tally()
@@ -161,7 +156,7 @@ class PoolState:
             return None
         name = self.available[0]
         self._moment = token = self._moment + 1
-        self.leases[name] = _Held(token, {owner: token})
+        self.leases[name] = (token, {owner: token})
         self.available.popleft()
         if owner in self._speaking:
             self._bind(owner, name)
@@ -178,7 +173,7 @@ class PoolState:
         del self.leases[name]
         if self.orphans:
             self.orphans.pop(name, None)
-        for speaker in held.speakers:
+        for speaker in held[1]:
             if speaker in self._several:
                 self._unbind(speaker, name)
             else:
@@ -187,12 +182,12 @@ class PoolState:
 
     def lease_of(self, name: str) -> Lease:
         """Return the present lease of a name that is checked out."""
-        return Lease(name, self.leases[name].token)
+        return Lease(name, self.leases[name][0])
 
     def is_current(self, lease: Lease) -> bool:
         """Tell whether this very checkout still lasts, rather than a later one of its name."""
         held = self.leases.get(lease.name)
-        return held is not None and held.token == lease.token
+        return held is not None and held[0] == lease.token
 
     def canonical(self, name: str) -> str:
         """Return the known name that reads like ``name``, or ``name`` itself."""
@@ -206,14 +201,14 @@ class PoolState:
         self._moment += 1
         held = self.leases.get(name)
         if held is None:
-            held = self.leases[name] = _Held(self._moment, {})
+            held = self.leases[name] = (self._moment, {})
             if self._learn(name) is None:
                 self.available.remove(name)
         self.orphans.pop(name, None)
         if exclusive:
-            for speaker in [s for s in held.speakers if s != owner]:
-                self._silence(speaker, name, held)
-        held.speakers[owner] = self._moment
+            for speaker in [s for s in held[1] if s != owner]:
+                self._silence(speaker, name)
+        held[1][owner] = self._moment
         self._bind(owner, name)
         return name
 
@@ -222,13 +217,13 @@ class PoolState:
         name = self._speaking.get(owner) if name is None else self.canonical(name)
         if name is None or owner not in self.speakers_of(name):
             return False
-        self._silence(owner, name, self.leases[name])
+        self._silence(owner, name)
         return True
 
     def speakers_of(self, name: str) -> Collection[str]:
         """Return the owners that speak under ``name``; none if it is not checked out."""
         held = self.leases.get(name)
-        return () if held is None else held.speakers.keys()
+        return () if held is None else held[1].keys()
 
     def names_of(self, owner: str) -> tuple[str, ...]:
         """Return the names that ``owner`` is bound to, the latest last."""
@@ -258,12 +253,12 @@ class PoolState:
     def _bury(self, owner: str, now: float) -> None:
         """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
         for name in self.names_of(owner):
-            held = self.leases[name]
-            self._silence(owner, name, held)
-            if not held.speakers:
+            self._silence(owner, name)
+            if not self.speakers_of(name):
                 self.orphans[name] = now
-        if any(waiter.owner == owner for waiter in self.waiters.values()):
-            self._ended.add(owner)
+        for waiter in self.waiters.values():
+            if waiter.owner == owner:  # its key stays, so this may be done on the way
+                self.waiters[waiter.ticket] = waiter._replace(ended=True)
 
     def reclaim(self, before: float) -> list[str]:
         """Check in what was orphaned ``before`` that moment and found no speaker since."""
@@ -290,8 +285,7 @@ class PoolState:
         name = self.checkout(waiter.owner)
         if name is None:
             raise LookupError("a grant needs an available name")
-        if waiter.owner in self._ended:
-            self._ended.discard(waiter.owner)
+        if waiter.ended:
             self._bury(waiter.owner, now)
         return name
 
@@ -347,7 +341,7 @@ class PoolState:
         names += sorted(missing.difference(names))
         self._log = names
         self._known = {name_key(name): name for name in names}
-        begun = [(at, o, n) for n, held in self.leases.items() for o, at in held.speakers.items()]
+        begun = [(at, o, n) for n, held in self.leases.items() for o, at in held[1].items()]
         bound: dict[str, dict[str, None]] = {}
         for _, owner, name in sorted(begun):
             bound.setdefault(owner, {})[name] = None
@@ -376,8 +370,8 @@ class PoolState:
             names[name] = None
         self._speaking[owner] = name
 
-    def _silence(self, owner: str, name: str, held: _Held) -> None:
-        del held.speakers[owner]
+    def _silence(self, owner: str, name: str) -> None:
+        del self.leases[name][1][owner]
         self._unbind(owner, name)
 
     def _unbind(self, owner: str, name: str) -> None:

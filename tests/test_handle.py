@@ -117,8 +117,11 @@ def test_speaking_as_the_default_name_is_no_error(pool: PoolHandle) -> None:
 
 
 def test_workers_on_a_thread_pool_speak_as_their_agent(pool: PoolHandle) -> None:
+    def tool(_: int) -> str:
+        return pool.speaker()
+
     with pool.named() as name, ThreadPoolExecutor(4) as executor:
-        spoken = set(executor.map(inherit_owner(lambda _: pool.speaker()), range(20)))
+        spoken = set(executor.map(inherit_owner(tool), range(20)))
 
     assert spoken == {name}
 

@@ -15,7 +15,8 @@ from namepool.names import DEFAULT_NAME
 from namepool.options import check_text, invalid
 from namepool.owners import current_owner
 
-_TAKEN = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+_PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
+_TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
 
 
 class Published(Protocol):

@@ -348,7 +348,7 @@ PINNED = [
 
 
 def _run(script: str, **environment: str) -> list[str]:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, **environment},
         capture_output=True,
