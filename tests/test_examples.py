@@ -1,0 +1,95 @@
+"""Every example runs as it stands, offline, and shows what it is there to show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from namepool import DEFAULT_NAME
+
+from .support import PATIENCE
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def _run(example: str) -> list[str]:
+    """Run an example as a user does; return the lines it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / example)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("example", [path.name for path in EXAMPLES])
+def test_an_example_runs_and_prints_something_but_no_complaint(example: str) -> None:
+    assert _run(example)
+
+
+@pytest.mark.parametrize("example", [path.stem for path in EXAMPLES])
+def test_an_example_hides_no_module_of_the_standard_library(example: str) -> None:
+    assert example not in sys.stdlib_module_names
+
+
+def test_threads_gives_every_agent_and_every_reviewer_a_name_of_its_own() -> None:
+    *reports, _ = _run("threads.py")
+    matches = [re.match("(.+) asks for a review; (.+) reviews it", line) for line in reports]
+    agents = [match[1] for match in matches if match]
+    assert len(set(agents)) == len(agents) == 5
+    assert all(match and match[1] != match[2] for match in matches)
+
+
+def test_threads_lets_the_outer_name_speak_again() -> None:
+    *reports, _ = _run("threads.py")
+    assert all(re.fullmatch(r"(.+) asks for .*; \1 is happy", line) for line in reports)
+
+
+def test_threads_brings_every_name_home() -> None:
+    assert _run("threads.py")[-1].startswith("0 names are out")
+
+
+def test_messages_shows_a_name_a_failure_a_timeout_futures_and_tasks() -> None:
+    starts = ["by message", "no names", "too slow for the first request", "by proxy"]
+    lines = _run("messages.py")
+    assert [line.partition(":")[0] for line in lines[3:4]] == starts[3:]
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=False))
+    assert len({line.partition(" is ")[0] for line in lines[4:]}) == 3
+
+
+def test_messages_shows_the_cause_of_missing_names() -> None:
+    assert "no names: the registry is closed on Sundays" in _run("messages.py")
+
+
+def test_messages_loses_no_name_to_a_timeout() -> None:
+    assert _run("messages.py")[2].endswith(": Clerk 1")
+
+
+def test_workers_speak_as_their_agent_only_where_they_were_asked_to() -> None:
+    lines = _run("workers.py")
+    for agent, *work in (lines[:6], lines[6:]):
+        name = agent.removeprefix("The agent is ").removesuffix(".")
+        ran_by = [line.partition("run by ")[2] for line in work]
+        assert ran_by == [DEFAULT_NAME, name, name, name, DEFAULT_NAME]
+
+
+def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:
+    rows = [line.split(" | ") for line in _run("logs.py")]
+    assert [message for _, message in rows[::2]] == [
+        "attributed by a filter",
+        "attributed by a record factory",
+        "attributed by a filter before a queue",
+    ]
+    assert len({agent for agent, _ in rows[::2]} - {DEFAULT_NAME}) == 3
+    assert {agent.strip() for agent, _ in rows[1::2]} == {DEFAULT_NAME}
