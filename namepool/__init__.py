@@ -1,6 +1,13 @@
 """Memorable, unique names for the agents of a program, handed out by a supervised Pykka actor."""
 
-from namepool.actors import ActorHandle, ChildSpec, WouldDeadlock
+from namepool.actors import (
+    ActorHandle,
+    Backoff,
+    ChildSpec,
+    Supervisor,
+    SupervisorRef,
+    WouldDeadlock,
+)
 from namepool.errors import (
     CheckoutTimeout,
     InvalidName,
@@ -34,6 +41,7 @@ __all__ = [
     "DEFAULT_NAME",
     "ActorHandle",
     "AssociateName",
+    "Backoff",
     "CheckinLease",
     "CheckinName",
     "CheckoutLease",
@@ -62,6 +70,8 @@ __all__ = [
     "PoolStatsRequest",
     "Reset",
     "SourceError",
+    "Supervisor",
+    "SupervisorRef",
     "WouldDeadlock",
     "current_owner",
     "inherit_owner",

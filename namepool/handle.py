@@ -39,18 +39,21 @@ class PoolHandle:
 
     Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
     ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
+
+    Raises:
+        InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
     """
 
     def __init__(
         self,
         target: Askable,
         *,
-        speaking: Mapping[str, str] | None = None,
-        close: Callable[[], None] | None = None,
+        close: Callable[[], object] | None = None,
     ) -> None:
-        view = speaking if speaking is not None else getattr(target, "speaking", None)
+        # The view is the state's, so it is the same for every incarnation.
+        view = getattr(getattr(target, "current", target), "speaking", None)
         if view is None or not callable(getattr(target, "ask", None)):
-            raise InvalidOption(f"target must be a pool's ref or handle, not {target!a}")
+            raise InvalidOption(f"target must be a running pool's ref or handle, not {target!a}")
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view

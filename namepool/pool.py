@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import queue
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -157,14 +156,21 @@ class NamePool(ServiceActor):
     ) -> ChildSpec:
         """Return how a supervisor starts this pool; its state survives restarts.
 
+        Takes the options of ``start``, and ``restart``, ``shutdown`` and ``significant`` as
+        ``ChildSpec`` does.
+
         Raises:
             InvalidOption: an unknown option, or one of the wrong type or range
+            InvalidChildSpec: the same of what the spec takes
         """
+        own = {"restart", "shutdown", "significant"}
+        fields = {name: options.pop(name) for name in own & options.keys()}
         _checked(source, state, options)
         # One source and one state for all incarnations: no name comes twice, no lease is lost.
+        state = options["state"] = state if state is not None else PoolState()
         options["source"] = source if source is not None else OfflineNames()
-        options["state"] = state if state is not None else PoolState()
-        return ChildSpec(id=id, actor_class=cls, kwargs=options)
+        abandon = partial(_fail_all, state)
+        return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
 
     def on_start(self) -> None:
         """Take over the state; those who waited for an earlier incarnation are served."""
@@ -185,8 +191,7 @@ class NamePool(ServiceActor):
 
     def on_stop(self) -> None:
         """Answer who waits, let go of the fetchers, have the source closed on their thread."""
-        for waiter in self._state.take_waiters():
-            _fail(waiter, pykka.ActorDeadError(f"{self} stopped before a name came"))
+        _fail_all(self._state)
         if hasattr(self._source, "close"):
             closer = self._idle[0] if self._idle else self._start_fetcher()
             closer.post(CloseSource())
@@ -197,8 +202,7 @@ class NamePool(ServiceActor):
         """Let go of the fetchers; who waits is served by the next incarnation, if there is one."""
         self._let_go(*self._idle)
         if not self._outlived:
-            for waiter in self._state.take_waiters():
-                _fail(waiter, pykka.ActorDeadError(f"{self} died before a name came"))
+            _fail_all(self._state)
 
     def _let_go(self, *fetchers: ServiceRef[ChunkFetcher]) -> None:
         busy = [fetch.fetcher for fetch in self._fetches.values()]
@@ -376,9 +380,7 @@ class NamePool(ServiceActor):
             name = state.grant(waiter, self.actor_inbox.clock())
             lease = state.lease_of(name)
             reply.on_drop(partial(self._give_back, lease))
-            try:
-                reply.set(lease if waiter.reply[1] else name)
-            except queue.Full:
+            if not reply.set_quietly(lease if waiter.reply[1] else name):
                 # The grant crossed the withdrawal on the way; then the name comes home.
                 state.checkin(name)
 
@@ -622,11 +624,13 @@ def _reply_of(waiter: Waiter | None) -> Reply[Any] | None:
     return None if waiter is None else waiter.reply[0]()
 
 
+def _fail_all(state: PoolState) -> None:
+    """Answer those who wait for a pool that will not be started again."""
+    for waiter in state.take_waiters():
+        _fail(waiter, pykka.ActorDeadError("the pool ended before a name came"))
+
+
 def _fail(waiter: Waiter, error: BaseException) -> None:
     reply = _reply_of(waiter)
-    if reply is None:
-        return
-    try:
-        reply.set_exception((type(error), error, None))
-    except queue.Full:
-        pass  # withdrawn
+    if reply is not None:
+        reply.fail_quietly(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ class MovableClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = time.monotonic()  # timers set before it was moved stay in the future
         self._inboxes: list[Any] = []
 
     def __call__(self) -> float:

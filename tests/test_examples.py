@@ -93,3 +93,33 @@ def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:
     ]
     assert len({agent for agent, _ in rows[::2]} - {DEFAULT_NAME}) == 3
     assert {agent.strip() for agent, _ in rows[1::2]} == {DEFAULT_NAME}
+
+
+def test_nomenclater_takes_names_of_the_model_then_of_the_next_source() -> None:
+    lines = [line.split(": from ") for line in _run("nomenclater.py")]
+    assert [name for name, _ in lines[:2]] == ["Wanda the Windmill", "Otto Overcast"]
+    sources = [source for _, source in lines]
+    assert sources == ["Nomenclater"] * 2 + ["OfflineNames"]
+
+
+def test_own_theme_names_five_villagers() -> None:
+    names = _run("own_theme.py")
+    assert len(set(names)) == len(names) == 5
+    assert all(" the " in name for name in names)
+
+
+def test_own_source_gives_its_list_and_goes_on() -> None:
+    assert _run("own_source.py")[:4] == ["Mercury", "Venus", "Terra", "Mars"]
+    assert [name.split()[0] for name in _run("own_source.py")[4:]] == ["Asteroid", "Asteroid"]
+
+
+def test_crew_keeps_its_names_through_the_crash_of_an_agent_and_of_the_pool() -> None:
+    rows = [line.split(" | ", 1) for line in _run("crew.py")]
+    named: dict[str, set[str]] = {}
+    for agent, message in rows:
+        for role in ("planner", "tester"):
+            if message.endswith(f"as {role}"):
+                named.setdefault(role, set()).add(agent.strip())
+    assert [len(names) for names in named.values()] == [1, 1]
+    assert sum("(restart 1)" in message for _, message in rows) == 2
+    assert rows[-1][1] == "names unchanged: True"

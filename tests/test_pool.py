@@ -40,6 +40,7 @@ from namepool import (
     current_owner,
     owner_scope,
 )
+from namepool.actors.death_watch import launch
 from tests.support import (
     PATIENCE,
     GatedSource,
@@ -675,11 +676,11 @@ def test_the_default_name_is_the_same_everywhere(pool: PoolHandle, ref: NamePool
 
 def test_a_child_spec_starts_pools_that_share_what_they_know() -> None:
     spec = NamePool.child_spec(id="names", source=NumberedNames(), chunk_size=3)
-    first = spec.start()
+    first: Any = launch(spec.actor_class, spec.args, spec.kwargs)
     name = first.ask(CheckoutName(), timeout=PATIENCE)
     first.stop()
 
-    second: Any = spec.start()
+    second: Any = launch(spec.actor_class, spec.args, spec.kwargs)
 
     assert spec.id == "names"
     assert second.ask(GetNameByOwner()) == name

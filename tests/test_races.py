@@ -22,7 +22,6 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import Reply
-from namepool.actors.service_actor import _wait
 from namepool.names import name_key
 from tests.support import (
     PATIENCE,
@@ -65,9 +64,7 @@ def test_timeout_against_grant_loses_no_name_in_10_000_rounds() -> None:
             parked = ref.ask(CheckoutName(timeout=None, owner="waiter"), block=False)
             start.wait(PATIENCE)
             try:
-                name = _wait(
-                    cast("Reply[Any]", parked), timeout=n % 7 * 1e-5
-                )  # as a blocking ask does
+                name = cast("Reply[Any]", parked).get_once(n % 7 * 1e-5)  # as a blocking ask does
                 granted += 1
                 ref.ask(CheckinName(name, owner="waiter"))
             except pykka.Timeout:

@@ -12,7 +12,15 @@ import pykka
 import pytest
 
 import namepool
-from namepool import AssociateName, CheckoutName, InvalidOption, NumberedNames, PoolHandle
+from namepool import (
+    AssociateName,
+    CheckoutName,
+    InvalidOption,
+    NamePool,
+    NumberedNames,
+    PoolHandle,
+    Supervisor,
+)
 from tests.support import PATIENCE, GatedSource, wait_until
 
 
@@ -52,7 +60,7 @@ def test_a_restarted_pool_knows_every_lease_and_binding(caplog: pytest.LogCaptur
         assert pool.get_name_by_owner("worker") == mine
         assert pool.checkout_name(owner="other") != mine
         assert pool.pool_stats().restart_count == 1
-    assert [r.levelno for r in caplog.records if "restart" in r.getMessage()] == [logging.WARNING]
+    assert [r.levelno for r in caplog.records if "restarted" in r.getMessage()] == [logging.WARNING]
 
 
 def test_a_parked_checkout_is_served_by_the_next_incarnation() -> None:
@@ -82,6 +90,45 @@ def test_a_blocking_checkout_survives_a_restart() -> None:
         assert len(names) == 1
 
 
+def test_a_chunk_fetched_for_a_dead_incarnation_is_not_wasted() -> None:
+    source = GatedSource()
+    with namepool.open_pool(source=source) as pool:
+        future = pool._target.current.ask(CheckoutName(timeout=1e6), block=False)  # type: ignore[attr-defined]
+        source.wait_asked()
+
+        crash(pool)
+        source.wait_asked()  # the next incarnation asks for the waiter too
+        source.gate.set()
+
+        assert future.get(timeout=PATIENCE)
+        wait_until(lambda: pool.pool_stats().all_used_count == 24, pool._target)
+
+
+def test_who_waits_for_a_pool_that_is_given_up_is_answered() -> None:
+    source = GatedSource()
+    with namepool.open_pool(source=source) as pool:
+        future = pool._target.current.ask(CheckoutName(timeout=None), block=False)  # type: ignore[attr-defined]
+        source.wait_asked()
+        for _ in range(3):
+            crash(pool)
+        pool._target.current.tell(AssociateName(7))  # type: ignore[attr-defined, arg-type]
+
+        with pytest.raises(pykka.ActorDeadError):
+            future.get(timeout=PATIENCE)
+        source.gate.set()
+
+
+def test_a_pool_embedded_by_its_child_spec_is_used_by_a_handle() -> None:
+    spec = NamePool.child_spec(id="names", source=NumberedNames(), shutdown=2.0)
+    root = Supervisor.start(children=[spec])
+    pool = PoolHandle(root.handle("names"))
+
+    with pool.named() as name:
+        assert name == "NPC #1"
+        assert pool.speaker() == name
+    assert spec.shutdown == 2.0
+
+
 def test_a_pool_that_dies_too_often_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     with namepool.open_pool() as pool:
         for _ in range(3):
@@ -92,7 +139,7 @@ def test_a_pool_that_dies_too_often_is_given_up(caplog: pytest.LogCaptureFixture
 
         with pytest.raises(pykka.ActorDeadError):
             pool.checkout_name()
-    assert "giving up" in caplog.text
+    assert "gives up" in caplog.text
 
 
 def test_a_wrong_option_is_refused_and_leaves_nothing_running() -> None:

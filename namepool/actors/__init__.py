@@ -3,18 +3,62 @@
 Knows nothing of names; imports nothing of ours but itself.
 """
 
-from namepool.actors.child_spec import ChildSpec
+from namepool.actors.child_spec import ChildSpec, InvalidChildSpec
 from namepool.actors.handle import ActorHandle
+from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
-from namepool.actors.service_actor import NotHandled, ServiceActor, ServiceRef, acting_as
+from namepool.actors.restarts import Backoff
+from namepool.actors.service_actor import ServiceActor, ServiceRef, acting_as
+from namepool.actors.supervisor import (
+    ChildBusy,
+    ChildCounts,
+    ChildExists,
+    ChildInfo,
+    ChildNotFound,
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    GetHandle,
+    Ignore,
+    RestartChild,
+    RestartIntensityExceeded,
+    StartChild,
+    StartFailed,
+    Supervisor,
+    SupervisorError,
+    SupervisorRef,
+    TerminateChild,
+    WhichChildren,
+)
 
 __all__ = [
     "ActorHandle",
+    "Backoff",
+    "ChildBusy",
+    "ChildCounts",
+    "ChildExists",
+    "ChildInfo",
+    "ChildNotFound",
     "ChildSpec",
+    "CountChildren",
+    "DeleteChild",
+    "GetChildSpec",
+    "GetHandle",
+    "Ignore",
+    "InvalidChildSpec",
     "NotHandled",
     "Reply",
+    "RestartChild",
+    "RestartIntensityExceeded",
     "ServiceActor",
     "ServiceRef",
+    "StartChild",
+    "StartFailed",
+    "Supervisor",
+    "SupervisorError",
+    "SupervisorRef",
+    "TerminateChild",
+    "WhichChildren",
     "WouldDeadlock",
     "acting_as",
 ]

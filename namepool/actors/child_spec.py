@@ -2,22 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pykka
 
+Restart = Literal["permanent", "transient", "temporary"]
+Kind = Literal["worker", "supervisor"]
 
-@dataclass(frozen=True, slots=True)
+WORKER_SHUTDOWN = 5.0
+"""Seconds that a worker may take to stop (OTP's default); a supervisor may take for ever."""
+
+
+class InvalidChildSpec(ValueError):
+    """A field of a child spec that is wrong; the message names field, value and expectation."""
+
+
+@dataclass(frozen=True)
 class ChildSpec:
-    """How a supervisor starts one child: ``actor_class.start(*args, **kwargs)``."""
+    """How a supervisor starts one child, ``actor_class.start(*args, **kwargs)``, and keeps it.
+
+    Args:
+        id: unique among the supervisor's children
+        actor_class: any Pykka actor class
+        args, kwargs: what its constructor takes; it runs on the supervisor's thread, so it must be
+            quick: what takes long belongs into ``on_start``
+        restart: ``permanent``: always; ``transient``: after an abnormal end; ``temporary``: never
+        shutdown: seconds to wait for it to stop before it is abandoned (threads cannot be killed);
+            ``None``: for ever; 0: not at all
+        kind: ``worker`` or ``supervisor``; the latter's ``shutdown`` is ``None`` by default
+        significant: its own end may shut down the supervisor (``auto_shutdown``)
+        on_abandon: called when it is certain that this child will not be started again; it runs on
+            the supervisor's thread and must not block
+
+    Raises:
+        InvalidChildSpec: naming the field, the value and what is expected
+    """
 
     id: str
     actor_class: type[pykka.Actor]
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    restart: Restart = "permanent"
+    shutdown: float | Literal["default"] | None = "default"
+    kind: Kind = "worker"
+    significant: bool = False
+    on_abandon: Callable[[], object] | None = None
 
-    def start(self) -> pykka.ActorRef[Any]:
-        """Start an incarnation; raises what the actor's constructor raises."""
-        return self.actor_class.start(*self.args, **self.kwargs)
+    def __post_init__(self) -> None:
+        _check("id", self.id, _is_id(self.id), "a printable string, not empty")
+        _check("actor_class", self.actor_class, _is_actor(self.actor_class), "a pykka.Actor class")
+        _check("args", self.args, isinstance(self.args, tuple), "a tuple")
+        _check("kwargs", self.kwargs, _is_kwargs(self.kwargs), "a mapping with string keys")
+        _check_one_of("restart", self.restart, get_args(Restart))
+        _check_one_of("kind", self.kind, get_args(Kind))
+        if self.shutdown == "default":
+            settled = None if self.kind == "supervisor" else WORKER_SHUTDOWN
+            object.__setattr__(self, "shutdown", settled)
+        expected = "seconds, at least 0 and at most 1e8, or None"
+        _check("shutdown", self.shutdown, _is_seconds(self.shutdown), expected)
+        _check("significant", self.significant, isinstance(self.significant, bool), "True or False")
+        if self.significant and self.restart == "permanent":
+            _check("significant", True, False, "False for a permanent child: it never just ends")
+        callback = self.on_abandon is None or callable(self.on_abandon)
+        _check("on_abandon", self.on_abandon, callback, "a callable, or None")
+
+
+def _check(name: str, value: object, is_right: bool, expected: str) -> None:
+    if not is_right:
+        raise InvalidChildSpec(f"{name} must be {expected}, not {ascii(value)[:100]}")
+
+
+def _check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    _check(name, value, isinstance(value, str) and value in allowed, f"one of {allowed}")
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _is_actor(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, pykka.Actor)
+
+
+def _is_kwargs(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _is_seconds(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e8

@@ -14,13 +14,36 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import queue
 import time
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import pykka
 from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
+
+
+class NotHandled(pykka.ActorDeadError):
+    """The actor died before it saw the request: sending it to another one repeats nothing."""
+
+
+def refuse(ref: object, envelope: Envelope[Any]) -> None:
+    """Answer a request that the actor will never see."""
+    reply = envelope.reply_to
+    if reply is None:
+        return
+    try:
+        if isinstance(envelope.message, _ActorStop):
+            reply.set(None)
+        else:
+            died = NotHandled(f"{ref} stopped before handling the message")
+            reply.set_exception((type(died), died, None))
+    except queue.Full:
+        pass  # withdrawn
+
 
 LONGEST_WAIT = 1e8
 """Seconds; what ``Lock.acquire`` takes on every platform. Three years is as good as for ever."""

@@ -67,7 +67,7 @@ class Reply(pykka.Future[T]):
 
     def __init__(self) -> None:  # a reply has no use for the state of pykka.Future
         self._unclaimed = [True]
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = []
         self._latch = latch = allocate_lock()
         latch.acquire()
 
@@ -134,10 +134,52 @@ class Reply(pykka.Future[T]):
 
     def resolved_by(self, other: Reply[T]) -> None:
         """Resolve this reply as ``other`` is, when it is; dropping this one drops ``other``."""
+        mine = weakref.ref(self)
+
+        def opened() -> None:
+            reply = mine()
+            if reply is not None:
+                reply.take_over(other)
+
+        self.follow(other, opened)
+
+    def follow(self, other: Reply[Any], opened: Callable[[], object]) -> None:
+        """Hold ``other``, time out as it does, and call ``opened`` once it is resolved."""
         self._upstream = (other,)
         self._timeout_error = other._timeout_error
-        mine = weakref.ref(self)
-        other._when_open(lambda: _forward(other, mine()))
+        other._when_open(opened)
+
+    def take_over(self, other: Reply[Any]) -> None:
+        """Resolve this reply as ``other``, which is resolved; what it may bring back as well."""
+        self._on_drop, other._on_drop = other._on_drop, None
+        try:
+            if other._value is _FAILED:
+                self.set_exception(other._exc_info)
+            elif other._value is _HOOKED:
+                self.set_get_hook(lambda timeout: other.get(timeout=timeout))
+            else:
+                self.set(other._value)
+        except queue.Full:
+            self._dropped()  # withdrawn
+
+    def set_quietly(self, value: T) -> bool:
+        """Resolve with ``value``; ``False`` if it was resolved or withdrawn before."""
+        try:
+            self.set(value)
+        except queue.Full:
+            return False
+        return True
+
+    def fail_quietly(self, error: BaseException) -> None:
+        """Resolve with ``error``; nothing happens if it was resolved or withdrawn before."""
+        try:
+            self.set_exception((type(error), error, error.__traceback__))
+        except queue.Full:
+            pass
+
+    def error(self) -> BaseException | None:
+        """Return the exception that it holds, or ``None``."""
+        return self._exception() if self._value is _FAILED else None
 
     def is_deferred(self) -> bool:
         """Tell whether a handler that returns this reply means: I answer later.
@@ -163,7 +205,7 @@ class Reply(pykka.Future[T]):
                 break  # another thread took the last one
             callback()
 
-    def _when_open(self, callback: Callable[[], None]) -> None:
+    def _when_open(self, callback: Callable[[], object]) -> None:
         if self._value is _PENDING:
             self._callbacks.append(callback)
             if self._value is _PENDING:
@@ -194,6 +236,18 @@ class Reply(pykka.Future[T]):
             return self._value
         raise self._exception()
 
+    def get_once(self, timeout: float | None) -> Any:
+        """Like ``get``, of a reply that nobody else holds: whoever gives up withdraws it."""
+        try:
+            return self.get(timeout=timeout)
+        except pykka.Timeout:
+            if self.withdraw() or self._value is _FAILED or self._value is _HOOKED:
+                raise
+            return self.get()  # the answer came while we gave up: it counts
+        except BaseException:
+            self.withdraw()
+            raise
+
     def withdraw(self) -> bool:
         """Tell that nobody will read this reply; return ``False`` if it was resolved already.
 
@@ -211,10 +265,6 @@ class Reply(pykka.Future[T]):
                 source.withdraw()
         self._dropped()
         return True
-
-    def is_failed(self) -> bool:
-        """Tell whether it is resolved, with an exception or a hook, rather than a value."""
-        return self._value is _FAILED or self._value is _HOOKED
 
     def _wait(self, timeout: float | None) -> None:
         self._refuse_self_wait()
@@ -334,22 +384,6 @@ def _derived(future: F, *sources: pykka.Future[Any]) -> F:
     assert isinstance(future, Reply)  # noqa: S101  Pykka derives futures of the same class
     future._upstream = sources
     return future
-
-
-def _forward(source: Reply[Any], target: Reply[Any] | None) -> None:
-    if target is None:
-        return
-    give_back, source._on_drop = source._on_drop, None
-    target._on_drop = give_back
-    try:
-        if source._value is _FAILED:
-            target.set_exception(source._exc_info)
-        elif source._value is _HOOKED:
-            target.set_get_hook(lambda timeout: source.get(timeout=timeout))
-        else:
-            target.set(source._value)
-    except queue.Full:
-        target._dropped()
 
 
 def _finish(opened: asyncio.Future[None]) -> None:

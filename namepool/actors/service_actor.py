@@ -17,13 +17,16 @@ import time
 from _thread import get_ident
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar, cast, overload
 
 import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.inbox import Inbox
+from namepool.actors.death_watch import Fate
+from namepool.actors.inbox import Inbox, refuse
+from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
 
 if TYPE_CHECKING:
@@ -50,10 +53,6 @@ acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
 actor whose handler runs on its caller's thread, or whomever a program sets here."""
 
 
-class NotHandled(pykka.ActorDeadError):
-    """The actor died before it saw the request: sending it to another one repeats nothing."""
-
-
 class _Crash(NamedTuple):
     """A BaseException left a handler on a caller's thread; the actor dies of it on its own."""
 
@@ -63,18 +62,14 @@ class _Crash(NamedTuple):
 A = TypeVar("A", bound="ServiceActor")
 
 
-class ServiceRef(pykka.ActorRef[A]):
+class ServiceRef(QueuingRef[A]):
     """A ``pykka.ActorRef`` with the inline path and a death notice."""
-
-    actor_inbox: Inbox
 
     def __init__(self, actor: A) -> None:
         super().__init__(actor)
         self._actor: A | None = actor  # until it is dead
         self._prompt = actor.prompt
-        self._obituary: str | None = None
-        self._watchers: list[Callable[[str | None], object]] = []
-        self._gone = threading.Event()
+        self.fate = Fate(str(self))
 
     @overload
     def ask(
@@ -106,10 +101,10 @@ class ServiceRef(pykka.ActorRef[A]):
             or not (self._prompt or (block and timeout is None))
             or not inbox.turn.acquire(False)
         ):
-            return self._queue(message, block, timeout)
+            return super().ask(message, block=block, timeout=timeout)
         if inbox.queue or message.__class__ is _ActorStop:
             inbox.turn.release()
-            return self._queue(message, block, timeout)
+            return super().ask(message, block=block, timeout=timeout)
         # The turn is ours. What follows is one function because it is the price of every request.
         inbox.runner = me
         actor = self._actor
@@ -136,7 +131,7 @@ class ServiceRef(pykka.ActorRef[A]):
             inbox.runner = 0
             inbox.turn.release()
         if response.__class__ is Reply and response.is_deferred():
-            return _wait(response, timeout)
+            return response.get_once(timeout)
         return response
 
     def _reply_with(self, message: Any, response: Any) -> Reply[Any]:
@@ -146,21 +141,6 @@ class ServiceRef(pykka.ActorRef[A]):
         reply = Reply.resolved(response)
         self._actor.on_reply(message, response, reply)  # type: ignore[union-attr]
         return reply
-
-    def _queue(self, message: Any, block: bool, timeout: float | None) -> Any:
-        """Hand ``message`` to the actor's thread."""
-        reply = Reply[Any]()
-        reply._inbox = self.actor_inbox
-        self._prepare(message, reply)
-        if self.actor_stopped.is_set():
-            died = NotHandled(f"{self} not found")
-            reply.set_exception((type(died), died, None))
-        else:
-            self.actor_inbox.put(Envelope(message, reply_to=reply))
-        return _wait(reply, timeout) if block else reply
-
-    def _prepare(self, message: Any, reply: Reply[Any]) -> None:
-        """Hook: fit out the reply to a message that is about to be queued."""
 
     def post(self, message: Any) -> bool:
         """Like ``tell``, for finalisers and actors: ``False`` if the actor is dead, no error."""
@@ -176,43 +156,16 @@ class ServiceRef(pykka.ActorRef[A]):
         runs on the dying actor's thread, or here and now if the actor is dead already; it must not
         block: a ``tell`` is what it is for.
         """
-        self._watchers.append(callback)
-        if self._gone.is_set():
-            self._notify()
+        self.fate.watch(callback)
 
     def wait_gone(self, timeout: float | None = None) -> bool:
         """Wait until the actor is dead and every request answered; tell whether it is."""
-        return self._gone.wait(timeout)
-
-    def _notify(self) -> None:
-        while self._watchers:
-            try:
-                callback = self._watchers.pop(0)
-            except IndexError:
-                return  # another thread took the last one
-            try:
-                callback(self._obituary)
-            except Exception:
-                logger.exception("A watcher of %s failed:", self)
+        return self.fate.is_gone.wait(timeout)
 
     def _died_of(self, error: BaseException) -> pykka.ActorDeadError:
         died = pykka.ActorDeadError(f"{self} died of {error!r} handling the message")
         died.__cause__ = error
         return died
-
-    def _refuse(self, envelope: Envelope[Any]) -> None:
-        """Answer a request that the actor will never see."""
-        reply = envelope.reply_to
-        if reply is None:
-            return
-        try:
-            if isinstance(envelope.message, _ActorStop):
-                reply.set(None)
-            else:
-                died = NotHandled(f"{self} stopped before handling the message")
-                reply.set_exception((type(died), died, None))
-        except queue.Full:
-            pass  # withdrawn
 
 
 class ServiceActor(pykka.ThreadingActor):
@@ -227,6 +180,11 @@ class ServiceActor(pykka.ThreadingActor):
     prompt: ClassVar[bool] = False
     """Set it on an actor whose handlers never block: then its futures and its requests with a
     timeout run on the caller's thread too."""
+
+    comes_up_later: ClassVar[bool] = False
+    """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
+
+    _reports_its_fate: ClassVar[bool] = True
 
     _replying: Reply[Any] | None = None
     _actor_ref: ServiceRef[Any]
@@ -277,8 +235,11 @@ class ServiceActor(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.runner = get_ident()
+        self._actor_ref.fate.thread = threading.current_thread()
         try:
             self._guard(self.on_start)
+            if not self.comes_up_later and not self.actor_stopped.is_set():
+                self._actor_ref.fate.came_up()
             while not self.actor_stopped.is_set():
                 self._receive(inbox.get())
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
@@ -358,22 +319,16 @@ class ServiceActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ref = self._actor_ref
-        if ref._obituary is None:  # the first failure is the reason; a later one its consequence
-            ref._obituary = "".join(
-                [exception_type.__name__ if exception_type else "failure", ": "]
-            )
-            ref._obituary += _text_of(exception_value)
+        self._actor_ref.fate.failed(exception_value or exception_type)
         super()._handle_failure(exception_type, exception_value, traceback)
 
     def _bury(self) -> None:
-        """Answer what is left, then tell the watchers. Nothing of the actor runs after this."""
+        """Answer what is left, then report the death. Nothing of the actor runs after this."""
         ref = self._actor_ref
         ref._actor = None
-        self.actor_inbox.close(ref._refuse)
+        self.actor_inbox.close(partial(refuse, ref))
         self.actor_inbox.runner = 0
-        ref._gone.set()
-        ref._notify()
+        ref.fate.died()
 
 
 def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
@@ -381,26 +336,6 @@ def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
         reply.set_exception(exc_info)
     except queue.Full:
         pass  # withdrawn
-
-
-def _wait(reply: Reply[Any], timeout: float | None) -> Any:
-    """Read a reply that nobody else holds; whoever gives up withdraws the request."""
-    try:
-        return reply.get(timeout=timeout)
-    except pykka.Timeout:
-        if reply.withdraw() or reply.is_failed():
-            raise
-        return reply.get()  # the answer came while we gave up: it counts
-    except BaseException:
-        reply.withdraw()
-        raise
-
-
-def _text_of(error: BaseException | None) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return f"<{type(error).__name__} that cannot be shown>"
 
 
 def _stop_all_at_exit() -> None:

@@ -1,0 +1,82 @@
+"""A supervised pool killed 500 times under load: nothing is lost, unanswered or left behind."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+import pykka
+
+from namepool import AssociateName, CheckoutTimeout, NamePool, NumberedNames, PoolHandle, Supervisor
+from namepool.names import name_key
+from tests.support import PATIENCE, MovableClock, switching_often
+
+KILLS = 500
+
+
+def test_a_pool_killed_500_times_under_load_loses_nothing(clock: MovableClock) -> None:
+    source = NumberedNames()
+    root = Supervisor.start(children=[NamePool.child_spec(id="names", source=source)])
+    root.actor_inbox.clock = clock  # its budget lives by this clock: the kills are spaced
+    handle = root.handle("names")
+    pool = PoolHandle(handle)
+    keeper = pool.checkout_name(owner="keeper")
+    held: set[str] = set()
+    lock = threading.Lock()
+    stopping = threading.Event()
+    faults: list[str] = []
+    done = [0] * 8
+
+    def agent(number: int) -> None:
+        owner = f"agent {number}"
+        while not stopping.is_set():
+            try:
+                name = pool.checkout_name(timeout=PATIENCE, owner=owner)
+            except CheckoutTimeout:
+                faults.append("unanswered")
+                continue
+            except pykka.ActorDeadError:
+                continue  # it died of somebody's message while it handled this one
+            with lock:
+                if name_key(name) in held or name == keeper:
+                    faults.append(f"{name} held twice")
+                held.add(name_key(name))
+            if pool.get_name_by_owner(owner, timeout=PATIENCE) != name:
+                faults.append(f"{owner} lost {name}")
+            with lock:
+                held.discard(name_key(name))
+            pool.checkin_name(name, owner=owner)
+            done[number] += 1
+
+    agents = [threading.Thread(target=agent, args=(n,)) for n in range(8)]
+    with switching_often():
+        for thread in agents:
+            thread.start()
+        for kill in range(1, KILLS + 1):
+            clock.now += 10.0
+            _kill(handle, kill)
+        stopping.set()
+        for thread in agents:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "an agent hangs"
+
+    assert faults == []
+    assert min(done) > 0
+    assert pool.get_name_by_owner("keeper") == keeper
+    stats = pool.pool_stats()
+    assert stats.restart_count == KILLS
+    assert stats.checked_out_count == 1
+    assert stats.all_used_count == stats.available_count + stats.checked_out_count
+    root.stop()
+    assert pykka.ActorRegistry.get_by_class_name("NamePool") == []
+
+
+def _kill(handle: Any, kill: int) -> None:
+    """Have the present incarnation die at a random moment, and wait for the next one."""
+    for _ in range(random.randrange(50)):
+        handle.is_alive()
+    ref = handle._next(None, PATIENCE, None)
+    ref.tell(AssociateName(7))  # type: ignore[arg-type]
+    with handle._changed:
+        assert handle._changed.wait_for(lambda: handle.generation > kill, PATIENCE)
