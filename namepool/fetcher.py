@@ -20,6 +20,7 @@ class FetchChunk(NamedTuple):
     request: int
     size: int
     used: UsedNames
+    epoch: int
 
 
 class CloseSource(NamedTuple):
@@ -32,6 +33,7 @@ class ChunkArrived(NamedTuple):
     request: int
     names: tuple[object, ...]
     source: str
+    epoch: int
 
 
 class ChunkFailed(NamedTuple):
@@ -60,7 +62,7 @@ class ChunkFetcher(ServiceActor):
             self._deliver(ChunkFailed(message.request, error))
         else:
             source = getattr(self._source, "last_source", None) or type(self._source).__name__
-            self._deliver(ChunkArrived(message.request, names, one_line(source)))
+            self._deliver(ChunkArrived(message.request, names, one_line(source), message.epoch))
 
     def _close(self, message: CloseSource) -> None:
         close = getattr(self._source, "close", None)

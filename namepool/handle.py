@@ -11,9 +11,9 @@ import pykka
 
 from namepool import messages as m
 from namepool.actors import WouldDeadlock
-from namepool.errors import CheckoutTimeout, InvalidOption
+from namepool.errors import CheckoutTimeout
 from namepool.names import DEFAULT_NAME
-from namepool.options import check_seconds
+from namepool.options import check_seconds, invalid
 from namepool.owners import current_owner
 from namepool.state import Lease, PoolStats
 
@@ -34,8 +34,10 @@ class Askable(Protocol):
 
 
 class PoolHandle:
-    """A pool to work with: each call returns its result, waits at most its timeout, and finds the
-    pool's present incarnation.
+    """A pool to work with: each call returns its result and finds the pool's present incarnation.
+
+    A call waits for that, and for its answer, up to its ``timeout``; one that has none waits as
+    long as there may be a pool.
 
     Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
     ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
@@ -53,7 +55,7 @@ class PoolHandle:
         # The view is the state's, so it is the same for every incarnation.
         view = getattr(getattr(target, "current", target), "speaking", None)
         if view is None or not callable(getattr(target, "ask", None)):
-            raise InvalidOption(f"target must be a running pool's ref or handle, not {target!a}")
+            raise invalid("target", target, "a running pool's ref or handle")
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view
@@ -124,7 +126,12 @@ class PoolHandle:
         return cast("str | None", self._ask(m.GetNameByOwner(owner), timeout=timeout))
 
     def pool_stats(self, timeout: float | None = 5.0) -> PoolStats:
-        """Return the pool's counts at this moment."""
+        """Return the pool's counts at this moment.
+
+        Raises:
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        check_seconds("timeout", timeout, none=True)
         return cast("PoolStats", self._ask(m.PoolStatsRequest(), timeout=timeout))
 
     def reset(self) -> None:
@@ -167,16 +174,15 @@ class PoolHandle:
     def speaking_as(self, name: str, exclusive: bool = False) -> Iterator[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
 
-        The lease stays when the block ends. Raises as ``associate_name`` does.
+        The lease stays when the block ends, and so does what bound the caller to the name before.
+        Blocks of one owner under one name may overlap. Raises as ``associate_name`` does.
         """
-        owner = current_owner()
-        before = self._speaking.get(owner)
-        spoken = self.associate_name(name, exclusive, owner=owner)
+        speaking = self._ask(m.BeginSpeaking(name, exclusive))
         try:
-            yield spoken or DEFAULT_NAME
+            yield DEFAULT_NAME if speaking is None else speaking.name
         finally:
-            if spoken is not None and spoken != before:
-                self._end(m.DissociateName(spoken, owner))
+            if speaking is not None:
+                self._end(m.EndSpeaking(speaking))
 
     def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
         # The pool keeps the time; the wait here ends one without a pool, as during a restart.
@@ -188,7 +194,7 @@ class PoolHandle:
         except pykka.Timeout as error:
             raise CheckoutTimeout(f"no name, and no pool, within {patience:g} s") from error
 
-    def _end(self, message: m.CheckinLease | m.DissociateName) -> None:
+    def _end(self, message: m.CheckinLease | m.EndSpeaking) -> None:
         try:
             self._ask(message)
         except WouldDeadlock:

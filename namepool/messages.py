@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from namepool.options import MAX_SECONDS, check_seconds
+from namepool.options import check_seconds
 from namepool.owners import current_owner, owner_id
 from namepool.state import Lease
 
@@ -34,7 +34,7 @@ class _Checkout(_CheckoutFields):
     def __new__(
         cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
     ) -> Self:
-        if timeout.__class__ is not float or not 0.0 <= timeout <= MAX_SECONDS:
+        if timeout is not DEFAULT_TIMEOUT and timeout is not None:
             check_seconds("timeout", timeout, none=True)
         return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner)))
 
@@ -90,6 +90,26 @@ class AssociateName(_AssociateFields):
         cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
     ) -> Self:
         return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
+
+
+class BeginSpeaking(AssociateName):
+    """As ``AssociateName``, for a scope; answered with a ``Speaking``. ``PoolHandle`` sends it."""
+
+    __slots__ = ()
+
+
+class Speaking(NamedTuple):
+    """A scope: an owner speaks under a name, and spoke under another ``before``."""
+
+    owner: str
+    name: str
+    before: str | None
+
+
+class EndSpeaking(NamedTuple):
+    """Ends a scope. Answered with ``None``."""
+
+    speaking: Speaking
 
 
 class _DissociateFields(NamedTuple):

@@ -25,9 +25,10 @@ _INVISIBLE = frozenset(
 
 def why_invalid(name: object) -> str | None:
     """Return the rule that ``name`` breaks, as the end of a sentence; ``None`` if it is valid."""
-    if not issubclass(type(name), str):  # isinstance would believe an object that lies
+    text = plain(name)
+    if not issubclass(type(text), str):  # isinstance would believe an object that lies
         return f"must be a string, not {type(name).__name__}"
-    text = cast("str", name)
+    text = cast("str", text)
     if not text.strip():
         return "must not be empty"
     if len(text) > MAX_NAME_LENGTH:
@@ -50,12 +51,18 @@ def _readable(character: str) -> bool:
     return not character.isspace()
 
 
+def plain(text: object) -> object:
+    """Return an exact ``str`` for a string of a subclass, whose methods may say anything."""
+    return str.__str__(text) if issubclass(type(text), str) else text
+
+
 def validate_name(name: object) -> str:
-    """Return ``name`` if it may be a name.
+    """Return ``name``, as an exact ``str``, if it may be a name.
 
     Raises:
         InvalidName: with ``ascii(name)``, cut to a readable length, and the rule it breaks
     """
+    name = plain(name)
     reason = why_invalid(name)
     if reason is not None:
         raise InvalidName(f"a name {reason}: {shown(name)}")

@@ -11,6 +11,10 @@ MAX_SECONDS = 1e8
 """Three years: as good as for ever, and what every platform's locks can wait."""
 
 
+MAX_CHUNK_SIZE = 50
+"""The most names asked for at a time, unless ``chunk_size`` is more."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
     """What ``NamePool.start`` takes besides its source.
@@ -20,7 +24,7 @@ class PoolOptions:
     """
 
     chunk_size: int = 12
-    max_chunk_size: int = 50
+    max_chunk_size: int | None = None
     low_water_mark: int | None = None
     max_fetches: int = 1
     fetch_timeout: float = 30.0
@@ -29,6 +33,8 @@ class PoolOptions:
 
     def __post_init__(self) -> None:
         check_count("chunk_size", self.chunk_size, 1)
+        if self.max_chunk_size is None:
+            object.__setattr__(self, "max_chunk_size", max(MAX_CHUNK_SIZE, self.chunk_size))
         check_count("max_chunk_size", self.max_chunk_size, self.chunk_size)
         if self.low_water_mark is not None:
             check_count("low_water_mark", self.low_water_mark, 0)

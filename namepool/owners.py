@@ -123,6 +123,7 @@ def owner_id(owner: object) -> str:
         InvalidOwner: it is none of these, or a string that is empty, too long or unprintable
     """
     if isinstance(owner, str):
+        owner = str.__str__(owner)  # an exact one: the methods of a subclass may say anything
         if owner.isprintable() and 0 < len(owner) <= MAX_OWNER_LENGTH:
             return owner
         raise InvalidOwner(

@@ -23,22 +23,18 @@ from namepool.errors import (
     SourceError,
 )
 from namepool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, FetchChunk
-from namepool.names import DEFAULT_NAME, is_default_name, one_line, validate_name
+from namepool.names import DEFAULT_NAME, is_default_name, one_line, shown, validate_name
 from namepool.options import PoolOptions, invalid
 from namepool.owners import notify_gone, owner_id
 from namepool.refill import Backoff, RefillPolicy
 from namepool.sources.base import NameSource, check_source
 from namepool.sources.offline import OfflineNames
-from namepool.state import Chunk, Lease, PoolState, PoolStats, Waiter
+from namepool.state import Chunk, Lease, PoolState, PoolStats, Waiter, Withdrawal
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
 logger = logging.getLogger(__name__)
-
-
-class _Withdraw(NamedTuple):
-    ticket: int
 
 
 class _Expire(NamedTuple):
@@ -102,7 +98,7 @@ class NamePool(ServiceActor):
         self._options = checked
         self._low = checked.chunk_size // 2 if low is None else low
         self._policy = RefillPolicy(
-            checked.chunk_size, checked.max_chunk_size, self._low, checked.max_fetches
+            checked.chunk_size, cast("int", checked.max_chunk_size), self._low, checked.max_fetches
         )
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
@@ -121,13 +117,14 @@ class NamePool(ServiceActor):
             m.CheckinName: self._checkin_name,
             m.CheckinLease: self._checkin_lease,
             m.AssociateName: self._associate_name,
+            m.BeginSpeaking: self._begin_speaking,
+            m.EndSpeaking: self._end_speaking,
             m.DissociateName: self._dissociate_name,
             m.GetNameByOwner: self._get_name_by_owner,
             m.PoolStatsRequest: lambda _: self.pool_stats(),
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._chunk_arrived,
             ChunkFailed: self._chunk_failed,
-            _Withdraw: self._withdraw,
             _Expire: self._expire,
             _Overdue: self._overdue,
             _FetcherDied: self._fetcher_died,
@@ -169,7 +166,7 @@ class NamePool(ServiceActor):
         # One source and one state for all incarnations: no name comes twice, no lease is lost.
         state = options["state"] = state if state is not None else PoolState()
         options["source"] = source if source is not None else OfflineNames()
-        abandon = partial(_fail_all, state)
+        abandon = partial(_abandon, state, options["source"])
         return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
 
     def on_start(self) -> None:
@@ -190,19 +187,16 @@ class NamePool(ServiceActor):
             self._fetch(self._options.chunk_size)
 
     def on_stop(self) -> None:
-        """Answer who waits, let go of the fetchers, have the source closed on their thread."""
-        _fail_all(self._state)
-        if hasattr(self._source, "close"):
-            closer = self._idle[0] if self._idle else self._start_fetcher()
-            closer.post(CloseSource())
-            self._let_go(closer)
+        """Let go of the fetchers; answer who waits and close the source, unless others go on."""
         self._let_go(*self._idle)
+        if not self._outlived:
+            _abandon(self._state, self._source)
 
     def on_failure(self, *_: Any) -> None:
         """Let go of the fetchers; who waits is served by the next incarnation, if there is one."""
         self._let_go(*self._idle)
         if not self._outlived:
-            _fail_all(self._state)
+            _abandon(self._state, self._source)
 
     def _let_go(self, *fetchers: ServiceRef[ChunkFetcher]) -> None:
         busy = [fetch.fetcher for fetch in self._fetches.values()]
@@ -231,9 +225,9 @@ class NamePool(ServiceActor):
         """See ``messages.DissociateName``."""
         return self._dissociate_name(m.DissociateName(name, _require(owner)))
 
-    def get_name_by_owner(self, owner: OwnerLike) -> str | None:
+    def get_name_by_owner(self, owner: OwnerLike | None = None) -> str | None:
         """See ``messages.GetNameByOwner``."""
-        return self._get_name_by_owner(m.GetNameByOwner(owner_id(owner)))
+        return self._get_name_by_owner(m.GetNameByOwner(_require(owner)))
 
     def default_name(self) -> str:
         """Return the name of an agent that has none."""
@@ -272,6 +266,10 @@ class NamePool(ServiceActor):
         if self._state.waiters:
             self._refill()
 
+    def on_receive(self, message: Any) -> None:
+        """Warn of a message that a pool does not answer; on one line, whatever it is."""
+        _warn("unexpected message: %s", shown(message))
+
     # -- requests ---------------------------------------------------------------------------
 
     def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> str | Reply[Any]:
@@ -294,9 +292,9 @@ class NamePool(ServiceActor):
         if message.__class__ is m.CheckoutName or (
             message.__class__ is ProxyCall and message.attr_path == ("checkout_name",)
         ):
-            reply.on_drop(partial(self._give_back, self._state.lease_of(response)))
+            reply.on_drop(partial(self._note, self._state.lease_of(response)))
         elif message.__class__ is m.CheckoutLease:
-            reply.on_drop(partial(self._give_back, response))
+            reply.on_drop(partial(self._note, response))
 
     def _park(self, message: m.CheckoutName | m.CheckoutLease) -> Reply[Any]:
         """Let the caller wait; its reply is held weakly, so that a dropped one is noticed."""
@@ -307,7 +305,7 @@ class NamePool(ServiceActor):
         deadline = None if timeout is None else self.actor_inbox.clock() + timeout
         wants_lease = message.__class__ is m.CheckoutLease
         ticket = state.park(message.owner, deadline, (weakref.ref(reply), wants_lease))
-        reply.on_drop(partial(self._actor_ref.post, _Withdraw(ticket)))
+        reply.on_drop(partial(self._note, Withdrawal(ticket)))
         if timeout is not None:
             self.schedule(timeout, _Expire(ticket, timeout))
         self._reclaim()
@@ -323,7 +321,7 @@ class NamePool(ServiceActor):
                 return False
         speakers = state.leases[name][1]
         if message.owner not in speakers and speakers:
-            logger.warning("%a, held by %a, was checked in by %a", name, [*speakers], message.owner)
+            _warn("%a, held by %a, was checked in by %a", name, [*speakers], message.owner)
         state.checkin(name)
         if state.waiters:
             self._serve()
@@ -337,7 +335,7 @@ class NamePool(ServiceActor):
         if known in self._state.leases:
             return known
         if not is_default_name(known):
-            logger.warning("check-in of a name that is not checked out: %a", known)
+            _warn("check-in of a name that is not checked out: %a", known)
         return None
 
     def _checkin_lease(self, message: m.CheckinLease) -> bool:
@@ -348,16 +346,26 @@ class NamePool(ServiceActor):
         return True
 
     def _associate_name(self, message: m.AssociateName) -> str | None:
-        if message.name is None or is_default_name(validate_name(message.name)):
+        name = _spoken(message)
+        if name is None:
             return None
-        if not isinstance(message.exclusive, bool):
-            raise invalid("exclusive", message.exclusive, "True or False")
-        return self._state.associate(message.owner, message.name, exclusive=message.exclusive)
+        return self._state.associate(message.owner, name, exclusive=message.exclusive)
+
+    def _begin_speaking(self, message: m.BeginSpeaking) -> m.Speaking | None:
+        name = _spoken(message)
+        if name is None:
+            return None
+        owner = message.owner
+        before = self._state.speaking.get(owner)
+        name = self._state.begin_scope(owner, name, exclusive=message.exclusive)
+        return m.Speaking(owner, name, before)
+
+    def _end_speaking(self, message: m.EndSpeaking) -> None:
+        self._state.end_scope(*message.speaking)
 
     def _dissociate_name(self, message: m.DissociateName) -> bool:
-        if message.name is not None:
-            validate_name(message.name)
-        return self._state.dissociate(message.owner, message.name)
+        name = None if message.name is None else validate_name(message.name)
+        return self._state.dissociate(message.owner, name)
 
     def _get_name_by_owner(self, message: m.GetNameByOwner) -> str | None:
         if self._state.outside:
@@ -379,13 +387,10 @@ class NamePool(ServiceActor):
                 continue
             name = state.grant(waiter, self.actor_inbox.clock())
             lease = state.lease_of(name)
-            reply.on_drop(partial(self._give_back, lease))
+            reply.on_drop(partial(self._note, lease))
             if not reply.set_quietly(lease if waiter.reply[1] else name):
                 # The grant crossed the withdrawal on the way; then the name comes home.
                 state.checkin(name)
-
-    def _withdraw(self, message: _Withdraw) -> None:
-        self._state.withdraw(message.ticket)
 
     def _expire(self, message: _Expire) -> None:
         waiter = self._state.withdraw(message.ticket)
@@ -413,9 +418,12 @@ class NamePool(ServiceActor):
 
     # -- what happened outside --------------------------------------------------------------
 
-    def _give_back(self, lease: Lease) -> None:
-        """Take back what was granted and never read; any thread, finalisers included."""
-        self._state.outside.append(lease)
+    def _note(self, event: Lease | Withdrawal) -> None:
+        """Note that a name was granted and never read, or that nobody waits for one any more.
+
+        Any thread, finalisers included. The note is the state's, so that it outlives a crash.
+        """
+        self._state.outside.append(event)
         self._actor_ref.post(_Settle())
 
     def _settle(self) -> None:
@@ -428,7 +436,7 @@ class NamePool(ServiceActor):
             return
         reclaimed = self._state.reclaim(self.actor_inbox.clock() - after)
         for name in reclaimed:
-            logger.warning("%a came home: its owners ended without giving it back", name)
+            _warn("%a came home: its owners ended without giving it back", name)
         if reclaimed:
             self._serve()
 
@@ -457,7 +465,7 @@ class NamePool(ServiceActor):
         self._fetches[request] = _Fetch(fetcher, count)
         self._state.tally.fetches += 1
         self.schedule(self._options.fetch_timeout, _Overdue(request))
-        fetcher.post(FetchChunk(request, count, self._state.used()))
+        fetcher.post(FetchChunk(request, count, self._state.used(), self._state.epoch))
 
     def _start_fetcher(self) -> ServiceRef[ChunkFetcher]:
         ref = self._actor_ref
@@ -506,6 +514,9 @@ class NamePool(ServiceActor):
         if fetch is None:
             return
         fetch.fetcher.stop(block=False)  # abandoned: it ends when its source lets go of it
+        if not fetch.expected:  # reset since: nobody waits for this one
+            self._refill()
+            return
         seconds = self._options.fetch_timeout
         self._fetch_failed(SourceError(f"{type(self._source).__name__} took over {seconds:g} s"))
 
@@ -523,9 +534,9 @@ class NamePool(ServiceActor):
         tally.failures += 1
         tally.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
         pause = self._backoff.failed(self.actor_inbox.clock(), cause)
-        logger.warning("no names fetched, next try in %.1f s: %s", pause, tally.last_error)
         if not self._fetches:
             self._fail_waiters(cause)
+        _warn("no names fetched, next try in %.1f s: %s", pause, tally.last_error)
 
 
 class NamePoolRef(ServiceRef[NamePool]):
@@ -592,10 +603,18 @@ class NamePoolProxy(pykka.ActorProxy[NamePool]):
         return self.actor_ref.ask(m.Reset(), block=False)
 
 
+def _warn(text: str, *args: object) -> None:
+    """Log a warning; a filter or handler that raises must not cost a pool."""
+    try:
+        logger.warning(text, *args)
+    except Exception:
+        return
+
+
 def _deliver(ref: NamePoolRef, state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
     if not ref.post(answer) and isinstance(answer, ChunkArrived):
-        state.outside.append(Chunk(answer.names))
+        state.outside.append(Chunk(answer.names, answer.epoch))
 
 
 def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOptions:
@@ -607,8 +626,18 @@ def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOpti
     for option in options:
         if option not in known:
             # Not its value: it may be a key that was meant for a source.
-            raise InvalidOption(f"{option} is not an option: there are source, {', '.join(known)}")
+            raise InvalidOption(
+                f"{one_line(option)} is not an option: there are source, {', '.join(known)}"
+            )
     return PoolOptions(**options)
+
+
+def _spoken(message: m.AssociateName) -> str | None:
+    """Return the name to speak under; ``None`` if there is nothing to do."""
+    if not isinstance(message.exclusive, bool):
+        raise invalid("exclusive", message.exclusive, "True or False")
+    name = None if message.name is None else validate_name(message.name)
+    return None if name is None or is_default_name(name) else name
 
 
 def _require(owner: OwnerLike | None) -> str:
@@ -624,10 +653,14 @@ def _reply_of(waiter: Waiter | None) -> Reply[Any] | None:
     return None if waiter is None else waiter.reply[0]()
 
 
-def _fail_all(state: PoolState) -> None:
-    """Answer those who wait for a pool that will not be started again."""
+def _abandon(state: PoolState, source: NameSource) -> None:
+    """No pool of this state will be started again: answer who waits, have the source closed."""
     for waiter in state.take_waiters():
         _fail(waiter, pykka.ActorDeadError("the pool ended before a name came"))
+    if hasattr(source, "close"):
+        closer = ChunkFetcher.start(source, lambda _: None)
+        closer.tell(CloseSource())
+        closer.stop(block=False)
 
 
 def _fail(waiter: Waiter, error: BaseException) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from namepool.actors import Supervisor
+from namepool.actors.inbox import Inbox
 from namepool.handle import PoolHandle
 from namepool.pool import NamePool
 
@@ -21,4 +22,10 @@ def open_pool(**options: Any) -> PoolHandle:
     """
     spec = NamePool.child_spec(**options)
     root = Supervisor.start(children=[spec])
-    return PoolHandle(root.handle(spec.id), close=root.stop)
+    pool = root.handle(spec.id)
+
+    def close() -> None:
+        inside = pool.current is not None and cast("Inbox", pool.current.actor_inbox).is_mine()
+        root.stop(block=not inside)  # a finaliser that runs inside the pool cannot wait for its end
+
+    return PoolHandle(pool, close=close)

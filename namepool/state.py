@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, cast, overload
 
-from namepool.names import is_default_name, name_key, why_invalid
+from namepool.names import is_default_name, name_key, plain, why_invalid
 
 
 class Lease(NamedTuple):
@@ -42,9 +42,16 @@ class Departed(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Candidates from a source, unchecked."""
+    """Candidates from a source, unchecked, and the epoch they were asked for in."""
 
     names: tuple[object, ...]
+    epoch: int
+
+
+class Withdrawal(NamedTuple):
+    """Who waits under this ticket does not wait any more."""
+
+    ticket: int
 
 
 class Admission(NamedTuple):
@@ -137,9 +144,12 @@ class PoolState:
         self.available: deque[str] = deque()
         self.waiters: OrderedDict[int, Waiter] = OrderedDict()
         self.orphans: OrderedDict[str, float] = OrderedDict()  # name → since when
-        self.outside: deque[Lease | Departed | Chunk] = deque()
+        self.outside: deque[Lease | Departed | Chunk | Withdrawal] = deque()
         """What happened outside the actor's turn, until ``settle`` takes it in."""
         self.tally = Tally()
+        self.epoch = 0
+        """Counts resets: what was fetched before the last one is not wanted."""
+        self._scopes: dict[tuple[str, str], int] = {}  # (owner, name) → scopes that bind the two
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
         self._speaking: dict[str, str] = {}  # owner → its latest name
@@ -220,6 +230,25 @@ class PoolState:
         self._silence(owner, name)
         return True
 
+    def begin_scope(self, owner: str, name: str, *, exclusive: bool = False) -> str:
+        """Like ``associate``, until as many ``end_scope`` came; a binding from before stays."""
+        name = self.canonical(name)
+        scope = (owner, name)
+        if scope in self._scopes or owner not in self.speakers_of(name):
+            self._scopes[scope] = self._scopes.get(scope, 0) + 1
+        return self.associate(owner, name, exclusive=exclusive)
+
+    def end_scope(self, owner: str, name: str, before: str | None) -> None:
+        """End one scope; the owner speaks under ``before`` again if it still may."""
+        scope = (owner, name)
+        count = self._scopes.pop(scope, 0)
+        if count > 1:
+            self._scopes[scope] = count - 1
+        elif count == 1:
+            self.dissociate(owner, name)
+        if before is not None and owner in self.speakers_of(before):
+            self._bind(owner, before)
+
     def speakers_of(self, name: str) -> Collection[str]:
         """Return the owners that speak under ``name``; none if it is not checked out."""
         held = self.leases.get(name)
@@ -245,8 +274,11 @@ class PoolState:
             event = self.outside.popleft()
             if isinstance(event, Departed):
                 self._bury(event.owner, now)
+            elif isinstance(event, Withdrawal):
+                self.withdraw(event.ticket)
             elif isinstance(event, Chunk):
-                self.admit(event.names)
+                if event.epoch == self.epoch:
+                    self.admit(event.names)
             elif self.is_current(event):
                 self.checkin(event.name)
 
@@ -308,7 +340,7 @@ class PoolState:
             if why_invalid(candidate) is not None:
                 invalid += 1
                 continue
-            name = cast("str", candidate)
+            name = cast("str", plain(candidate))
             if is_default_name(name) or self._learn(name) is None:
                 duplicate += 1
             else:
@@ -328,8 +360,10 @@ class PoolState:
 
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""
+        self.epoch += 1
         self.available.clear()
         self.leases.clear()
+        self._scopes.clear()
         self.recover()
 
     def recover(self) -> None:

@@ -111,6 +111,40 @@ def test_speaking_as_an_outer_name_makes_the_inner_one_speak_again_after(pool: P
         assert pool.speaker() == inner
 
 
+def test_speaking_as_a_name_held_before_keeps_it_after(pool: PoolHandle) -> None:
+    first, second = pool.checkout_name(), pool.checkout_name()
+    with pool.speaking_as(first):
+        assert pool.speaker() == first
+    assert pool.speaker() == second
+
+    pool.checkin_name(second)
+
+    assert pool.speaker() == first
+
+
+def test_speaking_as_nests_under_one_name(pool: PoolHandle) -> None:
+    with pool.speaking_as("Saved Sue"):
+        with pool.named(), pool.speaking_as("Saved Sue"):
+            assert pool.speaker() == "Saved Sue"
+        assert pool.speaker() == "Saved Sue"
+    assert pool.speaker() == DEFAULT_NAME
+
+
+def test_of_two_tools_of_one_owner_the_first_to_leave_does_not_silence_the_second(
+    pool: PoolHandle,
+) -> None:
+    with owner_scope("agent"):
+        first, second = pool.speaking_as("Shared Sam"), pool.speaking_as("Shared Sam")
+        first.__enter__()
+        second.__enter__()
+
+        first.__exit__(None, None, None)
+
+        assert pool.speaker() == "Shared Sam"
+        second.__exit__(None, None, None)
+        assert pool.speaker() == DEFAULT_NAME
+
+
 def test_speaking_as_the_default_name_is_no_error(pool: PoolHandle) -> None:
     with pool.speaking_as(DEFAULT_NAME) as name:
         assert name == DEFAULT_NAME

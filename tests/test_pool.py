@@ -266,6 +266,37 @@ def test_a_dropped_future_that_waits_costs_no_name() -> None:
     assert ref.ask(CheckoutName(), timeout=PATIENCE) == "Name 1"
 
 
+def test_a_future_that_waited_was_granted_and_is_dropped_unread_costs_no_name() -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    dropped = ref.proxy().checkout_name()
+    other = ref.ask(CheckoutName(owner="other"), block=False)
+    source.gate.set()
+    other.get(timeout=PATIENCE)  # so the one before it has been granted too
+    assert ref.ask(PoolStatsRequest()).checked_out_count == 2
+
+    del dropped
+
+    wait_until(lambda: ref.ask(PoolStatsRequest()).checked_out_count == 1, ref)
+
+
+def test_awaiting_again_what_a_timeout_withdrew_does_not_hang() -> None:
+    source = GatedSource()
+    proxy = NamePool.start(source=source).proxy()
+
+    async def agent() -> None:
+        future: Any = proxy.checkout_name()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(future, 0.01)
+        with pytest.raises(RuntimeError, match="withdrawn"):
+            await future
+        with pytest.raises(RuntimeError, match="withdrawn"):
+            future.get(timeout=PATIENCE)
+
+    asyncio.run(agent())
+    source.gate.set()
+
+
 def test_a_future_that_timed_out_but_is_still_held_gets_its_name() -> None:
     source = GatedSource()
     future = NamePool.start(source=source).proxy().checkout_name()
@@ -317,7 +348,7 @@ def test_cancelling_the_awaiting_task_withdraws_the_checkout() -> None:
 def test_a_plain_actor_proxy_fails_clearly_where_it_lacks_the_owner(ref: NamePoolRef) -> None:
     plain: Any = pykka.ActorProxy(actor_ref=ref)
 
-    for call in (plain.checkout_name, plain.dissociate_name):
+    for call in (plain.checkout_name, plain.dissociate_name, plain.get_name_by_owner):
         with pytest.raises(OwnerRequired, match="does not say who makes it"):
             call().get(timeout=PATIENCE)
     for call in (plain.checkin_name, plain.associate_name):
@@ -479,6 +510,64 @@ def test_a_newline_in_an_error_starts_no_log_line(caplog: pytest.LogCaptureFixtu
     texts += [record.getMessage() for record in caplog.records]
     assert len(texts) == 3
     assert all("\n" not in text and "\x1b" not in text for text in texts)
+
+
+class _Liar(str):
+    """A string whose methods say what it is not."""
+
+    def __str__(self) -> str:
+        return "Ada\nCRITICAL root: forged"
+
+    def __iter__(self) -> Any:
+        return iter("harmless")
+
+
+def test_a_string_that_lies_is_taken_for_what_it_is() -> None:
+    pool = PoolHandle(NamePool.start(source=ScriptedSource([_Liar("Honest Abe"), _Liar("a\nb")])))
+
+    name = pool.checkout_name()
+
+    assert type(name) is str
+    assert name == "Honest Abe"
+    assert pool.pool_stats().invalid_count == 1
+    with pytest.raises(InvalidName):
+        pool.associate_name(_Liar("a\nb"))
+
+
+def test_a_log_filter_that_raises_costs_no_pool(clock: MovableClock) -> None:
+    def fail(_: logging.LogRecord) -> bool:
+        raise LookupError("a filter")
+
+    ref = NamePool.start(source=ScriptedSource(OSError("down"), ["Up Una"]))
+    clock.drive(ref)
+    logging.getLogger("namepool.pool").addFilter(fail)
+    try:
+        with pytest.raises(NamesUnavailable, match="down"):
+            ref.ask(CheckoutName(), timeout=PATIENCE)
+        clock.advance(3600)
+        assert ref.ask(CheckoutName(), timeout=PATIENCE) == "Up Una"
+    finally:
+        logging.getLogger("namepool.pool").removeFilter(fail)
+
+
+def test_an_unexpected_message_starts_no_log_line(
+    ref: NamePoolRef, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref.tell("hello\nforged")
+    ref.ask(PoolStatsRequest())
+
+    assert [r.getMessage() for r in caplog.records] == ["unexpected message: 'hello\\nforged'"]
+
+
+def test_the_good_names_before_an_exit_of_the_source_are_kept() -> None:
+    class Quitter:
+        def fetch(self, count: int, used: Sequence[str]) -> Any:
+            yield "Good Gus"
+            raise SystemExit(1)
+
+    pool = PoolHandle(NamePool.start(source=Quitter(), low_water_mark=0))
+
+    assert pool.checkout_name() == "Good Gus"
 
 
 # -- check-in -------------------------------------------------------------------------------
@@ -692,10 +781,11 @@ def test_a_child_spec_starts_pools_that_share_what_they_know() -> None:
     [("source", object()), ("chunk_sice", 3), ("state", PoolState), ("chunk_size", 0)],
 )
 def test_a_wrong_option_is_refused_by_start_and_child_spec(option: str, value: Any) -> None:
+    before = set(threading.enumerate())
     for begin in (NamePool.start, NamePool.child_spec):
         with pytest.raises(InvalidOption, match=option):
             begin(**{option: value})
-    assert threading.active_count() == 1
+    assert set(threading.enumerate()) <= before
 
 
 # -- stop -----------------------------------------------------------------------------------

@@ -417,7 +417,7 @@ def test_a_stale_lease_given_back_outside_ends_nothing() -> None:
 
 def test_a_late_chunk_is_admitted_at_the_next_settling() -> None:
     state = _state("Ada")
-    state.outside.append(Chunk(("Ada", "Bea", 3)))
+    state.outside.append(Chunk(("Ada", "Bea", 3), epoch=0))
     state.settle(0.0)
     assert list(state.available) == ["Ada", "Bea"]
     assert (state.tally.invalid, state.tally.duplicates) == (1, 1)

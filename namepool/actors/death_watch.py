@@ -148,6 +148,8 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
 
     def _actor_loop(self) -> None:
         self._fate.thread = threading.current_thread()
+        if isinstance(self.actor_inbox, Inbox):
+            self.actor_inbox.turn.acquire()
         try:
             super()._actor_loop()
             if self._unhooked is not None:

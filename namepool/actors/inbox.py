@@ -2,7 +2,9 @@
 
 **The turn** is a lock. The actor's thread takes it *before* it pops a message and keeps it until it
 asks for the next one, so "nothing queued and the turn is free" means that nothing is queued *and
-nothing is running*. Then a caller may take the turn and handle its own message itself.
+nothing is running*. Then a caller may take the turn and handle its own message itself. It is a
+re-entrant lock because that knows its owner from the very moment it is taken: a finaliser may run
+between any two lines, and must be told that it runs inside the actor.
 
 **Closing.** After ``close`` the turn is never free again and every envelope, also one that is put
 later, is handed to ``refuse`` exactly once: ``deque.popleft`` decides who.
@@ -15,8 +17,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import queue
+import threading
 import time
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +27,8 @@ from typing import Any
 import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
+
+from namepool.actors.reply import LONGEST_WAIT
 
 
 class NotHandled(pykka.ActorDeadError):
@@ -45,25 +50,19 @@ def refuse(ref: object, envelope: Envelope[Any]) -> None:
         pass  # withdrawn
 
 
-LONGEST_WAIT = 1e8
-"""Seconds; what ``Lock.acquire`` takes on every platform. Three years is as good as for ever."""
-
-
 class Inbox:
     """See the module. ``clock`` returns seconds and never goes back; tests move it."""
 
-    __slots__ = ("_refuse", "_signal", "_timers", "_turn_count", "clock", "queue", "runner", "turn")
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue: deque[Envelope[Any]] = deque()
-        self.turn = allocate_lock()
-        self.turn.acquire()  # until on_start has returned the turn is taken
-        self.runner = 0
+        self.turn: Any = threading.RLock()
+        self.is_open = False
+        """A caller may take the turn: ``on_start`` has returned, and the actor lives."""
         self.clock = clock
         self._signal = allocate_lock()
         self._signal.acquire()
         self._timers: list[tuple[float, int, Any]] = []
-        self._turn_count = itertools.count()
+        self._timer_numbers = itertools.count()
         self._refuse: Callable[[Envelope[Any]], None] | None = None
 
     # -- any thread -------------------------------------------------------------------------
@@ -88,11 +87,16 @@ class Inbox:
             except RuntimeError:
                 pass  # somebody else woke it between the two lines
 
+    def is_mine(self) -> bool:
+        """Tell whether this thread has the turn: whether it runs inside the actor."""
+        return bool(self.turn._is_owned())
+
     def empty(self) -> bool:
         return not self.queue
 
     def close(self, refuse: Callable[[Envelope[Any]], None]) -> None:
         """Hand what is queued, and whatever is put from now on, to ``refuse``."""
+        self.is_open = False
         self._refuse = refuse
         self._timers.clear()
         self._refuse_all(refuse)
@@ -109,19 +113,18 @@ class Inbox:
 
     def schedule(self, delay: float, message: Any) -> None:
         """Deliver ``message`` in ``delay`` seconds; there is no cancelling, ignore it instead."""
-        heapq.heappush(self._timers, (self.clock() + delay, next(self._turn_count), message))
+        heapq.heappush(self._timers, (self.clock() + delay, next(self._timer_numbers), message))
         self.wake()  # the actor's thread may be waiting for a later one
 
     # -- the actor's own thread -------------------------------------------------------------
 
     def get(self) -> Envelope[Any]:
         """End this turn, wait for a message or a timer, and take the turn for it."""
-        self.runner = 0
+        self.is_open = True
         self.turn.release()
         while not self.queue and (wait := self._until_timer()) != 0.0:
             self._signal.acquire(timeout=wait)
         self.turn.acquire()
-        self.runner = get_ident()
         if self._timers and self._until_timer() == 0.0:
             return Envelope(heapq.heappop(self._timers)[2])
         return self.queue.popleft()

@@ -11,7 +11,7 @@ import queue
 import sys
 import time
 import weakref
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
@@ -28,6 +28,9 @@ J = TypeVar("J")
 M = TypeVar("M")
 R = TypeVar("R")
 
+LONGEST_WAIT: Final = 1e8
+"""Seconds; what ``Lock.acquire`` takes on every platform. Three years is as good as for ever."""
+
 _PENDING: Final = object()
 _FAILED: Final = object()
 _HOOKED: Final = object()
@@ -40,11 +43,16 @@ class WouldDeadlock(RuntimeError):
     """
 
 
+class Withdrawn(RuntimeError):
+    """A reply that one reader withdrew, by cancelling its task, is read by another."""
+
+
 class Turn(Protocol):
     """What a reply must know of the inbox that its request went to."""
 
-    runner: int
-    """Ident of the thread that handles a message now; 0 between messages."""
+    def is_mine(self) -> bool:
+        """Tell whether this thread runs inside the actor."""
+        ...
 
 
 class Reply(pykka.Future[T]):
@@ -108,7 +116,7 @@ class Reply(pykka.Future[T]):
         self._open(_FAILED)
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
-        """Let ``func(timeout)`` produce the value when somebody asks; it is called once.
+        """Let ``func(timeout)`` produce the value when somebody asks, once it returns one.
 
         Those who wait already call it at once, each within what is left of its own timeout.
 
@@ -264,6 +272,9 @@ class Reply(pykka.Future[T]):
             if isinstance(source, Reply):
                 source.withdraw()
         self._dropped()
+        error = Withdrawn("another reader of this reply has withdrawn the request")
+        self._exc_info = (type(error), error, None)
+        self._open(_FAILED)
         return True
 
     def _wait(self, timeout: float | None) -> None:
@@ -271,14 +282,14 @@ class Reply(pykka.Future[T]):
         latch = self._latch
         if timeout is None:
             latch.acquire()
-        elif not latch.acquire(timeout=min(max(timeout, 0), 1e8)):
+        elif not latch.acquire(timeout=min(max(timeout, 0), LONGEST_WAIT)):
             make = self._timeout_error
             raise make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
         latch.release()  # lets the next one through
 
     def _refuse_self_wait(self) -> None:
         inbox = self._inbox
-        if inbox is not None and inbox.runner == get_ident():
+        if inbox is not None and inbox.is_mine():
             raise WouldDeadlock(
                 "an actor cannot wait for its own answer: the request is queued behind the "
                 "message that this thread is handling now"
@@ -286,7 +297,7 @@ class Reply(pykka.Future[T]):
 
     def _run_hook(self, timeout: float | None, deadline: float | None) -> None:
         left = -1.0 if deadline is None else max(deadline - time.monotonic(), 0.0)
-        if not self._hook_turn.acquire(timeout=min(left, 1e8)):
+        if not self._hook_turn.acquire(timeout=min(left, LONGEST_WAIT)):
             raise pykka.Timeout(f"{timeout} seconds")
         try:
             if self._value is _HOOKED:
@@ -355,8 +366,12 @@ class Reply(pykka.Future[T]):
             # A hook of unknown make may block: on another thread, then.
             yield from get_running_loop().run_in_executor(None, self.get)
             return
-        for source in self._upstream:
-            yield from source.__await__()
+        for source in self._upstream:  # without withdrawing it: others may read it too
+            assert isinstance(source, Reply)  # noqa: S101  checked above
+            if source._value is _PENDING:
+                yield from source._await_open()
+            if source._value is _HOOKED:
+                yield from source._await_hook()
 
     # -- derived futures: as in Pykka, and awaitable ----------------------------------------
 

@@ -27,7 +27,7 @@ from pykka.messages import _ActorStop
 from namepool.actors.death_watch import Fate
 from namepool.actors.inbox import Inbox, refuse
 from namepool.actors.ref import QueuingRef
-from namepool.actors.reply import Reply
+from namepool.actors.reply import Reply, WouldDeadlock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -95,18 +95,18 @@ class ServiceRef(QueuingRef[A]):
             WouldDeadlock: called from inside this actor, with ``block=True``
         """
         inbox = self.actor_inbox
-        me = get_ident()
+        turn = inbox.turn
         if (
-            me == _main_thread
+            get_ident() == _main_thread
             or not (self._prompt or (block and timeout is None))
-            or not inbox.turn.acquire(False)
+            or turn._is_owned()
+            or not turn.acquire(False)
         ):
             return super().ask(message, block=block, timeout=timeout)
-        if inbox.queue or message.__class__ is _ActorStop:
-            inbox.turn.release()
+        if inbox.queue or not inbox.is_open or message.__class__ is _ActorStop:
+            turn.release()
             return super().ask(message, block=block, timeout=timeout)
         # The turn is ours. What follows is one function because it is the price of every request.
-        inbox.runner = me
         actor = self._actor
         try:
             handler = actor._handlers.get(message.__class__)  # type: ignore[union-attr]
@@ -128,8 +128,7 @@ class ServiceRef(QueuingRef[A]):
                 raise died from error
             return Reply.failed(died)
         finally:
-            inbox.runner = 0
-            inbox.turn.release()
+            turn.release()
         if response.__class__ is Reply and response.is_deferred():
             return response.get_once(timeout)
         return response
@@ -159,7 +158,13 @@ class ServiceRef(QueuingRef[A]):
         self.fate.watch(callback)
 
     def wait_gone(self, timeout: float | None = None) -> bool:
-        """Wait until the actor is dead and every request answered; tell whether it is."""
+        """Wait until the actor is dead and every request answered; tell whether it is.
+
+        Raises:
+            WouldDeadlock: called from inside this actor
+        """
+        if self.actor_inbox.is_mine():
+            raise WouldDeadlock("an actor cannot wait for its own end")
         return self.fate.is_gone.wait(timeout)
 
     def _died_of(self, error: BaseException) -> pykka.ActorDeadError:
@@ -234,7 +239,7 @@ class ServiceActor(pykka.ThreadingActor):
 
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
-        inbox.runner = get_ident()
+        inbox.turn.acquire()
         self._actor_ref.fate.thread = threading.current_thread()
         try:
             self._guard(self.on_start)
@@ -327,7 +332,6 @@ class ServiceActor(pykka.ThreadingActor):
         ref = self._actor_ref
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
-        self.actor_inbox.runner = 0
         ref.fate.died()
 
 
@@ -338,15 +342,20 @@ def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
         pass  # withdrawn
 
 
+def _our_refs() -> list[pykka.ActorRef[Any]]:
+    return [ref for ref in pykka.ActorRegistry.get_all() if isinstance(ref, ServiceRef)]
+
+
 def _stop_all_at_exit() -> None:
     """Stop our actors, in the order they were started: a supervisor stops its own children."""
     deadline = time.monotonic() + EXIT_TIMEOUT
-    for ref in pykka.ActorRegistry.get_all():
-        if isinstance(ref, ServiceRef):
-            try:
-                ref.stop(timeout=max(deadline - time.monotonic(), 0.0))
-            except Exception:
-                logger.warning("%s did not stop before the interpreter's exit", ref)
+    asked: set[pykka.ActorRef[Any]] = set()
+    while left := [ref for ref in _our_refs() if ref not in asked]:
+        asked.add(left[0])  # one that stops may start a last one, to clean up
+        try:
+            left[0].stop(timeout=max(deadline - time.monotonic(), 0.0))
+        except Exception:
+            logger.warning("%s did not stop before the interpreter's exit", left[0])
 
 
 atexit.register(_stop_all_at_exit)

@@ -25,8 +25,8 @@ class NameSource(Protocol):
 
     A source is called from the pool's fetcher threads only, one call at a time unless the pool was
     given ``max_fetches`` above 1. It may block for up to the pool's ``fetch_timeout``. If it holds
-    something, it may also have a ``close()``, called when the pool stops; a pool that is started
-    again after that calls ``fetch`` again.
+    something, it may also have a ``close()``, called once, when the pool has ended for good, and
+    perhaps while a ``fetch`` that does not end is still under way.
     """
 
     def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
@@ -63,7 +63,7 @@ def read_answer(answer: object, count: int) -> list[object]:
     try:
         for name in itertools.islice(answer, count + SURPLUS):
             names.append(name)
-    except Exception as error:
+    except BaseException as error:
         if not names:
             raise
         logger.warning("a source failed after %d names: %s", len(names), one_line(error))

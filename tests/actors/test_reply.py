@@ -281,6 +281,35 @@ def test_cancelling_the_awaiting_task_withdraws_the_request() -> None:
     asyncio.run(main())
 
 
+def test_cancelling_one_reader_of_two_derived_replies_leaves_the_other_its_answer() -> None:
+    async def main() -> int:
+        reply = Reply[int]()
+        first, second = reply.map(lambda x: x + 1), reply.map(lambda x: x + 2)
+
+        async def read(future: Any) -> int:
+            return await future  # type: ignore[no-any-return]
+
+        tasks = [asyncio.create_task(read(future)) for future in (first, second)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        reply.set(40)
+        return await tasks[1]
+
+    assert asyncio.run(main()) == 42
+
+
+def test_a_withdrawn_reply_tells_its_other_readers() -> None:
+    reply = Reply[int]()
+    thread, results = started(lambda: reply.get(timeout=PATIENCE))
+
+    reply.withdraw()
+
+    thread.join(PATIENCE)
+    assert "withdrawn" in str(results[0])
+
+
 def test_a_reply_that_is_resolved_after_the_loop_closed_does_no_harm() -> None:
     reply = Reply[int]()
 

@@ -396,6 +396,50 @@ def test_a_finaliser_that_waits_for_the_actor_it_runs_in_is_refused_at_once() ->
     assert ref.ask("still alive") == "still alive"
 
 
+def test_a_finaliser_at_any_moment_of_a_request_is_refused_at_once() -> None:
+    ref = start(PromptRecorder)
+    ref.ask("up")
+    refused = answered = 0
+
+    class Garbage:
+        def __del__(self) -> None:
+            nonlocal refused, answered
+            try:
+                ref.ask("from a finaliser", timeout=PATIENCE)
+                answered += 1
+            except WouldDeadlock:
+                refused += 1
+            except pykka.ActorDeadError:
+                pass  # collected after the test
+
+    def agent() -> None:
+        kept: list[Any] = []
+        for n in range(20_000):
+            garbage: Any = Garbage()
+            garbage.me = garbage
+            del garbage
+            kept.append((n,))
+            kept.append((n,))  # empties the free list, so that whatever comes next allocates
+            if len(kept) > 5000:
+                del kept[:10]
+            ref.ask("?")
+
+    before = gc.get_threshold()
+    gc.set_threshold(7, 5, 5)
+    try:
+        on_thread(agent)
+    finally:
+        gc.set_threshold(*before)
+    assert refused + answered > 0
+
+
+def test_waiting_for_ones_own_end_is_refused() -> None:
+    ref = start()
+
+    with pytest.raises(WouldDeadlock):
+        ref.ask(ref.wait_gone)
+
+
 def test_two_actors_that_ask_each_other_on_one_thread_are_told_so() -> None:
     first, second = start(), start()
     first.ask("up")

@@ -126,9 +126,10 @@ def child_of(root: SupervisorRef, name: str) -> Any:
 
 def until(root: SupervisorRef, condition: Callable[[], bool]) -> None:
     for _ in range(100_000):
-        if condition():
+        held = condition()
+        root.ask(CountChildren(), timeout=PATIENCE)  # what made it so has been handled to its end
+        if held:
             return
-        root.ask(CountChildren(), timeout=PATIENCE)
     raise AssertionError("it never came about")
 
 
