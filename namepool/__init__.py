@@ -34,7 +34,7 @@ from namepool.names import DEFAULT_NAME, name_key, validate_name
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool import NamePool, NamePoolProxy, NamePoolRef
 from namepool.service import open_pool
-from namepool.sources import FallbackSource, NameSource, NumberedNames, OfflineNames
+from namepool.sources import FallbackSource, NameSource, Nomenclater, NumberedNames, OfflineNames
 from namepool.state import Lease, PoolState, PoolStats
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "NamePoolRef",
     "NameSource",
     "NamesUnavailable",
+    "Nomenclater",
     "NumberedNames",
     "OfflineNames",
     "OwnerRequired",

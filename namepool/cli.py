@@ -1,4 +1,4 @@
-"""The command line: ``namepool demo`` and ``namepool names``.
+"""The command line: ``namepool demo``, ``namepool names`` and ``namepool doctor``.
 
 Exit codes: 0 all is well, 1 it is not, 2 the arguments are wrong, 130 interrupted, 141 nobody reads
 the output any more. An error is one line on stderr, never a traceback.
@@ -12,16 +12,22 @@ import os
 import random
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from namepool.demo import run_demo
-from namepool.errors import NamePoolError
+from namepool.doctor import run_doctor
+from namepool.errors import InvalidOption, NamePoolError
 from namepool.names import one_line
+from namepool.sources.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
 
 BLOCK = 1000  # names written at a time
+CHUNK = 50  # names that a model is asked for at a time
+
+_Blocks = Generator[list[str], None, None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,12 +84,16 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(prog="namepool", description="Memorable names for a program's agents.")
     parser.add_argument("--version", action="version", version=f"namepool {_version()}")
-    parser.set_defaults(run=lambda _: _failed(f"which command?\n\n{parser.format_help()}", 2))
+    parser.set_defaults(
+        run=lambda _: _failed("error: a command is missing; see namepool --help", 2)
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     text = "let agents on threads take names, lend them to their tools and give them back"
     _demo_arguments(commands.add_parser("demo", help=text, description=text))
-    text = "print offline names, one a line; none occurs twice"
+    text = "print names, one a line; none occurs twice"
     _names_arguments(commands.add_parser("names", help=text, description=text))
+    text = "ask an OpenAI-compatible endpoint for names once, and tell how it went"
+    _doctor_arguments(commands.add_parser("doctor", help=text, description=text))
     return parser
 
 
@@ -91,6 +101,7 @@ def _demo_arguments(parser: _Parser) -> None:
     text = "agents, each on a thread: 1 to 1000 (default: 24)"
     parser.add_argument("--agents", type=_number(1000), default=24, metavar="N", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
+    _source_arguments(parser)
     parser.set_defaults(run=_demo)
 
 
@@ -102,7 +113,26 @@ def _names_arguments(parser: _Parser) -> None:
     parser.add_argument("--theme", action="append", choices=themes, metavar="T", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
     parser.add_argument("--json", action="store_true", help="print one JSON array of strings")
+    _source_arguments(parser)
     parser.set_defaults(run=_names)
+
+
+def _doctor_arguments(parser: _Parser) -> None:
+    _endpoint_arguments(parser)
+    parser.set_defaults(run=_doctor, source="openai")
+
+
+def _source_arguments(parser: _Parser) -> None:
+    text = "where names come from (default: offline); openai: any OpenAI-compatible endpoint"
+    parser.add_argument("--source", choices=("offline", "openai"), default="offline", help=text)
+    _endpoint_arguments(parser)
+
+
+def _endpoint_arguments(parser: _Parser) -> None:
+    text = "the model to ask (default: NAMEPOOL_MODEL); the key is read from OPENAI_API_KEY"
+    parser.add_argument("--model", metavar="M", help=text)
+    text = "the endpoint, such as http://localhost:11434/v1 (default: OPENAI_BASE_URL, or OpenAI's)"
+    parser.add_argument("--base-url", metavar="URL", help=text)
 
 
 def _number(most: int) -> Callable[[str], int]:
@@ -132,17 +162,67 @@ def _version() -> str:
 
 
 def _names(args: argparse.Namespace) -> int:
-    source = OfflineNames(seed=args.seed, themes=args.theme)
     start, between, end = ("[\n", ",\n", "\n]\n") if args.json else ("", "\n", "\n")
-    for done in range(0, args.count, BLOCK):
-        names = source.fetch(min(BLOCK, args.count - done), ())
-        block = between.join(map(json.dumps, names) if args.json else names)
-        print(between if done else start, block, sep="", end="")
+    with closing(_names_source(args)) as blocks:
+        # A model may fail half-way, and half an array is of no use to who reads it.
+        whole = args.json and args.source == "openai"
+        for names in [[name for block in blocks for name in block]] if whole else blocks:
+            block = between.join(map(json.dumps, names) if args.json else names)
+            print(start, block, sep="", end="", flush=True)
+            start = between
     print(end=end)
     return 0
 
 
+def _names_source(args: argparse.Namespace) -> _Blocks:
+    """Yield the names in blocks."""
+    if args.source == "openai":
+        return _asked(_nomenclater(args), args.count)
+    _refuse_endpoint(args)
+    return _walked(OfflineNames(seed=args.seed, themes=args.theme), args.count)
+
+
+def _walked(source: OfflineNames, count: int) -> _Blocks:
+    for done in range(0, count, BLOCK):
+        yield source.fetch(min(BLOCK, count - done), ())
+
+
+def _asked(source: Nomenclater, count: int) -> _Blocks:
+    names: list[str] = []
+    with closing(source):
+        while len(names) < count:
+            names += (block := source.fetch(min(CHUNK, count - len(names)), names))
+            yield block
+
+
+def _nomenclater(args: argparse.Namespace) -> Nomenclater:
+    for option in ("seed", "theme"):
+        if getattr(args, option, None) is not None:
+            raise SystemExit(_failed(f"error: --{option} is for offline names", 2))
+    try:
+        return Nomenclater(args.model, args.base_url)
+    except InvalidOption as error:
+        raise SystemExit(_failed(f"error: {one_line(error)}", 2)) from None
+
+
+def _refuse_endpoint(args: argparse.Namespace) -> None:
+    for option in ("model", "base_url"):
+        if getattr(args, option) is not None:
+            flag = option.replace("_", "-")
+            raise SystemExit(_failed(f"error: --{flag} needs --source openai", 2))
+
+
 def _demo(args: argparse.Namespace) -> int:
+    if args.source == "openai":
+        with closing(_nomenclater(args)) as source:
+            print("-- everybody takes a name --", flush=True)
+            return run_demo(args.agents, source)
+    _refuse_endpoint(args)
     seed = random.randrange(10_000) if args.seed is None else args.seed
     print(f"-- everybody takes a name (the same ones again: --seed {seed}) --", flush=True)
     return run_demo(args.agents, OfflineNames(seed=seed))
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    with closing(_nomenclater(args)) as nomenclater:
+        return run_doctor(nomenclater)

@@ -14,7 +14,7 @@ EXPORTED = """
 ActorHandle AssociateName Backoff CheckinLease CheckinName CheckoutLease CheckoutName
 CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOwner InvalidName
 InvalidOption InvalidOwner Lease NamePool NamePoolError NamePoolProxy NamePoolRef NameSource
-NamesUnavailable NumberedNames OfflineNames OwnerRequired PoolHandle PoolState
+NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired PoolHandle PoolState
 PoolStats PoolStatsRequest Reset SourceError Supervisor SupervisorRef WouldDeadlock current_owner
 inherit_owner name_key open_pool owner_id owner_scope validate_name
 """.split()  # noqa: SIM905  easier to read

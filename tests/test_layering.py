@@ -16,7 +16,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("names",),
     ("options",),
-    ("actors.reply", "actors.inbox", "actors.child_spec", "actors.restarts"),
+    ("actors.reply", "actors.child_spec", "actors.restarts"),
+    ("actors.inbox",),
     ("actors.ref",),
     ("actors.death_watch",),
     ("actors.service_actor",),
@@ -26,7 +27,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("state", "refill"),
     ("owners",),
     ("messages",),
-    ("sources.base", "sources.offline", "sources.numbered"),
+    ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
+    ("sources.prompts",),
+    ("sources._endpoint", "sources._retry", "sources._chunk"),
+    ("sources._http",),
+    ("sources.nomenclater",),
     ("sources",),
     ("fetcher",),
     ("pool",),
@@ -34,13 +39,17 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "attribution.logging"),
     ("service",),
     ("demo",),
+    ("doctor",),
     ("cli",),
     ("__main__",),
 )
-PURE = {"names", "state", "refill", "options", "errors"}
+PURE = {
+    *("names", "state", "refill", "options", "errors"),
+    *("sources._texts", "sources.prompts", "sources._retry"),
+}
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
-    *("typing", "unicodedata"),
+    *("typing", "unicodedata", "json", "re", "datetime", "email.utils"),
 }
 
 

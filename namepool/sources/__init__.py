@@ -1,7 +1,8 @@
 """Sources of names."""
 
 from namepool.sources.base import FallbackSource, NameSource
+from namepool.sources.nomenclater import Nomenclater
 from namepool.sources.numbered import NumberedNames
 from namepool.sources.offline import OfflineNames
 
-__all__ = ["FallbackSource", "NameSource", "NumberedNames", "OfflineNames"]
+__all__ = ["FallbackSource", "NameSource", "Nomenclater", "NumberedNames", "OfflineNames"]
