@@ -65,10 +65,12 @@ class ChunkFetcher(ServiceActor):
             self._deliver(ChunkArrived(message.request, names, one_line(source), message.epoch))
 
     def _close(self, message: CloseSource) -> None:
-        close = getattr(self._source, "close", None)
-        if close is None:
-            return
-        try:
-            close()
-        except BaseException as error:
-            logger.warning("Closing the source of names failed: %s", one_line(repr(error)))
+        close_source(self._source)
+
+
+def close_source(source: object) -> None:
+    """Let a source give back what it holds, whatever it does; blocks as long as it does."""
+    try:
+        source.close()  # type: ignore[attr-defined]
+    except BaseException as error:
+        logger.warning("closing the source of names failed: %s", one_line(repr(error)))

@@ -13,7 +13,7 @@ import pykka
 from pykka.messages import ProxyCall
 
 from namepool import messages as m
-from namepool.actors import Reply, ServiceActor, ServiceRef
+from namepool.actors import Reply, ServiceActor, ServiceRef, is_exiting
 from namepool.actors.child_spec import ChildSpec
 from namepool.errors import (
     CheckoutTimeout,
@@ -22,7 +22,14 @@ from namepool.errors import (
     OwnerRequired,
     SourceError,
 )
-from namepool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, FetchChunk
+from namepool.fetcher import (
+    ChunkArrived,
+    ChunkFailed,
+    ChunkFetcher,
+    CloseSource,
+    FetchChunk,
+    close_source,
+)
 from namepool.names import DEFAULT_NAME, is_default_name, one_line, shown, validate_name
 from namepool.options import PoolOptions, invalid
 from namepool.owners import notify_gone, owner_id
@@ -657,7 +664,11 @@ def _abandon(state: PoolState, source: NameSource) -> None:
     """No pool of this state will be started again: answer who waits, have the source closed."""
     for waiter in state.take_waiters():
         _fail(waiter, pykka.ActorDeadError("the pool ended before a name came"))
-    if hasattr(source, "close"):
+    if not hasattr(source, "close"):
+        return
+    if is_exiting():
+        close_source(source)  # here, because from CPython 3.12 on no thread starts at the exit
+    else:
         closer = ChunkFetcher.start(source, lambda _: None)
         closer.tell(CloseSource())
         closer.stop(block=False)

@@ -8,7 +8,7 @@ from namepool.actors.handle import ActorHandle
 from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
 from namepool.actors.restarts import Backoff
-from namepool.actors.service_actor import ServiceActor, ServiceRef, acting_as
+from namepool.actors.service_actor import ServiceActor, ServiceRef, acting_as, is_exiting
 from namepool.actors.supervisor import (
     ChildBusy,
     ChildCounts,
@@ -61,4 +61,5 @@ __all__ = [
     "WhichChildren",
     "WouldDeadlock",
     "acting_as",
+    "is_exiting",
 ]

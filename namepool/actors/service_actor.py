@@ -342,12 +342,22 @@ def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
         pass  # withdrawn
 
 
+_exiting = False
+
+
+def is_exiting() -> bool:
+    """Tell whether the interpreter exits: from CPython 3.12 on no thread starts any more."""
+    return _exiting
+
+
 def _our_refs() -> list[pykka.ActorRef[Any]]:
     return [ref for ref in pykka.ActorRegistry.get_all() if isinstance(ref, ServiceRef)]
 
 
 def _stop_all_at_exit() -> None:
     """Stop our actors, in the order they were started: a supervisor stops its own children."""
+    global _exiting
+    _exiting = True
     deadline = time.monotonic() + EXIT_TIMEOUT
     asked: set[pykka.ActorRef[Any]] = set()
     while left := [ref for ref in _our_refs() if ref not in asked]:

@@ -23,10 +23,10 @@ SURPLUS = 1000
 class NameSource(Protocol):
     """Anything that can come up with names.
 
-    A source is called from the pool's fetcher threads only, one call at a time unless the pool was
-    given ``max_fetches`` above 1. It may block for up to the pool's ``fetch_timeout``. If it holds
-    something, it may also have a ``close()``, called once, when the pool has ended for good, and
-    perhaps while a ``fetch`` that does not end is still under way.
+    ``fetch`` is called from the pool's fetcher threads only, one call at a time unless the pool was
+    given ``max_fetches`` above 1. It may block for up to the pool's ``fetch_timeout``. A source
+    that holds something may also have a ``close()``; it is called once, when the pool has ended for
+    good, and perhaps while a ``fetch`` that does not end is still under way.
     """
 
     def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
