@@ -215,6 +215,10 @@ class Storm:
         for _ in range(1000):
             stats = self.ref.ask(PoolStatsRequest(), timeout=PATIENCE)
         self.stats("the end")
+        silent = [name for name, (_, speakers) in self.state.leases.items() if not speakers]
+        lost = [name for name in silent if not name.startswith("Shared")]
+        if lost:  # only the shared names are left without a speaker on purpose
+            self.faults.append(f"{len(lost)} names checked out by nobody: {lost[:5]}")
         if stats.waiting_count:
             self.faults.append(f"{stats.waiting_count} wait for ever")
         self.ref.stop(timeout=PATIENCE)
