@@ -22,6 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.death_watch",),
     ("actors.service_actor",),
     ("actors.handle",),
+    ("actors.supervision",),
     ("actors.supervisor",),
     ("actors",),
     ("state", "refill"),

@@ -9,7 +9,7 @@ from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
 from namepool.actors.restarts import Backoff
 from namepool.actors.service_actor import ServiceActor, ServiceRef, acting_as, is_exiting
-from namepool.actors.supervisor import (
+from namepool.actors.supervision import (
     ChildBusy,
     ChildCounts,
     ChildExists,
@@ -24,12 +24,11 @@ from namepool.actors.supervisor import (
     RestartIntensityExceeded,
     StartChild,
     StartFailed,
-    Supervisor,
     SupervisorError,
-    SupervisorRef,
     TerminateChild,
     WhichChildren,
 )
+from namepool.actors.supervisor import Supervisor, SupervisorRef
 
 __all__ = [
     "ActorHandle",
