@@ -103,7 +103,7 @@ class Storm:
         name = f"Shared {random.randrange(5)}"
         self.ref.ask(AssociateName(name, random.random() < 0.3, owner), timeout=PATIENCE)
         self.ref.ask(GetNameByOwner(owner), timeout=PATIENCE)
-        self.ref.ask(DissociateName(owner=owner), timeout=PATIENCE)
+        self.ref.ask(DissociateName(name, owner), timeout=PATIENCE)
 
     def leave_to_the_collector(self, owner: str) -> None:
         self.garbage.append(self.ref.ask(CheckoutName(PATIENCE, owner), timeout=PATIENCE))
