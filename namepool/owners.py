@@ -229,14 +229,6 @@ def _actor_of(thread: threading.Thread) -> pykka.Actor | None:
     return actor if is_loop and isinstance(actor, pykka.Actor) else None
 
 
-def _attach_mortal(thing: object, owner: str) -> None:
-    """Have the end of ``thing``'s life tell that of ``owner``; the first to say so decides."""
-    if thing is not None and _ATTRIBUTE not in vars(thing):
-        with _lock:
-            if _ATTRIBUTE not in vars(thing):
-                vars(thing)[_ATTRIBUTE] = _Mortal(owner)
-
-
 def _running_task(asyncio: Any) -> asyncio.Task[Any] | None:
     try:
         loop = asyncio._get_running_loop()  # noqa: SLF001  public by its documentation
