@@ -28,8 +28,14 @@ GRACE = 1.0
 class Askable(Protocol):
     """A pool's ref, or a handle of one that survives restarts."""
 
-    def ask(self, message: Any, *, timeout: float | None = None) -> Any:
-        """Return the answer."""
+    def ask(
+        self, message: Any, *, timeout: float | None = None, receipt: list[Any] | None = None
+    ) -> Any:
+        """Return the answer; what must be given back if it is not delivered is the receipt."""
+        ...
+
+    def give_back(self, grant: object) -> None:
+        """Return what came with an answer that was not delivered."""
         ...
 
 
@@ -74,7 +80,17 @@ class PoolHandle:
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn and costs none
         """
-        return cast("str", self._checkout(m.CheckoutName(timeout, owner)))
+        message = m.CheckoutName(timeout, owner)
+        receipt: list[Any] = []
+        try:
+            # The pool keeps the time; the wait here ends one without a pool, as during a restart.
+            patience = None if timeout is None else timeout + GRACE
+            name: str = self._ask(message, timeout=patience, receipt=receipt)
+            return name
+        except BaseException as error:
+            self._give_back(receipt)
+            _raise_checkout_timeout(error, timeout)
+            raise
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """End the lease of ``name``: its speakers lose it, it goes to the back of the queue.
@@ -164,11 +180,22 @@ class PoolHandle:
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
         """
-        lease = cast("Lease", self._checkout(m.CheckoutLease(timeout)))
+        message = m.CheckoutLease(timeout)
+        receipt: list[Any] = []
         try:
-            yield lease.name
-        finally:
-            self._end(m.CheckinLease(lease))
+            patience = None if timeout is None else timeout + GRACE
+            try:
+                lease: Lease = self._ask(message, timeout=patience, receipt=receipt)
+            except pykka.Timeout as error:
+                _raise_checkout_timeout(error, timeout)
+                raise
+            try:
+                yield lease.name
+            finally:
+                self._end(m.CheckinLease(lease))
+        except BaseException:
+            self._give_back(receipt)  # it may have been the way in, or out, that was cut short
+            raise
 
     @contextmanager
     def speaking_as(self, name: str, exclusive: bool = False) -> Iterator[str]:
@@ -177,22 +204,22 @@ class PoolHandle:
         The lease stays when the block ends, and so does what bound the caller to the name before.
         Blocks of one owner under one name may overlap. Raises as ``associate_name`` does.
         """
-        speaking = self._ask(m.BeginSpeaking(name, exclusive))
+        receipt: list[Any] = []
         try:
-            yield DEFAULT_NAME if speaking is None else speaking.name
-        finally:
-            if speaking is not None:
-                self._end(m.EndSpeaking(speaking))
-
-    def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
-        # The pool keeps the time; the wait here ends one without a pool, as during a restart.
-        patience = None if message.timeout is None else message.timeout + GRACE
-        try:
-            return self._ask(message, timeout=patience)
-        except CheckoutTimeout:
+            speaking = self._ask(m.BeginSpeaking(name, exclusive), receipt=receipt)
+            try:
+                yield DEFAULT_NAME if speaking is None else speaking.name
+            finally:
+                if speaking is not None:
+                    self._end(m.EndSpeaking(speaking))
+        except BaseException:
+            self._give_back(receipt)
             raise
-        except pykka.Timeout as error:
-            raise CheckoutTimeout(f"no name, and no pool, within {patience:g} s") from error
+
+    def _give_back(self, receipt: list[Any]) -> None:
+        """Return what came with an answer that was not delivered; twice does no harm."""
+        for grant in receipt:
+            self._target.give_back(grant)
 
     def _end(self, message: m.CheckinLease | m.EndSpeaking) -> None:
         try:
@@ -222,3 +249,9 @@ class PoolHandle:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
+    """Raise what a checkout raises instead of a bare timeout, as while the pool is restarting."""
+    if isinstance(error, pykka.Timeout) and not isinstance(error, CheckoutTimeout):
+        raise CheckoutTimeout(f"no name, and no pool, within {timeout} + {GRACE:g} s") from error

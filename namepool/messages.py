@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from namepool.options import check_seconds
 from namepool.owners import current_owner, owner_id
-from namepool.state import Lease
+from namepool.state import Lease, Speaking
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -96,14 +96,6 @@ class BeginSpeaking(AssociateName):
     """As ``AssociateName``, for a scope; answered with a ``Speaking``. ``PoolHandle`` sends it."""
 
     __slots__ = ()
-
-
-class Speaking(NamedTuple):
-    """A scope: an owner speaks under a name, and spoke under another ``before``."""
-
-    owner: str
-    name: str
-    before: str | None
 
 
 class EndSpeaking(NamedTuple):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-import weakref
+import queue
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pykka
-from pykka.messages import ProxyCall
 
 from namepool import messages as m
-from namepool.actors import Reply, ServiceActor, ServiceRef, is_exiting
+from namepool.actors import LATER, Reply, ServiceActor, ServiceRef, is_exiting
 from namepool.actors.child_spec import ChildSpec
 from namepool.errors import (
     CheckoutTimeout,
@@ -36,7 +35,7 @@ from namepool.owners import notify_gone, owner_id
 from namepool.refill import Backoff, RefillPolicy
 from namepool.sources.base import NameSource, check_source
 from namepool.sources.offline import OfflineNames
-from namepool.state import Chunk, Lease, PoolState, PoolStats, Waiter, Withdrawal
+from namepool.state import Chunk, Lease, PoolState, PoolStats, Speaking, Waiter, Withdrawal
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -56,10 +55,6 @@ class _Overdue(NamedTuple):
 class _FetcherDied(NamedTuple):
     fetcher: pykka.ActorRef[Any]
     reason: str | None
-
-
-class _Settle(NamedTuple):
-    """Something lies in ``PoolState.outside``."""
 
 
 class _Fetch:
@@ -89,7 +84,9 @@ class NamePool(ServiceActor):
             back (300); ``None``: never
         state: a ``PoolState`` that outlives this incarnation
 
-    No handler blocks: what must wait for the world is the fetcher's.
+    No handler blocks: what must wait for the world is the fetcher's. On a caller's thread runs the
+    bare transition of ``PoolState`` where nothing else is to be done (``_inline``); whoever waits,
+    is served, warned or refused, and every fetch, is the business of the pool's own thread.
     """
 
     prompt = True
@@ -114,8 +111,17 @@ class NamePool(ServiceActor):
         self._fetches: dict[int, _Fetch] = {}
         self._idle: list[ServiceRef[ChunkFetcher]] = []
         self._requests = itertools.count(1)
+        self._floor = (
+            self._low
+        )  # a caller's checkout goes by itself while more than so many are left
+        if self._state.mail is None:
+            self._state.mail = queue.SimpleQueue()
+        self.actor_inbox.signal = self._state.mail
+        self.actor_inbox.returned = self._state.outside
         self._actor_ref = NamePoolRef(self)
         self._handlers.update(self._table())
+        self._inline.update(self._inline_table())
+        self._inline_other = lambda _: LATER
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
@@ -135,7 +141,19 @@ class NamePool(ServiceActor):
             _Expire: self._expire,
             _Overdue: self._overdue,
             _FetcherDied: self._fetcher_died,
-            _Settle: lambda _: self._settle(),
+        }
+
+    def _inline_table(self) -> dict[type, Callable[[Any], Any]]:
+        return {
+            m.CheckoutName: self._checkout_now,
+            m.CheckoutLease: self._checkout_lease_now,
+            m.CheckinName: self._checkin_now,
+            m.CheckinLease: self._checkin_lease_now,
+            m.AssociateName: self._associate_now,
+            m.BeginSpeaking: self._begin_speaking_now,
+            m.EndSpeaking: self._end_speaking_now,
+            m.DissociateName: self._dissociate_now,
+            m.GetNameByOwner: self._get_name_now,
         }
 
     # -- what Pykka and supervisors call ----------------------------------------------------
@@ -270,6 +288,7 @@ class NamePool(ServiceActor):
         self._backoff = Backoff()
         for fetch in self._fetches.values():
             fetch.expected = 0
+        self._fetches_changed()
         if self._state.waiters:
             self._refill()
 
@@ -277,13 +296,83 @@ class NamePool(ServiceActor):
         """Warn of a message that a pool does not answer; on one line, whatever it is."""
         _warn("unexpected message: %s", shown(message))
 
-    # -- requests ---------------------------------------------------------------------------
+    # -- requests on their callers' threads: one transition, or LATER -----------------------
+
+    def _checkout_now(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
+        state = self._state
+        if state.outside or len(state.available) <= self._floor:
+            return LATER
+        return state.checkout(message.owner, self)
+
+    def _checkout_lease_now(self, message: m.CheckoutLease) -> Any:
+        name = self._checkout_now(message)
+        return name if name is LATER else self._state.lease_of(name)
+
+    def _checkin_now(self, message: m.CheckinName) -> Any:
+        state = self._state
+        name = message.name
+        if (
+            state.outside
+            or state.waiters
+            or name.__class__ is not str
+            or name not in state.leases
+            or message.owner not in state.leases[name][1]
+        ):
+            return LATER
+        return state.checkin(name)
+
+    def _checkin_lease_now(self, message: m.CheckinLease) -> Any:
+        state = self._state
+        if state.outside or state.waiters or not state.is_current(message.lease):
+            return LATER
+        return state.checkin(message.lease.name)
+
+    def _associate_now(self, message: m.AssociateName) -> Any:
+        state = self._state
+        if self._must_look_closer(message):
+            return LATER
+        return state.associate(
+            message.owner, cast("str", message.name), exclusive=message.exclusive
+        )
+
+    def _begin_speaking_now(self, message: m.BeginSpeaking) -> Any:
+        if self._must_look_closer(message):
+            return LATER
+        name, exclusive = cast("str", message.name), message.exclusive
+        return self._state.begin_scope(message.owner, name, exclusive=exclusive, journal=self)
+
+    def _must_look_closer(self, message: m.AssociateName) -> bool:
+        """Tell whether it is more than one more speaker of a name that is checked out."""
+        name = message.name
+        plain = name.__class__ is str and message.exclusive.__class__ is bool
+        return not plain or bool(self._state.outside) or name not in self._state.leases
+
+    def _end_speaking_now(self, message: m.EndSpeaking) -> Any:
+        return LATER if self._state.outside else self._state.end_scope(message.speaking)
+
+    def _dissociate_now(self, message: m.DissociateName) -> Any:
+        name = message.name
+        if self._state.outside or not (name is None or name.__class__ is str):
+            return LATER
+        if name is not None and name not in self._state.leases:
+            return LATER
+        return self._state.dissociate(message.owner, name)
+
+    def _get_name_now(self, message: m.GetNameByOwner) -> Any:
+        return LATER if self._state.outside else self._state.speaking.get(message.owner)
+
+    def on_torn(self) -> None:
+        """Mend a transition that its caller did not end, and take back what it granted."""
+        self._state.mend()
+        self._settle()
+
+    # -- requests on the pool's own thread --------------------------------------------------
 
     def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> str | Reply[Any]:
         state = self._state
         if state.outside:
             self._settle()
-        name = state.checkout(message.owner)
+        name = state.checkout(message.owner, self)
         if name is None:
             return self._park(message)
         if len(state.available) < self._low:
@@ -294,15 +383,6 @@ class NamePool(ServiceActor):
         answer = self._checkout(message)
         return answer if isinstance(answer, Reply) else self._state.lease_of(answer)
 
-    def on_reply(self, message: Any, response: Any, reply: Reply[Any]) -> None:
-        """A name that nobody reads comes home."""
-        if message.__class__ is m.CheckoutName or (
-            message.__class__ is ProxyCall and message.attr_path == ("checkout_name",)
-        ):
-            reply.on_drop(partial(self._note, self._state.lease_of(response)))
-        elif message.__class__ is m.CheckoutLease:
-            reply.on_drop(partial(self._note, response))
-
     def _park(self, message: m.CheckoutName | m.CheckoutLease) -> Reply[Any]:
         """Let the caller wait; its reply is held weakly, so that a dropped one is noticed."""
         state = self._state
@@ -311,8 +391,9 @@ class NamePool(ServiceActor):
         reply.fail_timeouts_with(self._timeout_error)
         deadline = None if timeout is None else self.actor_inbox.clock() + timeout
         wants_lease = message.__class__ is m.CheckoutLease
-        ticket = state.park(message.owner, deadline, (weakref.ref(reply), wants_lease))
-        reply.on_drop(partial(self._note, Withdrawal(ticket)))
+        notice = reply.carry(None, self.actor_inbox.signal.put)
+        ticket = state.park(message.owner, deadline, (notice, wants_lease))
+        notice.grant = Withdrawal(ticket)
         if timeout is not None:
             self.schedule(timeout, _Expire(ticket, timeout))
         self._reclaim()
@@ -358,17 +439,16 @@ class NamePool(ServiceActor):
             return None
         return self._state.associate(message.owner, name, exclusive=message.exclusive)
 
-    def _begin_speaking(self, message: m.BeginSpeaking) -> m.Speaking | None:
+    def _begin_speaking(self, message: m.BeginSpeaking) -> Speaking | None:
         name = _spoken(message)
         if name is None:
             return None
         owner = message.owner
-        before = self._state.speaking.get(owner)
-        name = self._state.begin_scope(owner, name, exclusive=message.exclusive)
-        return m.Speaking(owner, name, before)
+        exclusive = message.exclusive
+        return self._state.begin_scope(owner, name, exclusive=exclusive, journal=self)
 
     def _end_speaking(self, message: m.EndSpeaking) -> None:
-        self._state.end_scope(*message.speaking)
+        self._state.end_scope(message.speaking)
 
     def _dissociate_name(self, message: m.DissociateName) -> bool:
         name = None if message.name is None else validate_name(message.name)
@@ -393,9 +473,8 @@ class NamePool(ServiceActor):
                 _fail(waiter, self._timeout_error(0.0))
                 continue
             name = state.grant(waiter, self.actor_inbox.clock())
-            lease = state.lease_of(name)
-            reply.on_drop(partial(self._note, lease))
-            if not reply.set_quietly(lease if waiter.reply[1] else name):
+            reply.carry(state.leases[name], self.actor_inbox.signal.put)
+            if not reply.set_quietly(state.lease_of(name) if waiter.reply[1] else name):
                 # The grant crossed the withdrawal on the way; then the name comes home.
                 state.checkin(name)
 
@@ -425,13 +504,9 @@ class NamePool(ServiceActor):
 
     # -- what happened outside --------------------------------------------------------------
 
-    def _note(self, event: Lease | Withdrawal) -> None:
-        """Note that a name was granted and never read, or that nobody waits for one any more.
-
-        Any thread, finalisers included. The note is the state's, so that it outlives a crash.
-        """
-        self._state.outside.append(event)
-        self._actor_ref.post(_Settle())
+    def on_returned(self) -> None:
+        """Take in what came home: granted and never read, or not waited for any more."""
+        self._settle()
 
     def _settle(self) -> None:
         self._state.settle(self.actor_inbox.clock())
@@ -453,9 +528,8 @@ class NamePool(ServiceActor):
         """Begin the fetches that are due."""
         state = self._state
         while True:
-            expected = sum(fetch.expected for fetch in self._fetches.values())
             count = self._policy.plan(
-                len(state.available), len(state.waiters), len(self._fetches), expected
+                len(state.available), len(state.waiters), len(self._fetches), self._expected()
             )
             if not count:
                 return
@@ -465,11 +539,18 @@ class NamePool(ServiceActor):
                 return
             self._fetch(count)
 
+    def _expected(self) -> int:
+        return sum(fetch.expected for fetch in self._fetches.values())
+
+    def _fetches_changed(self) -> None:
+        self._floor = self._policy.floor(len(self._fetches), self._expected())
+
     def _fetch(self, count: int) -> None:
         self._reclaim()
         fetcher = self._idle.pop() if self._idle else self._start_fetcher()
         request = next(self._requests)
         self._fetches[request] = _Fetch(fetcher, count)
+        self._fetches_changed()
         self._state.tally.fetches += 1
         self.schedule(self._options.fetch_timeout, _Overdue(request))
         fetcher.post(FetchChunk(request, count, self._state.used(), self._state.epoch))
@@ -510,6 +591,7 @@ class NamePool(ServiceActor):
         fetch = self._fetches.pop(request, None)
         if fetch is None:
             return None  # abandoned as overdue
+        self._fetches_changed()
         self._idle.append(fetch.fetcher)
         if not fetch.expected:  # reset since
             self._refill()
@@ -520,6 +602,7 @@ class NamePool(ServiceActor):
         fetch = self._fetches.pop(message.request, None)
         if fetch is None:
             return
+        self._fetches_changed()
         fetch.fetcher.stop(block=False)  # abandoned: it ends when its source lets go of it
         if not fetch.expected:  # reset since: nobody waits for this one
             self._refill()
@@ -533,6 +616,7 @@ class NamePool(ServiceActor):
         for request, fetch in list(self._fetches.items()):
             if fetch.fetcher is fetcher:
                 del self._fetches[request]
+                self._fetches_changed()
                 self._fetch_failed(SourceError(f"the fetcher died: {one_line(message.reason)}"))
 
     def _fetch_failed(self, cause: BaseException) -> None:

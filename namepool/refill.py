@@ -41,6 +41,10 @@ class RefillPolicy(NamedTuple):
             return 0
         return min(max(unserved, self.chunk_size), self.max_chunk_size)
 
+    def floor(self, fetching: int, expected: int) -> int:
+        """Return how many names must be left over if a checkout is not to make a fetch due."""
+        return 0 if fetching >= self.max_fetches else max(self.low_water_mark - expected, 0)
+
 
 class Backoff:
     """A pause that doubles with each failure in a row, jittered so that clients spread out."""

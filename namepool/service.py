@@ -22,10 +22,19 @@ def open_pool(**options: Any) -> PoolHandle:
     """
     spec = NamePool.child_spec(**options)
     root = Supervisor.start(children=[spec])
-    pool = root.handle(spec.id)
+    try:
+        pool = root.handle(spec.id)
 
-    def close() -> None:
-        inside = pool.current is not None and cast("Inbox", pool.current.actor_inbox).is_mine()
-        root.stop(block=not inside)  # a finaliser that runs inside the pool cannot wait for its end
+        def close() -> None:
+            # A finaliser that runs inside the pool cannot wait for its end.
+            inside = pool.current is not None and cast("Inbox", pool.current.actor_inbox).is_mine()
+            try:
+                root.stop(block=not inside)
+            except BaseException:
+                root.stop(block=False)  # struck: it is stopped all the same
+                raise
 
-    return PoolHandle(pool, close=close)
+        return PoolHandle(pool, close=close)
+    except BaseException:
+        root.stop(block=False)
+        raise

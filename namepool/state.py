@@ -3,7 +3,11 @@
 No thread, clock, log or I/O: time is an argument, and each method is one transition. The truth is
 one dict (``leases``) and one queue (``available``), and a transition adds to one before it takes
 from the other, so that a crash between two lines loses no name; everything else is an index that
-``recover`` rebuilds. The object outlives the actor that owns it.
+``recover`` rebuilds. ``changing`` says that a transition began and did not end: ``mend`` then. The
+object outlives the actor that owns it.
+
+What every request runs makes its changes without a call: CPython raises what comes from outside a
+thread after calls only, so those cannot be cut short at all.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, cast, overload
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast, overload
 
 from namepool.names import is_default_name, name_key, plain, why_invalid
 
@@ -48,10 +52,29 @@ class Chunk(NamedTuple):
     epoch: int
 
 
+class Speaking(NamedTuple):
+    """A scope: an owner speaks under a name, and spoke under another ``before``."""
+
+    owner: str
+    name: str
+    before: str | None
+    scope: int
+
+
 class Withdrawal(NamedTuple):
     """Who waits under this ticket does not wait any more."""
 
     ticket: int
+
+
+class Journal(Protocol):
+    """Who is told of a grant before it is made."""
+
+    undelivered: Any
+
+
+class _NoJournal:
+    undelivered: Any = None
 
 
 class Admission(NamedTuple):
@@ -144,12 +167,17 @@ class PoolState:
         self.available: deque[str] = deque()
         self.waiters: OrderedDict[int, Waiter] = OrderedDict()
         self.orphans: OrderedDict[str, float] = OrderedDict()  # name → since when
-        self.outside: deque[Lease | Departed | Chunk | Withdrawal] = deque()
+        self.outside: deque[Lease | Held | Speaking | Departed | Chunk | Withdrawal] = deque()
         """What happened outside the actor's turn, until ``settle`` takes it in."""
+        self.mail: Any = None
+        """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
+        self.changing = False
+        """A transition is under way, or was cut short."""
         self.tally = Tally()
         self.epoch = 0
         """Counts resets: what was fetched before the last one is not wanted."""
-        self._scopes: dict[tuple[str, str], int] = {}  # (owner, name) → scopes that bind the two
+        # (owner, name) → their scopes, each with whether it, or one before it, bound the two
+        self._scopes: dict[tuple[str, str], dict[int, bool]] = {}
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
         self._speaking: dict[str, str] = {}  # owner → its latest name
@@ -160,18 +188,25 @@ class PoolState:
 
     # -- leases -----------------------------------------------------------------------------
 
-    def checkout(self, owner: str) -> str | None:
-        """Lease the oldest available name to ``owner``; ``None`` if there is none."""
-        if not self.available:
+    def checkout(self, owner: str, journal: Journal = _NoJournal()) -> str | None:  # noqa: B008
+        """Lease the oldest available name to ``owner``; ``None`` if there is none.
+
+        ``journal.undelivered`` is what is being leased, from before it is: ``take_back`` it if the
+        owner never hears of it.
+        """
+        available = self.available
+        if not available:
             return None
-        name = self.available[0]
+        self.changing = True
+        name = available[0]
         self._moment = token = self._moment + 1
-        self.leases[name] = (token, {owner: token})
-        self.available.popleft()
+        journal.undelivered = self.leases[name] = (token, {owner: token})
+        del available[0]
         if owner in self._speaking:
             self._bind(owner, name)
         else:
             self._speaking[owner] = name
+        self.changing = False
         return name
 
     def checkin(self, name: str) -> bool:
@@ -179,7 +214,9 @@ class PoolState:
         held = self.leases.get(name)
         if held is None:
             return False
-        self.available.append(name)
+        self.changing = True
+        available = self.available
+        available += (name,)
         del self.leases[name]
         if self.orphans:
             self.orphans.pop(name, None)
@@ -188,7 +225,16 @@ class PoolState:
                 self._unbind(speaker, name)
             else:
                 del self._speaking[speaker]
+        self.changing = False
         return True
+
+    def take_back(self, held: Held) -> None:
+        """End this very lease if it still lasts, however its owner is doing."""
+        names = {name: None for owner in held[1] for name in self.names_of(owner)}
+        for name in (*names, *self.orphans):
+            if self.leases.get(name) is held:
+                self.checkin(name)
+                return
 
     def lease_of(self, name: str) -> Lease:
         """Return the present lease of a name that is checked out."""
@@ -208,6 +254,7 @@ class PoolState:
     def associate(self, owner: str, name: str, *, exclusive: bool = False) -> str:
         """Let ``owner`` speak under ``name``, known or not, leased or not; return its spelling."""
         name = self.canonical(name)
+        self.changing = True
         self._moment += 1
         held = self.leases.get(name)
         if held is None:
@@ -220,6 +267,7 @@ class PoolState:
                 self._silence(speaker, name)
         held[1][owner] = self._moment
         self._bind(owner, name)
+        self.changing = False
         return name
 
     def dissociate(self, owner: str, name: str | None = None) -> bool:
@@ -230,21 +278,34 @@ class PoolState:
         self._silence(owner, name)
         return True
 
-    def begin_scope(self, owner: str, name: str, *, exclusive: bool = False) -> str:
-        """Like ``associate``, until as many ``end_scope`` came; a binding from before stays."""
+    def begin_scope(
+        self,
+        owner: str,
+        name: str,
+        *,
+        exclusive: bool = False,
+        journal: Journal = _NoJournal(),  # noqa: B008
+    ) -> Speaking:
+        """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
         name = self.canonical(name)
-        scope = (owner, name)
-        if scope in self._scopes or owner not in self.speakers_of(name):
-            self._scopes[scope] = self._scopes.get(scope, 0) + 1
-        return self.associate(owner, name, exclusive=exclusive)
+        self._moment = scope = self._moment + 1
+        speaking = Speaking(owner, name, self._speaking.get(owner), scope)
+        journal.undelivered = speaking
+        scopes = self._scopes.setdefault((owner, name), {})
+        scopes[scope] = owner not in self.speakers_of(name) or any(scopes.values())
+        self.associate(owner, name, exclusive=exclusive)
+        return speaking
 
-    def end_scope(self, owner: str, name: str, before: str | None) -> None:
-        """End one scope; the owner speaks under ``before`` again if it still may."""
-        scope = (owner, name)
-        count = self._scopes.pop(scope, 0)
-        if count > 1:
-            self._scopes[scope] = count - 1
-        elif count == 1:
+    def end_scope(self, speaking: Speaking) -> None:
+        """End a scope, once; the owner speaks under the name from before again if it still may."""
+        owner, name, before, scope = speaking
+        scopes = self._scopes.get((owner, name), {})
+        if scope not in scopes:
+            return
+        binds = scopes.pop(scope)
+        if not scopes:
+            del self._scopes[owner, name]
+        if binds and not any(scopes.values()):
             self.dissociate(owner, name)
         if before is not None and owner in self.speakers_of(before):
             self._bind(owner, before)
@@ -279,8 +340,13 @@ class PoolState:
             elif isinstance(event, Chunk):
                 if event.epoch == self.epoch:
                     self.admit(event.names)
-            elif self.is_current(event):
-                self.checkin(event.name)
+            elif isinstance(event, Speaking):
+                self.end_scope(event)
+            elif isinstance(event, Lease):
+                if self.is_current(event):
+                    self.checkin(event.name)
+            else:
+                self.take_back(event)
 
     def _bury(self, owner: str, now: float) -> None:
         """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
@@ -366,6 +432,11 @@ class PoolState:
         self._scopes.clear()
         self.recover()
 
+    def mend(self) -> None:
+        """Put right what a transition that was cut short left half done."""
+        if self.changing:
+            self.recover()
+
     def recover(self) -> None:
         """Rebuild every index from the truth, whatever a crash left half done."""
         self.orphans = OrderedDict((n, t) for n, t in self.orphans.items() if n in self.leases)
@@ -384,6 +455,7 @@ class PoolState:
         self._speaking.update({owner: next(reversed(names)) for owner, names in bound.items()})
         for owner in [o for o in self._speaking if o not in bound]:
             del self._speaking[owner]
+        self.changing = False
 
     # -- the indexes ------------------------------------------------------------------------
 
@@ -405,8 +477,10 @@ class PoolState:
         self._speaking[owner] = name
 
     def _silence(self, owner: str, name: str) -> None:
+        before, self.changing = self.changing, True
         del self.leases[name][1][owner]
         self._unbind(owner, name)
+        self.changing = before
 
     def _unbind(self, owner: str, name: str) -> None:
         names = self._several.get(owner)

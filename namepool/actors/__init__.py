@@ -8,7 +8,13 @@ from namepool.actors.handle import ActorHandle
 from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
 from namepool.actors.restarts import Backoff
-from namepool.actors.service_actor import ServiceActor, ServiceRef, acting_as, is_exiting
+from namepool.actors.service_actor import (
+    LATER,
+    ServiceActor,
+    ServiceRef,
+    acting_as,
+    is_exiting,
+)
 from namepool.actors.supervision import (
     ChildBusy,
     ChildCounts,
@@ -31,6 +37,7 @@ from namepool.actors.supervision import (
 from namepool.actors.supervisor import Supervisor, SupervisorRef
 
 __all__ = [
+    "LATER",
     "ActorHandle",
     "Backoff",
     "ChildBusy",

@@ -18,6 +18,7 @@ import pykka
 from pykka import messages
 
 from namepool.actors.inbox import Inbox, refuse
+from namepool.actors.latch import Latch
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
 
@@ -33,9 +34,9 @@ class Fate:
         self._name = name
         self._first: str | None = None
         self.thread: threading.Thread | None = None
-        self.is_up = threading.Event()
-        self.is_gone = threading.Event()
-        self.settled = threading.Event()
+        self.is_up = Latch()
+        self.is_gone = Latch()
+        self.settled = Latch()
         """It is up, or gone."""
         self._up_watchers: list[Callable[[], object]] = []
         self._watchers: list[Report] = []
@@ -97,17 +98,44 @@ def fate_of(ref: pykka.ActorRef[Any]) -> Fate:
 
 
 def launch(
-    actor_class: type[pykka.Actor], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    actor_class: type[pykka.Actor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    supervisor: pykka.ActorRef[Any] | None = None,
 ) -> pykka.ActorRef[Any]:
     """Start an actor of any make, watched; return its ref at once, before ``on_start`` is over.
 
-    Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then
-    nothing of it is left.
+    Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then,
+    or when the caller is struck, nothing of it is left.
     """
     watched = actor_class if hasattr(actor_class, "_reports_its_fate") else _watched(actor_class)
-    # Not watched.start(): a class may make that wait, and who launches must not.
-    start = cast("Any", pykka.Actor.start).__func__
-    return cast("pykka.ActorRef[Any]", start(watched, *args, **kwargs))
+    actor: Any = watched(*args, **kwargs)
+    ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
+    vars(ref)["supervisor"] = supervisor
+    try:
+        _register(ref, supervisor)
+        actor._start_actor_loop()
+    except BaseException:
+        if fate_of(ref).thread is None:
+            pykka.ActorRegistry.unregister(ref)
+        ref.stop(block=False)  # should its thread run after all
+        raise
+    return ref
+
+
+def _register(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:
+    """Enter an actor in the registry, and its supervisors, from the nearest on, behind it.
+
+    ``ActorRegistry.stop_all`` goes through it backwards: so it asks a supervisor first, which stops
+    its children in its own order, and restarts none.
+    """
+    registry = pykka.ActorRegistry
+    with registry._actor_refs_lock:
+        registry.register(ref)
+        while supervisor is not None and supervisor in registry._actor_refs:
+            registry._actor_refs.remove(supervisor)
+            registry._actor_refs.append(supervisor)
+            supervisor = vars(supervisor).get("supervisor")
 
 
 _cache: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()

@@ -3,10 +3,13 @@
 **The turn** is a lock. The actor's thread takes it *before* it pops a message and keeps it until it
 asks for the next one, so "nothing queued and the turn is free" means that nothing is queued *and
 nothing is running*. Then a caller may take the turn and handle its own message itself. It is a
-re-entrant lock because that knows its owner from the very moment it is taken: a finaliser may run
-between any two lines, and must be told that it runs inside the actor.
+re-entrant lock because that knows its owner from the very moment it is taken, and lets nobody else
+release it: a finaliser may run, or an exception from outside arrive, between any two lines.
 
-**Closing.** After ``close`` the turn is never free again and every envelope, also one that is put
+**Torn.** A caller that is cut short while it has the turn sets ``torn`` and shuts the turn to
+callers; the actor's thread mends what was left before it handles anything else.
+
+**Closing.** After ``close`` the turn is open to nobody and every envelope, also one that is put
 later, is handed to ``refuse`` exactly once: ``deque.popleft`` decides who.
 
 Everything here may be called from a finaliser: no step holds a lock that ``put`` needs.
@@ -19,23 +22,29 @@ import itertools
 import queue
 import threading
 import time
-from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.reply import LONGEST_WAIT
+from namepool.actors.latch import LONGEST_WAIT
+from namepool.actors.reply import Notice, forget
 
 
 class NotHandled(pykka.ActorDeadError):
     """The actor died before it saw the request: sending it to another one repeats nothing."""
 
 
-def refuse(ref: object, envelope: Envelope[Any]) -> None:
+class Returned(NamedTuple):
+    """Something lies in ``Inbox.returned``."""
+
+
+def refuse(
+    ref: object, envelope: Envelope[Any], why: str = "stopped before handling the message"
+) -> None:
     """Answer a request that the actor will never see."""
     reply = envelope.reply_to
     if reply is None:
@@ -44,7 +53,7 @@ def refuse(ref: object, envelope: Envelope[Any]) -> None:
         if isinstance(envelope.message, _ActorStop):
             reply.set(None)
         else:
-            died = NotHandled(f"{ref} stopped before handling the message")
+            died = NotHandled(f"{ref} {why}")
             reply.set_exception((type(died), died, None))
     except queue.Full:
         pass  # withdrawn
@@ -57,10 +66,15 @@ class Inbox:
         self.queue: deque[Envelope[Any]] = deque()
         self.turn: Any = threading.RLock()
         self.is_open = False
-        """A caller may take the turn: ``on_start`` has returned, and the actor lives."""
+        """A caller may take the turn: ``on_start`` is over, the actor lives, nothing is torn."""
+        self.torn = False
+        """A caller was cut short in its turn."""
         self.clock = clock
-        self._signal = allocate_lock()
-        self._signal.acquire()
+        self.signal: Any = queue.SimpleQueue()
+        """Wakes the actor's thread. ``None``: look again. Anything else was granted to a caller and
+        never reached it; ``put`` is C, so a weak reference may call it from anywhere."""
+        self.returned: deque[Any] = deque()
+        """What came home through ``signal``; the actor takes it in when it is told ``Returned``."""
         self._timers: list[tuple[float, int, Any]] = []
         self._timer_numbers = itertools.count()
         self._refuse: Callable[[Envelope[Any]], None] | None = None
@@ -70,22 +84,18 @@ class Inbox:
     def put(self, envelope: Envelope[Any]) -> None:
         """Queue an envelope; never blocks."""
         self.queue.append(envelope)
-        self.wake()
+        self.signal.put(None)
         if self._refuse is not None:
             self._refuse_all(self._refuse)
 
     def put_first(self, envelope: Envelope[Any]) -> None:
         """Queue an envelope before all others; for the holder of the turn only."""
         self.queue.appendleft(envelope)
-        self.wake()
+        self.signal.put(None)
 
     def wake(self) -> None:
         """Have the actor's thread look again: at the queue, the timers and the clock."""
-        if self._signal.locked():
-            try:
-                self._signal.release()
-            except RuntimeError:
-                pass  # somebody else woke it between the two lines
+        self.signal.put(None)
 
     def is_mine(self) -> bool:
         """Tell whether this thread has the turn: whether it runs inside the actor."""
@@ -100,6 +110,12 @@ class Inbox:
         self._refuse = refuse
         self._timers.clear()
         self._refuse_all(refuse)
+
+    def forked(self, refuse: Callable[[Envelope[Any]], None]) -> None:
+        """Close it in a forked child, where the thread that may have the turn does not exist."""
+        self.turn = threading.RLock()
+        self.signal = queue.SimpleQueue()
+        self.close(refuse)
 
     def _refuse_all(self, refuse: Callable[[Envelope[Any]], None]) -> None:
         while True:
@@ -122,12 +138,28 @@ class Inbox:
         """End this turn, wait for a message or a timer, and take the turn for it."""
         self.is_open = True
         self.turn.release()
-        while not self.queue and (wait := self._until_timer()) != 0.0:
-            self._signal.acquire(timeout=wait)
+        while not self._look():
+            pass
         self.turn.acquire()
+        if self.returned:
+            return Envelope(Returned())
         if self._timers and self._until_timer() == 0.0:
             return Envelope(heapq.heappop(self._timers)[2])
         return self.queue.popleft()
+
+    def _look(self) -> bool:
+        """Take one signal, waiting for it if there is nothing to do; tell whether there is now."""
+        wait = 0.0 if self.queue or self.returned else self._until_timer()
+        try:
+            note = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
+        except queue.Empty:
+            note = None
+        if note is not None:
+            if note.__class__ is Notice:
+                forget(note)
+                note = note.grant
+            self.returned.append(note)
+        return bool(self.queue or self.returned) or self._until_timer() == 0.0
 
     def _until_timer(self) -> float:
         """Seconds until the next timer is due; -1 (wait for ever) if there is none."""

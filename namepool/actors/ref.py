@@ -1,39 +1,87 @@
-"""A ref that says whether a request that failed was ever seen."""
+"""A ref that says whether a request that failed was ever seen, and loses no answer."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 import pykka
 from pykka._envelope import Envelope
 
-from namepool.actors.inbox import Inbox, NotHandled
+from namepool.actors import forks
+from namepool.actors.inbox import Inbox, NotHandled, refuse
 from namepool.actors.reply import Reply
 
 A = TypeVar("A", bound="pykka.Actor")
+
+FORKED = "is in the process that forked this one, not in this: start one of your own here"
 
 
 class QueuingRef(pykka.ActorRef[A]):
     """A ``pykka.ActorRef`` to an actor with our inbox; requests are answered with a ``Reply``."""
 
     actor_inbox: Inbox
+    _why_dead = "not found"
 
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+    def __init__(self, actor: A) -> None:
+        super().__init__(actor)
+        forks.remember(self)
+
+    def ask(
+        self,
+        message: Any,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
+    ) -> Any:
         """Send a message; return the answer, or with ``block=False`` a future of it.
+
+        What must be given back (see ``give_back``) if the answer does not get where the caller
+        wants it is appended to ``receipt``.
 
         Raises:
             pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn
             NotHandled: the actor was dead, or died before it saw the request
             pykka.ActorDeadError: the actor died of the request
         """
+        reply = None
+        try:
+            reply = self._enqueue(message)
+            if not block:
+                return reply
+            answer = reply.get_once(timeout)
+            if receipt is not None and reply._grant is not None:
+                receipt.append(reply._grant)
+            return answer
+        except BaseException:
+            if reply is not None:
+                reply.withdraw()
+                if reply._grant is not None:
+                    self.give_back(reply._grant)
+            raise
+
+    def give_back(self, grant: object) -> None:
+        """Return what came with an answer that was never delivered; twice does no harm."""
+        self.actor_inbox.signal.put(grant)
+
+    def forked(self) -> None:
+        """Be dead in a forked child: the actor's thread does not exist there."""
+        self.actor_stopped = type(self.actor_stopped)()
+        self.actor_stopped.set()
+        self._why_dead = FORKED
+        self.actor_inbox.forked(partial(refuse, self, why=FORKED))
+        pykka.ActorRegistry.unregister(self)
+
+    def _enqueue(self, message: Any) -> Reply[Any]:
         reply = Reply[Any]()
         reply._inbox = self.actor_inbox
         self._prepare(message, reply)
         if self.actor_stopped.is_set():
-            reply.fail_quietly(NotHandled(f"{self} not found"))
+            reply.fail_quietly(NotHandled(f"{self} {self._why_dead}"))
         else:
             self.actor_inbox.put(Envelope(message, reply_to=reply))
-        return reply.get_once(timeout) if block else reply
+        return reply
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
         """Hook: fit out the reply to a message that is about to be queued."""

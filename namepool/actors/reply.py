@@ -1,21 +1,28 @@
-"""A fast, awaitable ``pykka.Future`` that knows when nobody will read it.
+"""A fast, awaitable ``pykka.Future`` whose answer is delivered or goes home: never both or neither.
 
-No lock is ever held while something else runs, so a finaliser may touch any reply at any moment:
-whoever *claims* the reply (``list.pop`` is atomic) decides its outcome, and a latch that starts
-closed lets the waiting threads through one by one.
+**One list decides.** Whoever appends the first outcome (``list.append`` is atomic) has resolved or
+withdrawn the reply; what came later is ignored. No lock is held while something else runs, so a
+finaliser may touch any reply at any moment.
+
+**What must not be lost** rides on the reply as a *grant*, watched by a weak reference whose
+callback is the one who wants it back. A reader claims it without a call in between: CPython raises what
+comes from outside after calls only, so nobody is struck between the claim and the return.
 """
 
 from __future__ import annotations
 
+import itertools
 import queue
 import sys
+import threading
 import time
 import weakref
-from _thread import allocate_lock
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import pykka
+
+from namepool.actors.latch import LONGEST_WAIT, Latch
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,12 +35,12 @@ J = TypeVar("J")
 M = TypeVar("M")
 R = TypeVar("R")
 
-LONGEST_WAIT: Final = 1e8
-"""Seconds; what ``Lock.acquire`` takes on every platform. Three years is as good as for ever."""
+_VALUE: Final = "resolved"
+_FAILED: Final = "failed"
+_HOOKED: Final = "hooked"
 
-_PENDING: Final = object()
-_FAILED: Final = object()
-_HOOKED: Final = object()
+_READ: Final = (True,)
+_RETURNED: Final = (False,)
 
 
 class WouldDeadlock(RuntimeError):
@@ -55,6 +62,38 @@ class Turn(Protocol):
         ...
 
 
+class Notice(weakref.ref["Reply[Any]"]):
+    """Goes to ``sink`` when its reply dies, or is withdrawn, before anybody read it.
+
+    With a sink written in C (``SimpleQueue.put``) no line of Python runs in that finaliser, where
+    an exception from outside would vanish.
+    """
+
+    __slots__ = ("claims", "grant", "key", "sink")
+
+    grant: Any
+    sink: Callable[[Notice], object]
+    claims: list[bool]
+    """The first decides: it was read, or it was returned."""
+    key: int
+    """Its place among those that are kept."""
+
+
+_keys = itertools.count()
+_kept: dict[int, Notice] = {}
+"""The notices that may still fire: the garbage collector ignores one that dies with its reply."""
+
+
+def forget(notice: Notice) -> None:
+    """Let go of a notice that has fired."""
+    _kept.pop(notice.key, None)
+
+
+def _call_back(notice: Notice) -> None:
+    if _kept.pop(notice.key, None) is not None:
+        cast("Callable[[], object]", notice.grant)()
+
+
 class Reply(pykka.Future[T]):
     """A value that is available now or later.
 
@@ -64,33 +103,32 @@ class Reply(pykka.Future[T]):
     """
 
     # Class-level defaults keep the making of a reply cheap.
-    _value: Any = _PENDING
-    _exc_info: ExcInfo | None = None
-    _get_hook: Callable[[float | None], Any] | None = None
-    _unclaimed: list[bool] = []  # noqa: RUF012  never filled: one without its own is claimed
     _upstream: tuple[pykka.Future[Any], ...] = ()
-    _on_drop: Callable[[], object] | None = None
+    _notice: Notice | None = None
+    _grant: object = None
+    _hooked: tuple[Any] | None = None
     _timeout_error: Callable[[float], BaseException] | None = None
     _inbox: Turn | None = None
+    _callbacks: list[Callable[[], object]]
+    _latch: Latch
 
     def __init__(self) -> None:  # a reply has no use for the state of pykka.Future
-        self._unclaimed = [True]
-        self._callbacks: list[Callable[[], object]] = []
-        self._latch = latch = allocate_lock()
-        latch.acquire()
+        self._outcomes: list[tuple[str, Any]] = []
+        self._callbacks = []
+        self._latch = Latch()
 
     @classmethod
     def resolved(cls, value: Any) -> Reply[Any]:
         """Return a reply that holds ``value``."""
         reply = cls.__new__(cls)
-        reply._value = value
+        reply._outcomes = [(_VALUE, value)]
         return reply
 
     @classmethod
     def failed(cls, error: BaseException) -> Reply[Any]:
         """Return a reply that raises ``error``."""
-        reply = cls.resolved(_FAILED)
-        reply._exc_info = (type(error), error, error.__traceback__)
+        reply = cls.resolved(None)
+        reply._outcomes = [(_FAILED, (type(error), error, error.__traceback__))]
         return reply
 
     # -- the one who answers ----------------------------------------------------------------
@@ -101,8 +139,7 @@ class Reply(pykka.Future[T]):
         Raises:
             queue.Full: if it was resolved, hooked or withdrawn before
         """
-        self._claim()
-        self._open(value)
+        self._settle((_VALUE, value))
 
     def set_exception(self, exc_info: ExcInfo | None = None) -> None:
         """Resolve with an exception: ``exc_info``, or the one being handled.
@@ -111,9 +148,7 @@ class Reply(pykka.Future[T]):
             queue.Full: if it was resolved, hooked or withdrawn before
         """
         assert exc_info is None or len(exc_info) == 3  # noqa: S101  as Pykka does
-        self._claim()
-        self._exc_info = exc_info or sys.exc_info()
-        self._open(_FAILED)
+        self._settle((_FAILED, exc_info or sys.exc_info()))
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
         """Let ``func(timeout)`` produce the value when somebody asks, once it returns one.
@@ -123,10 +158,8 @@ class Reply(pykka.Future[T]):
         Raises:
             queue.Full: if it was resolved, hooked or withdrawn before
         """
-        self._claim()
-        self._get_hook = func
-        self._hook_turn = allocate_lock()
-        self._open(_HOOKED)
+        self._hook_turn = threading.RLock()  # who does not own it cannot release it
+        self._settle((_HOOKED, func))
 
     def on_drop(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once if the answer is withdrawn, or dropped before anybody read it.
@@ -134,7 +167,23 @@ class Reply(pykka.Future[T]):
         It may run on any thread, inside a finaliser: it must not block. A later callback replaces
         an earlier one.
         """
-        self._on_drop = callback
+        self.carry(callback, _call_back)
+
+    def carry(self, grant: object, sink: Callable[[Notice], object]) -> Notice:
+        """Bring ``grant`` along: if nobody reads the answer, ``sink`` gets the returned notice.
+
+        Once or more often, on any thread, inside a finaliser; ``forget`` it then.
+        """
+        notice = Notice(self, sink)
+        notice.grant = self._grant = grant
+        notice.sink = sink
+        notice.claims = []
+        notice.key = key = next(_keys)
+        _kept[key] = notice
+        if self._notice is not None:
+            forget(self._notice)
+        self._notice = notice
+        return notice
 
     def fail_timeouts_with(self, make: Callable[[float], BaseException]) -> None:
         """Raise ``make(timeout)`` instead of a bare ``pykka.Timeout`` when a ``get`` times out."""
@@ -158,36 +207,39 @@ class Reply(pykka.Future[T]):
         other._when_open(opened)
 
     def take_over(self, other: Reply[Any]) -> None:
-        """Resolve this reply as ``other``, which is resolved; what it may bring back as well."""
-        self._on_drop, other._on_drop = other._on_drop, None
-        try:
-            if other._value is _FAILED:
-                self.set_exception(other._exc_info)
-            elif other._value is _HOOKED:
-                self.set_get_hook(lambda timeout: other.get(timeout=timeout))
-            else:
-                self.set(other._value)
-        except queue.Full:
-            self._dropped()  # withdrawn
+        """Resolve this reply as ``other``, which is resolved; what it brought comes along."""
+        notice = other._notice
+        if notice is not None:
+            self.carry(notice.grant, notice.sink)
+            other._notice = None
+            forget(notice)
+        kind, outcome = other._outcomes[0]
+        if kind is _HOOKED:
+            self._hook_turn = threading.RLock()
+            outcome = other._get_hooked
+        if not self._resolve((kind, outcome)):
+            self._return()  # withdrawn
+
+    def _get_hooked(self, timeout: float | None) -> Any:
+        return self.get(timeout=timeout)
 
     def set_quietly(self, value: T) -> bool:
         """Resolve with ``value``; ``False`` if it was resolved or withdrawn before."""
-        try:
-            self.set(value)
-        except queue.Full:
-            return False
-        return True
+        return self._resolve((_VALUE, value))
 
     def fail_quietly(self, error: BaseException) -> None:
         """Resolve with ``error``; nothing happens if it was resolved or withdrawn before."""
-        try:
-            self.set_exception((type(error), error, error.__traceback__))
-        except queue.Full:
-            pass
+        self._resolve((_FAILED, (type(error), error, error.__traceback__)))
+
+    def is_resolved(self) -> bool:
+        """Tell whether an outcome is there: a value, an exception or a hook."""
+        return bool(self._outcomes)
 
     def error(self) -> BaseException | None:
         """Return the exception that it holds, or ``None``."""
-        return self._exception() if self._value is _FAILED else None
+        if not self._outcomes or self._outcomes[0][0] is not _FAILED:
+            return None
+        return _exception(self._outcomes[0][1])
 
     def is_deferred(self) -> bool:
         """Tell whether a handler that returns this reply means: I answer later.
@@ -197,28 +249,42 @@ class Reply(pykka.Future[T]):
         """
         return self._inbox is None and not self._upstream
 
-    def _claim(self) -> None:
-        try:
-            self._unclaimed.pop()
-        except IndexError:
-            raise queue.Full(f"{self!r} is resolved or withdrawn already") from None
+    def _settle(self, outcome: tuple[str, Any]) -> None:
+        if not self._resolve(outcome):
+            raise queue.Full(f"{self!r} is resolved or withdrawn already")
 
-    def _open(self, value: Any) -> None:
-        self._value = value
-        self._latch.release()
-        while self._callbacks:
+    def _resolve(self, outcome: tuple[str, Any]) -> bool:
+        outcomes = self._outcomes
+        if outcomes:
+            return False
+        try:
+            outcomes.append(outcome)
+            self._opened()
+        except BaseException:
+            self._opened()  # struck: those who wait are told all the same
+            raise
+        return outcomes[0] is outcome
+
+    def _opened(self) -> None:
+        """Wake those who wait. A callback may be called twice, if it is struck."""
+        if not self._outcomes:
+            return
+        self._latch.set()
+        callbacks = self._callbacks
+        while callbacks:
             try:
-                callback = self._callbacks.pop(0)
-            except IndexError:
-                break  # another thread took the last one
-            callback()
+                callback = callbacks[0]
+                callback()
+                callbacks.remove(callback)
+            except (IndexError, ValueError):
+                continue  # another thread was here
 
     def _when_open(self, callback: Callable[[], object]) -> None:
-        if self._value is _PENDING:
+        if not self._outcomes:
             self._callbacks.append(callback)
-            if self._value is _PENDING:
+            if not self._outcomes:
                 return
-            try:  # resolved meanwhile; whoever removes the callback runs it
+            try:  # resolved meanwhile; whoever resolved it may have seen it, or not
                 self._callbacks.remove(callback)
             except ValueError:
                 return
@@ -233,116 +299,136 @@ class Reply(pykka.Future[T]):
             pykka.Timeout: not resolved in time (a checkout raises its subclass CheckoutTimeout)
             WouldDeadlock: called from inside the actor that is to answer
         """
-        if self._value is _PENDING or self._value is _HOOKED:
-            deadline = None if timeout is None else time.monotonic() + timeout
-            if self._value is _PENDING:
-                self._wait(timeout)
-            if self._value is _HOOKED:
-                self._run_hook(timeout, deadline)
-        self._on_drop = None
-        if self._value is not _FAILED:
-            return self._value
-        raise self._exception()
+        outcomes = self._outcomes
+        if not outcomes or outcomes[0][0] is _HOOKED:
+            self._wait(timeout)
+        return self._answer
 
     def get_once(self, timeout: float | None) -> Any:
         """Like ``get``, of a reply that nobody else holds: whoever gives up withdraws it."""
         try:
-            return self.get(timeout=timeout)
+            self._wait(timeout)
         except pykka.Timeout:
-            if self.withdraw() or self._value is _FAILED or self._value is _HOOKED:
+            if self._cancel() or self._outcomes[0][0] is _HOOKED:
                 raise
-            return self.get()  # the answer came while we gave up: it counts
+            # The answer came while we gave up: it counts.
         except BaseException:
             self.withdraw()
             raise
+        return self._answer
+
+    @property
+    def _answer(self) -> Any:
+        """What it was resolved with, read by this very access.
+
+        Not a method, and no call inside: nobody can be struck between the claim and the return.
+        """
+        kind, value = self._outcomes[0]
+        if kind is _FAILED:
+            raise _exception(value)
+        if kind is _HOOKED:
+            value = self._hooked[0]  # type: ignore[index]  # _wait has run the hook
+        notice = self._notice
+        if notice is not None:
+            claims = notice.claims
+            claims += _READ
+            if not claims[0]:
+                raise Withdrawn("another reader of this reply has withdrawn the request")
+            self._notice = None
+            try:
+                del _kept[notice.key]
+            except KeyError:
+                pass  # another reader did
+        return value
 
     def withdraw(self) -> bool:
         """Tell that nobody will read this reply; return ``False`` if it was resolved already.
 
         After ``True`` it can no longer be resolved; either way what it brought, or was to bring,
-        goes home.
+        goes home, unless somebody has read it.
         """
-        try:
-            self._unclaimed.pop()
-        except IndexError:
-            if self._value is not _PENDING:
-                self._dropped()
+        if self._cancel():
+            return True
+        self._return()
+        return False
+
+    def _cancel(self) -> bool:
+        """Withdraw it if it is pending; tell whether it was."""
+        error = Withdrawn("another reader of this reply has withdrawn the request")
+        if not self._resolve((_FAILED, (type(error), error, None))):
             return False
+        self._return()
         for source in self._upstream:
             if isinstance(source, Reply):
                 source.withdraw()
-        self._dropped()
-        error = Withdrawn("another reader of this reply has withdrawn the request")
-        self._exc_info = (type(error), error, None)
-        self._open(_FAILED)
         return True
 
-    def _wait(self, timeout: float | None) -> None:
-        self._refuse_self_wait()
-        latch = self._latch
-        if timeout is None:
-            latch.acquire()
-        elif not latch.acquire(timeout=min(max(timeout, 0), LONGEST_WAIT)):
-            make = self._timeout_error
-            raise make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
-        latch.release()  # lets the next one through
+    def _return(self) -> None:
+        notice = self._notice
+        if notice is not None:
+            claims = notice.claims
+            claims += _RETURNED
+            if not claims[0]:
+                notice.sink(notice)
 
-    def _refuse_self_wait(self) -> None:
-        inbox = self._inbox
-        if inbox is not None and inbox.is_mine():
-            raise WouldDeadlock(
-                "an actor cannot wait for its own answer: the request is queued behind the "
-                "message that this thread is handling now"
-            )
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for an outcome, and for the value behind a hook."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._outcomes:
+            inbox = self._inbox
+            if inbox is not None and inbox.is_mine():
+                raise WouldDeadlock(
+                    "an actor cannot wait for its own answer: the request is queued behind the "
+                    "message that this thread is handling now"
+                )
+            if not self._latch.wait(timeout):
+                make = self._timeout_error
+                assert timeout is not None  # noqa: S101  without one it waits for ever
+                raise make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
+        if self._outcomes[0][0] is _HOOKED:
+            self._run_hook(timeout, deadline)
 
     def _run_hook(self, timeout: float | None, deadline: float | None) -> None:
-        left = -1.0 if deadline is None else max(deadline - time.monotonic(), 0.0)
-        if not self._hook_turn.acquire(timeout=min(left, LONGEST_WAIT)):
-            raise pykka.Timeout(f"{timeout} seconds")
+        if self._hooked is not None:
+            return
+        wait = -1.0 if deadline is None else min(_left(deadline), LONGEST_WAIT)
         try:
-            if self._value is _HOOKED:
-                assert self._get_hook is not None  # noqa: S101  set before the value
-                self._value = self._get_hook(timeout if deadline is None else _left(deadline))
+            if not self._hook_turn.acquire(timeout=wait):
+                raise pykka.Timeout(f"{timeout} seconds")
+            if self._hooked is None:
+                hook = self._outcomes[0][1]
+                self._hooked = (hook(timeout if deadline is None else _left(deadline)),)
         finally:
-            self._hook_turn.release()
-
-    def _exception(self) -> BaseException:
-        assert self._exc_info is not None  # noqa: S101  set before the value
-        kind, error, trace = self._exc_info
-        if error is None:
-            error = kind() if kind is not None else pykka.ActorDeadError("failed without a reason")
-        return error if error.__traceback__ is trace else error.with_traceback(trace)
-
-    def _dropped(self) -> None:
-        callback, self._on_drop = self._on_drop, None
-        if callback is not None:
-            callback()
-
-    def __del__(self) -> None:
-        if self._on_drop is not None:
-            self._dropped()
+            try:
+                self._hook_turn.release()
+            except RuntimeError:
+                pass  # it was not ours
 
     def __repr__(self) -> str:
-        state = {id(_PENDING): "pending", id(_FAILED): "failed", id(_HOOKED): "hooked"}
-        return f"<{type(self).__name__} {state.get(id(self._value), 'resolved')}>"
+        state = self._outcomes[0][0] if self._outcomes else "pending"
+        return f"<{type(self).__name__} {state}>"
 
     # -- await ------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
-        try:
-            if self._value is _HOOKED:
-                yield from self._await_hook()
-            elif self._value is _PENDING:
-                self._refuse_self_wait()
-                yield from self._await_open()
-                if self._value is _HOOKED:
-                    yield from self._await_hook()
-        except BaseException:
-            self.withdraw()
-            raise
-        return cast("T", self.get())
+        outcomes = self._outcomes
+        if not outcomes or outcomes[0][0] is _HOOKED:
+            try:
+                yield from self._await()
+            except BaseException:
+                self.withdraw()
+                raise
+        return cast("T", self._answer)
 
     __iter__ = __await__
+
+    def _await(self) -> Generator[Any, None, None]:
+        if not self._outcomes:
+            if self._inbox is not None and self._inbox.is_mine():
+                self._wait(None)  # refuses
+            yield from self._await_open()
+        if self._outcomes[0][0] is _HOOKED:
+            yield from self._await_hook()
 
     def _await_open(self) -> Generator[Any, None, None]:
         from asyncio import get_running_loop  # here, so that threads need not import asyncio
@@ -364,14 +450,12 @@ class Reply(pykka.Future[T]):
             from asyncio import get_running_loop
 
             # A hook of unknown make may block: on another thread, then.
-            yield from get_running_loop().run_in_executor(None, self.get)
+            yield from get_running_loop().run_in_executor(None, self._wait, None)
             return
         for source in self._upstream:  # without withdrawing it: others may read it too
             assert isinstance(source, Reply)  # noqa: S101  checked above
-            if source._value is _PENDING:
-                yield from source._await_open()
-            if source._value is _HOOKED:
-                yield from source._await_hook()
+            yield from source._await()
+        self._wait(None)
 
     # -- derived futures: as in Pykka, and awaitable ----------------------------------------
 
@@ -399,6 +483,13 @@ def _derived(future: F, *sources: pykka.Future[Any]) -> F:
     assert isinstance(future, Reply)  # noqa: S101  Pykka derives futures of the same class
     future._upstream = sources
     return future
+
+
+def _exception(exc_info: ExcInfo) -> BaseException:
+    kind, error, trace = exc_info
+    if error is None:
+        error = kind() if kind is not None else pykka.ActorDeadError("failed without a reason")
+    return error if error.__traceback__ is trace else error.with_traceback(trace)
 
 
 def _finish(opened: asyncio.Future[None]) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import queue
 import sys
 import threading
 import time
-from _thread import get_ident
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
@@ -24,8 +22,8 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.death_watch import Fate
-from namepool.actors.inbox import Inbox, refuse
+from namepool.actors.death_watch import Fate, launch
+from namepool.actors.inbox import Inbox, Returned, refuse
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply, WouldDeadlock
 
@@ -37,15 +35,9 @@ logger = logging.getLogger(__name__)
 EXIT_TIMEOUT = 5.0
 """Seconds that the interpreter's exit waits for all actors together to stop."""
 
-_main_thread = threading.main_thread().ident
-
-
-def _after_fork() -> None:
-    global _main_thread
-    _main_thread = get_ident()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+LATER: Any = object()
+"""What a handler returns on a caller's thread, having changed nothing: the actor's own thread is to
+handle this message."""
 
 
 acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
@@ -55,6 +47,12 @@ actor whose handler runs on its caller's thread, or whomever a program sets here
 
 class _Crash(NamedTuple):
     """A BaseException left a handler on a caller's thread; the actor dies of it on its own."""
+
+    error: BaseException
+
+
+class _Raised(NamedTuple):
+    """A handler, run on a caller's thread, raised."""
 
     error: BaseException
 
@@ -73,21 +71,39 @@ class ServiceRef(QueuingRef[A]):
 
     @overload
     def ask(
-        self, message: Any, *, block: Literal[False], timeout: float | None = None
+        self,
+        message: Any,
+        *,
+        block: Literal[False],
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
     ) -> pykka.Future[Any]: ...
     @overload
     def ask(
-        self, message: Any, *, block: Literal[True] = True, timeout: float | None = None
+        self,
+        message: Any,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
     ) -> Any: ...
-    @overload
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any: ...
 
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+    def ask(
+        self,
+        message: Any,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
+    ) -> Any:
         """Send a message; return the answer, or with ``block=False`` a future of it.
 
-        An idle actor handles it on this thread, unless this is the main thread (a Ctrl-C could
-        land inside a handler) or the actor itself. Where the caller could go on meanwhile
-        (``block=False``) or give up (``timeout``), only a ``prompt`` actor does so.
+        An idle ``prompt`` actor handles it on this thread. One that is not does so only where the
+        caller could neither go on meanwhile (``block=False``) nor give up (``timeout``), and never
+        on the main thread, where a Ctrl-C would land inside a handler not made for it.
+
+        Whatever is raised from outside in here reaches the caller; what the actor was about then is
+        mended by its own thread, and what it granted goes home. ``receipt``: see ``QueuingRef``.
 
         Raises:
             pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn
@@ -96,50 +112,66 @@ class ServiceRef(QueuingRef[A]):
         """
         inbox = self.actor_inbox
         turn = inbox.turn
-        if (
-            get_ident() == _main_thread
-            or not (self._prompt or (block and timeout is None))
-            or turn._is_owned()
-            or not turn.acquire(False)
-        ):
-            return super().ask(message, block=block, timeout=timeout)
-        if inbox.queue or not inbox.is_open or message.__class__ is _ActorStop:
-            turn.release()
-            return super().ask(message, block=block, timeout=timeout)
-        # The turn is ours. What follows is one function because it is the price of every request.
-        actor = self._actor
+        response = LATER
+        grant = None
         try:
-            handler = actor._handlers.get(message.__class__)  # type: ignore[union-attr]
-            if handler is not None:
-                response = handler(message)
-            else:
-                response = actor._receive_as_itself(message)  # type: ignore[union-attr]
-            if not block:
-                return self._reply_with(message, response)
-        except Exception as error:
-            logger.info("Exception returned from %s to caller:", self, exc_info=True)
+            # A lock's __enter__ has no place to be struck, its acquire(False) has one behind it:
+            # therefore the release is the first thing in a ``finally`` that may not own it. Asking
+            # who owns it comes first, also because it fails where the release would, close to the
+            # recursion limit.
+            if not turn._is_owned() and (
+                self._prompt or (block and timeout is None and _is_worker())
+            ):
+                try:
+                    if turn.acquire(False) and inbox.is_open and not inbox.queue:
+                        actor = self._actor
+                        handle = actor._inline.get(message.__class__, actor._inline_other)  # type: ignore[union-attr]
+                        response = handle(message)
+                        grant = actor.undelivered  # type: ignore[union-attr]
+                        if grant is not None:
+                            actor.undelivered = None  # type: ignore[union-attr]
+                except BaseException:
+                    inbox.torn = True
+                    inbox.is_open = False
+                    raise
+                finally:
+                    try:
+                        turn.release()
+                    except RuntimeError:
+                        pass  # it was not free
+            if grant is not None:
+                if receipt is not None:
+                    receipt.append(grant)
+                if block:
+                    return response
+                reply = Reply.resolved(response)
+                reply.carry(grant, inbox.signal.put)
+                return reply
+        except BaseException:
+            if grant is not None:
+                inbox.signal.put(grant)
+            raise
+        if response is LATER:
+            return self._ask_its_thread(message, block, timeout, receipt)
+        if response.__class__ is _Raised:
             if block:
-                raise
-            return Reply.failed(error)
-        except BaseException as error:
-            inbox.put_first(Envelope(_Crash(error)))
-            died = self._died_of(error)
-            if block:
-                raise died from error
-            return Reply.failed(died)
-        finally:
-            turn.release()
-        if response.__class__ is Reply and response.is_deferred():
-            return response.get_once(timeout)
-        return response
-
-    def _reply_with(self, message: Any, response: Any) -> Reply[Any]:
-        """Return a reply that holds what a handler, run on this thread, returned."""
+                raise response.error
+            return Reply.failed(response.error)
         if isinstance(response, Reply) and response.is_deferred():
-            return response
-        reply = Reply.resolved(response)
-        self._actor.on_reply(message, response, reply)  # type: ignore[union-attr]
-        return reply
+            return response.get_once(timeout) if block else response
+        return response if block else Reply.resolved(response)
+
+    def _ask_its_thread(
+        self, message: Any, block: bool, timeout: float | None, receipt: list[Any] | None
+    ) -> Any:
+        grants: list[Any] = [] if receipt is None else receipt
+        try:
+            answer = super().ask(message, block=block, timeout=timeout, receipt=grants)
+            return answer  # noqa: RET504  it may be struck in between
+        except BaseException:
+            for grant in grants:
+                self.give_back(grant)
+            raise
 
     def post(self, message: Any) -> bool:
         """Like ``tell``, for finalisers and actors: ``False`` if the actor is dead, no error."""
@@ -183,8 +215,9 @@ class ServiceActor(pykka.ThreadingActor):
     use_daemon_thread = True
 
     prompt: ClassVar[bool] = False
-    """Set it on an actor whose handlers never block: then its futures and its requests with a
-    timeout run on the caller's thread too."""
+    """Set it on an actor whose handlers never block and may be cut short anywhere (``on_torn``):
+    then its futures, its requests with a timeout, and those of the main thread run on the caller's
+    thread too."""
 
     comes_up_later: ClassVar[bool] = False
     """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
@@ -198,7 +231,23 @@ class ServiceActor(pykka.ThreadingActor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._actor_ref = self._create_ref()
-        self._handlers: dict[type, Callable[[Any], Any]] = {_Crash: self._crash}
+        self._handlers: dict[type, Callable[[Any], Any]] = {
+            _Crash: self._crash,
+            Returned: lambda _: self.on_returned(),
+        }
+        self._inline: dict[type, Callable[[Any], Any]] = {_ActorStop: _later}
+        """What callers may run, by the type of the message."""
+        self._inline_other: Callable[[Any], Any] = self._receive_as_itself
+        self.undelivered: Any = None
+        """What the running handler grants its caller, noted *before* it is granted."""
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> Any:
+        """Start an actor and return its ref; see ``pykka.Actor.start``.
+
+        A caller that is struck leaves none behind.
+        """
+        return launch(cls, args, kwargs)
 
     def _create_ref(self) -> ServiceRef[Any]:
         return ServiceRef(self)
@@ -229,11 +278,12 @@ class ServiceActor(pykka.ThreadingActor):
         """Tell oneself ``message`` in ``delay`` seconds."""
         self.actor_inbox.schedule(delay, message)
 
-    def on_reply(self, message: Any, response: Any, reply: Reply[Any]) -> None:
-        """Hook: ``reply``, which may yet be dropped unread, is about to bring ``response``.
+    def on_returned(self) -> None:
+        """Hook: take in what lies in ``actor_inbox.returned``: granted, and never delivered."""
+        self.actor_inbox.returned.clear()
 
-        Runs in the actor's turn. An actor that wants its answer back then calls ``reply.on_drop``.
-        """
+    def on_torn(self) -> None:
+        """Hook: mend what a caller left half done that was cut short in its turn."""
 
     # -- the actor's own thread -------------------------------------------------------------
 
@@ -246,11 +296,21 @@ class ServiceActor(pykka.ThreadingActor):
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.fate.came_up()
             while not self.actor_stopped.is_set():
-                self._receive(inbox.get())
+                envelope = inbox.get()
+                if inbox.torn:
+                    self._mend()
+                self._receive(envelope)
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
             self._bury()
+
+    def _mend(self) -> None:
+        self.actor_inbox.torn = False
+        grant, self.undelivered = self.undelivered, None
+        if grant is not None:
+            self.actor_inbox.returned.append(grant)
+        self._guard(self.on_torn)
 
     def _receive(self, envelope: Envelope[Any]) -> None:
         """Handle one message from the queue and answer it."""
@@ -259,11 +319,13 @@ class ServiceActor(pykka.ThreadingActor):
         try:
             response = self._handle_receive(message)
             if reply is not None:
-                self._answer(message, response, reply)
+                self._answer(response, reply)
         except Exception:
             if reply is None:
                 self._fail()
             else:
+                if self.undelivered is not None:
+                    self.actor_inbox.returned.append(self.undelivered)
                 logger.info("Exception returned from %s to caller:", self, exc_info=True)
                 _answer_exception(reply, sys.exc_info())
         except BaseException as error:
@@ -273,18 +335,19 @@ class ServiceActor(pykka.ThreadingActor):
                 _answer_exception(reply, (type(died), died, None))
         finally:
             self._replying = None
+            self.undelivered = None
 
-    def _answer(self, message: Any, response: Any, reply: Reply[Any]) -> None:
+    def _answer(self, response: Any, reply: Reply[Any]) -> None:
         if response is reply:
             return  # deferred: the handler resolves it later
         if isinstance(response, Reply) and response.is_deferred():
             reply.resolved_by(response)
             return
-        self.on_reply(message, response, reply)
-        try:
-            reply.set(response)
-        except queue.Full:
-            pass  # withdrawn; dropping the reply gives back what it was to bring
+        grant, self.undelivered = self.undelivered, None
+        if grant is not None:
+            reply.carry(grant, self.actor_inbox.signal.put)
+        if not reply.set_quietly(response) and grant is not None:
+            self.actor_inbox.returned.append(grant)  # withdrawn
 
     def _handle_receive(self, message: Any) -> Any:
         handler = self._handlers.get(message.__class__)
@@ -292,11 +355,18 @@ class ServiceActor(pykka.ThreadingActor):
 
     def _receive_as_itself(self, message: Any) -> Any:
         """Handle ``message`` on a caller's thread: what it says, this actor says."""
-        token = acting_as.set(self.actor_urn)
+        before = acting_as.get()
         try:
+            acting_as.set(self.actor_urn)
             return self._handle_receive(message)
+        except Exception as error:
+            logger.info("Exception returned from %s to caller:", self, exc_info=True)
+            return _Raised(error)
+        except BaseException as error:
+            self.actor_inbox.put_first(Envelope(_Crash(error)))
+            return _Raised(self._actor_ref._died_of(error))
         finally:
-            acting_as.reset(token)
+            acting_as.set(before)
 
     def _crash(self, message: _Crash) -> None:
         raise message.error
@@ -332,7 +402,17 @@ class ServiceActor(pykka.ThreadingActor):
         ref = self._actor_ref
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
+        if self.actor_inbox.is_mine():
+            self.actor_inbox.turn.release()  # who has ended has no turn
         ref.fate.died()
+
+
+def _later(_: object) -> Any:
+    return LATER
+
+
+def _is_worker() -> bool:
+    return threading.current_thread() is not threading.main_thread()
 
 
 def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
@@ -350,22 +430,24 @@ def is_exiting() -> bool:
     return _exiting
 
 
-def _our_refs() -> list[pykka.ActorRef[Any]]:
-    return [ref for ref in pykka.ActorRegistry.get_all() if isinstance(ref, ServiceRef)]
-
-
 def _stop_all_at_exit() -> None:
-    """Stop our actors, in the order they were started: a supervisor stops its own children."""
+    """Stop our actors, all at once; its supervisor stops what is supervised, in its order."""
     global _exiting
     _exiting = True
     deadline = time.monotonic() + EXIT_TIMEOUT
-    asked: set[pykka.ActorRef[Any]] = set()
-    while left := [ref for ref in _our_refs() if ref not in asked]:
-        asked.add(left[0])  # one that stops may start a last one, to clean up
-        try:
-            left[0].stop(timeout=max(deadline - time.monotonic(), 0.0))
-        except Exception:
-            logger.warning("%s did not stop before the interpreter's exit", left[0])
+    asked: dict[ServiceRef[Any], Any] = {}
+    while left := [ref for ref in _roots() if ref not in asked]:
+        asked.update((ref, ref.stop(block=False)) for ref in reversed(left))
+        for ref, stopped in asked.items():  # one that stops may start a last one, to clean up
+            try:
+                stopped.get(timeout=max(deadline - time.monotonic(), 0.0))
+            except Exception:
+                logger.warning("%s did not stop before the interpreter's exit", ref)
+
+
+def _roots() -> list[ServiceRef[Any]]:
+    refs = [ref for ref in pykka.ActorRegistry.get_all() if isinstance(ref, ServiceRef)]
+    return [ref for ref in refs if vars(ref).get("supervisor") is None]
 
 
 atexit.register(_stop_all_at_exit)

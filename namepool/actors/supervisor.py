@@ -20,6 +20,7 @@ import pykka
 from namepool.actors.child_spec import ChildSpec
 from namepool.actors.death_watch import fate_of, launch
 from namepool.actors.handle import ActorHandle
+from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
 from namepool.actors.restarts import Backoff, RestartBudget
 from namepool.actors.service_actor import ServiceActor, ServiceRef
@@ -398,7 +399,7 @@ class Supervisor(ServiceActor):
         child.state, child.failure = "starting", None
         spec = child.spec
         try:
-            ref = launch(spec.actor_class, spec.args, spec.kwargs)
+            ref = launch(spec.actor_class, spec.args, spec.kwargs, self._actor_ref)
         except Ignore:
             child.state = "stopped"
             return
@@ -551,6 +552,9 @@ class SupervisorRef(ServiceRef[Supervisor]):
     """A supervisor's ref; ``handle(id)`` is at hand without a proxy."""
 
     start_failure: StartFailed | None = None
+
+    ask = QueuingRef.ask
+    """Always on the supervisor's own thread: what strikes a caller is no business of its."""
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
         """Return a handle of a child that stays valid across its restarts.

@@ -311,12 +311,15 @@ def test_an_idle_actors_ask_runs_on_the_callers_thread() -> None:
     assert on_thread(agent)
 
 
-def test_nothing_runs_on_the_main_thread() -> None:
-    ref = start(PromptRecorder)
+def test_the_main_thread_runs_prompt_actors_and_no_others() -> None:
+    prompt, other = start(PromptRecorder), start()
+    for ref in (prompt, other):
+        ref.ask(lambda: None, timeout=PATIENCE)
 
-    assert ref.ask(threading.current_thread) is not threading.main_thread()
-    future = ref.ask(threading.current_thread, block=False)
-    assert future.get(timeout=PATIENCE) is not threading.main_thread()
+    assert prompt.ask(threading.current_thread) is threading.main_thread()
+    future = prompt.ask(threading.current_thread, block=False)
+    assert future.get(timeout=PATIENCE) is threading.main_thread()
+    assert other.ask(threading.current_thread) is not threading.main_thread()
 
 
 @pytest.mark.parametrize(("actor_class", "here"), [(Recorder, False), (PromptRecorder, True)])

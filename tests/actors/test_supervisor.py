@@ -33,6 +33,7 @@ from namepool.actors import (
     TerminateChild,
     WhichChildren,
 )
+from namepool.actors.latch import Latch
 from tests.support import PATIENCE, MovableClock, on_thread
 
 
@@ -801,7 +802,7 @@ def test_a_thread_that_ended_without_a_report_is_found_by_the_sweep(
     before.fate._watchers.clear()  # the report is lost
     before.stop()
     before.fate.thread.join(PATIENCE)
-    before.fate.is_gone.clear()
+    before.fate.is_gone = Latch()
 
     clock.advance(5.1)
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import pykka
 
-from namepool import AssociateName, CheckoutTimeout, NamePool, NumberedNames, PoolHandle, Supervisor
+from namepool import (
+    AssociateName,
+    CheckoutTimeout,
+    NamePool,
+    NumberedNames,
+    PoolHandle,
+    PoolStatsRequest,
+    Supervisor,
+)
 from namepool.names import name_key
 from tests.support import PATIENCE, MovableClock, switching_often
 
@@ -76,7 +84,9 @@ def _kill(handle: Any, kill: int) -> None:
     """Have the present incarnation die at a random moment, and wait for the next one."""
     for _ in range(random.randrange(50)):
         handle.is_alive()
-    ref = handle._next(None, PATIENCE, None)
+    while (ref := handle.current) is None:
+        pass
     ref.tell(AssociateName(7))  # type: ignore[arg-type]
-    with handle._changed:
-        assert handle._changed.wait_for(lambda: handle.generation > kill, PATIENCE)
+    ref.wait_gone(PATIENCE)
+    handle.ask(PoolStatsRequest(), timeout=PATIENCE)
+    assert handle.generation > kill

@@ -1,0 +1,56 @@
+"""A gate that opens once, and that nobody who is struck while waiting can leave half shut.
+
+``threading.Event`` will not do where callers wait: an exception from outside that hits a waiter
+between two lines of it leaves its lock taken, and then who would open it waits for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+LONGEST_WAIT: Final = 1e8
+"""Seconds; what ``Lock.acquire`` takes on every platform. Three years is as good as for ever."""
+
+
+def shut() -> threading.Lock:
+    """Return a lock that is taken."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+class Latch:
+    """Closed until ``open``; then it stays open. Any number of threads may wait for it."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._lock = shut()
+
+    def is_set(self) -> bool:
+        """Tell whether it is open."""
+        return self._is_open
+
+    def set(self) -> None:
+        """Open it and let everybody through; twice does no harm."""
+        self._is_open = True
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # open already, or somebody is just passing
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is open, up to ``timeout`` seconds; tell whether it is."""
+        if self._is_open:
+            return True
+        wait = -1.0 if timeout is None else min(max(timeout, 0.0), LONGEST_WAIT)
+        try:
+            self._lock.acquire(timeout=wait)
+        finally:
+            # Whoever comes out of an open latch opens it for the next one, however it comes out.
+            if self._is_open:
+                try:
+                    self._lock.release()
+                except RuntimeError:
+                    pass
+        return self._is_open

@@ -1,0 +1,1 @@
+"""Exceptions from outside, at every place where CPython looks for them."""

@@ -1,0 +1,99 @@
+"""Strike an operation at the k-th place where CPython looks for exceptions from outside.
+
+It looks after a call returned, at a function's entry and at a loop's backward jump, and nowhere
+else; so the trace raises only where the bytecode before, in the same frame, is one of these.
+"""
+
+from __future__ import annotations
+
+import dis
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import namepool
+
+PACKAGE = str(Path(namepool.__file__).parent) + os.sep
+
+LOOKS_AFTER = frozenset(
+    dis.opmap[name]
+    for name in (
+        *("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME", "JUMP_BACKWARD"),
+        *("CALL_INTRINSIC_1", "JUMP_BACKWARD_NO_INTERRUPT"),
+    )
+    if name in dis.opmap and name not in ("CALL_INTRINSIC_1", "JUMP_BACKWARD_NO_INTERRUPT")
+)
+
+_places: dict[CodeType, dict[int, int]] = {}
+
+
+def _opcodes(code: CodeType) -> dict[int, int]:
+    """Return the opcode at each offset of un-specialised code, caches left out."""
+    known = _places.get(code)
+    if known is None:
+        known = _places[code] = {i.offset: i.opcode for i in dis.get_instructions(code)}
+    return known
+
+
+class Striker:
+    """A trace that raises ``error`` at the k-th place, once; ``struck`` says where."""
+
+    def __init__(self, k: int, error: BaseException) -> None:
+        self.left = k
+        self.error = error
+        self.struck: str | None = None
+        self._before: dict[FrameType, int] = {}
+
+    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if self.struck is not None or not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        if event == "opcode":
+            self._look(frame)
+        elif event == "return":
+            self._before.pop(frame, None)
+        return self.trace
+
+    def _look(self, frame: FrameType) -> None:
+        before = self._before.get(frame)
+        self._before[frame] = _opcodes(frame.f_code).get(frame.f_lasti, 0)
+        if before in LOOKS_AFTER:
+            if self.left == 0:
+                self.struck = f"{frame.f_code.co_filename[len(PACKAGE) :]}:{frame.f_lineno}"
+                self.struck += f" {frame.f_code.co_name}"
+                self._before.clear()
+                sys.settrace(None)
+                raise self.error
+            self.left -= 1
+
+
+class Strike(Exception):
+    """What strikes; most programs stop their agents with an exception of their own."""
+
+
+class HardStrike(BaseException):
+    """A strike that is no ``Exception``."""
+
+
+def strike_at(
+    k: int, operation: Callable[[], Any], kind: type[BaseException] = Strike
+) -> tuple[str | None, bool]:
+    """Run ``operation``, struck at its k-th place; return the place, and whether it came out."""
+    striker = Striker(k, kind("struck"))
+    sys.settrace(striker.trace)
+    try:
+        operation()
+    except BaseException as error:
+        if error is not striker.error:
+            raise
+        error.__traceback__ = None  # what the frames hold is let go of, as at the end of a program
+        return striker.struck, True
+    finally:
+        sys.settrace(None)
+        striker._before.clear()
+        striker.error.__traceback__ = None
+    return striker.struck, False
