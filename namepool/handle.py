@@ -248,7 +248,11 @@ class PoolHandle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:
+            self.close()  # struck: it is closed all the same
+            raise
 
 
 def _raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import sys
 import threading
 import weakref
@@ -45,13 +46,14 @@ class GoneListener(Protocol):
 MAX_OWNER_LENGTH = 256
 """Longest owner id, in characters."""
 
+_TASKS_IN_PYTHON = sys.version_info < (3, 12)
+"""``asyncio.current_task`` is no C function yet, and costs more than all the rest."""
+
 _local = threading.local()
 _numbers = itertools.count(1)
 _modules = sys.modules
 _ATTRIBUTE = "_namepool_owner"
 
-_task_ids: weakref.WeakKeyDictionary[Any, _Mortal] = weakref.WeakKeyDictionary()
-_watched_tasks: weakref.WeakSet[Any] = weakref.WeakSet()
 _lock = threading.RLock()  # re-entrant: a finaliser may end a thread's or a task's life inside it
 
 _listeners: tuple[weakref.ref[GoneListener], ...] = ()  # replaced, never changed
@@ -63,10 +65,25 @@ def current_owner() -> str:
     if scoped is not None:
         return scoped
     asyncio = _modules.get("asyncio")  # nobody runs a task who has not imported it
-    if asyncio is not None and (task := _running_task(asyncio)) is not None:
-        return _watched_task_owner(task)
+    if asyncio is not None:
+        try:
+            loop = asyncio._get_running_loop()  # public by its documentation
+            if loop is None:
+                task = None
+            elif _TASKS_IN_PYTHON:
+                task = asyncio.tasks._current_tasks.get(loop)
+            else:
+                task = asyncio.current_task(loop)
+        except AttributeError:
+            task = None  # asyncio is being imported, on another thread
+        if task is not None:
+            try:
+                owner: str = task._namepool_speaker
+                return owner
+            except AttributeError:
+                return _first_words_of_task(task)
     try:
-        owner: str = _local.owner
+        owner = _local.owner
         return owner
     except AttributeError:
         return _first_words_of_thread()
@@ -83,11 +100,12 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
         InvalidOwner: see ``owner_id``
     """
     speaker = owner_id(owner)
-    token = acting_as.set(speaker)
+    before = acting_as.get()  # not a token: it would be lost if we were struck before it is stored
     try:
+        acting_as.set(speaker)
         yield speaker
     finally:
-        acting_as.reset(token)
+        acting_as.set(before)
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
@@ -140,7 +158,7 @@ def owner_id(owner: object) -> str:
         return owner.actor_urn
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(owner, asyncio.Task):
-        return _task_owner(owner)
+        return cast("str", _mortal_of(owner, "task").owner)
     raise InvalidOwner(
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
         f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"
@@ -162,17 +180,25 @@ def notify_gone(listener: GoneListener) -> None:
 class _Mortal:
     """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
 
-    __slots__ = ("owner", "quiet")
+    # Defaults, for one whose making was cut short.
+    owner: str = ""
+    told = True
+    """Its owner's end has been told, or somebody else tells of it, and sooner."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.quiet = False
-        """Somebody else tells of the owner's end, and sooner."""
+        self.told = False
+
+    def tell(self, _: object = None) -> None:
+        """Tell of the owner's end, once."""
+        if not self.told:
+            self.told = True
+            _gone(self.owner)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # The main thread's local storage ends when the modules are half gone.
-        if not self.quiet and not is_finalizing():
-            _gone(self.owner)
+        if not is_finalizing():
+            self.tell()
 
 
 def _gone(owner: str) -> None:
@@ -195,9 +221,18 @@ def _first_words_of_thread() -> str:
         # Made for a thread that Python did not start, and handed on with its recycled ident.
         vars(thread).pop(_ATTRIBUTE, None)
     owner = _thread_owner(thread)
-    _local.mortal, _local.owner = _Mortal(owner), owner
-    _mortal_of(thread, owner).quiet = True
+    _local.mortal = _Mortal(owner)
+    _mortal_of(thread, owner).told = True
+    _local.owner = owner
     return owner
+
+
+def _first_words_of_task(task: asyncio.Task[Any]) -> str:
+    """Mint the id of the *running* task; only it may add a callback to itself."""
+    mortal = _mortal_of(task, "task")
+    task.add_done_callback(mortal.tell)
+    task._namepool_speaker = mortal.owner  # type: ignore[attr-defined]  # noqa: SLF001
+    return mortal.owner
 
 
 def _thread_owner(thread: threading.Thread) -> str:
@@ -206,18 +241,22 @@ def _thread_owner(thread: threading.Thread) -> str:
         return known.owner
     actor = _actor_of(thread)
     if actor is None:
-        return _mortal_of(thread, _mint("thread")).owner
+        return _mortal_of(thread, "thread").owner
     # One mortal for both, so that the end of the two is told once.
     mortal = _mortal_of(actor, actor.actor_urn)
     return vars(thread).setdefault(_ATTRIBUTE, mortal).owner  # type: ignore[no-any-return]
 
 
 def _mortal_of(thing: object, owner: str) -> _Mortal:
-    """Return what tells of the end of ``thing``, of which ``owner`` is the id unless it has one."""
+    """Return what tells of the end of ``thing``; ``owner`` is its id, or its kind if it has none.
+
+    Made and stored under a lock, and found by whoever comes after one that was cut short.
+    """
     with _lock:
-        mortal: _Mortal | None = vars(thing).get(_ATTRIBUTE)
+        mortal: _Mortal | None = getattr(thing, _ATTRIBUTE, None)
         if mortal is None:
-            mortal = vars(thing)[_ATTRIBUTE] = _Mortal(owner)
+            mortal = _Mortal(_mint(owner) if owner in ("thread", "task") else owner)
+            setattr(thing, _ATTRIBUTE, mortal)
         return mortal
 
 
@@ -229,38 +268,14 @@ def _actor_of(thread: threading.Thread) -> pykka.Actor | None:
     return actor if is_loop and isinstance(actor, pykka.Actor) else None
 
 
-def _running_task(asyncio: Any) -> asyncio.Task[Any] | None:
-    try:
-        loop = asyncio._get_running_loop()  # noqa: SLF001  public by its documentation
-    except AttributeError:
-        return None  # asyncio is being imported, on another thread
-    return None if loop is None else cast("asyncio.Task[Any] | None", asyncio.current_task(loop))
-
-
-def _task_owner(task: asyncio.Task[Any]) -> str:
-    mortal = _task_ids.get(task)
-    if mortal is None:
-        with _lock:
-            mortal = _task_ids.get(task)
-            if mortal is None:
-                mortal = _task_ids[task] = _Mortal(_mint("task"))
-    return mortal.owner
-
-
-def _watched_task_owner(task: asyncio.Task[Any]) -> str:
-    """Return the id of the *running* task; only it may add a callback to itself."""
-    owner = _task_owner(task)
-    if task not in _watched_tasks:
-        _watched_tasks.add(task)
-        mortal = _task_ids[task]
-
-        def done(_: object) -> None:
-            mortal.quiet = True
-            _gone(owner)
-
-        task.add_done_callback(done)
-    return owner
-
-
 def _mint(kind: str) -> str:
     return f"namepool:{kind}:{next(_numbers)}"
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # the thread that may have held the old one does not exist here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

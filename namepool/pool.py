@@ -14,6 +14,7 @@ import pykka
 from namepool import messages as m
 from namepool.actors import LATER, Reply, ServiceActor, ServiceRef, is_exiting
 from namepool.actors.child_spec import ChildSpec
+from namepool.actors.death_watch import give_up, launch
 from namepool.errors import (
     CheckoutTimeout,
     InvalidOption,
@@ -165,7 +166,13 @@ class NamePool(ServiceActor):
         Raises:
             InvalidOption: an unknown option, or one of the wrong type or range
         """
-        return cast("NamePoolRef", super().start(*args, **options))
+        started: list[Any] = []
+        try:
+            ref = cast("NamePoolRef", launch(cls, args, options, receipt=started))
+            return ref  # noqa: RET504  it may be struck in between
+        except BaseException:
+            give_up(started)
+            raise
 
     @classmethod
     def child_spec(

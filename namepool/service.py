@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from namepool.actors import Supervisor
+from namepool.actors.death_watch import give_up
 from namepool.actors.inbox import Inbox
 from namepool.handle import PoolHandle
 from namepool.pool import NamePool
@@ -21,8 +22,9 @@ def open_pool(**options: Any) -> PoolHandle:
         InvalidOption: an unknown option, or one of the wrong type or range
     """
     spec = NamePool.child_spec(**options)
-    root = Supervisor.start(children=[spec])
+    started: list[Any] = []
     try:
+        root = Supervisor.start_for(started, children=[spec])
         pool = root.handle(spec.id)
 
         def close() -> None:
@@ -34,7 +36,8 @@ def open_pool(**options: Any) -> PoolHandle:
                 root.stop(block=False)  # struck: it is stopped all the same
                 raise
 
-        return PoolHandle(pool, close=close)
+        handle = PoolHandle(pool, close=close)
+        return handle  # noqa: RET504  it may be struck in between
     except BaseException:
-        root.stop(block=False)
+        give_up(started)
         raise

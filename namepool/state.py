@@ -308,7 +308,9 @@ class PoolState:
         if binds and not any(scopes.values()):
             self.dissociate(owner, name)
         if before is not None and owner in self.speakers_of(before):
+            self.changing = True
             self._bind(owner, before)
+            self.changing = False
 
     def speakers_of(self, name: str) -> Collection[str]:
         """Return the owners that speak under ``name``; none if it is not checked out."""

@@ -102,25 +102,34 @@ def launch(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     supervisor: pykka.ActorRef[Any] | None = None,
+    receipt: list[Any] | None = None,
 ) -> pykka.ActorRef[Any]:
     """Start an actor of any make, watched; return its ref at once, before ``on_start`` is over.
 
     Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then,
-    or when the caller is struck, nothing of it is left.
+    or when the caller is struck, nothing of it is left. Its ref is appended to ``receipt``, for
+    callers that may be struck before they have it: ``give_up`` it then.
     """
     watched = actor_class if hasattr(actor_class, "_reports_its_fate") else _watched(actor_class)
     actor: Any = watched(*args, **kwargs)
     ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
     vars(ref)["supervisor"] = supervisor
+    started = [] if receipt is None else receipt
     try:
+        started.append(ref)
         _register(ref, supervisor)
         actor._start_actor_loop()
     except BaseException:
-        if fate_of(ref).thread is None:
-            pykka.ActorRegistry.unregister(ref)
-        ref.stop(block=False)  # should its thread run after all
+        give_up([ref])
         raise
     return ref
+
+
+def give_up(receipt: list[Any]) -> None:
+    """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
+    for ref in receipt:
+        pykka.ActorRegistry.unregister(ref)
+        ref.stop(block=False)
 
 
 def _register(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:

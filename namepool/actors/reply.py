@@ -418,7 +418,8 @@ class Reply(pykka.Future[T]):
             except BaseException:
                 self.withdraw()
                 raise
-        return cast("T", self._answer)
+        answer: T = self._answer  # no call here: it has been delivered by now
+        return answer
 
     __iter__ = __await__
 

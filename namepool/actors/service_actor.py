@@ -22,7 +22,7 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.death_watch import Fate, launch
+from namepool.actors.death_watch import Fate, give_up, launch
 from namepool.actors.inbox import Inbox, Returned, refuse
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply, WouldDeadlock
@@ -247,7 +247,13 @@ class ServiceActor(pykka.ThreadingActor):
 
         A caller that is struck leaves none behind.
         """
-        return launch(cls, args, kwargs)
+        started: list[Any] = []
+        try:
+            ref = launch(cls, args, kwargs, receipt=started)
+            return ref  # noqa: RET504  it may be struck in between
+        except BaseException:
+            give_up(started)
+            raise
 
     def _create_ref(self) -> ServiceRef[Any]:
         return ServiceRef(self)
@@ -263,7 +269,7 @@ class ServiceActor(pykka.ThreadingActor):
     def _start_actor_loop(self) -> None:
         try:
             super()._start_actor_loop()
-        except BaseException as error:  # no thread to be had: nobody else will clean up
+        except RuntimeError as error:  # no thread to be had: nobody else will clean up
             self._handle_failure(type(error), error, error.__traceback__)
             self._bury()
             raise

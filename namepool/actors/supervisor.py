@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 import pykka
 
 from namepool.actors.child_spec import ChildSpec
-from namepool.actors.death_watch import fate_of, launch
+from namepool.actors.death_watch import fate_of, give_up, launch
 from namepool.actors.handle import ActorHandle
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
@@ -183,12 +183,19 @@ class Supervisor(ServiceActor):
             StartFailed: a child failed to start; those started before it have been stopped
             InvalidChildSpec, ValueError: an option of the wrong type or range
         """
-        ref = cast("SupervisorRef", super().start(*args, **options))
+        started: list[Any] = []
         try:
-            ref.fate.settled.wait()
-        except BaseException:  # Ctrl-C
-            ref.stop(block=False)
+            ref = cls.start_for(started, *args, **options)
+            return ref  # noqa: RET504  it may be struck in between
+        except BaseException:
+            give_up(started)
             raise
+
+    @classmethod
+    def start_for(cls, receipt: list[Any], *args: Any, **options: Any) -> SupervisorRef:
+        """Start one as ``start`` does for a caller that may be struck: see ``launch``."""
+        ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
+        ref.fate.settled.wait()
         if ref.start_failure is not None:
             ref.wait_gone()
             raise ref.start_failure

@@ -39,7 +39,7 @@ def strike_everywhere(scene: o.Scene, name: str, operation: o.Operation, every: 
         if place is None:
             break
         count.strikes += 1
-        harm = o.harm_done(scene, holds=1)
+        harm = o.harm_done(scene)
         if not came_out:
             harm = f"the strike vanished; {harm}"
         if harm is not None:
@@ -111,7 +111,7 @@ def main() -> int:
         total.harm += count.harm
         print(f"{where:26}{count.name:36}{count.strikes:6}{len(count.harm):6}", flush=True)
         for harm in count.harm[:5]:
-            print("    ", harm[:400])
+            print("    ", harm[:200])
 
     everything(args.every, report)
     print(f"{total.strikes} strikes, {len(total.harm)} of them did harm")
