@@ -69,6 +69,8 @@ class Inbox:
         """A caller may take the turn: ``on_start`` is over, the actor lives, nothing is torn."""
         self.torn = False
         """A caller was cut short in its turn."""
+        self.is_elsewhere = False
+        """This is a forked child, and the actor stayed with its parent."""
         self.clock = clock
         self.signal: Any = queue.SimpleQueue()
         """Wakes the actor's thread. ``None``: look again. Anything else was granted to a caller and
@@ -113,6 +115,7 @@ class Inbox:
 
     def forked(self, refuse: Callable[[Envelope[Any]], None]) -> None:
         """Close it in a forked child, where the thread that may have the turn does not exist."""
+        self.is_elsewhere = True
         self.turn = threading.RLock()
         self.signal = queue.SimpleQueue()
         self.close(refuse)

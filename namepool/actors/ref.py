@@ -61,6 +61,16 @@ class QueuingRef(pykka.ActorRef[A]):
                     self.give_back(reply._grant)
             raise
 
+    def tell(self, message: Any) -> None:
+        """Send a message and wait for nothing.
+
+        Raises:
+            NotHandled: the actor is dead
+        """
+        if self.actor_stopped.is_set():
+            raise NotHandled(f"{self} {self._why_dead}")
+        self.actor_inbox.put(Envelope(message))
+
     def give_back(self, grant: object) -> None:
         """Return what came with an answer that was never delivered; twice does no harm."""
         self.actor_inbox.signal.put(grant)

@@ -57,6 +57,9 @@ class Withdrawn(RuntimeError):
 class Turn(Protocol):
     """What a reply must know of the inbox that its request went to."""
 
+    is_elsewhere: bool
+    """This is a forked child, and the actor stayed with its parent."""
+
     def is_mine(self) -> bool:
         """Tell whether this thread runs inside the actor."""
         ...
@@ -375,18 +378,26 @@ class Reply(pykka.Future[T]):
         """Wait for an outcome, and for the value behind a hook."""
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._outcomes:
-            inbox = self._inbox
-            if inbox is not None and inbox.is_mine():
-                raise WouldDeadlock(
-                    "an actor cannot wait for its own answer: the request is queued behind the "
-                    "message that this thread is handling now"
-                )
+            self._refuse_vain_wait()
             if not self._latch.wait(timeout):
                 make = self._timeout_error
                 assert timeout is not None  # noqa: S101  without one it waits for ever
                 raise make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
         if self._outcomes[0][0] is _HOOKED:
             self._run_hook(timeout, deadline)
+
+    def _refuse_vain_wait(self) -> None:
+        inbox = self._inbox
+        if inbox is not None and inbox.is_mine():
+            raise WouldDeadlock(
+                "an actor cannot wait for its own answer: the request is queued behind the "
+                "message that this thread is handling now"
+            )
+        if inbox is not None and inbox.is_elsewhere:
+            raise pykka.ActorDeadError("the request went to an actor that this forked child lacks")
+        for source in self._upstream:
+            if isinstance(source, Reply) and not source._outcomes:
+                source._refuse_vain_wait()
 
     def _run_hook(self, timeout: float | None, deadline: float | None) -> None:
         if self._hooked is not None:
@@ -425,8 +436,7 @@ class Reply(pykka.Future[T]):
 
     def _await(self) -> Generator[Any, None, None]:
         if not self._outcomes:
-            if self._inbox is not None and self._inbox.is_mine():
-                self._wait(None)  # refuses
+            self._refuse_vain_wait()
             yield from self._await_open()
         if self._outcomes[0][0] is _HOOKED:
             yield from self._await_hook()

@@ -1,0 +1,183 @@
+"""A forked child has none of its parent's actors, and says so; the parent notices nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+import pytest
+
+from namepool import CheckoutName, NamePool, NumberedNames, PoolHandle, PoolStatsRequest, open_pool
+from tests.support import PATIENCE
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+
+
+def in_a_child(work: Callable[[], Any]) -> str:
+    """Fork; return what ``work`` returned in the child, or how it failed there."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            text = str(work())
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(write, text.encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        text = pipe.read().decode()
+    os.waitpid(child, 0)
+    return text
+
+
+def refusals(calls: dict[str, Callable[[], Any]]) -> dict[str, str]:
+    """Return, of each call, how it was not refused at once as dead and forked."""
+    wrong = {}
+    for name, call in calls.items():
+        began = time.monotonic()
+        try:
+            wrong[name] = f"returned {call()!r}"
+        except pykka.ActorDeadError as error:
+            if "forked" not in str(error):
+                wrong[name] = f"says {error}"
+        except BaseException as error:
+            wrong[name] = repr(error)
+        if time.monotonic() - began > 2:
+            wrong[name] = "took its time"
+    return wrong
+
+
+def calls_of(pool: PoolHandle, ref: Any) -> dict[str, Callable[[], Any]]:
+    return {
+        "checkout_name": lambda: pool.checkout_name(timeout=20),
+        "checkin_name": lambda: pool.checkin_name("Ada"),
+        "associate_name": lambda: pool.associate_name("Ada"),
+        "dissociate_name": lambda: pool.dissociate_name("Ada"),
+        "get_name_by_owner": lambda: pool.get_name_by_owner(timeout=20),
+        "pool_stats": lambda: pool.pool_stats(timeout=20),
+        "reset": pool.reset,
+        "named": lambda: pool.named(timeout=20).__enter__(),
+        "speaking_as": lambda: pool.speaking_as("Ada").__enter__(),
+        "ask": lambda: ref.ask(CheckoutName(), timeout=20),
+        "ask, future": lambda: ref.ask(CheckoutName(), block=False).get(timeout=20),
+        "tell": lambda: ref.tell(PoolStatsRequest()),
+    }
+
+
+def test_in_a_forked_child_every_call_says_at_once_that_the_pool_is_elsewhere() -> None:
+    ref = NamePool.start(source=NumberedNames())
+    pool = PoolHandle(ref)
+    mine = pool.checkout_name()
+    waiting = ref.ask(PoolStatsRequest(), block=False)
+    waiting.get(timeout=PATIENCE)
+
+    assert in_a_child(lambda: refusals(calls_of(pool, ref))) == "{}"
+    assert in_a_child(pool.speaker) == mine
+    assert pool.checkin_name(mine) is True
+
+
+def test_in_a_forked_child_a_supervised_pool_is_elsewhere_too() -> None:
+    with open_pool(source=NumberedNames()) as pool:
+        mine = pool.checkout_name()
+        handle: Any = pool._target
+        calls = calls_of(pool, handle)
+        del calls["tell"]
+
+        assert in_a_child(lambda: refusals(calls)) == "{}"
+        assert in_a_child(pool.close) == "None"
+        assert pool.checkin_name(mine) is True
+
+
+def test_a_request_that_was_under_way_at_the_fork_is_answered_in_the_child() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Stuck(NumberedNames):
+        def fetch(self, count: int, used: Any) -> list[str]:
+            entered.set()
+            leave.wait(PATIENCE)
+            return list(super().fetch(count, used))
+
+    ref = NamePool.start(source=Stuck())
+    future = ref.ask(CheckoutName(), block=False)
+    assert entered.wait(PATIENCE)
+
+    calls = {"the future": lambda: future.get(timeout=20), "ask": lambda: ref.ask(CheckoutName())}
+    assert in_a_child(lambda: refusals(calls)) == "{}"
+    leave.set()
+    assert future.get(timeout=PATIENCE) == "NPC #1"
+
+
+def test_a_forked_child_opens_a_pool_of_its_own() -> None:
+    with open_pool(source=NumberedNames()) as parents:
+        parents.checkout_name()
+
+        def work() -> str:
+            with open_pool(source=NumberedNames()) as own:
+                return own.checkout_name(timeout=PATIENCE)
+
+        assert in_a_child(work) == "NPC #1"
+        assert parents.checkout_name() == "NPC #2"
+
+
+def test_forks_while_others_use_the_pool_harm_neither_side() -> None:
+    ref = NamePool.start(source=NumberedNames())
+    pool = PoolHandle(ref)
+    stopping = threading.Event()
+    errors: list[BaseException] = []
+
+    def agent() -> None:
+        try:
+            while not stopping.is_set():
+                with pool.named():
+                    pool.speaker()
+        except BaseException as error:
+            errors.append(error)
+
+    agents = [threading.Thread(target=agent) for _ in range(4)]
+    for thread in agents:
+        thread.start()
+    try:
+        for _ in range(50):
+            assert in_a_child(lambda: refusals(calls_of(pool, ref))) == "{}"
+    finally:
+        stopping.set()
+        for thread in agents:
+            thread.join(PATIENCE)
+    assert errors == []
+    assert pool.pool_stats().checked_out_count == 0
+
+
+@pytest.mark.parametrize("child", ["pass", "import sys; sys.exit(0)", "pool.speaker()"])
+def test_a_forked_child_exits_at_once_and_without_a_word(child: str) -> None:
+    program = f"""
+import os, time, warnings
+warnings.simplefilter("ignore")
+import namepool
+pool = namepool.open_pool()
+pool.checkout_name()
+began = time.monotonic()
+pid = os.fork()
+if pid == 0:
+    {child}
+else:
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, status
+    assert time.monotonic() - began < 3, "the child took its time"
+    pool.checkout_name()
+    pool.close()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
