@@ -99,7 +99,7 @@ class PoolHandle:
         not checked out (the last with a logged warning). Somebody else's name is taken back too,
         with a warning that names both.
         """
-        return cast("bool", self._ask(m.CheckinName(name, owner)))
+        return self._ask(m.CheckinName(name, owner))  # type: ignore[no-any-return]
 
     def associate_name(
         self,
@@ -128,7 +128,7 @@ class PoolHandle:
 
         Returns whether the caller did speak under it.
         """
-        return cast("bool", self._ask(m.DissociateName(name, owner)))
+        return self._ask(m.DissociateName(name, owner))  # type: ignore[no-any-return]
 
     def get_name_by_owner(
         self, owner: OwnerLike | None = None, timeout: float | None = 5.0
@@ -139,7 +139,7 @@ class PoolHandle:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
         check_seconds("timeout", timeout, none=True)
-        return cast("str | None", self._ask(m.GetNameByOwner(owner), timeout=timeout))
+        return self._ask(m.GetNameByOwner(owner), timeout=timeout)  # type: ignore[no-any-return]
 
     def pool_stats(self, timeout: float | None = 5.0) -> PoolStats:
         """Return the pool's counts at this moment.

@@ -49,6 +49,9 @@ MAX_OWNER_LENGTH = 256
 _TASKS_IN_PYTHON = sys.version_info < (3, 12)
 """``asyncio.current_task`` is no C function yet, and costs more than all the rest."""
 
+_running_tasks: Any = None
+"""Its table, loop → task, once asyncio is there."""
+
 _local = threading.local()
 _numbers = itertools.count(1)
 _modules = sys.modules
@@ -61,30 +64,32 @@ _listeners: tuple[weakref.ref[GoneListener], ...] = ()  # replaced, never change
 
 def current_owner() -> str:
     """Return the id of who is calling, on this thread and in this context; never blocks."""
+    global _running_tasks
     scoped = acting_as.get()
     if scoped is not None:
         return scoped
     asyncio = _modules.get("asyncio")  # nobody runs a task who has not imported it
     if asyncio is not None:
         try:
-            loop = asyncio._get_running_loop()  # public by its documentation
+            loop = asyncio._get_running_loop()  # noqa: SLF001  public by its documentation
             if loop is None:
                 task = None
             elif _TASKS_IN_PYTHON:
-                task = asyncio.tasks._current_tasks.get(loop)
+                if _running_tasks is None:
+                    _running_tasks = asyncio.tasks._current_tasks  # noqa: SLF001
+                task = _running_tasks.get(loop)
             else:
                 task = asyncio.current_task(loop)
         except AttributeError:
             task = None  # asyncio is being imported, on another thread
         if task is not None:
             try:
-                owner: str = task._namepool_speaker
+                owner: str = task._namepool_speaker  # noqa: SLF001  our own
                 return owner
             except AttributeError:
                 return _first_words_of_task(task)
     try:
-        owner = _local.owner
-        return owner
+        return _local.owner  # type: ignore[no-any-return]
     except AttributeError:
         return _first_words_of_thread()
 
@@ -158,7 +163,7 @@ def owner_id(owner: object) -> str:
         return owner.actor_urn
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(owner, asyncio.Task):
-        return cast("str", _mortal_of(owner, "task").owner)
+        return _mortal_of(owner, "task").owner
     raise InvalidOwner(
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
         f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"

@@ -317,16 +317,13 @@ class NamePool(ServiceActor):
 
     def _checkin_now(self, message: m.CheckinName) -> Any:
         state = self._state
-        name = message.name
-        if (
-            state.outside
-            or state.waiters
-            or name.__class__ is not str
-            or name not in state.leases
-            or message.owner not in state.leases[name][1]
-        ):
-            return LATER
-        return state.checkin(name)
+        name: Any = message.name
+        if name.__class__ is str and not state.outside and not state.waiters:
+            held = state.leases.get(name)
+            if held is not None and message.owner in held[1]:
+                state.end_lease(name, held)
+                return True
+        return LATER
 
     def _checkin_lease_now(self, message: m.CheckinLease) -> Any:
         state = self._state
@@ -335,18 +332,18 @@ class NamePool(ServiceActor):
         return state.checkin(message.lease.name)
 
     def _associate_now(self, message: m.AssociateName) -> Any:
-        state = self._state
+        name: Any = message.name
         if self._must_look_closer(message):
             return LATER
-        return state.associate(
-            message.owner, cast("str", message.name), exclusive=message.exclusive
-        )
+        return self._state.associate(message.owner, name, exclusive=message.exclusive)
 
     def _begin_speaking_now(self, message: m.BeginSpeaking) -> Any:
+        name: Any = message.name
         if self._must_look_closer(message):
             return LATER
-        name, exclusive = cast("str", message.name), message.exclusive
-        return self._state.begin_scope(message.owner, name, exclusive=exclusive, journal=self)
+        return self._state.begin_scope(
+            message.owner, name, exclusive=message.exclusive, journal=self
+        )
 
     def _must_look_closer(self, message: m.AssociateName) -> bool:
         """Tell whether it is more than one more speaker of a name that is checked out."""

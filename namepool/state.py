@@ -212,8 +212,12 @@ class PoolState:
     def checkin(self, name: str) -> bool:
         """End the lease of ``name``; it goes to the back of the queue. ``False``: no such lease."""
         held = self.leases.get(name)
-        if held is None:
-            return False
+        if held is not None:
+            self.end_lease(name, held)
+        return held is not None
+
+    def end_lease(self, name: str, held: Held) -> None:
+        """End the present lease of ``name``, which is ``held``."""
         self.changing = True
         available = self.available
         available += (name,)
@@ -226,7 +230,6 @@ class PoolState:
             else:
                 del self._speaking[speaker]
         self.changing = False
-        return True
 
     def take_back(self, held: Held) -> None:
         """End this very lease if it still lasts, however its owner is doing."""

@@ -253,6 +253,20 @@ def test_a_dropped_future_of_a_granted_name_costs_no_name(ref: NamePoolRef) -> N
     wait_until(lambda: ref.ask(PoolStatsRequest()).checked_out_count == 1, ref)
 
 
+def test_a_dropped_future_that_waits_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    came_home = threading.Event()
+    monkeypatch.setattr(NamePool, "on_returned", lambda self: came_home.set())
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    dropped = ref.proxy().checkout_name()
+    source.wait_asked()
+
+    del dropped
+
+    assert came_home.wait(PATIENCE)  # though no message follows
+    source.gate.set()
+
+
 def test_a_dropped_future_that_waits_costs_no_name() -> None:
     source = GatedSource()
     ref = NamePool.start(source=source)

@@ -5,8 +5,8 @@ withdrawn the reply; what came later is ignored. No lock is held while something
 finaliser may touch any reply at any moment.
 
 **What must not be lost** rides on the reply as a *grant*, watched by a weak reference whose
-callback is the one who wants it back. A reader claims it without a call in between: CPython raises what
-comes from outside after calls only, so nobody is struck between the claim and the return.
+callback is the one who wants it back. A reader claims it without a call in between: CPython raises
+what comes from outside after calls only, so nobody is struck between the claim and the return.
 """
 
 from __future__ import annotations

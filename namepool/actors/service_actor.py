@@ -35,7 +35,17 @@ logger = logging.getLogger(__name__)
 EXIT_TIMEOUT = 5.0
 """Seconds that the interpreter's exit waits for all actors together to stop."""
 
-LATER: Any = object()
+
+class _NoAnswer(NamedTuple):
+    """What a handler on a caller's thread came to, where that is no value to be returned."""
+
+    error: BaseException | None = None
+    """It raised."""
+    reply: Reply[Any] | None = None
+    """It answers later."""
+
+
+LATER: Any = _NoAnswer()
 """What a handler returns on a caller's thread, having changed nothing: the actor's own thread is to
 handle this message."""
 
@@ -47,12 +57,6 @@ actor whose handler runs on its caller's thread, or whomever a program sets here
 
 class _Crash(NamedTuple):
     """A BaseException left a handler on a caller's thread; the actor dies of it on its own."""
-
-    error: BaseException
-
-
-class _Raised(NamedTuple):
-    """A handler, run on a caller's thread, raised."""
 
     error: BaseException
 
@@ -151,15 +155,25 @@ class ServiceRef(QueuingRef[A]):
             if grant is not None:
                 inbox.signal.put(grant)
             raise
-        if response is LATER:
-            return self._ask_its_thread(message, block, timeout, receipt)
-        if response.__class__ is _Raised:
+        if response.__class__ is _NoAnswer:
+            return self._ask_further(response, message, block, timeout, receipt)
+        return response if block else Reply.resolved(response)
+
+    def _ask_further(
+        self,
+        response: _NoAnswer,
+        message: Any,
+        block: bool,
+        timeout: float | None,
+        receipt: list[Any] | None,
+    ) -> Any:
+        if response.error is not None:
             if block:
                 raise response.error
             return Reply.failed(response.error)
-        if isinstance(response, Reply) and response.is_deferred():
-            return response.get_once(timeout) if block else response
-        return response if block else Reply.resolved(response)
+        if response.reply is not None:
+            return response.reply.get_once(timeout) if block else response.reply
+        return self._ask_its_thread(message, block, timeout, receipt)
 
     def _ask_its_thread(
         self, message: Any, block: bool, timeout: float | None, receipt: list[Any] | None
@@ -302,14 +316,17 @@ class ServiceActor(pykka.ThreadingActor):
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.fate.came_up()
             while not self.actor_stopped.is_set():
-                envelope = inbox.get()
-                if inbox.torn:
-                    self._mend()
-                self._receive(envelope)
+                self._receive(self._next())  # held by no variable: a dropped reply must be noticed
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
             self._bury()
+
+    def _next(self) -> Envelope[Any]:
+        envelope = self.actor_inbox.get()
+        if self.actor_inbox.torn:
+            self._mend()
+        return envelope
 
     def _mend(self) -> None:
         self.actor_inbox.torn = False
@@ -364,13 +381,16 @@ class ServiceActor(pykka.ThreadingActor):
         before = acting_as.get()
         try:
             acting_as.set(self.actor_urn)
-            return self._handle_receive(message)
+            response = self._handle_receive(message)
+            if isinstance(response, Reply) and response.is_deferred():
+                return _NoAnswer(reply=response)
+            return response
         except Exception as error:
             logger.info("Exception returned from %s to caller:", self, exc_info=True)
-            return _Raised(error)
+            return _NoAnswer(error)
         except BaseException as error:
             self.actor_inbox.put_first(Envelope(_Crash(error)))
-            return _Raised(self._actor_ref._died_of(error))
+            return _NoAnswer(self._actor_ref._died_of(error))
         finally:
             acting_as.set(before)
 
