@@ -8,6 +8,10 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.core.leases import Lease
+from namepool.core.names import DEFAULT_NAME, name_key, validate_name
+from namepool.core.state import PoolState
+from namepool.core.stats import PoolStats
 from namepool.errors import (
     CheckoutTimeout,
     InvalidName,
@@ -30,12 +34,10 @@ from namepool.messages import (
     PoolStatsRequest,
     Reset,
 )
-from namepool.names import DEFAULT_NAME, name_key, validate_name
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool import NamePool, NamePoolProxy, NamePoolRef
 from namepool.service import open_pool
 from namepool.sources import FallbackSource, NameSource, Nomenclater, NumberedNames, OfflineNames
-from namepool.state import Lease, PoolState, PoolStats
 
 __all__ = [
     "DEFAULT_NAME",

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from namepool.attribution.logging import AgentFilter
+from namepool.core.names import name_key
+from namepool.core.stats import PoolStats
 from namepool.handle import PoolHandle
-from namepool.names import name_key
 from namepool.owners import inherit_owner
 from namepool.service import open_pool
 from namepool.sources.base import NameSource
-from namepool.state import PoolStats
 
 NARRATED = 24  # agents whose lines are shown; more would flood the screen
 WIDTH = 35  # the longest of the first two thousand names fits

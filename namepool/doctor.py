@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from namepool.names import one_line
+from namepool.core.names import one_line
 from namepool.sources.nomenclater import Nomenclater, Probe
 from namepool.sources.prompts import RUNGS
 

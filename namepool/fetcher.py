@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from namepool.actors import ServiceActor
-from namepool.names import one_line
+from namepool.core.leases import UsedNames
+from namepool.core.names import one_line
 from namepool.sources.base import NameSource, read_answer
-from namepool.state import UsedNames
 
 logger = logging.getLogger(__name__)
 

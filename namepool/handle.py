@@ -11,11 +11,12 @@ import pykka
 
 from namepool import messages as m
 from namepool.actors import WouldDeadlock
+from namepool.core.leases import Lease
+from namepool.core.names import DEFAULT_NAME
+from namepool.core.options import check_seconds, invalid
+from namepool.core.stats import PoolStats
 from namepool.errors import CheckoutTimeout
-from namepool.names import DEFAULT_NAME
-from namepool.options import check_seconds, invalid
 from namepool.owners import current_owner
-from namepool.state import Lease, PoolStats
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from namepool.options import check_seconds
+from namepool.core.bindings import Speaking
+from namepool.core.leases import Lease
+from namepool.core.options import check_seconds
 from namepool.owners import current_owner, owner_id
-from namepool.state import Lease, Speaking
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 import pykka
 
 from namepool.actors import acting_as
+from namepool.core.names import shown
 from namepool.errors import InvalidOwner
-from namepool.names import shown
 
 if TYPE_CHECKING:
     import asyncio

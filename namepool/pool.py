@@ -15,6 +15,15 @@ from namepool import messages as m
 from namepool.actors import LATER, Reply, ServiceActor, ServiceRef, is_exiting
 from namepool.actors.child_spec import ChildSpec
 from namepool.actors.death_watch import give_up, launch
+from namepool.core.bindings import Speaking
+from namepool.core.events import LateChunk, Withdrawal
+from namepool.core.leases import Lease
+from namepool.core.names import DEFAULT_NAME, is_default_name, one_line, shown, validate_name
+from namepool.core.options import PoolOptions, invalid
+from namepool.core.refill import Backoff, RefillPolicy
+from namepool.core.state import PoolState
+from namepool.core.stats import PoolStats
+from namepool.core.waiters import Waiter
 from namepool.errors import (
     CheckoutTimeout,
     InvalidOption,
@@ -30,13 +39,9 @@ from namepool.fetcher import (
     FetchChunk,
     close_source,
 )
-from namepool.names import DEFAULT_NAME, is_default_name, one_line, shown, validate_name
-from namepool.options import PoolOptions, invalid
 from namepool.owners import notify_gone, owner_id
-from namepool.refill import Backoff, RefillPolicy
 from namepool.sources.base import NameSource, check_source
 from namepool.sources.offline import OfflineNames
-from namepool.state import Chunk, Lease, PoolState, PoolStats, Speaking, Waiter, Withdrawal
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -115,10 +120,10 @@ class NamePool(ServiceActor):
         self._floor = (
             self._low
         )  # a caller's checkout goes by itself while more than so many are left
-        if self._state.mail is None:
-            self._state.mail = queue.SimpleQueue()
-        self.actor_inbox.signal = self._state.mail
-        self.actor_inbox.returned = self._state.outside
+        if self._state.signal is None:
+            self._state.signal = queue.SimpleQueue()
+        self.actor_inbox.signal = self._state.signal
+        self.actor_inbox.returned = self._state.events
         self._actor_ref = NamePoolRef(self)
         self._handlers.update(self._table())
         self._inline.update(self._inline_table())
@@ -205,14 +210,14 @@ class NamePool(ServiceActor):
         """Take over the state; those who waited for an earlier incarnation are served."""
         state = self._state
         state.recover()
-        state.tally.starts += 1
+        state.counters.starts += 1
         notify_gone(state)
         now = self.actor_inbox.clock()
         for waiter in state.waiters.values():
             if waiter.deadline is not None:
                 left = max(waiter.deadline - now, 0.0)
                 self.schedule(left, _Expire(waiter.ticket, left))
-        self._settle()
+        self._apply_events()
         if state.waiters:
             self._refill()
         elif self._options.prefetch and not state.available:
@@ -268,9 +273,9 @@ class NamePool(ServiceActor):
     def pool_stats(self) -> PoolStats:
         """Return the pool's counts at this moment."""
         state = self._state
-        if state.outside:
-            self._settle()
-        tally = state.tally
+        if state.events:
+            self._apply_events()
+        counters = state.counters
         return PoolStats(
             available_count=len(state.available),
             checked_out_count=len(state.leases),
@@ -278,20 +283,20 @@ class NamePool(ServiceActor):
             chunk_size=self._options.chunk_size,
             waiting_count=len(state.waiters),
             fetching_count=len(self._fetches),
-            fetch_count=tally.fetches,
-            fetch_failure_count=tally.failures,
-            invalid_count=tally.invalid,
-            duplicate_count=tally.duplicates,
-            reclaimed_count=tally.reclaimed,
-            restart_count=max(tally.starts - 1, 0),
-            last_error=tally.last_error,
-            last_source=tally.last_source,
+            fetch_count=counters.fetches,
+            fetch_failure_count=counters.failures,
+            invalid_count=counters.invalid,
+            duplicate_count=counters.duplicates,
+            reclaimed_count=counters.reclaimed,
+            restart_count=max(counters.starts - 1, 0),
+            last_error=counters.last_error,
+            last_source=counters.last_source,
         )
 
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
         self._state.reset()
-        self._state.outside.clear()
+        self._state.events.clear()
         self._backoff = Backoff()
         for fetch in self._fetches.values():
             fetch.expected = 0
@@ -307,7 +312,7 @@ class NamePool(ServiceActor):
 
     def _checkout_now(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
         state = self._state
-        if state.outside or len(state.available) <= self._floor:
+        if state.events or len(state.available) <= self._floor:
             return LATER
         return state.checkout(message.owner, self)
 
@@ -318,7 +323,7 @@ class NamePool(ServiceActor):
     def _checkin_now(self, message: m.CheckinName) -> Any:
         state = self._state
         name: Any = message.name
-        if name.__class__ is str and not state.outside and not state.waiters:
+        if name.__class__ is str and not state.events and not state.waiters:
             held = state.leases.get(name)
             if held is not None and message.owner in held[1]:
                 state.end_lease(name, held)
@@ -327,7 +332,7 @@ class NamePool(ServiceActor):
 
     def _checkin_lease_now(self, message: m.CheckinLease) -> Any:
         state = self._state
-        if state.outside or state.waiters or not state.is_current(message.lease):
+        if state.events or state.waiters or not state.is_current(message.lease):
             return LATER
         return state.checkin(message.lease.name)
 
@@ -349,33 +354,33 @@ class NamePool(ServiceActor):
         """Tell whether it is more than one more speaker of a name that is checked out."""
         name = message.name
         plain = name.__class__ is str and message.exclusive.__class__ is bool
-        return not plain or bool(self._state.outside) or name not in self._state.leases
+        return not plain or bool(self._state.events) or name not in self._state.leases
 
     def _end_speaking_now(self, message: m.EndSpeaking) -> Any:
-        return LATER if self._state.outside else self._state.end_scope(message.speaking)
+        return LATER if self._state.events else self._state.end_scope(message.speaking)
 
     def _dissociate_now(self, message: m.DissociateName) -> Any:
         name = message.name
-        if self._state.outside or not (name is None or name.__class__ is str):
+        if self._state.events or not (name is None or name.__class__ is str):
             return LATER
         if name is not None and name not in self._state.leases:
             return LATER
         return self._state.dissociate(message.owner, name)
 
     def _get_name_now(self, message: m.GetNameByOwner) -> Any:
-        return LATER if self._state.outside else self._state.speaking.get(message.owner)
+        return LATER if self._state.events else self._state.speaking.get(message.owner)
 
     def on_torn(self) -> None:
         """Mend a transition that its caller did not end, and take back what it granted."""
         self._state.mend()
-        self._settle()
+        self._apply_events()
 
     # -- requests on the pool's own thread --------------------------------------------------
 
     def _checkout(self, message: m.CheckoutName | m.CheckoutLease) -> str | Reply[Any]:
         state = self._state
-        if state.outside:
-            self._settle()
+        if state.events:
+            self._apply_events()
         name = state.checkout(message.owner, self)
         if name is None:
             return self._park(message)
@@ -459,8 +464,8 @@ class NamePool(ServiceActor):
         return self._state.dissociate(message.owner, name)
 
     def _get_name_by_owner(self, message: m.GetNameByOwner) -> str | None:
-        if self._state.outside:
-            self._settle()
+        if self._state.events:
+            self._apply_events()
         return self._state.speaking.get(message.owner)
 
     # -- waiters ----------------------------------------------------------------------------
@@ -469,7 +474,7 @@ class NamePool(ServiceActor):
         """Pair those who wait with names, first come first served."""
         state = self._state
         while state.waiters and state.available:
-            waiter = state.withdraw(next(iter(state.waiters)))
+            waiter = state.waiters.withdraw(next(iter(state.waiters)))
             reply = _reply_of(waiter)
             if waiter is None or reply is None:
                 continue  # nobody will read it: the name stays
@@ -483,7 +488,7 @@ class NamePool(ServiceActor):
                 state.checkin(name)
 
     def _expire(self, message: _Expire) -> None:
-        waiter = self._state.withdraw(message.ticket)
+        waiter = self._state.waiters.withdraw(message.ticket)
         if waiter is not None:
             _fail(waiter, self._timeout_error(message.timeout))
 
@@ -493,7 +498,7 @@ class NamePool(ServiceActor):
         error = CheckoutTimeout(
             f"no name within {timeout:g} s ({len(state.leases)} checked out, "
             f"{len(state.waiters)} waiting, {len(self._fetches)} fetches under way, "
-            f"last error: {state.tally.last_error})"
+            f"last error: {state.counters.last_error})"
         )
         error.__cause__ = self._cause
         return error
@@ -501,7 +506,7 @@ class NamePool(ServiceActor):
     def _fail_waiters(self, cause: BaseException | None) -> None:
         pause = max(self._backoff.until - self.actor_inbox.clock(), 0.0)
         text = f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s"
-        for waiter in self._state.take_waiters():
+        for waiter in self._state.waiters.take_all():
             error = NamesUnavailable(text)
             error.__cause__ = cause
             _fail(waiter, error)
@@ -510,10 +515,10 @@ class NamePool(ServiceActor):
 
     def on_returned(self) -> None:
         """Take in what came home: granted and never read, or not waited for any more."""
-        self._settle()
+        self._apply_events()
 
-    def _settle(self) -> None:
-        self._state.settle(self.actor_inbox.clock())
+    def _apply_events(self) -> None:
+        self._state.apply_events(self.actor_inbox.clock())
         self._serve()
 
     def _reclaim(self) -> None:
@@ -555,7 +560,7 @@ class NamePool(ServiceActor):
         request = next(self._requests)
         self._fetches[request] = _Fetch(fetcher, count)
         self._fetches_changed()
-        self._state.tally.fetches += 1
+        self._state.counters.fetches += 1
         self.schedule(self._options.fetch_timeout, _Overdue(request))
         fetcher.post(FetchChunk(request, count, self._state.used(), self._state.epoch))
 
@@ -581,8 +586,8 @@ class NamePool(ServiceActor):
             return
         self._backoff.succeeded()
         self._cause = None
-        self._state.tally.last_error = None
-        self._state.tally.last_source = message.source
+        self._state.counters.last_error = None
+        self._state.counters.last_source = message.source
         self._serve()
         self._refill()
 
@@ -625,13 +630,13 @@ class NamePool(ServiceActor):
 
     def _fetch_failed(self, cause: BaseException) -> None:
         self._cause = cause
-        tally = self._state.tally
-        tally.failures += 1
-        tally.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
+        counters = self._state.counters
+        counters.failures += 1
+        counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
         pause = self._backoff.failed(self.actor_inbox.clock(), cause)
         if not self._fetches:
             self._fail_waiters(cause)
-        _warn("no names fetched, next try in %.1f s: %s", pause, tally.last_error)
+        _warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
 
 
 class NamePoolRef(ServiceRef[NamePool]):
@@ -709,7 +714,7 @@ def _warn(text: str, *args: object) -> None:
 def _deliver(ref: NamePoolRef, state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
     if not ref.post(answer) and isinstance(answer, ChunkArrived):
-        state.outside.append(Chunk(answer.names, answer.epoch))
+        state.events.append(LateChunk(answer.names, answer.epoch))
 
 
 def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOptions:
@@ -750,7 +755,7 @@ def _reply_of(waiter: Waiter | None) -> Reply[Any] | None:
 
 def _abandon(state: PoolState, source: NameSource) -> None:
     """No pool of this state will be started again: answer who waits, have the source closed."""
-    for waiter in state.take_waiters():
+    for waiter in state.waiters.take_all():
         _fail(waiter, pykka.ActorDeadError("the pool ended before a name came"))
     if not hasattr(source, "close"):
         return

@@ -14,8 +14,11 @@ ROOT = Path(namepool.__file__).parent
 # From what everything may build on to what nothing may: a module imports from rows above its own.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("names",),
-    ("options",),
+    ("core.names",),
+    ("core.options", "core.refill", "core.stats", "core.events", "core.waiters", "core.leases"),
+    ("core.bindings",),
+    ("core.state",),
+    ("core",),
     ("actors.latch", "actors.forks", "actors.child_spec", "actors.restarts"),
     ("actors.reply",),
     ("actors.inbox",),
@@ -26,7 +29,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision",),
     ("actors.supervisor",),
     ("actors",),
-    ("state", "refill"),
     ("owners",),
     ("messages",),
     ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
@@ -46,7 +48,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 PURE = {
-    *("names", "state", "refill", "options", "errors"),
+    *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
+    *("core.events", "core.waiters", "core.leases", "core.bindings"),
     *("sources._texts", "sources.prompts", "sources._retry"),
 }
 ALLOWED_IN_PURE = {

@@ -22,7 +22,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import Reply
-from namepool.names import name_key
+from namepool.core.names import name_key
 from tests.support import (
     PATIENCE,
     GatedSource,

@@ -97,10 +97,10 @@ def unstarted(actor_class: type[ServiceActor], *args: Any, **kwargs: Any) -> Any
 def unstarted_pool(names: list[str], **options: Any) -> Any:
     """Return a pool without a thread that has ``names`` and will get no others."""
     state = PoolState()
-    state.mail = queue.Queue()
+    state.signal = queue.Queue()
     state.admit(names)
     actor: Any = unstarted(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
-    actor.actor_inbox.signal = state.mail
+    actor.actor_inbox.signal = state.signal
     actor._refill = lambda: None  # no fetcher: its thread would be out of the explorer's sight
     return actor
 
@@ -125,5 +125,5 @@ def is_whole(state: PoolState) -> bool:
         known == sorted(set(known))
         and len(known) == state.known_count
         and set(state.speaking) == bound
-        and not state.changing
+        and not state.in_transition
     )

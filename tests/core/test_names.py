@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from namepool.errors import InvalidName, NamePoolError
-from namepool.names import (
+from namepool.core.names import (
     DEFAULT_NAME,
     MAX_NAME_LENGTH,
     is_default_name,
@@ -21,6 +20,7 @@ from namepool.names import (
     validate_name,
     why_invalid,
 )
+from namepool.errors import InvalidName, NamePoolError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=80)  # surrogates too
 quick = settings(deadline=None, max_examples=150)

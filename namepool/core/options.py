@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from namepool.core.names import shown
 from namepool.errors import InvalidOption
-from namepool.names import shown
 
 MAX_SECONDS = 1e8
 """Three years: as good as for ever, and what every platform's locks can wait."""

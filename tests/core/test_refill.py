@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from namepool.refill import (
+from namepool.core.refill import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     LONGEST_REQUEST,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from namepool.names import DEFAULT_NAME, name_key, why_invalid
-from namepool.state import Admission, Chunk, Departed, Held, Lease, PoolState, UsedNames
+from namepool.core.events import LateChunk, OwnerEnded
+from namepool.core.leases import Lease, LeaseRecord, UsedNames
+from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
+from namepool.core.state import Admission, PoolState
 
 
 def _state(*names: str) -> PoolState:
@@ -34,8 +37,8 @@ def _indexes(state: PoolState) -> tuple[Any, ...]:
     return (
         list(state.available),
         _speakers(state),
-        dict(state._known),
-        list(state._log),
+        dict(state._leases._known),
+        list(state._leases._log),
         {owner: list(names) for owner, names in state._several.items()},
         dict(state.speaking),
     )
@@ -248,7 +251,7 @@ def test_a_departed_owner_is_silent_after_the_next_settling() -> None:
     state = _state("Ada")
     lease = _lease(state, "o")
     state.owner_gone("o")
-    state.settle(100.0)
+    state.apply_events(100.0)
     assert dict(state.speaking) == {}
     assert state.is_current(lease)
 
@@ -260,10 +263,10 @@ def test_an_orphan_is_reclaimed_only_after_the_given_moment(
     state = _state("Ada")
     _lease(state, "o")
     state.owner_gone("o")
-    state.settle(100.0)
+    state.apply_events(100.0)
     assert state.reclaim(before) == reclaimed
     assert list(state.available) == reclaimed
-    assert state.tally.reclaimed == len(reclaimed)
+    assert state.counters.reclaimed == len(reclaimed)
 
 
 def test_a_lease_that_somebody_else_speaks_under_is_no_orphan() -> None:
@@ -271,7 +274,7 @@ def test_a_lease_that_somebody_else_speaks_under_is_no_orphan() -> None:
     _lease(state, "parent")
     state.associate("worker", "Ada")
     state.owner_gone("parent")
-    state.settle(0.0)
+    state.apply_events(0.0)
     assert state.reclaim(1e9) == []
     assert tuple(state.speakers_of("Ada")) == ("worker",)
 
@@ -281,8 +284,8 @@ def test_an_orphan_is_noted_by_its_name_with_the_moment_it_became_one() -> None:
     _lease(state, "o")
     _lease(state, "p")
     state.owner_gone("o")
-    state.settle(7.5)
-    assert dict(state.orphans) == {"Ada": 7.5}
+    state.apply_events(7.5)
+    assert dict(state._leases.orphans) == {"Ada": 7.5}
 
 
 @pytest.mark.parametrize("spelling", ["Ada", "ADA!"])
@@ -291,9 +294,9 @@ def test_an_orphan_that_found_a_speaker_is_not_reclaimed(spelling: str, exclusiv
     state = _state("Ada")
     _lease(state, "o")
     state.owner_gone("o")
-    state.settle(0.0)
+    state.apply_events(0.0)
     state.associate("p", spelling, exclusive=exclusive)
-    assert not state.orphans
+    assert not state._leases.orphans
     assert state.reclaim(1e9) == []
 
 
@@ -301,7 +304,7 @@ def test_an_orphan_that_somebody_spoke_under_since_is_not_reclaimed() -> None:
     state = _state("Ada")
     lease = _lease(state, "worker")
     state.owner_gone("worker")
-    state.settle(0.0)
+    state.apply_events(0.0)
     state.associate("parent", "Ada")
     state.dissociate("parent", "Ada")  # as speaking_as() does at its end: "the lease stays"
     assert state.reclaim(1e9) == []
@@ -312,10 +315,10 @@ def test_an_orphan_that_is_orphaned_again_waits_from_then_on() -> None:
     state = _state("Ada")
     _lease(state, "o")
     state.owner_gone("o")
-    state.settle(0.0)
+    state.apply_events(0.0)
     state.associate("p", "Ada")
     state.owner_gone("p")
-    state.settle(100.0)
+    state.apply_events(100.0)
     assert state.reclaim(50.0) == []
     assert state.reclaim(100.0) == ["Ada"]
 
@@ -324,7 +327,7 @@ def test_an_orphan_that_was_checked_in_is_not_taken_from_its_next_holder() -> No
     state = _state("Ada")
     _lease(state, "o")
     state.owner_gone("o")
-    state.settle(0.0)
+    state.apply_events(0.0)
     state.checkin("Ada")
     new = _lease(state, "p")
     state.dissociate("p")
@@ -338,7 +341,7 @@ def test_orphans_are_reclaimed_in_the_order_they_became_so() -> None:
         _lease(state, owner)
     for moment, owner in enumerate(("c", "a", "b")):
         state.owner_gone(owner)
-        state.settle(float(moment))
+        state.apply_events(float(moment))
     assert state.reclaim(1.0) == ["Cid", "Ada"]
     assert list(state.available) == ["Cid", "Ada"]
 
@@ -348,7 +351,7 @@ def test_a_lease_whose_owner_left_it_on_purpose_is_no_orphan() -> None:
     lease = _lease(state, "o")
     state.dissociate("o")
     state.owner_gone("o")
-    state.settle(0.0)
+    state.apply_events(0.0)
     assert state.reclaim(1e9) == []
     assert state.is_current(lease)
 
@@ -356,7 +359,7 @@ def test_a_lease_whose_owner_left_it_on_purpose_is_no_orphan() -> None:
 def test_the_end_of_an_owner_that_holds_nothing_is_not_noted() -> None:
     state = _state("Ada")
     state.owner_gone("stranger")
-    assert not state.outside
+    assert not state.events
 
 
 def test_names_checked_in_after_their_owners_ended_leave_nothing_behind() -> None:
@@ -364,9 +367,9 @@ def test_names_checked_in_after_their_owners_ended_leave_nothing_behind() -> Non
     for n in range(100):
         name = _lease(state, f"o{n}").name
         state.owner_gone(f"o{n}")
-        state.settle(float(n))
+        state.apply_events(float(n))
         state.checkin(name)  # by a parent, say; with reclaim_after=None nothing reclaims, ever
-    assert not state.orphans
+    assert not state._leases.orphans
 
 
 class _Telltale(str):
@@ -391,17 +394,17 @@ def test_an_owner_that_ends_during_a_recovery_is_noted() -> None:
     _lease(state, "o")
     telltale.state = state
     state.recover()
-    state.settle(0.0)
+    state.apply_events(0.0)
     assert "o" not in state.speaking
 
 
 # What happened outside
 
 
-def test_a_lease_given_back_outside_is_checked_in_at_the_next_settling() -> None:
+def test_a_lease_given_back_outside_is_checked_in_with_the_next_events() -> None:
     state = _state("Ada", "Bea")
-    state.outside.append(_lease(state, "o"))
-    state.settle(0.0)
+    state.events.append(_lease(state, "o"))
+    state.apply_events(0.0)
     assert list(state.available) == ["Bea", "Ada"]
 
 
@@ -410,25 +413,25 @@ def test_a_stale_lease_given_back_outside_ends_nothing() -> None:
     stale = _lease(state, "o")
     state.checkin("Ada")
     new = _lease(state, "p")
-    state.outside.append(stale)
-    state.settle(0.0)
+    state.events.append(stale)
+    state.apply_events(0.0)
     assert state.is_current(new)
 
 
 def test_a_late_chunk_is_admitted_at_the_next_settling() -> None:
     state = _state("Ada")
-    state.outside.append(Chunk(("Ada", "Bea", 3), epoch=0))
-    state.settle(0.0)
+    state.events.append(LateChunk(("Ada", "Bea", 3), epoch=0))
+    state.apply_events(0.0)
     assert list(state.available) == ["Ada", "Bea"]
-    assert (state.tally.invalid, state.tally.duplicates) == (1, 1)
+    assert (state.counters.invalid, state.counters.duplicates) == (1, 1)
 
 
-def test_what_happened_outside_is_settled_in_order() -> None:
+def test_what_happened_outside_is_apply_eventsd_in_order() -> None:
     state = _state("Ada")
     lease = _lease(state, "o")
-    state.outside.extend([Departed("o"), lease])
-    state.settle(5.0)
-    assert not state.outside
+    state.events.extend([OwnerEnded("o"), lease])
+    state.apply_events(5.0)
+    assert not state.events
     assert state.reclaim(5.0) == []
     assert list(state.available) == ["Ada"]
 
@@ -439,7 +442,7 @@ def test_what_happened_outside_is_settled_in_order() -> None:
 def test_waiters_are_taken_first_come_first() -> None:
     state = PoolState()
     tickets = [state.park(owner, None, owner.upper()) for owner in ("c", "a", "b")]
-    taken = state.take_waiters()
+    taken = state.waiters.take_all()
     assert [w.ticket for w in taken] == tickets
     assert [(w.owner, w.deadline, w.reply) for w in taken] == [
         ("c", None, "C"),
@@ -452,7 +455,7 @@ def test_waiters_are_taken_first_come_first() -> None:
 def test_a_withdrawn_waiter_leaves_the_others_in_order() -> None:
     state = PoolState()
     tickets = [state.park("o", 1.5, n) for n in range(3)]
-    withdrawn = state.withdraw(tickets[1])
+    withdrawn = state.waiters.withdraw(tickets[1])
     assert withdrawn is not None
     assert (withdrawn.reply, withdrawn.deadline) == (1, 1.5)
     assert [w.reply for w in state.waiters.values()] == [0, 2]
@@ -461,39 +464,39 @@ def test_a_withdrawn_waiter_leaves_the_others_in_order() -> None:
 def test_a_waiter_can_be_withdrawn_once() -> None:
     state = PoolState()
     ticket = state.park("o", None, None)
-    assert state.withdraw(ticket) is not None
-    assert state.withdraw(ticket) is None
+    assert state.waiters.withdraw(ticket) is not None
+    assert state.waiters.withdraw(ticket) is None
 
 
 def test_a_name_granted_to_who_ended_while_waiting_is_an_orphan_and_comes_home() -> None:
     state = PoolState()
     ticket = state.park("o", None, None)
     state.owner_gone("o")
-    state.settle(5.0)
+    state.apply_events(5.0)
     state.admit(["Ada"])
-    waiter = state.withdraw(ticket)
+    waiter = state.waiters.withdraw(ticket)
     assert waiter is not None
     assert state.grant(waiter, 10.0) == "Ada"
     assert dict(state.speaking) == {}
-    assert dict(state.orphans) == {"Ada": 10.0}
+    assert dict(state._leases.orphans) == {"Ada": 10.0}
     assert state.reclaim(9.9) == []
     assert state.reclaim(10.0) == ["Ada"]
     assert list(state.available) == ["Ada"]
-    assert state.tally.reclaimed == 1
+    assert state.counters.reclaimed == 1
 
 
 def test_a_name_granted_to_a_living_waiter_is_its_own_although_another_ended() -> None:
     state = PoolState()
     dead, living = state.park("o", None, None), state.park("p", None, None)
     state.owner_gone("o")
-    state.settle(5.0)
-    state.withdraw(dead)
+    state.apply_events(5.0)
+    state.waiters.withdraw(dead)
     state.admit(["Ada"])
-    waiter = state.withdraw(living)
+    waiter = state.waiters.withdraw(living)
     assert waiter is not None
     assert state.grant(waiter, 10.0) == "Ada"
     assert dict(state.speaking) == {"p": "Ada"}
-    assert not state.orphans
+    assert not state._leases.orphans
     assert state.reclaim(1e9) == []
 
 
@@ -501,9 +504,9 @@ def test_a_grant_to_who_ended_while_waiting_does_not_touch_the_next_waiters_name
     state = PoolState()
     tickets = [state.park(owner, None, None) for owner in ("o", "p")]
     state.owner_gone("o")
-    state.settle(5.0)
+    state.apply_events(5.0)
     state.admit(["Ada", "Bea"])
-    waiters = [state.withdraw(ticket) for ticket in tickets]
+    waiters = [state.waiters.withdraw(ticket) for ticket in tickets]
     assert [state.grant(w, 10.0) for w in waiters if w is not None] == ["Ada", "Bea"]
     assert dict(state.speaking) == {"p": "Bea"}
     assert state.reclaim(1e9) == ["Ada"]
@@ -513,10 +516,10 @@ def test_all_that_is_granted_to_who_ended_while_waiting_twice_comes_home() -> No
     state = PoolState()
     tickets = [state.park("o", None, None) for _ in range(2)]
     state.owner_gone("o")
-    state.settle(5.0)
+    state.apply_events(5.0)
     state.admit(["Ada", "Bea"])
     for ticket in tickets:  # one by one, as the pool serves them
-        waiter = state.withdraw(ticket)
+        waiter = state.waiters.withdraw(ticket)
         assert waiter is not None
         state.grant(waiter, 10.0)
     assert dict(state.speaking) == {}
@@ -525,7 +528,7 @@ def test_all_that_is_granted_to_who_ended_while_waiting_twice_comes_home() -> No
 
 def test_a_grant_needs_a_name() -> None:
     state = PoolState()
-    waiter = state.withdraw(state.park("o", None, None))
+    waiter = state.waiters.withdraw(state.park("o", None, None))
     assert waiter is not None
     with pytest.raises(LookupError):
         state.grant(waiter, 0.0)
@@ -546,7 +549,7 @@ def test_an_admission_counts_what_it_drops() -> None:
     candidates = ["Bea", "ADA", "Bea", "bea!", "", None, 7, "a\nb", DEFAULT_NAME, "nemo nobody"]
     assert state.admit(candidates) == Admission(accepted=1, invalid=4, duplicate=5)
     assert list(state.available) == ["Ada", "Bea"]
-    assert (state.tally.invalid, state.tally.duplicates) == (4, 5)
+    assert (state.counters.invalid, state.counters.duplicates) == (4, 5)
 
 
 def test_a_leased_name_is_not_admitted_again() -> None:
@@ -673,10 +676,10 @@ def test_a_name_that_is_available_twice_is_available_once() -> None:
 def test_lost_indexes_are_rebuilt_from_the_truth() -> None:
     state = _busy_state()
     available, speakers, known, log, several, speaking = _indexes(state)
-    state._known.clear()
-    state._log.clear()
+    state._leases._known.clear()
+    state._leases._log.clear()
     state._several.clear()
-    state._speaking.clear()
+    state._latest.clear()
     state.recover()
     assert _indexes(state) == (available, speakers, known, sorted(log), several, speaking)
 
@@ -684,7 +687,7 @@ def test_lost_indexes_are_rebuilt_from_the_truth() -> None:
 def test_bindings_that_are_not_true_are_removed() -> None:
     state = _busy_state()
     before = _indexes(state)
-    state._speaking.update(ghost="Ada", o="Bea")
+    state._latest.update(ghost="Ada", o="Bea")
     state._several["ghost"] = {"Ada": None, "Cid": None}
     state.recover()
     assert _indexes(state) == before
@@ -702,7 +705,7 @@ def test_a_recovered_state_issues_no_token_twice() -> None:
 
 
 def _lines_run(n: int, *, latest_first: bool) -> int:
-    """Count the lines of ``namepool.state`` that giving back ``n`` names of one owner takes."""
+    """Count the lines of ``core.state`` that giving back ``n`` names of one owner takes."""
     state = _state(*(f"Name {i}" for i in range(n)))
     names = [_lease(state, "o").name for _ in range(n)]
     lines = 0
@@ -885,13 +888,13 @@ class StateAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.past))
-        self.state.outside.append(lease)
+        self.state.events.append(lease)
         self.outside.append(lease)
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 5.0]))
     def settle(self, seconds: float) -> None:
         self.now += seconds
-        self.state.settle(self.now)
+        self.state.apply_events(self.now)
         for event in self.outside:
             if isinstance(event, Lease):
                 if self.tokens.get(event.name) == event.token:
@@ -922,7 +925,7 @@ class StateAgainstModel(RuleBasedStateMachine):
     def grant(self) -> None:
         ticket, owner = next(iter(self.waiting.items()))
         del self.waiting[ticket]
-        waiter = self.state.withdraw(ticket)
+        waiter = self.state.waiters.withdraw(ticket)
         assert waiter is not None
         self._begin(owner, self.state.grant(waiter, self.now))
         if owner in self.ended:
@@ -934,14 +937,14 @@ class StateAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(list(self.waiting)))
-        assert self.state.withdraw(ticket) is not None
-        assert self.state.withdraw(ticket) is None
+        assert self.state.waiters.withdraw(ticket) is not None
+        assert self.state.waiters.withdraw(ticket) is None
         del self.waiting[ticket]
 
     @precondition(lambda self: len(self.waiting) > 2)
     @rule()
     def take_waiters(self) -> None:
-        assert [waiter.ticket for waiter in self.state.take_waiters()] == list(self.waiting)
+        assert [waiter.ticket for waiter in self.state.waiters.take_all()] == list(self.waiting)
         self.waiting.clear()
 
     @precondition(lambda self: len(self.tokens) > 4)
@@ -964,16 +967,16 @@ class StateAgainstModel(RuleBasedStateMachine):
     def die_in_a_checkout_and_recover(self) -> None:
         if self.available:  # leased, and not yet taken from the queue
             name = self.available.pop(0)
-            held: Held = (self.state._moment + 1, {})
+            held: LeaseRecord = (self.state._moment + 1, {})
             self.state._moment += 1
             self.state.leases[name] = held
             self.tokens[name], self.speakers[name] = held[0], []
             self.past.append(Lease(name, held[0]))
         self.state.recover()
 
-    @rule(index=st.sampled_from(["_known", "_log", "_several", "_speaking"]))
+    @rule(index=st.sampled_from(["_leases._known", "_leases._log", "_several", "_latest"]))
     def lose_an_index_and_recover(self, index: str) -> None:
-        getattr(self.state, index).clear()
+        attrgetter(index)(self.state).clear()
         self.state.recover()
 
     # what always holds
@@ -1014,7 +1017,7 @@ class StateAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def orphans_are_leased_and_silent_and_in_order(self) -> None:
-        assert list(self.state.orphans.items()) == list(self.orphans.items())
+        assert list(self.state._leases.orphans.items()) == list(self.orphans.items())
         assert not any(self.speakers[name] for name in self.orphans)
 
     @invariant()
