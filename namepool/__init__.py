@@ -22,8 +22,10 @@ from namepool.errors import (
     OwnerRequired,
     SourceError,
 )
-from namepool.handle import PoolHandle
-from namepool.messages import (
+from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
+from namepool.pool.actor import NamePool
+from namepool.pool.handle import PoolHandle
+from namepool.pool.messages import (
     AssociateName,
     CheckinLease,
     CheckinName,
@@ -34,9 +36,8 @@ from namepool.messages import (
     PoolStatsRequest,
     Reset,
 )
-from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
-from namepool.pool import NamePool, NamePoolProxy, NamePoolRef
-from namepool.service import open_pool
+from namepool.pool.ref import NamePoolProxy, NamePoolRef
+from namepool.pool.service import open_pool
 from namepool.sources import FallbackSource, NameSource, Nomenclater, NumberedNames, OfflineNames
 
 __all__ = [

@@ -30,31 +30,34 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervisor",),
     ("actors",),
     ("owners",),
-    ("messages",),
     ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
     ("sources.prompts",),
     ("sources._endpoint", "sources._retry", "sources._chunk"),
     ("sources._http",),
     ("sources.nomenclater",),
     ("sources",),
-    ("fetcher",),
-    ("pool",),
-    ("handle",),
+    ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher"),
+    ("pool.ref", "pool.waiting", "pool.inline"),
+    ("pool.refilling",),
+    ("pool.requests",),
+    ("pool.actor",),
+    ("pool.handle",),
     ("attribution", "attribution.logging"),
-    ("service",),
-    ("demo",),
-    ("doctor",),
+    ("pool.service",),
+    ("pool",),
+    ("cli.demo", "cli.doctor"),
+    ("cli.command",),
     ("cli",),
     ("__main__",),
 )
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
-    *("core.events", "core.waiters", "core.leases", "core.bindings"),
+    *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
     *("sources._texts", "sources.prompts", "sources._retry"),
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
-    *("typing", "unicodedata", "json", "re", "datetime", "email.utils"),
+    *("typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
 }
 
 

@@ -22,14 +22,6 @@ import namepool
 from namepool import NamePool, NumberedNames, PoolHandle
 from namepool.actors import ServiceActor
 from namepool.errors import InvalidOwner
-from namepool.messages import (
-    AssociateName,
-    CheckinName,
-    CheckoutLease,
-    CheckoutName,
-    DissociateName,
-    GetNameByOwner,
-)
 from namepool.owners import (
     MAX_OWNER_LENGTH,
     current_owner,
@@ -37,6 +29,14 @@ from namepool.owners import (
     notify_gone,
     owner_id,
     owner_scope,
+)
+from namepool.pool.messages import (
+    AssociateName,
+    CheckinName,
+    CheckoutLease,
+    CheckoutName,
+    DissociateName,
+    GetNameByOwner,
 )
 from tests.support import PATIENCE, on_thread
 

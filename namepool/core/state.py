@@ -19,7 +19,7 @@ from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Lease, LeaseRecord, Leases, UsedNames
 from namepool.core.names import is_default_name, plain, why_invalid
-from namepool.core.stats import Counters
+from namepool.core.stats import Counters, PoolStats
 from namepool.core.waiters import Waiter, Waiters
 
 Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
@@ -292,6 +292,26 @@ class PoolState:
     def known_count(self) -> int:
         """How many names are known: available or checked out."""
         return self._leases.known_count
+
+    def stats(self, chunk_size: int, *, fetching: int) -> PoolStats:
+        """Return the counts at this moment."""
+        counters = self.counters
+        return PoolStats(
+            available_count=len(self.available),
+            checked_out_count=len(self.leases),
+            all_used_count=self.known_count,
+            chunk_size=chunk_size,
+            waiting_count=len(self.waiters),
+            fetching_count=fetching,
+            fetch_count=counters.fetches,
+            fetch_failure_count=counters.failures,
+            invalid_count=counters.invalid,
+            duplicate_count=counters.duplicates,
+            reclaimed_count=counters.reclaimed,
+            restart_count=max(counters.starts - 1, 0),
+            last_error=counters.last_error,
+            last_source=counters.last_source,
+        )
 
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from namepool import NamePool, NumberedNames, open_pool
 from namepool.core.options import MAX_SECONDS, PoolOptions, check_text
 from namepool.errors import InvalidOption
-from namepool.messages import CheckoutLease, CheckoutName
+from namepool.pool.messages import CheckoutLease, CheckoutName
 
 COUNTS = ["chunk_size", "max_chunk_size", "low_water_mark", "max_fetches"]
 SECONDS = ["fetch_timeout", "reclaim_after"]

@@ -101,7 +101,9 @@ def unstarted_pool(names: list[str], **options: Any) -> Any:
     state.admit(names)
     actor: Any = unstarted(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
     actor.actor_inbox.signal = state.signal
-    actor._refill = lambda: None  # no fetcher: its thread would be out of the explorer's sight
+    actor._refilling.refill = lambda: (
+        None
+    )  # no fetcher: its thread would be out of the explorer's sight
     return actor
 
 

@@ -89,4 +89,4 @@ def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
     scene = PoolScene(1)
     scene.state.park("a", None, None)
 
-    assert scene.actor._checkin_now(CheckinName("Name 0", "x")) is LATER
+    assert scene.actor._inline[CheckinName](CheckinName("Name 0", "x")) is LATER

@@ -632,8 +632,8 @@ def test_a_checked_in_name_serves_who_waits() -> None:
     pool = PoolHandle(NamePool.start(source=source, low_water_mark=0))
     name = pool.checkout_name(owner="first")
     hold = GatedSource()
-    pool._target._actor._source = hold  # type: ignore[attr-defined]
-    pool._target._actor._idle.clear()  # type: ignore[attr-defined]
+    pool._target._actor._refilling._source = hold  # type: ignore[attr-defined]
+    pool._target._actor._fetches._idle.clear()  # type: ignore[attr-defined]
     waiting = pool._target.ask(CheckoutName(owner="second"), block=False)  # type: ignore[call-arg]
     hold.wait_asked()
 

@@ -26,15 +26,15 @@ from namepool import (
     PoolHandle,
     PoolStats,
     SourceError,
-    cli,
-    demo,
     open_pool,
 )
+from namepool.cli import command as cli
+from namepool.cli import demo
 from namepool.sources.offline import available_themes
 
-from .support import PATIENCE
+from tests.support import PATIENCE
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 Capture = pytest.CaptureFixture[str]
 
 

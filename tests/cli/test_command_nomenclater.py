@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from namepool import cli
+from namepool.cli import command as cli
 
-from .sources.endpoint import Endpoint, Seen, Told, named
+from tests.sources.endpoint import Endpoint, Seen, Told, named
 
 Capture = pytest.CaptureFixture[str]
 KEY = "sk-oh-so-secret-0123456789"

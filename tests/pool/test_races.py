@@ -42,8 +42,8 @@ def test_timeout_against_grant_loses_no_name_in_10_000_rounds() -> None:
     held_back = GatedSource()
     actor = ref._actor
     assert actor is not None
-    actor._source = held_back
-    actor._idle.clear()
+    actor._refilling._source = held_back
+    actor._fetches._idle.clear()
     start, end = threading.Barrier(2), threading.Barrier(2)
     granted = timed_out = 0
 

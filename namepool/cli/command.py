@@ -17,9 +17,9 @@ from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
+from namepool.cli.demo import run_demo
+from namepool.cli.doctor import run_doctor
 from namepool.core.names import one_line
-from namepool.demo import run_demo
-from namepool.doctor import run_doctor
 from namepool.errors import InvalidOption, NamePoolError
 from namepool.sources.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes

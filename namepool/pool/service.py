@@ -7,8 +7,8 @@ from typing import Any, cast
 from namepool.actors import Supervisor
 from namepool.actors.death_watch import give_up
 from namepool.actors.inbox import Inbox
-from namepool.handle import PoolHandle
-from namepool.pool import NamePool
+from namepool.pool.actor import NamePool
+from namepool.pool.handle import PoolHandle
 
 
 def open_pool(**options: Any) -> PoolHandle:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import pykka
 
-from namepool import messages as m
 from namepool.actors import WouldDeadlock
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
@@ -17,6 +16,7 @@ from namepool.core.options import check_seconds, invalid
 from namepool.core.stats import PoolStats
 from namepool.errors import CheckoutTimeout
 from namepool.owners import current_owner
+from namepool.pool import messages as m
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike

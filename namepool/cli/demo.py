@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from namepool.attribution.logging import AgentFilter
 from namepool.core.names import name_key
 from namepool.core.stats import PoolStats
-from namepool.handle import PoolHandle
 from namepool.owners import inherit_owner
-from namepool.service import open_pool
+from namepool.pool.handle import PoolHandle
+from namepool.pool.service import open_pool
 from namepool.sources.base import NameSource
 
 NARRATED = 24  # agents whose lines are shown; more would flood the screen
