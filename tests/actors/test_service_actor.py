@@ -676,7 +676,7 @@ from namepool.actors import ServiceActor
 
 class Actor(ServiceActor):
     def on_stop(self):
-        print("on_stop ran", flush=True)
+        print("on_stop ran\\n", end="", flush=True)  # in one piece
 
 {body}
 """
