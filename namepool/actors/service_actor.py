@@ -22,8 +22,9 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.death_watch import Fate, give_up, launch
 from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.launch import give_up, launch
+from namepool.actors.lifecycle import Lifecycle
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply, WouldDeadlock
 
@@ -71,7 +72,7 @@ class ServiceRef(QueuingRef[A]):
         super().__init__(actor)
         self._actor: A | None = actor  # until it is dead
         self._prompt = actor.prompt
-        self.fate = Fate(str(self))
+        self.lifecycle = Lifecycle(str(self))
 
     @overload
     def ask(
@@ -201,7 +202,7 @@ class ServiceRef(QueuingRef[A]):
         runs on the dying actor's thread, or here and now if the actor is dead already; it must not
         block: a ``tell`` is what it is for.
         """
-        self.fate.watch(callback)
+        self.lifecycle.watch(callback)
 
     def wait_gone(self, timeout: float | None = None) -> bool:
         """Wait until the actor is dead and every request answered; tell whether it is.
@@ -211,7 +212,7 @@ class ServiceRef(QueuingRef[A]):
         """
         if self.actor_inbox.is_mine():
             raise WouldDeadlock("an actor cannot wait for its own end")
-        return self.fate.is_gone.wait(timeout)
+        return self.lifecycle.is_gone.wait(timeout)
 
     def _died_of(self, error: BaseException) -> pykka.ActorDeadError:
         died = pykka.ActorDeadError(f"{self} died of {error!r} handling the message")
@@ -236,7 +237,7 @@ class ServiceActor(pykka.ThreadingActor):
     comes_up_later: ClassVar[bool] = False
     """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
 
-    _reports_its_fate: ClassVar[bool] = True
+    _reports_its_lifecycle: ClassVar[bool] = True
 
     _replying: Reply[Any] | None = None
     _actor_ref: ServiceRef[Any]
@@ -310,11 +311,11 @@ class ServiceActor(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
-        self._actor_ref.fate.thread = threading.current_thread()
+        self._actor_ref.lifecycle.thread = threading.current_thread()
         try:
             self._guard(self.on_start)
             if not self.comes_up_later and not self.actor_stopped.is_set():
-                self._actor_ref.fate.came_up()
+                self._actor_ref.lifecycle.came_up()
             while not self.actor_stopped.is_set():
                 self._receive(self._next())  # held by no variable: a dropped reply must be noticed
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
@@ -420,7 +421,7 @@ class ServiceActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._actor_ref.fate.failed(exception_value or exception_type)
+        self._actor_ref.lifecycle.failed(exception_value or exception_type)
         super()._handle_failure(exception_type, exception_value, traceback)
 
     def _bury(self) -> None:
@@ -430,7 +431,7 @@ class ServiceActor(pykka.ThreadingActor):
         self.actor_inbox.close(partial(refuse, ref))
         if self.actor_inbox.is_mine():
             self.actor_inbox.turn.release()  # who has ended has no turn
-        ref.fate.died()
+        ref.lifecycle.died()
 
 
 def _later(_: object) -> Any:

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from namepool.actors import LATER, ServiceActor, is_exiting
-from namepool.actors.child_spec import ChildSpec
-from namepool.actors.death_watch import give_up, launch
+from namepool.actors.launch import give_up, launch
+from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.core.names import DEFAULT_NAME, one_line, shown
 from namepool.core.options import PoolOptions, invalid
 from namepool.core.refill import RefillPolicy

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from namepool.actors import Supervisor
-from namepool.actors.death_watch import give_up
 from namepool.actors.inbox import Inbox
+from namepool.actors.launch import give_up
 from namepool.pool.actor import NamePool
 from namepool.pool.handle import PoolHandle
 

@@ -31,7 +31,6 @@ from namepool import (
 from namepool.cli import command as cli
 from namepool.cli import demo
 from namepool.sources.offline import available_themes
-
 from tests.support import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent

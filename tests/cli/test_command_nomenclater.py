@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from namepool.cli import command as cli
-
 from tests.sources.endpoint import Endpoint, Seen, Told, named
 
 Capture = pytest.CaptureFixture[str]

@@ -40,7 +40,7 @@ from namepool import (
     current_owner,
     owner_scope,
 )
-from namepool.actors.death_watch import launch
+from namepool.actors.launch import launch
 from tests.support import (
     PATIENCE,
     GatedSource,

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 import pykka
 
-from namepool.actors.child_spec import ChildSpec, InvalidChildSpec
-from namepool.actors.restarts import Backoff
+from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
+from namepool.actors.supervision.restarts import Backoff
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]

@@ -10,7 +10,8 @@ import pykka
 import pytest
 
 from namepool.actors import NotHandled, ServiceActor
-from namepool.actors.death_watch import fate_of, launch
+from namepool.actors.launch import launch
+from namepool.actors.lifecycle import lifecycle_of
 from tests.support import PATIENCE, run_together, switching_often
 
 
@@ -72,8 +73,8 @@ class Watched:
         self.reports: list[str | None] = []
         self.told = threading.Semaphore(0)
         self.ref: Any = launch(mortal, (), deaths)
-        self.fate = fate_of(self.ref)
-        self.fate.watch(self._report)
+        self.lifecycle = lifecycle_of(self.ref)
+        self.lifecycle.watch(self._report)
 
     def _report(self, reason: str | None) -> None:
         self.reports.append(reason)
@@ -82,8 +83,8 @@ class Watched:
     def only_report(self) -> str | None:
         """Wait for the report, and for the thread, so that a second one would be seen."""
         assert self.told.acquire(timeout=PATIENCE)
-        if self.fate.thread is not None:
-            self.fate.thread.join(PATIENCE)
+        if self.lifecycle.thread is not None:
+            self.lifecycle.thread.join(PATIENCE)
         assert len(self.reports) == 1
         assert not self.ref.is_alive()
         assert pykka.ActorRegistry.get_by_urn(self.ref.actor_urn) is None
@@ -103,7 +104,7 @@ def test_a_normal_stop_has_no_reason(mortal: type[Any]) -> None:
     watched.ref.stop()
 
     assert watched.only_report() is None
-    assert watched.fate.is_up.is_set()
+    assert watched.lifecycle.is_up.is_set()
 
 
 @BOTH
@@ -154,7 +155,7 @@ def test_a_failure_in_on_start(mortal: type[Any], error: BaseException) -> None:
     watched = Watched(mortal, on_start=error)
 
     assert watched.only_report() == reason_of(error)
-    assert not watched.fate.is_up.is_set()
+    assert not watched.lifecycle.is_up.is_set()
 
 
 @BOTH
@@ -252,7 +253,7 @@ def test_the_report_keeps_no_traceback_alive(mortal: type[Any]) -> None:
     watched.ref.tell("die")
 
     assert isinstance(watched.only_report(), str)
-    held = [value for value in vars(watched.fate).values() if isinstance(value, BaseException)]
+    held = [value for value in vars(watched.lifecycle).values() if isinstance(value, BaseException)]
     assert held == []
 
 
@@ -272,12 +273,12 @@ def test_late_and_early_watchers_of_the_start_are_told_once() -> None:
         def on_start(self) -> None:
             gate.wait(PATIENCE)
 
-    fate = fate_of(launch(Slow, (), {}))
+    lifecycle = lifecycle_of(launch(Slow, (), {}))
     calls: list[str] = []
-    fate.watch_up(lambda: calls.append("early"))
+    lifecycle.watch_up(lambda: calls.append("early"))
     gate.set()
-    assert fate.is_up.wait(PATIENCE)
-    fate.watch_up(lambda: calls.append("late"))
+    assert lifecycle.is_up.wait(PATIENCE)
+    lifecycle.watch_up(lambda: calls.append("late"))
     pykka.ActorRegistry.stop_all()
 
     assert sorted(calls) == ["early", "late"]

@@ -418,7 +418,9 @@ def test_19_one_death_more_than_the_intensity_stops_all_children_and_ends_the_su
 
     assert root.wait_gone(PATIENCE)
     assert journal.of("stop") == ["c", "a"]
-    assert str(root.fate.reason).startswith("RestartIntensityExceeded: child 'b' died too often")
+    assert str(root.lifecycle.reason).startswith(
+        "RestartIntensityExceeded: child 'b' died too often"
+    )
     assert [r.levelno for r in caplog.records if "gives up" in r.getMessage()] == [logging.ERROR]
     warnings = [r.getMessage() for r in caplog.records if "is restarted" in r.getMessage()]
     assert len(warnings) == 2
@@ -445,7 +447,7 @@ def test_21_a_restart_that_always_fails_escalates(journal: Journal) -> None:
     refs(root)["a"].tell(die)
 
     assert root.wait_gone(PATIENCE)
-    assert "a will not start" in str(root.fate.reason)
+    assert "a will not start" in str(root.lifecycle.reason)
     assert journal.of("stop") == ["b"]
 
 
@@ -607,7 +609,7 @@ def test_30_significant_children_shut_the_supervisor_down(
         refs(root)[name].stop()
         if ended == ends_after:
             assert root.wait_gone(PATIENCE)
-            assert root.fate.reason is None
+            assert root.lifecycle.reason is None
             assert "stop c" in journal.lines
             return
         until(root, lambda name=name: states(root)[name] == "stopped")  # type: ignore[misc]
@@ -617,7 +619,8 @@ def test_30_significant_children_shut_the_supervisor_down(
 def test_31_stale_notices_and_unknown_messages_are_ignored(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from namepool.actors.supervisor import _Died, _Overdue, _Retry, _Up
+    from namepool.actors.supervision.keeper import Retry
+    from namepool.actors.supervision.procedures import ChildDied, ChildOverdue, ChildUp
 
     root = start(journal, "a")
     old = refs(root)["a"]
@@ -625,8 +628,9 @@ def test_31_stale_notices_and_unknown_messages_are_ignored(
     now = refs(root)
 
     for notice in (
-        _Died("a", old, "stale"), _Up("a", old), _Overdue("a", old), _Overdue("a", now["a"]),
-        _Retry("a", 1), _Retry("x", 1), _Died("x", old, None), object(), "?",
+        ChildDied("a", old, "stale"), ChildUp("a", old), ChildOverdue("a", old),
+        ChildOverdue("a", now["a"]),
+        Retry("a", 1), Retry("x", 1), ChildDied("x", old, None), object(), "?",
     ):  # fmt: skip
         root.tell(notice)
 
@@ -645,20 +649,22 @@ def test_32_start_and_stop_of_1_000_children_are_linear() -> None:
             children=[ChildSpec(f"child {n}", Idle) for n in range(children)]
         )
         assert root.ask(CountChildren()).active == children
-        steps.append(root._actor.steps)
+        steps.append(root._actor._runner.steps)
         root.stop()
         return time.thread_time() - began
+
+    from namepool.actors.supervision.procedures import Runner
 
     # Counted, not timed: how often the supervisor was resumed for each child.
     steps: list[int] = []
     counting = pytest.MonkeyPatch()
-    advance = Supervisor._advance
+    advance = Runner.advance
 
     def counted(self: Any) -> None:
         self.steps = getattr(self, "steps", 0) + 1
         advance(self)
 
-    counting.setattr(Supervisor, "_advance", counted)
+    counting.setattr(Runner, "advance", counted)
     try:
         cost(100)
         cost(1000)
@@ -799,10 +805,10 @@ def test_a_thread_that_ended_without_a_report_is_found_by_the_sweep(
     root = start(journal, "a")
     clock.drive(root)
     before = refs(root)["a"]
-    before.fate._watchers.clear()  # the report is lost
+    before.lifecycle._watchers.clear()  # the report is lost
     before.stop()
-    before.fate.thread.join(PATIENCE)
-    before.fate.is_gone = Latch()
+    before.lifecycle.thread.join(PATIENCE)
+    before.lifecycle.is_gone = Latch()
 
     clock.advance(5.1)
 
@@ -829,19 +835,19 @@ def test_on_abandon_is_called_when_a_child_will_not_be_started_again(journal: Jo
 def test_an_interrupted_start_leaves_nothing(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from namepool.actors.death_watch import Fate
+    from namepool.actors.lifecycle import Lifecycle
 
     def interrupt(self: Any) -> None:
         raise KeyboardInterrupt
 
-    original = Fate.__init__
+    original = Lifecycle.__init__
 
     def init(self: Any, name: str) -> None:
         original(self, name)
         if name.startswith("Supervisor"):
             self.settled.wait = partial(interrupt, self)
 
-    monkeypatch.setattr(Fate, "__init__", init)
+    monkeypatch.setattr(Lifecycle, "__init__", init)
     with pytest.raises(KeyboardInterrupt):
         start(journal, "a")
     for ref in pykka.ActorRegistry.get_all():

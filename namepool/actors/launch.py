@@ -1,100 +1,24 @@
-"""Every death is reported once, with its reason; also that of actors that know nothing of us.
+"""Starting an actor of any make so that its death is reported once, with its reason.
 
-A ``Fate`` goes with each ref: it says when the actor came up and when and why it died. Our own
-actors write theirs; for any other, ``launch`` starts a dynamic subclass of its class that does,
-that turns a BaseException into the death of this one actor, and closes the inbox behind it.
+Our own actors report theirs; for any other, ``launch`` starts a dynamic subclass of its class that
+does, that turns a BaseException into the death of this one actor, and closes the inbox behind it.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import pykka
 from pykka import messages
 
 from namepool.actors.inbox import Inbox, refuse
-from namepool.actors.latch import Latch
+from namepool.actors.lifecycle import Lifecycle
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
-
-logger = logging.getLogger(__name__)
-
-Report = Callable[[str | None], object]
-
-
-class Fate:
-    """When an actor came up, when it died and of what; each is told once to each who watches."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._first: str | None = None
-        self.thread: threading.Thread | None = None
-        self.is_up = Latch()
-        self.is_gone = Latch()
-        self.settled = Latch()
-        """It is up, or gone."""
-        self._up_watchers: list[Callable[[], object]] = []
-        self._watchers: list[Report] = []
-
-    @property
-    def reason(self) -> str | None:
-        """Type and text of the first failure; ``None`` if there was none. Never a traceback."""
-        return self._first
-
-    def failed(self, error: BaseException | type[BaseException] | None) -> None:
-        """Note a failure; the first is the reason of the death, a later one its consequence."""
-        if self._first is None:
-            kind = error if isinstance(error, type) else type(error)
-            self._first = f"{kind.__name__}: {_text_of(error)}"
-
-    def came_up(self) -> None:
-        """``on_start`` is over, and the actor lives."""
-        self.is_up.set()
-        self.settled.set()
-        self._tell(self._up_watchers, lambda watcher: watcher())
-
-    def died(self) -> None:
-        """Nothing of the actor runs any more, and every request has been answered."""
-        self.is_gone.set()
-        self.settled.set()
-        self._tell(self._watchers, lambda watcher: watcher(self._first))
-
-    def watch_up(self, watcher: Callable[[], object]) -> None:
-        """Call ``watcher()`` once when the actor is up; at once if it is."""
-        self._up_watchers.append(watcher)
-        if self.is_up.is_set():
-            self.came_up()
-
-    def watch(self, watcher: Report) -> None:
-        """Call ``watcher(reason)`` once when the actor is dead; at once if it is.
-
-        It runs on the dying actor's thread, or here: it must not block; a ``tell`` is what it is
-        for.
-        """
-        self._watchers.append(watcher)
-        if self.is_gone.is_set():
-            self.died()
-
-    def _tell(self, watchers: list[Any], call: Callable[[Any], object]) -> None:
-        while watchers:
-            try:
-                watcher = watchers.pop(0)
-            except IndexError:
-                return  # another thread took the last one
-            try:
-                call(watcher)
-            except Exception:
-                logger.exception("A watcher of %s failed:", self._name)
-
-
-def fate_of(ref: pykka.ActorRef[Any]) -> Fate:
-    """Return the fate of an actor that is ours or was started by ``launch``."""
-    return cast("Fate", vars(ref)["fate"])
 
 
 def launch(
@@ -110,7 +34,9 @@ def launch(
     or when the caller is struck, nothing of it is left. Its ref is appended to ``receipt``, for
     callers that may be struck before they have it: ``give_up`` it then.
     """
-    watched = actor_class if hasattr(actor_class, "_reports_its_fate") else _watched(actor_class)
+    watched = (
+        actor_class if hasattr(actor_class, "_reports_its_lifecycle") else _watched(actor_class)
+    )
     actor: Any = watched(*args, **kwargs)
     ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
     vars(ref)["supervisor"] = supervisor
@@ -151,7 +77,7 @@ _cache: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
 
 
 def _watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
-    """Return the subclass of ``actor_class`` that reports its fate; made once."""
+    """Return the subclass of ``actor_class`` that reports its lifecycle; made once."""
     known = _cache.get(actor_class)
     if known is None:
         body = {"__module__": actor_class.__module__, "__qualname__": actor_class.__qualname__}
@@ -174,17 +100,17 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
             self._actor_ref = QueuingRef(self)
 
     def _start_actor_loop(self) -> None:
-        self._fate = Fate(str(self))
-        self._actor_ref.fate = self._fate
+        self._lifecycle = Lifecycle(str(self))
+        self._actor_ref.lifecycle = self._lifecycle
         try:
             super()._start_actor_loop()
         except BaseException as error:
             self._handle_failure(type(error), error, error.__traceback__)
-            self._fate.died()
+            self._lifecycle.died()
             raise
 
     def _actor_loop(self) -> None:
-        self._fate.thread = threading.current_thread()
+        self._lifecycle.thread = threading.current_thread()
         if isinstance(self.actor_inbox, Inbox):
             self.actor_inbox.turn.acquire()
         try:
@@ -198,12 +124,12 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
             inbox = self.actor_inbox
             if isinstance(inbox, Inbox):
                 inbox.close(lambda envelope: refuse(self._actor_ref, envelope))
-            self._fate.died()
+            self._lifecycle.died()
 
     def _actor_loop_setup(self) -> None:
         super()._actor_loop_setup()
         if not self.actor_stopped.is_set():
-            self._fate.came_up()
+            self._lifecycle.came_up()
 
     def _actor_loop_teardown(self) -> None:
         if not isinstance(self.actor_inbox, Inbox):
@@ -226,14 +152,5 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
         super().on_failure(*exc_info)
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        self._fate.failed(exception_value or exception_type)
+        self._lifecycle.failed(exception_value or exception_type)
         super()._handle_failure(exception_type, exception_value, traceback)
-
-
-def _text_of(error: object) -> str:
-    """Return the text of an error, fit for one log line."""
-    try:
-        text = str(error)[:500]
-    except Exception:
-        return f"<{type(error).__name__} that cannot be shown>"
-    return text if text.isprintable() else ascii(text)[1:-1]
