@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Sequence
-from typing import NamedTuple, TypeAlias, overload
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, TypeAlias, cast, overload
 
-from namepool.core.names import name_key
+from namepool.core.names import is_default_name, name_key, plain, why_invalid
 
 
 class Lease(NamedTuple):
@@ -18,6 +18,14 @@ class Lease(NamedTuple):
 
 LeaseRecord: TypeAlias = tuple[int, dict[str, int]]
 """A lease as it is kept: its token, and its speakers, each with the moment it began to speak."""
+
+
+class Admission(NamedTuple):
+    """What became of a chunk of candidates."""
+
+    accepted: int
+    invalid: int
+    duplicate: int
 
 
 class UsedNames(Sequence[str]):
@@ -70,6 +78,21 @@ class Leases:
         self._known[key] = name
         self._log.append(name)
         return True
+
+    def admit(self, candidates: Iterable[object]) -> Admission:
+        """Make the good ones available: valid, unlike any known name and the default name."""
+        accepted = invalid = duplicate = 0
+        for candidate in candidates:
+            if why_invalid(candidate) is not None:
+                invalid += 1
+                continue
+            name = cast("str", plain(candidate))
+            if is_default_name(name) or not self.learn(name):
+                duplicate += 1
+            else:
+                self.available.append(name)
+                accepted += 1
+        return Admission(accepted, invalid, duplicate)
 
     def canonical(self, name: str) -> str:
         """Return the known name that reads like ``name``, or ``name`` itself."""

@@ -12,14 +12,13 @@ thread after calls only, so those cannot be cut short at all.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
-from namepool.core.leases import Lease, LeaseRecord, Leases, UsedNames
-from namepool.core.names import is_default_name, plain, why_invalid
-from namepool.core.stats import Counters, PoolStats
+from namepool.core.leases import Admission, Lease, LeaseRecord, Leases
+from namepool.core.stats import Counters
 from namepool.core.waiters import Waiter, Waiters
 
 Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
@@ -35,25 +34,23 @@ class _NoJournal:
     undelivered: Any = None
 
 
-class Admission(NamedTuple):
-    """What became of a chunk of candidates."""
-
-    accepted: int
-    invalid: int
-    duplicate: int
+_NO_JOURNAL: Journal = _NoJournal()
 
 
 class PoolState:
     """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
 
     def __init__(self) -> None:
-        self._leases = Leases()
+        self._leases = leases = Leases()
         self._bindings = Bindings()
-        # The same objects for life, so that the hot transitions need no second step to them.
-        self.leases = self._leases.checked_out
-        self.available = self._leases.available
-        self._latest = self._bindings.latest
-        self._several = self._bindings.several
+        # What one of them knows alone, it is asked itself.
+        self.lease_of, self.is_current = leases.lease_of, leases.is_current
+        self.canonical, self.used = leases.canonical, leases.used
+        self.speakers_of, self.names_of = leases.speakers_of, self._bindings.names_of
+        # The same objects for life: the hot transitions need no second step to them.
+        self.leases, self.available = leases.checked_out, leases.available
+        self._latest, self._several = self._bindings.latest, self._bindings.several
+        self.orphans = leases.orphans
         self.waiters = Waiters()
         self.events: deque[Event] = deque()
         """What happened outside the actor's turn, until ``apply_events``."""
@@ -70,11 +67,10 @@ class PoolState:
 
     # -- leases -----------------------------------------------------------------------------
 
-    def checkout(self, owner: str, journal: Journal = _NoJournal()) -> str | None:  # noqa: B008
+    def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none.
 
-        ``journal.undelivered`` is what is being leased, from before it is: ``take_back`` it if the
-        owner never hears of it.
+        ``journal.undelivered`` is set first: an event, if the owner never hears of the name.
         """
         available = self.available
         if not available:
@@ -104,22 +100,14 @@ class PoolState:
         available = self.available
         available += (name,)
         del self.leases[name]
-        if self._leases.orphans:
-            self._leases.orphans.pop(name, None)
+        if self.orphans:
+            self.orphans.pop(name, None)
         for speaker in record[1]:
             if speaker in self._several:
                 self._bindings.unbind(speaker, name)
             else:
                 del self._latest[speaker]
         self.in_transition = False
-
-    def take_back(self, record: LeaseRecord) -> None:
-        """End this very lease if it still lasts, however its owner is doing."""
-        names = {name: None for owner in record[1] for name in self.names_of(owner)}
-        for name in (*names, *self._leases.orphans):
-            if self.leases.get(name) is record:
-                self.end_lease(name, record)
-                return
 
     def reclaim(self, before: float) -> list[str]:
         """Check in what was orphaned ``before`` that moment and found no speaker since."""
@@ -128,18 +116,6 @@ class PoolState:
             self.checkin(name)
         self.counters.reclaimed += len(reclaimed)
         return reclaimed
-
-    def lease_of(self, name: str) -> Lease:
-        """Return the present lease of a name that is checked out."""
-        return self._leases.lease_of(name)
-
-    def is_current(self, lease: Lease) -> bool:
-        """Tell whether this very checkout still lasts, rather than a later one of its name."""
-        return self._leases.is_current(lease)
-
-    def canonical(self, name: str) -> str:
-        """Return the known name that reads like ``name``, or ``name`` itself."""
-        return self._leases.canonical(name)
 
     # -- bindings ---------------------------------------------------------------------------
 
@@ -153,10 +129,10 @@ class PoolState:
             record = self.leases[name] = (self._moment, {})
             if not self._leases.learn(name):
                 self.available.remove(name)
-        self._leases.orphans.pop(name, None)
+        self.orphans.pop(name, None)
         if exclusive:
             for speaker in [s for s in record[1] if s != owner]:
-                self._end_binding(speaker, name)
+                self.end_binding(speaker, name)
         record[1][owner] = self._moment
         self._bindings.bind(owner, name)
         self.in_transition = False
@@ -167,16 +143,11 @@ class PoolState:
         name = self._latest.get(owner) if name is None else self.canonical(name)
         if name is None or owner not in self.speakers_of(name):
             return False
-        self._end_binding(owner, name)
+        self.end_binding(owner, name)
         return True
 
     def begin_scope(
-        self,
-        owner: str,
-        name: str,
-        *,
-        exclusive: bool = False,
-        journal: Journal = _NoJournal(),  # noqa: B008
+        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = _NO_JOURNAL
     ) -> Speaking:
         """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
         name = self.canonical(name)
@@ -200,15 +171,8 @@ class PoolState:
             self._bindings.bind(owner, before)
             self.in_transition = False
 
-    def speakers_of(self, name: str) -> Collection[str]:
-        """Return the owners that speak under ``name``; none if it is not checked out."""
-        return self._leases.speakers_of(name)
-
-    def names_of(self, owner: str) -> tuple[str, ...]:
-        """Return the names that ``owner`` is bound to, the latest last."""
-        return self._bindings.names_of(owner)
-
-    def _end_binding(self, owner: str, name: str) -> None:
+    def end_binding(self, owner: str, name: str) -> None:
+        """Stop ``owner``, which does, speaking under ``name``."""
         before, self.in_transition = self.in_transition, True
         del self.leases[name][1][owner]
         self._bindings.unbind(owner, name)
@@ -224,31 +188,10 @@ class PoolState:
     def apply_events(self, now: float) -> None:
         """Apply what happened outside: owners that ended, grants that came home, late chunks."""
         while self.events:
-            event = self.events.popleft()
-            if isinstance(event, OwnerEnded):
-                self._end_owner(event.owner, now)
-            elif isinstance(event, Withdrawal):
-                self.waiters.withdraw(event.ticket)
-            elif isinstance(event, LateChunk):
-                if event.epoch == self.epoch:
-                    self.admit(event.names)
-            elif isinstance(event, Speaking):
-                self.end_scope(event)
-            elif isinstance(event, Lease):
-                if self.is_current(event):
-                    self.checkin(event.name)
-            else:
-                self.take_back(event)
+            _apply(self, self.events[0], now)
+            self.events.popleft()  # when it is done, because it may be cut short; twice is harmless
 
-    def _end_owner(self, owner: str, now: float) -> None:
-        """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
-        for name in self.names_of(owner):
-            self._end_binding(owner, name)
-            if not self.speakers_of(name):
-                self._leases.orphans[name] = now
-        self.waiters.owner_ended(owner)
-
-    # -- waiters ----------------------------------------------------------------------------
+    # -- waiters and names ------------------------------------------------------------------
 
     def park(self, owner: str, deadline: float | None, reply: Any) -> int:
         """Queue a checkout behind those that wait already; return its ticket."""
@@ -259,59 +202,22 @@ class PoolState:
     def grant(self, waiter: Waiter, now: float) -> str:
         """Lease an available name to a waiter; to one whose owner has ended, as an orphan."""
         name = self.checkout(waiter.owner)
-        if name is None:
-            raise LookupError("a grant needs an available name")
+        assert name is not None, "a grant needs an available name"  # noqa: S101
         if waiter.has_ended:
-            self._end_owner(waiter.owner, now)
+            _end_owner(self, waiter.owner, now)
         return name
-
-    # -- names ------------------------------------------------------------------------------
 
     def admit(self, candidates: Iterable[object]) -> Admission:
         """Make the good ones available: valid, unlike any known name and the default name."""
-        accepted = invalid = duplicate = 0
-        for candidate in candidates:
-            if why_invalid(candidate) is not None:
-                invalid += 1
-                continue
-            name = cast("str", plain(candidate))
-            if is_default_name(name) or not self._leases.learn(name):
-                duplicate += 1
-            else:
-                self.available.append(name)
-                accepted += 1
-        self.counters.invalid += invalid
-        self.counters.duplicates += duplicate
-        return Admission(accepted, invalid, duplicate)
-
-    def used(self) -> UsedNames:
-        """Return every name known now, oldest first; costs the same for ten or a million."""
-        return self._leases.used()
+        admission = self._leases.admit(candidates)
+        self.counters.invalid += admission.invalid
+        self.counters.duplicates += admission.duplicate
+        return admission
 
     @property
     def known_count(self) -> int:
         """How many names are known: available or checked out."""
         return self._leases.known_count
-
-    def stats(self, chunk_size: int, *, fetching: int) -> PoolStats:
-        """Return the counts at this moment."""
-        counters = self.counters
-        return PoolStats(
-            available_count=len(self.available),
-            checked_out_count=len(self.leases),
-            all_used_count=self.known_count,
-            chunk_size=chunk_size,
-            waiting_count=len(self.waiters),
-            fetching_count=fetching,
-            fetch_count=counters.fetches,
-            fetch_failure_count=counters.failures,
-            invalid_count=counters.invalid,
-            duplicate_count=counters.duplicates,
-            reclaimed_count=counters.reclaimed,
-            restart_count=max(counters.starts - 1, 0),
-            last_error=counters.last_error,
-            last_source=counters.last_source,
-        )
 
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""
@@ -331,3 +237,38 @@ class PoolState:
         self._leases.recover()
         self._bindings.rebuild(self.leases)
         self.in_transition = False
+
+
+def _apply(state: PoolState, event: Event, now: float) -> None:
+    if isinstance(event, OwnerEnded):
+        _end_owner(state, event.owner, now)
+    elif isinstance(event, Withdrawal):
+        state.waiters.withdraw(event.ticket)
+    elif isinstance(event, LateChunk):
+        if event.epoch == state.epoch:
+            state.admit(event.names)
+    elif isinstance(event, Speaking):
+        state.end_scope(event)
+    elif isinstance(event, Lease):
+        if state.is_current(event):
+            state.checkin(event.name)
+    else:
+        _take_back(state, event)
+
+
+def _end_owner(state: PoolState, owner: str, now: float) -> None:
+    """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
+    for name in state.names_of(owner):
+        state.end_binding(owner, name)
+        if not state.speakers_of(name):
+            state.orphans[name] = now
+    state.waiters.owner_ended(owner)
+
+
+def _take_back(state: PoolState, record: LeaseRecord) -> None:
+    """End this very lease if it still lasts, however its owner is doing."""
+    names = {name: None for owner in record[1] for name in state.names_of(owner)}
+    for name in (*names, *state.orphans):
+        if state.leases.get(name) is record:
+            state.end_lease(name, record)
+            return

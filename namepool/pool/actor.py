@@ -210,7 +210,7 @@ class NamePool(ServiceActor):
         """Return the pool's counts at this moment."""
         if self._state.events:
             self._waiting.apply_events()
-        return self._state.stats(self._options.chunk_size, fetching=len(self._fetches))
+        return _stats(self._state, self._options.chunk_size, len(self._fetches))
 
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
@@ -221,6 +221,26 @@ class NamePool(ServiceActor):
     def timeout_error(self, timeout: float) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread may ask."""
         return self._waiting.timeout_error(timeout)
+
+
+def _stats(state: PoolState, chunk_size: int, fetching: int) -> PoolStats:
+    counters = state.counters
+    return PoolStats(
+        available_count=len(state.available),
+        checked_out_count=len(state.leases),
+        all_used_count=state.known_count,
+        chunk_size=chunk_size,
+        waiting_count=len(state.waiters),
+        fetching_count=fetching,
+        fetch_count=counters.fetches,
+        fetch_failure_count=counters.failures,
+        invalid_count=counters.invalid,
+        duplicate_count=counters.duplicates,
+        reclaimed_count=counters.reclaimed,
+        restart_count=max(counters.starts - 1, 0),
+        last_error=counters.last_error,
+        last_source=counters.last_source,
+    )
 
 
 def _policy(options: PoolOptions) -> RefillPolicy:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-import pykka
-
-from namepool.actors import WouldDeadlock
-from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import check_seconds, invalid
 from namepool.core.stats import PoolStats
-from namepool.errors import CheckoutTimeout
 from namepool.owners import current_owner
 from namepool.pool import messages as m
+from namepool.pool import scopes
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
-
-
-GRACE = 1.0
-"""Seconds that a checkout waits beyond its timeout for the pool's own word that it is over."""
-
-
-class Askable(Protocol):
-    """A pool's ref, or a handle of one that survives restarts."""
-
-    def ask(
-        self, message: Any, *, timeout: float | None = None, receipt: list[Any] | None = None
-    ) -> Any:
-        """Return the answer; what must be given back if it is not delivered is the receipt."""
-        ...
-
-    def give_back(self, grant: object) -> None:
-        """Return what came with an answer that was not delivered."""
-        ...
 
 
 class PoolHandle:
@@ -55,7 +33,7 @@ class PoolHandle:
 
     def __init__(
         self,
-        target: Askable,
+        target: scopes.Askable,
         *,
         close: Callable[[], object] | None = None,
     ) -> None:
@@ -85,12 +63,12 @@ class PoolHandle:
         receipt: list[Any] = []
         try:
             # The pool keeps the time; the wait here ends one without a pool, as during a restart.
-            patience = None if timeout is None else timeout + GRACE
+            patience = None if timeout is None else timeout + scopes.GRACE
             name: str = self._ask(message, timeout=patience, receipt=receipt)
             return name
         except BaseException as error:
-            self._give_back(receipt)
-            _raise_checkout_timeout(error, timeout)
+            scopes.give_back(self._target, receipt)
+            scopes.raise_checkout_timeout(error, timeout)
             raise
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
@@ -173,62 +151,22 @@ class PoolHandle:
         """
         return self._speaking.get(current_owner(), DEFAULT_NAME)
 
-    @contextmanager
-    def named(self, timeout: float | None = m.DEFAULT_TIMEOUT) -> Iterator[str]:
+    def named(self, timeout: float | None = m.DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
         """Speak under a name of one's own for the length of the ``with`` block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
         """
-        message = m.CheckoutLease(timeout)
-        receipt: list[Any] = []
-        try:
-            patience = None if timeout is None else timeout + GRACE
-            try:
-                lease: Lease = self._ask(message, timeout=patience, receipt=receipt)
-            except pykka.Timeout as error:
-                _raise_checkout_timeout(error, timeout)
-                raise
-            try:
-                yield lease.name
-            finally:
-                self._end(m.CheckinLease(lease))
-        except BaseException:
-            self._give_back(receipt)  # it may have been the way in, or out, that was cut short
-            raise
+        return scopes.named(self._target, timeout)
 
-    @contextmanager
-    def speaking_as(self, name: str, exclusive: bool = False) -> Iterator[str]:
+    def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
 
         The lease stays when the block ends, and so does what bound the caller to the name before.
         Blocks of one owner under one name may overlap. Raises as ``associate_name`` does.
         """
-        receipt: list[Any] = []
-        try:
-            speaking = self._ask(m.BeginSpeaking(name, exclusive), receipt=receipt)
-            try:
-                yield DEFAULT_NAME if speaking is None else speaking.name
-            finally:
-                if speaking is not None:
-                    self._end(m.EndSpeaking(speaking))
-        except BaseException:
-            self._give_back(receipt)
-            raise
-
-    def _give_back(self, receipt: list[Any]) -> None:
-        """Return what came with an answer that was not delivered; twice does no harm."""
-        for grant in receipt:
-            self._target.give_back(grant)
-
-    def _end(self, message: m.CheckinLease | m.EndSpeaking) -> None:
-        try:
-            self._ask(message)
-        except WouldDeadlock:
-            pass  # a generator closed by a finaliser inside the pool: the request is queued
-        except pykka.ActorDeadError:
-            pass  # the pool was stopped inside the block: nothing is left to end
+        return scopes.speaking_as(self._target, name, exclusive)
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -254,9 +192,3 @@ class PoolHandle:
         except BaseException:
             self.close()  # struck: it is closed all the same
             raise
-
-
-def _raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
-    """Raise what a checkout raises instead of a bare timeout, as while the pool is restarting."""
-    if isinstance(error, pykka.Timeout) and not isinstance(error, CheckoutTimeout):
-        raise CheckoutTimeout(f"no name, and no pool, within {timeout} + {GRACE:g} s") from error

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from namepool.core.events import LateChunk, OwnerEnded
-from namepool.core.leases import Lease, LeaseRecord, UsedNames
+from namepool.core.leases import Admission, Lease, LeaseRecord, UsedNames
 from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
-from namepool.core.state import Admission, PoolState
+from namepool.core.state import PoolState
 
 
 def _state(*names: str) -> PoolState:
@@ -285,7 +285,7 @@ def test_an_orphan_is_noted_by_its_name_with_the_moment_it_became_one() -> None:
     _lease(state, "p")
     state.owner_gone("o")
     state.apply_events(7.5)
-    assert dict(state._leases.orphans) == {"Ada": 7.5}
+    assert dict(state.orphans) == {"Ada": 7.5}
 
 
 @pytest.mark.parametrize("spelling", ["Ada", "ADA!"])
@@ -296,7 +296,7 @@ def test_an_orphan_that_found_a_speaker_is_not_reclaimed(spelling: str, exclusiv
     state.owner_gone("o")
     state.apply_events(0.0)
     state.associate("p", spelling, exclusive=exclusive)
-    assert not state._leases.orphans
+    assert not state.orphans
     assert state.reclaim(1e9) == []
 
 
@@ -369,7 +369,7 @@ def test_names_checked_in_after_their_owners_ended_leave_nothing_behind() -> Non
         state.owner_gone(f"o{n}")
         state.apply_events(float(n))
         state.checkin(name)  # by a parent, say; with reclaim_after=None nothing reclaims, ever
-    assert not state._leases.orphans
+    assert not state.orphans
 
 
 class _Telltale(str):
@@ -478,7 +478,7 @@ def test_a_name_granted_to_who_ended_while_waiting_is_an_orphan_and_comes_home()
     assert waiter is not None
     assert state.grant(waiter, 10.0) == "Ada"
     assert dict(state.speaking) == {}
-    assert dict(state._leases.orphans) == {"Ada": 10.0}
+    assert dict(state.orphans) == {"Ada": 10.0}
     assert state.reclaim(9.9) == []
     assert state.reclaim(10.0) == ["Ada"]
     assert list(state.available) == ["Ada"]
@@ -496,7 +496,7 @@ def test_a_name_granted_to_a_living_waiter_is_its_own_although_another_ended() -
     assert waiter is not None
     assert state.grant(waiter, 10.0) == "Ada"
     assert dict(state.speaking) == {"p": "Ada"}
-    assert not state._leases.orphans
+    assert not state.orphans
     assert state.reclaim(1e9) == []
 
 
@@ -1017,7 +1017,7 @@ class StateAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def orphans_are_leased_and_silent_and_in_order(self) -> None:
-        assert list(self.state._leases.orphans.items()) == list(self.orphans.items())
+        assert list(self.state.orphans.items()) == list(self.orphans.items())
         assert not any(self.speakers[name] for name in self.orphans)
 
     @invariant()

@@ -79,14 +79,14 @@ class Keeper:
             Sweep: self._sweep,
         }
 
-    def start_initial(self, done: Callable[[], object]) -> Procedure:
-        """Start the children in order and call ``done``; give up at the first that fails."""
+    def start_initial(self) -> Procedure:
+        """Start the children in order, then the supervisor is up; give up if one fails."""
         for child in list(self._children.values()):
             yield from self._procedures.bring_up(child)
             if child.failure is not None:
                 self._give_up(start_failed(child))
                 return
-        done()
+        self.ref.lifecycle.came_up()
 
     def sweep_later(self) -> None:
         """Look after the children's threads in ``SWEEP`` seconds."""

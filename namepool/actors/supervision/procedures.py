@@ -15,9 +15,10 @@ import pykka
 
 from namepool.actors.launch import launch
 from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.reply import Reply
 from namepool.actors.service_actor import ServiceRef
 from namepool.actors.supervision.children import Child, Children
-from namepool.actors.supervision.protocol import Ignore, StartFailed, Strategy
+from namepool.actors.supervision.protocol import Ignore, StartFailed, Strategy, SupervisorError
 
 Condition = Callable[[], bool]
 Procedure = Generator[Condition, None, Any]
@@ -51,6 +52,7 @@ class Runner:
     def __init__(self) -> None:
         self._procedures: deque[Procedure] = deque()
         self._condition: Condition | None = None
+        self._unanswered: list[Reply[Any]] = []
         self.has_ended = False
         """Nothing goes on from here."""
 
@@ -62,6 +64,28 @@ class Runner:
         """Add a procedure and go on as far as possible."""
         self.add(procedure)
         self.advance()
+
+    def answer(self, procedure: Procedure, reply: Reply[Any]) -> Reply[Any]:
+        """Run a procedure; ``reply`` is resolved with what it returns or raises."""
+        self._unanswered.append(reply)
+
+        def answering() -> Procedure:
+            try:
+                result = yield from procedure
+            except SupervisorError as error:
+                reply.fail_quietly(error)
+            else:
+                reply.set_quietly(result)
+            self._unanswered.remove(reply)
+
+        self.run(answering())
+        return reply
+
+    def end(self, error: BaseException) -> None:
+        """Go no further: who still waits for an answer gets ``error``."""
+        self.has_ended = True
+        for reply in self._unanswered:
+            reply.fail_quietly(error)
 
     def advance(self) -> None:
         """Go on as far as possible."""

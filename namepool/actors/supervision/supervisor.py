@@ -21,7 +21,7 @@ from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.actors.supervision.children import Children
 from namepool.actors.supervision.handle import ActorHandle
 from namepool.actors.supervision.keeper import Keeper, abandon
-from namepool.actors.supervision.procedures import Procedure, Procedures, Runner
+from namepool.actors.supervision.procedures import Procedures, Runner
 from namepool.actors.supervision.protocol import (
     AutoShutdown,
     ChildCounts,
@@ -84,7 +84,6 @@ class Supervisor(ServiceActor):
             auto_shutdown,
             self._give_up,
         )
-        self._requests: list[Reply[Any]] = []
         self._actor_ref = self._procedures.ref = self._keeper.ref = SupervisorRef(self)
         self._handlers.update(self._table())
 
@@ -98,7 +97,7 @@ class Supervisor(ServiceActor):
             CountChildren: lambda _: self.count_children(),
             GetChildSpec: lambda m: self.get_child_spec(m.id),
             GetHandle: lambda m: self.handle(m.id),
-            _Begin: lambda _: self._runner.run(self._keeper.start_initial(self._came_up)),
+            _Begin: lambda _: self._runner.run(self._keeper.start_initial()),
             _End: self._end,
             **self._keeper.table(),
         }
@@ -151,9 +150,6 @@ class Supervisor(ServiceActor):
         self._actor_ref.post(_Begin())
         self._keeper.sweep_later()
 
-    def _came_up(self) -> None:
-        self._actor_ref.lifecycle.came_up()
-
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
         self._stop_for_good("the supervisor has stopped")
@@ -172,7 +168,7 @@ class Supervisor(ServiceActor):
             StartFailed: it did not come up; the spec is not kept
         """
         check_spec(spec)
-        return self._answer_with(self._procedures.add(self._children.add(spec)))
+        return self._runner.answer(self._procedures.add(self._children.add(spec)), self.deferred())
 
     def terminate_child(self, id: str) -> Reply[None]:  # noqa: A002
         """Stop a child; its spec is kept, a temporary one's is not. Twice does no harm.
@@ -186,7 +182,7 @@ class Supervisor(ServiceActor):
         elif child.state == "starting" and child.ref is not None:
             # Now: what starts it may be waiting for ever.
             self._procedures.ask_to_stop(child, child.ref)
-        return self._answer_with(self._procedures.terminate(child))
+        return self._runner.answer(self._procedures.terminate(child), self.deferred())
 
     def restart_child(self, id: str) -> Reply[pykka.ActorRef[Any]]:  # noqa: A002
         """Start a terminated child again; the answer is its ref once it is up.
@@ -196,7 +192,9 @@ class Supervisor(ServiceActor):
             ChildBusy: it is running, or being restarted
             StartFailed: it did not come up; its spec is kept
         """
-        return self._answer_with(self._procedures.start_again(self._children.find_idle(id)))
+        return self._runner.answer(
+            self._procedures.start_again(self._children.find_idle(id)), self.deferred()
+        )
 
     def delete_child(self, id: str) -> None:  # noqa: A002
         """Forget a terminated child.
@@ -231,23 +229,6 @@ class Supervisor(ServiceActor):
         """
         return self._children.find(id).handle
 
-    def _answer_with(self, procedure: Procedure) -> Reply[Any]:
-        """Answer the present request with what ``procedure`` returns or raises."""
-        reply = self.deferred()
-        self._requests.append(reply)
-
-        def answering() -> Procedure:
-            try:
-                result = yield from procedure
-            except SupervisorError as error:
-                reply.fail_quietly(error)
-            else:
-                reply.set_quietly(result)
-            self._requests.remove(reply)
-
-        self._runner.run(answering())
-        return reply
-
     # -- the end ----------------------------------------------------------------------------
 
     def _give_up(self, error: SupervisorError) -> None:
@@ -270,8 +251,7 @@ class Supervisor(ServiceActor):
                 if not lifecycle_of(ref).is_gone.wait(cast("float | None", child.spec.shutdown)):
                     abandon(child, ref)
             child.abandon(reason)
-        for reply in self._requests:
-            reply.fail_quietly(pykka.ActorDeadError(f"{self}: {reason}"))
+        self._runner.end(pykka.ActorDeadError(f"{self}: {reason}"))
 
 
 class SupervisorRef(ServiceRef[Supervisor]):
