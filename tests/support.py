@@ -85,7 +85,7 @@ class ScriptedSource:
         return answer
 
 
-def on_thread(function: Callable[[], T]) -> T:
+def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T:
     """Run ``function`` on a thread of its own; return its result or raise its exception."""
     results: list[T] = []
     errors: list[BaseException] = []
@@ -98,7 +98,7 @@ def on_thread(function: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(patience)
     assert not thread.is_alive(), "the function did not return"
     if errors:
         raise errors[0]

@@ -24,6 +24,7 @@ from pykka.messages import _ActorStop
 
 from namepool.actors.death_watch import Fate, give_up, launch
 from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.latch import passed_on
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply, WouldDeadlock
 
@@ -137,8 +138,8 @@ class ServiceRef(QueuingRef[A]):
                 finally:
                     try:
                         turn.release()
-                    except RuntimeError:
-                        pass  # it was not free
+                    except RuntimeError as error:
+                        passed_on(error)  # else it was not free
             if grant is not None:
                 if receipt is not None:
                     receipt.append(grant)
@@ -270,6 +271,7 @@ class ServiceActor(pykka.ThreadingActor):
         try:
             super()._start_actor_loop()
         except RuntimeError as error:  # no thread to be had: nobody else will clean up
+            passed_on(error)
             self._handle_failure(type(error), error, error.__traceback__)
             self._bury()
             raise
