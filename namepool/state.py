@@ -334,7 +334,7 @@ class PoolState:
     def settle(self, now: float) -> None:
         """Take in what happened outside: owners that ended, leases given back, late chunks."""
         while self.outside:
-            event = self.outside.popleft()
+            event = self.outside[0]  # taken out when it is done: twice does no harm
             if isinstance(event, Departed):
                 self._bury(event.owner, now)
             elif isinstance(event, Withdrawal):
@@ -349,6 +349,7 @@ class PoolState:
                     self.checkin(event.name)
             else:
                 self.take_back(event)
+            self.outside.popleft()
 
     def _bury(self, owner: str, now: float) -> None:
         """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""

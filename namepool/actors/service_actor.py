@@ -234,7 +234,7 @@ class ServiceActor(pykka.ThreadingActor):
         self._actor_ref = self._create_ref()
         self._handlers: dict[type, Callable[[Any], Any]] = {
             _Crash: self._crash,
-            Returned: lambda _: self.on_returned(),
+            Returned: self._take_in,
         }
         self._inline: dict[type, Callable[[Any], Any]] = {_ActorStop: _later}
         """What callers may run, by the type of the message."""
@@ -314,11 +314,25 @@ class ServiceActor(pykka.ThreadingActor):
             self._bury()
 
     def _mend(self) -> None:
-        self.actor_inbox.torn = False
-        grant, self.undelivered = self.undelivered, None
-        if grant is not None:
-            self.actor_inbox.returned.append(grant)
-        self._guard(self.on_torn)
+        """Mend what was left half done; again where there is no memory for it."""
+        inbox = self.actor_inbox
+        while inbox.torn:
+            try:
+                if self.undelivered is not None:
+                    inbox.returned.append(self.undelivered)
+                    self.undelivered = None
+                self.on_torn()
+            except MemoryError:
+                continue
+            except BaseException:
+                self._handle_failure(*sys.exc_info())
+            inbox.torn = False
+
+    def _take_in(self, _: Returned) -> None:
+        try:
+            self.on_returned()
+        except MemoryError:
+            pass  # what is still there is returned again
 
     def _receive(self, envelope: Envelope[Any]) -> None:
         """Handle one message from the queue and answer it."""
@@ -332,6 +346,7 @@ class ServiceActor(pykka.ThreadingActor):
             if reply is None:
                 self._fail()
             else:
+                self.actor_inbox.torn = True  # it may have left half of it
                 if self.undelivered is not None:
                     self.actor_inbox.returned.append(self.undelivered)
                 logger.info("Exception returned from %s to caller:", self, exc_info=True)
