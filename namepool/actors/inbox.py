@@ -146,15 +146,9 @@ class Inbox:
     def get(self) -> Envelope[Any]:
         """End this turn, wait for a message or a timer, and take the turn for it.
 
-        Where there is no memory for that, it tries again: nothing has been taken then.
+        Raises:
+            MemoryError: nothing was taken; try again
         """
-        while True:
-            try:
-                return self._get()
-            except MemoryError:
-                continue
-
-    def _get(self) -> Envelope[Any]:
         if self.is_mine():
             self.is_open = not self.torn
             self.turn.release()

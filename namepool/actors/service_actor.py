@@ -303,30 +303,35 @@ class ServiceActor(pykka.ThreadingActor):
             self._guard(self.on_start)
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.fate.came_up()
+            envelope: Envelope[Any] | None = None
             while not self.actor_stopped.is_set():
-                envelope = inbox.get()
-                if inbox.torn:
-                    self._mend()
+                try:
+                    if envelope is None:
+                        envelope = inbox.get()
+                    if inbox.torn:
+                        self._mend()
+                except MemoryError:
+                    continue  # nothing was lost; there may be some in a moment
                 self._receive(envelope)
+                envelope = None
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
             self._bury()
 
     def _mend(self) -> None:
-        """Mend what was left half done; again where there is no memory for it."""
+        """Mend what was left half done."""
         inbox = self.actor_inbox
-        while inbox.torn:
-            try:
-                if self.undelivered is not None:
-                    inbox.returned.append(self.undelivered)
-                    self.undelivered = None
-                self.on_torn()
-            except MemoryError:
-                continue
-            except BaseException:
-                self._handle_failure(*sys.exc_info())
-            inbox.torn = False
+        if self.undelivered is not None:
+            inbox.returned.append(self.undelivered)
+            self.undelivered = None
+        try:
+            self.on_torn()
+        except MemoryError:
+            raise  # it is still torn
+        except BaseException:
+            self._handle_failure(*sys.exc_info())
+        inbox.torn = False
 
     def _take_in(self, _: Returned) -> None:
         try:

@@ -186,6 +186,10 @@ def _poor(capi: Any, ref: Any, act: Callable[[], Any], lacks: int) -> bool:
     return struck
 
 
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12),
+    reason="where allocations fail, CPython 3.12.1 and 3.13.0 themselves crash now and then",
+)
 def test_a_caller_without_memory_harms_nobody_else() -> None:
     capi = pytest.importorskip("_testcapi", reason="it takes the memory away")
     ref = NamePool.start(source=NumberedNames(), chunk_size=50)
