@@ -43,7 +43,7 @@ def open_pool(**options: Any) -> PoolHandle:
         # A ``with`` that was struck on its way in, or out, never closes what it was given.
         forgotten = weakref.finalize(handle, root.stop, block=False)
         forgotten.atexit = False
-        return handle  # noqa: RET504  it may be struck in between
+        return handle
     except BaseException:
         give_up(started)
         raise

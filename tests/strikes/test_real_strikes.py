@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import random
 import sys
 import threading
@@ -26,15 +25,9 @@ from namepool import (
     open_pool,
 )
 from tests.strikes.tracing import HardStrike, Strike
-from tests.support import PATIENCE, on_thread, switching_often
+from tests.support import PATIENCE, on_thread, strike, switching_often
 
 STRIKES = 6000
-
-
-def strike(thread: threading.Thread, kind: type[BaseException]) -> None:
-    """Have the interpreter raise in ``thread`` when it next looks."""
-    assert thread.ident is not None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(kind))
 
 
 def by_handle(pool: PoolHandle, ref: Any) -> None:
