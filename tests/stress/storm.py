@@ -1,4 +1,4 @@
-"""A storm on a pool: ``python -m tests.stress.storm [--seconds 60] [--threads 64]``.
+"""A storm on a pool: ``python -m tests.stress.storm [--seconds 60] [--threads 16]``.
 
 At a switch interval of one microsecond, threads mix every operation, drop futures, give up in the
 very moment of the grant, reset, stop and restart the pool, and are struck by exceptions from
@@ -51,7 +51,7 @@ from tests.stress.faults import WITHOUT
 from tests.strikes.tracing import HardStrike, Strike
 from tests.support import strike, switching_often
 
-PATIENCE = 15.0
+PATIENCE = 10.0
 """Seconds without an answer after which a request counts as unanswered."""
 
 
@@ -64,13 +64,15 @@ class Storm:
         self.ref: NamePoolRef = self._start()
         self.stopping = threading.Event()
         self.counts: collections.Counter[str] = collections.Counter()
+        self.began = time.monotonic()
         self.seconds = 0.0
-        """How long it raged."""
+        """How long it raged, or until the first fault."""
         self.epoch = 0
         self.held: dict[str, str] = {}
         self.lock = threading.Lock()
         self.garbage: collections.deque[str] = collections.deque()
         self.faults: list[str] = []
+        self.agents: dict[int, threading.Thread] = {}
         self.armed: dict[int, threading.Thread] = {}
         """The agents that may be struck, each once until it is armed again."""
         self.gone: collections.deque[int] = collections.deque()
@@ -78,6 +80,13 @@ class Storm:
 
     def _start(self) -> NamePoolRef:
         return NamePool.start(source=self.source, state=self.state, reclaim_after=None)
+
+    def fault(self, text: str) -> None:
+        """Note a fault; the first ends the storm."""
+        if not self.faults:
+            self.seconds = time.monotonic() - self.began
+        self.faults.append(text)
+        self.stopping.set()
 
     # -- what the threads do ----------------------------------------------------------------
 
@@ -100,17 +109,26 @@ class Storm:
             if epoch != self.epoch:
                 return  # reset since: the name may be anybody's now
             if key in self.held:
-                self.faults.append(f"{name} held by {self.held[key]} and {owner}")
+                self.fault(f"{name} held by {self.held[key]} and {owner}")
             self.held[key] = owner
+        if timeout < PATIENCE:
+            time.sleep(random.random() * 1e-3)  # as long as it takes to see a name go home
         with self.lock:
             if epoch != self.epoch:
                 return
-            del self.held[key]
-        self.ref.ask(CheckinName(name, owner), timeout=PATIENCE)
+            self.held.pop(key, None)
+        was_mine = self.ref.ask(CheckinName(name, owner), timeout=PATIENCE)
+        if not was_mine and epoch == self.epoch:
+            self.fault(f"{name}, granted to {owner}, had gone home meanwhile")
 
     def named(self, owner: str) -> None:
         with owner_scope(owner), PoolHandle(self.ref).named(timeout=PATIENCE):
             pass
+
+    def by_handle(self, owner: str) -> None:
+        pool = PoolHandle(self.ref)
+        for _ in range(10):
+            pool.checkin_name(pool.checkout_name(PATIENCE, owner=owner), owner=owner)
 
     def proxy(self, owner: str) -> None:
         proxy = self.ref.proxy()
@@ -139,7 +157,7 @@ class Storm:
     def stats(self, owner: str) -> None:
         stats = self.ref.ask(PoolStatsRequest(), timeout=PATIENCE)
         if stats.all_used_count != stats.available_count + stats.checked_out_count:
-            self.faults.append(f"lost names: {stats}")
+            self.fault(f"lost names: {stats}")
 
     def collect(self, *_: Any) -> None:
         """The collector's callback: runs wherever it runs, inside the pool's turn too."""
@@ -179,7 +197,7 @@ class Storm:
         else:
             before.tell(AssociateName(7, owner="x"))  # type: ignore[arg-type]
         if not before.wait_gone(PATIENCE):
-            self.faults.append("a pool did not die")
+            self.fault("a pool did not die")
         self.ref = self._start()
 
     def fork(self) -> None:
@@ -199,7 +217,7 @@ class Storm:
                 os._exit(1)
         _, status = os.waitpid(child, 0)
         if status:
-            self.faults.append(f"a forked child ended with status {status}")
+            self.fault(f"a forked child ended with status {status}")
 
     def loop(self) -> None:
         """Check out and in on the main thread."""
@@ -231,6 +249,7 @@ class Storm:
         common: list[Callable[[str], None]] = [
             *[self.checkout] * 6,
             *[self.give_up] * 3,
+            *[self.by_handle] * 3,
             *[self.named, self.proxy, self.drop, self.share, self.stats],
             self.leave_to_the_collector,
         ]
@@ -246,8 +265,9 @@ class Storm:
             except pykka.ActorDeadError:
                 self.counts["pool was dead"] += 1
                 self._let_go(owner)
+                time.sleep(0.001)  # and leave the machine to who starts the next
             except Exception as error:
-                self.faults.append(f"{act.__name__}: {error!r}")
+                self.fault(f"{act.__name__}: {error!r}")
 
     def _let_go(self, owner: str) -> None:
         with self.lock:
@@ -260,8 +280,10 @@ class Storm:
             pass
 
     def strikes(self) -> None:
-        """Strike one agent after another, wherever it is."""
-        while not self.stopping.wait(0.0005):
+        """Strike one agent after another, wherever it is; replace those that die of it."""
+        while not self.stopping.is_set():
+            self._replace()
+            time.sleep(0.0002)
             try:
                 _, thread = self.armed.popitem()
             except KeyError:
@@ -271,36 +293,35 @@ class Storm:
 
     def rage(self, seconds: float, threads: int) -> None:
         """Run for so long; the main thread resets, restarts, forks, collects and asks as well."""
-        agents: dict[int, threading.Thread] = {}
         self.gone.extend(range(threads))
         striker = threading.Thread(target=self.strikes, daemon=True)
         striker.start()
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.faults:
-            self._replace(agents)
             self._round()
         self.stopping.set()
         striker.join()
-        for number, thread in agents.items():
+        for number, thread in self.agents.items():
             thread.join(2 * PATIENCE if not self.faults else 0.1)
             if thread.is_alive():
-                self.faults.append(f"agent {number} hangs")
+                self.fault(f"agent {number} hangs")
 
-    def _replace(self, agents: dict[int, threading.Thread]) -> None:
+    def _replace(self) -> None:
         while self.gone:
             number = self.gone.popleft()
             # Daemons: where a guard was taken out, some may hang for ever.
-            agents[number] = threading.Thread(target=self.agent, args=(number,), daemon=True)
-            agents[number].start()
+            agent = threading.Thread(target=self.agent, args=(number,), daemon=True)
+            self.agents[number] = agent
+            agent.start()
 
     def _round(self) -> None:
-        for act in (self.reset, self.restart, gc.collect, self.loop, self.fork, self.loop):
+        for act in (self.reset, self.restart, gc.collect, self.fork, *[self.loop] * 4):
             try:
                 act()
             except pykka.ActorDeadError:
                 self._let_go("main")
             except Exception as error:
-                self.faults.append(f"the main thread: {error!r}")
+                self.fault(f"the main thread: {error!r}")
                 return
         self.counts["rounds of reset and restart"] += 1
 
@@ -315,11 +336,11 @@ class Storm:
         leases = {n: [*held[1]] for n, held in self.state.leases.items() if "Shared" not in n}
         silent = [name for name, speakers in leases.items() if not speakers]
         if silent:  # only the shared names are left without a speaker on purpose
-            self.faults.append(f"{len(silent)} names checked out by nobody: {silent[:5]}")
+            self.fault(f"{len(silent)} names checked out by nobody: {silent[:5]}")
         if len(leases) > self.counts["strikes"]:  # each may hit one that has a name in its hand
-            self.faults.append(f"{len(leases)} names are still checked out: {leases}")
+            self.fault(f"{len(leases)} names are still checked out: {leases}")
         if stats.waiting_count:
-            self.faults.append(f"{stats.waiting_count} wait for ever")
+            self.fault(f"{stats.waiting_count} wait for ever")
         self.ref.stop(timeout=PATIENCE)
 
 
@@ -327,7 +348,6 @@ def run(seconds: float, threads: int) -> Storm:
     """Rage and settle at a switch interval of one microsecond; return what was seen."""
     storm = Storm()
     hook = sys.unraisablehook
-    began = time.monotonic()
 
     def vanished(unraisable: Any) -> None:
         if issubclass(unraisable.exc_type, Strike | HardStrike):
@@ -342,8 +362,8 @@ def run(seconds: float, threads: int) -> Storm:
         with switching_often():
             storm.rage(seconds, threads)
         gc.callbacks.remove(storm.collect)
-        storm.seconds = time.monotonic() - began
         if not storm.faults:
+            storm.seconds = time.monotonic() - storm.began
             storm.settle()
     finally:
         sys.unraisablehook = hook
@@ -354,7 +374,7 @@ def run(seconds: float, threads: int) -> Storm:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Storm a pool and count the damage.")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--threads", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--without", choices=sorted(WITHOUT), help="a guard to take out first")
     args = parser.parse_args()
     faulthandler.dump_traceback_later(args.seconds + 10 * PATIENCE, exit=True)
