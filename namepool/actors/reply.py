@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import pykka
 
-from namepool.actors.latch import LONGEST_WAIT, Latch
+from namepool.actors.latch import LONGEST_WAIT, Latch, passed_on
 
 if TYPE_CHECKING:
     import asyncio
@@ -412,8 +412,8 @@ class Reply(pykka.Future[T]):
         finally:
             try:
                 self._hook_turn.release()
-            except RuntimeError:
-                pass  # it was not ours
+            except RuntimeError as error:
+                passed_on(error)  # else it was not ours
 
     def __repr__(self) -> str:
         state = self._outcomes[0][0] if self._outcomes else "pending"

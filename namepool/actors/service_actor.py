@@ -23,6 +23,7 @@ from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.latch import passed_on
 from namepool.actors.launch import give_up, launch
 from namepool.actors.lifecycle import Lifecycle
 from namepool.actors.ref import QueuingRef
@@ -142,8 +143,8 @@ class ServiceRef(QueuingRef[A]):
                 finally:
                     try:
                         turn.release()
-                    except RuntimeError:
-                        pass  # it was not free
+                    except RuntimeError as error:
+                        passed_on(error)  # else it was not free
             if grant is not None:
                 if receipt is not None:
                     receipt.append(grant)
@@ -248,7 +249,7 @@ class ServiceActor(pykka.ThreadingActor):
         self._actor_ref = self._create_ref()
         self._handlers: dict[type, Callable[[Any], Any]] = {
             _Crash: self._crash,
-            Returned: lambda _: self.on_returned(),
+            Returned: self._take_in,
         }
         self._inline: dict[type, Callable[[Any], Any]] = {_ActorStop: _later}
         """What callers may run, by the type of the message."""
@@ -285,6 +286,7 @@ class ServiceActor(pykka.ThreadingActor):
         try:
             super()._start_actor_loop()
         except RuntimeError as error:  # no thread to be had: nobody else will clean up
+            passed_on(error)
             self._handle_failure(type(error), error, error.__traceback__)
             self._bury()
             raise
@@ -324,17 +326,38 @@ class ServiceActor(pykka.ThreadingActor):
             self._bury()
 
     def _next(self) -> Envelope[Any]:
-        envelope = self.actor_inbox.get()
-        if self.actor_inbox.torn:
-            self._mend()
-        return envelope
+        """Wait for a message; what a caller left half done is mended before it is handled."""
+        inbox = self.actor_inbox
+        envelope: Envelope[Any] | None = None
+        while True:
+            try:
+                if envelope is None:
+                    envelope = inbox.get()
+                if inbox.torn:
+                    self._mend()
+                return envelope
+            except MemoryError:
+                continue  # nothing was lost; there may be some in a moment
 
     def _mend(self) -> None:
-        self.actor_inbox.torn = False
-        grant, self.undelivered = self.undelivered, None
-        if grant is not None:
-            self.actor_inbox.returned.append(grant)
-        self._guard(self.on_torn)
+        """Mend what was left half done."""
+        inbox = self.actor_inbox
+        if self.undelivered is not None:
+            inbox.returned.append(self.undelivered)
+            self.undelivered = None
+        try:
+            self.on_torn()
+        except MemoryError:
+            raise  # it is still torn
+        except BaseException:
+            self._handle_failure(*sys.exc_info())
+        inbox.torn = False
+
+    def _take_in(self, _: Returned) -> None:
+        try:
+            self.on_returned()
+        except MemoryError:
+            pass  # what is still there is returned again
 
     def _receive(self, envelope: Envelope[Any]) -> None:
         """Handle one message from the queue and answer it."""
@@ -348,6 +371,7 @@ class ServiceActor(pykka.ThreadingActor):
             if reply is None:
                 self._fail()
             else:
+                self.actor_inbox.torn = True  # it may have left half of it
                 if self.undelivered is not None:
                     self.actor_inbox.returned.append(self.undelivered)
                 logger.info("Exception returned from %s to caller:", self, exc_info=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, cast
 
 from namepool.actors import Supervisor
@@ -16,7 +17,8 @@ def open_pool(**options: Any) -> PoolHandle:
 
     Takes the options of ``NamePool.start``. A pool that dies is restarted with what it knew:
     leases, bindings and those who wait; after more than 3 deaths in 5 seconds it is given up, and
-    every call raises ``pykka.ActorDeadError``. Blocks until the pool is up.
+    every call raises ``pykka.ActorDeadError``. Blocks until the pool is up. It ends with its
+    handle: at the end of the ``with`` block, or when nobody holds the handle any more.
 
     Raises:
         InvalidOption: an unknown option, or one of the wrong type or range
@@ -35,9 +37,13 @@ def open_pool(**options: Any) -> PoolHandle:
             except BaseException:
                 root.stop(block=False)  # struck: it is stopped all the same
                 raise
+            forgotten.detach()
 
         handle = PoolHandle(pool, close=close)
-        return handle  # noqa: RET504  it may be struck in between
+        # A ``with`` that was struck on its way in, or out, never closes what it was given.
+        forgotten = weakref.finalize(handle, root.stop, block=False)
+        forgotten.atexit = False
+        return handle
     except BaseException:
         give_up(started)
         raise
