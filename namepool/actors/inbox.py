@@ -6,8 +6,8 @@ nothing is running*. Then a caller may take the turn and handle its own message 
 re-entrant lock because that knows its owner from the very moment it is taken, and lets nobody else
 release it: a finaliser may run, or an exception from outside arrive, between any two lines.
 
-**Torn.** A caller that is cut short while it has the turn sets ``torn`` and shuts the turn to
-callers; the actor's thread mends what was left before it handles anything else.
+**Interrupted.** A caller that is cut short while it has the turn sets ``interrupted`` and shuts the
+turn to callers; the actor's thread mends what was left before it handles anything else.
 
 **Closing.** After ``close`` the turn is open to nobody and every envelope, also one that is put
 later, is handed to ``refuse`` exactly once: ``deque.popleft`` decides who.
@@ -70,7 +70,7 @@ class Inbox:
         self.turn: Any = threading.RLock()
         self.is_open = False
         """A caller may take the turn: ``on_start`` is over, the actor lives, nothing is torn."""
-        self.torn = False
+        self.interrupted = False
         """A caller was cut short in its turn."""
         self.is_elsewhere = False
         """This is a forked child, and the actor stayed with its parent."""
@@ -150,7 +150,7 @@ class Inbox:
             MemoryError: nothing was taken; try again
         """
         if self.is_mine():
-            self.is_open = not self.torn
+            self.is_open = not self.interrupted
             self.turn.release()
         while not self._look():
             pass

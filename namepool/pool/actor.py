@@ -54,7 +54,7 @@ class NamePool(ServiceActor):
     has; all else is handled here, on the pool's own thread.
     """
 
-    prompt = True
+    non_blocking = True
 
     def __init__(
         self, *, source: NameSource | None = None, state: PoolState | None = None, **options: Any
@@ -171,7 +171,7 @@ class NamePool(ServiceActor):
         """Take in what came home: granted and never read, or not waited for any more."""
         self._waiting.apply_events()
 
-    def on_torn(self) -> None:
+    def on_interrupted(self) -> None:
         """Mend a transition that its caller did not end, and take back what it granted."""
         self._state.mend()
         self._waiting.apply_events()

@@ -71,12 +71,12 @@ class Refilling:
         request = self._fetches.begin(fetcher, count)
         self._state.counters.fetches += 1
         self.ref.actor_inbox.schedule(self._options.fetch_timeout, Overdue(request))
-        fetcher.post(FetchChunk(request, count, self._state.used(), self._state.epoch))
+        fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch))
 
     def _start_fetcher(self) -> Fetcher:
         ref = self.ref
         fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
-        fetcher.watch(lambda reason: ref.post(FetcherDied(fetcher, reason)))
+        fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
 
     def chunk_arrived(self, message: ChunkArrived) -> None:
@@ -146,5 +146,5 @@ class Refilling:
 
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
-    if not ref.post(answer) and isinstance(answer, ChunkArrived):
+    if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
         state.events.append(LateChunk(answer.names, answer.epoch))

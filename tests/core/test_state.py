@@ -819,7 +819,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         self._bind(owner, name)
         self.past.append(lease)
 
-    def _bury(self, owner: str) -> None:
+    def _finish(self, owner: str) -> None:
         for name in list(self.bound.get(owner, [])):
             self._unbind(owner, name)
             if not self.speakers[name]:
@@ -900,7 +900,7 @@ class StateAgainstModel(RuleBasedStateMachine):
                 if self.tokens.get(event.name) == event.token:
                     self._end(event.name)
                 continue
-            self._bury(event)
+            self._finish(event)
             if event in self.waiting.values():
                 self.ended.add(event)
         self.outside.clear()
@@ -931,7 +931,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         if owner in self.ended:
             if owner not in self.waiting.values():
                 self.ended.discard(owner)
-            self._bury(owner)
+            self._finish(owner)
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())

@@ -10,7 +10,7 @@ from pykka.messages import _ActorStop
 
 from namepool.actors.inbox import Inbox
 from namepool.actors.reply import Reply
-from namepool.actors.service_actor import LATER, ServiceRef
+from namepool.actors.service_ref import LATER, ServiceRef
 
 
 def _both_returned_and_read(self: Reply[Any], timeout: float | None) -> Any:
@@ -40,8 +40,8 @@ def _left_with_the_turn(self: ServiceRef[Any], message: Any, **options: Any) -> 
     actor = self._actor
     response = LATER
     try:
-        response = actor._inline.get(message.__class__, actor._inline_other)(message)  # type: ignore[union-attr]
-        actor.undelivered = None  # type: ignore[union-attr]
+        response = actor._inline.get(message.__class__, actor._inline_other)(message)
+        actor.undelivered = None
     finally:
         inbox.turn.release()
     return _whole_ask(self, message, **options) if response is LATER else response
@@ -51,7 +51,7 @@ _whole_ask = ServiceRef.ask
 
 
 def _without_delivery() -> None:
-    Reply.get_once = _both_returned_and_read  # type: ignore[method-assign]
+    Reply.get_once = _both_returned_and_read  # type: ignore[method-assign, assignment]
 
 
 def _without_mending() -> None:

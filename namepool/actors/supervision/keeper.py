@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pykka
 
 from namepool.actors.lifecycle import lifecycle_of
-from namepool.actors.service_actor import ServiceRef
+from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
 from namepool.actors.supervision.procedures import (
     ChildDied,

@@ -16,7 +16,7 @@ import pykka
 from namepool.actors.launch import launch
 from namepool.actors.lifecycle import lifecycle_of
 from namepool.actors.reply import Reply
-from namepool.actors.service_actor import ServiceRef
+from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
 from namepool.actors.supervision.protocol import Ignore, StartFailed, Strategy, SupervisorError
 
@@ -170,9 +170,9 @@ class Procedures:
             return
         child.ref = ref
         lifecycle = lifecycle_of(ref)
-        post = self.ref.post
-        lifecycle.watch_up(lambda: post(ChildUp(spec.id, ref)))
-        lifecycle.watch(lambda reason: post(ChildDied(spec.id, ref, reason)))
+        tell = self.ref.try_tell
+        lifecycle.watch_up(lambda: tell(ChildUp(spec.id, ref)))
+        lifecycle.watch(lambda reason: tell(ChildDied(spec.id, ref, reason)))
         yield lambda: child.is_settled
 
     def take_down(self, child: Child) -> Procedure:

@@ -16,7 +16,8 @@ from namepool.actors.launch import give_up, launch
 from namepool.actors.lifecycle import lifecycle_of
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
-from namepool.actors.service_actor import ServiceActor, ServiceRef
+from namepool.actors.service_actor import ServiceActor
+from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.actors.supervision.children import Children
 from namepool.actors.supervision.handle import ActorHandle
@@ -147,7 +148,7 @@ class Supervisor(ServiceActor):
 
     def on_start(self) -> None:
         """Begin with the children; this supervisor is up when they are."""
-        self._actor_ref.post(_Begin())
+        self._actor_ref.try_tell(_Begin())
         self._keeper.sweep_later()
 
     def on_stop(self) -> None:
@@ -237,7 +238,7 @@ class Supervisor(ServiceActor):
         if isinstance(error, StartFailed):
             cast("SupervisorRef", self._actor_ref).start_failure = error
         logger.error("%s gives up: %s", self, error)
-        self._actor_ref.post(_End(error))
+        self._actor_ref.try_tell(_End(error))
 
     def _end(self, message: _End) -> None:
         raise message.error  # in a tell: it kills this actor, by way of on_failure
