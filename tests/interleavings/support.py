@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import queue
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ def explored(
 
     from tests.interleavings.turns import take_over
 
-    with pytest.MonkeyPatch.context() as patch, uncollected():
+    with pytest.MonkeyPatch.context() as patch, undisturbed():
         take_over(patch)
         patch.setattr(latch, "shut", Gate)
         result = explore(
@@ -81,14 +82,16 @@ def explored(
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Collect no garbage meanwhile: its finalisers would come at moments that nobody chose."""
+def undisturbed() -> Iterator[None]:
+    """Log nothing, and collect no garbage: finalisers would come at moments that nobody chose."""
     gc.collect()
     gc.freeze()
     gc.disable()
+    logging.disable()  # dying is what many of these are about
     try:
         yield
     finally:
+        logging.disable(logging.NOTSET)
         gc.enable()
         gc.unfreeze()
 
