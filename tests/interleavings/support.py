@@ -88,9 +88,13 @@ def undisturbed() -> Iterator[None]:
     gc.freeze()
     gc.disable()
     logging.disable()  # dying is what many of these are about
+    before = pykka.ActorRegistry.get_all()
     try:
         yield
     finally:
+        for ref in pykka.ActorRegistry.get_all():
+            if ref not in before:
+                pykka.ActorRegistry.unregister(ref)  # its threads ended, or it never had one
         logging.disable(logging.NOTSET)
         gc.enable()
         gc.unfreeze()

@@ -7,25 +7,14 @@ from typing import Any
 
 import pytest
 
-from namepool import CheckinName, CheckoutName, CheckoutTimeout, NamePool
+from namepool import CheckinName, CheckoutName, NamePool
 from namepool.actors import LATER
-from tests.interleavings.scene import PoolScene, caller
+from tests.interleavings.scene import PoolScene, borrow, caller
 from tests.interleavings.support import holds, is_found, under_the_explorer
 
 pytestmark = under_the_explorer
 
 OWN = PoolScene.own_thread
-
-
-def borrow(scene: PoolScene, who: str, timeout: float | None) -> None:
-    """Hold a name for a moment, or give up."""
-    try:
-        name = scene.ref.ask(CheckoutName(timeout, who), timeout=timeout)
-    except CheckoutTimeout:
-        return
-    scene.hold(name)
-    scene.let_go(name)
-    assert scene.ref.ask(CheckinName(name, who)) is True
 
 
 def patient(who: str) -> Any:
