@@ -53,6 +53,12 @@ class _Overdue(NamedTuple):
     request: int
 
 
+class _Departed(NamedTuple):
+    """What so many owners asked for before they ended has been handled."""
+
+    count: int
+
+
 class _FetcherDied(NamedTuple):
     fetcher: pykka.ActorRef[Any]
     reason: str | None
@@ -119,6 +125,7 @@ class NamePool(ServiceActor):
             self._state.mail = queue.SimpleQueue()
         self.actor_inbox.signal = self._state.mail
         self.actor_inbox.returned = self._state.outside
+        self._state.is_busy = self.actor_inbox.is_busy
         self._actor_ref = NamePoolRef(self)
         self._handlers.update(self._table())
         self._inline.update(self._inline_table())
@@ -142,6 +149,7 @@ class NamePool(ServiceActor):
             _Expire: self._expire,
             _Overdue: self._overdue,
             _FetcherDied: self._fetcher_died,
+            _Departed: self._departed,
         }
 
     def _inline_table(self) -> dict[type, Callable[[Any], Any]]:
@@ -212,6 +220,7 @@ class NamePool(ServiceActor):
             if waiter.deadline is not None:
                 left = max(waiter.deadline - now, 0.0)
                 self.schedule(left, _Expire(waiter.ticket, left))
+        state.bury_first(len(state.leaving), now)
         self._settle()
         if state.waiters:
             self._refill()
@@ -516,8 +525,16 @@ class NamePool(ServiceActor):
         self._settle()
 
     def _settle(self) -> None:
-        self._state.settle(self.actor_inbox.clock())
+        self._take_in()
         self._serve()
+
+    def _take_in(self) -> None:
+        leaving = self._state.settle(self.actor_inbox.clock())
+        if leaving:
+            self._actor_ref.post(_Departed(leaving))  # behind what they may have asked for
+
+    def _departed(self, message: _Departed) -> None:
+        self._state.bury_first(message.count, self.actor_inbox.clock())
 
     def _reclaim(self) -> None:
         after = self._options.reclaim_after

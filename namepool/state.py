@@ -13,7 +13,7 @@ thread after calls only, so those cannot be cut short at all.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast, overload
@@ -169,8 +169,13 @@ class PoolState:
         self.orphans: OrderedDict[str, float] = OrderedDict()  # name → since when
         self.outside: deque[Lease | Held | Speaking | Departed | Chunk | Withdrawal] = deque()
         """What happened outside the actor's turn, until ``settle`` takes it in."""
+        self.leaving: deque[str] = deque()
+        """Owners that ended while requests were on their way, which may be theirs: ``bury_first``
+        when those have been handled, or the actor is dead that would have handled them."""
         self.mail: Any = None
         """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
+        self.is_busy: Callable[[], bool] = bool
+        """Tells whether requests wait to be handled; the shell's business too."""
         self.changing = False
         """A transition is under way, or was cut short."""
         self.tally = Tally()
@@ -328,15 +333,23 @@ class PoolState:
 
     def owner_gone(self, owner: str) -> None:
         """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
-        if owner in self._speaking or self.waiters:
+        # Whether a request of its own may be on its way comes first: what that does shows then.
+        if self.is_busy() or owner in self._speaking or self.waiters:
             self.outside.append(Departed(owner))
 
-    def settle(self, now: float) -> None:
-        """Take in what happened outside: owners that ended, leases given back, late chunks."""
+    def settle(self, now: float) -> int:
+        """Take in what happened outside: owners that ended, leases given back, late chunks.
+
+        Returns how many more are leaving.
+        """
+        leaving = 0
         while self.outside:
             event = self.outside.popleft()
             if isinstance(event, Departed):
                 self._bury(event.owner, now)
+                if self.is_busy():
+                    self.leaving.append(event.owner)
+                    leaving += 1
             elif isinstance(event, Withdrawal):
                 self.withdraw(event.ticket)
             elif isinstance(event, Chunk):
@@ -349,6 +362,12 @@ class PoolState:
                     self.checkin(event.name)
             else:
                 self.take_back(event)
+        return leaving
+
+    def bury_first(self, count: int, now: float) -> None:
+        """Bury so many of those who are leaving."""
+        for _ in range(min(count, len(self.leaving))):
+            self._bury(self.leaving.popleft(), now)
 
     def _bury(self, owner: str, now: float) -> None:
         """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""

@@ -50,6 +50,7 @@ class PoolScene:
             if note is not None:
                 self.state.outside.append(getattr(note, "grant", note))
         self.state.mend()
+        self.state.bury_first(len(self.state.leaving), 0.0)
         self.state.settle(0.0)
 
     def is_right(self) -> bool:

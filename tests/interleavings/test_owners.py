@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from namepool import AssociateName, CheckoutName, PoolState
+from namepool import AssociateName, CheckinName, CheckoutName, PoolState
 from namepool.actors import Reply
+from namepool.state import Departed
 from tests.interleavings.scene import PoolScene, borrow, caller
 from tests.interleavings.support import POOL, under_the_explorer
 from tests.interleavings.support import holds as _holds
@@ -33,8 +34,8 @@ def ending(message: Any) -> Any:
     return caller(message.owner, partial(request_and_end, message=message))
 
 
-def patient(who: str) -> Any:
-    return caller(who, partial(borrow, who=who, timeout=None))
+def impatient(who: str) -> Any:
+    return caller(who, partial(borrow, who=who, timeout=0.001))
 
 
 def comes_home(scene: PoolScene) -> bool:
@@ -42,30 +43,62 @@ def comes_home(scene: PoolScene) -> bool:
     kept: list[Reply[Any]] = list(scene.kept)
     scene.take_home()
     scene.state.reclaim(float("inf"))
-    r= scene.is_right() and len(kept) == 1
-    print(r,kept, vars(scene), vars(scene.state)) if not r else 0
-    return r
+    return scene.is_right() and len(kept) == 1
 
 
 def test_a_checkout_whose_owner_ends_meanwhile_is_reclaimed() -> None:
-    workers = [OWN, ending(CheckoutName(None, "a")), patient("b")]
+    workers = [OWN, ending(CheckoutName(None, "a")), impatient("b")]
     holds(lambda: PoolScene(2), workers, comes_home)
 
 
 def test_an_association_whose_owner_ends_meanwhile_is_reclaimed() -> None:
-    workers = [OWN, ending(AssociateName("Name 0", owner="a")), patient("b")]
+    workers = [OWN, ending(AssociateName("Name 0", owner="a")), impatient("b")]
     holds(lambda: PoolScene(2, names=2), workers, comes_home)
+
+
+def held_by_another() -> PoolScene:
+    scene = PoolScene(2)
+    scene.state.checkout("c")
+    return scene
+
+
+def give_back(scene: PoolScene) -> None:
+    assert scene.ref.ask(CheckinName("Name 0", "c")) is True
+
+
+WAITING = [OWN, ending(CheckoutName(None, "a")), caller("c", give_back)]
+
+
+def test_what_is_granted_to_who_ended_while_it_waited_is_reclaimed() -> None:
+    holds(held_by_another, WAITING, comes_home)
 
 
 def test_it_is_found_when_the_end_of_who_waits_is_not_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def owner_gone(self: PoolState, owner: str) -> None:
-        if owner in self._speaking:
+        if self.is_busy() or owner in self._speaking:
             self.outside.append(Departed(owner))
 
-    from namepool.state import Departed
+    monkeypatch.setattr(PoolState, "owner_gone", owner_gone)
+    is_found(held_by_another, WAITING, comes_home)
+
+
+def test_it_is_found_when_the_end_of_who_has_just_asked_is_not_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def owner_gone(self: PoolState, owner: str) -> None:
+        if owner in self._speaking or self.waiters:
+            self.outside.append(Departed(owner))
 
     monkeypatch.setattr(PoolState, "owner_gone", owner_gone)
-    workers = [OWN, ending(CheckoutName(None, "a")), patient("b")]
-    is_found(lambda: PoolScene(2), workers, comes_home)
+    workers = [OWN, ending(AssociateName("Name 0", owner="a")), impatient("b")]
+    is_found(lambda: PoolScene(2, names=2), workers, comes_home)
+
+
+def test_it_is_found_when_who_ends_is_buried_before_what_it_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PoolState, "bury_first", lambda self, count, now: None)
+    workers = [OWN, ending(AssociateName("Name 0", owner="a")), impatient("b")]
+    is_found(lambda: PoolScene(2, names=2), workers, comes_home)
