@@ -299,8 +299,8 @@ class NamePool(ServiceActor):
 
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
+        self._take_in()  # who waits still does, and may have ended
         self._state.reset()
-        self._state.outside.clear()
         self._backoff = Backoff()
         for fetch in self._fetches.values():
             fetch.expected = 0

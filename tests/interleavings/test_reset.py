@@ -11,7 +11,7 @@ from namepool import CheckoutName, NamePool, NamesUnavailable, PoolState, Reset
 from namepool.fetcher import ChunkArrived, ChunkFailed
 from namepool.pool import _deliver, _Fetch
 from tests.interleavings.scene import PoolScene, caller
-from tests.interleavings.support import holds, is_found, under_the_explorer
+from tests.interleavings.support import POOL, holds, is_found, under_the_explorer
 
 pytestmark = under_the_explorer
 
@@ -96,6 +96,29 @@ def test_who_waits_while_the_pool_is_reset_loses_nothing_and_keeps_nothing() -> 
 
 def test_who_waits_while_a_fetch_fails_and_the_pool_is_reset_is_answered() -> None:
     holds(partial(FetchScene, 3), [OWN, FAIL, RESET, TAKE], FetchScene.is_fetched_or_empty)
+
+
+def ask_and_end(scene: FetchScene) -> None:
+    """Ask for a name that somebody else will read, and end while it is not there yet."""
+    scene.kept.append(scene.ref.ask(CheckoutName(None, "a"), block=False))
+    scene.state.owner_gone("a")
+
+
+def is_reclaimed(scene: FetchScene) -> bool:
+    """What the next incarnation grants to who waits still is nobody's for long."""
+    scene.take_home()
+    scene.state.admit(["New Name"])
+    for waiter in scene.state.take_waiters():
+        scene.state.grant(waiter, 0.0)
+    scene.state.reclaim(float("inf"))
+    return not scene.state.leases
+
+
+def test_the_end_of_who_waits_is_remembered_across_a_reset() -> None:
+    ending = caller("a", ask_and_end)
+    holds(
+        partial(FetchScene, 2), [OWN, ending, RESET], is_reclaimed, trace=(*POOL, "namepool.state")
+    )
 
 
 def test_it_is_found_when_a_reset_leaves_the_fetches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
