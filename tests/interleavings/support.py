@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import queue
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -125,8 +126,9 @@ def holds(
     trace: tuple[str, ...] = POOL,
 ) -> None:
     """Assert that every schedule explored ends, and that the invariant holds then."""
+    began = time.process_time()
     result = explored(setup, workers, invariant, trace=trace)
-    print(f"{result.schedules} schedules")
+    print(f"{result.schedules} schedules, {time.process_time() - began:.1f} s of processor time")
     assert result.broken is None, f"after {result.schedules} schedules: {result.broken}"
     assert result.inconclusive is None, result.inconclusive
     assert result.schedules == SCHEDULES

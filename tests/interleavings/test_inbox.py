@@ -100,7 +100,6 @@ class Office:
             and all(self.is_in_order(who) for who in "ab")
         )
 
-
     def is_in_order(self, who: str) -> bool:
         numbers = [note.number for note in self.clerk.notes if note.who == who]
         return numbers == sorted(numbers)

@@ -89,12 +89,14 @@ class Family:
         self.leave("killer")
 
     def terminate(self) -> None:
+        self.ref.fate.is_up.wait()
         self.ref.ask(TerminateChild("child"))
         self.terminated.append(len(self.born))
         assert not any(child.actor_ref.is_alive() for child in self.born)
         self.leave("terminator")
 
     def terminate_and_restart(self) -> None:
+        self.ref.fate.is_up.wait()
         self.ref.ask(TerminateChild("child"))
         self.terminated.append(len(self.born))
         try:
