@@ -56,7 +56,7 @@ class _Overdue(NamedTuple):
 class _Departed(NamedTuple):
     """What so many owners asked for before they ended has been handled."""
 
-    count: int
+    owners: int
 
 
 class _FetcherDied(NamedTuple):
@@ -534,7 +534,7 @@ class NamePool(ServiceActor):
             self._actor_ref.post(_Departed(leaving))  # behind what they may have asked for
 
     def _departed(self, message: _Departed) -> None:
-        self._state.bury_first(message.count, self.actor_inbox.clock())
+        self._state.bury_first(message.owners, self.actor_inbox.clock())
 
     def _reclaim(self) -> None:
         after = self._options.reclaim_after

@@ -7,7 +7,7 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -50,7 +50,7 @@ class Explored(NamedTuple):
 
 def explored(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
     trace: tuple[str, ...] = POOL,
@@ -66,7 +66,7 @@ def explored(
         patch.setattr(latch, "shut", Gate)
         result = explore(
             setup,
-            workers,
+            list(workers),
             invariant,
             strategy="random",
             clock="explored",
@@ -120,7 +120,7 @@ class Gate:
 
 def holds(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
     trace: tuple[str, ...] = POOL,
@@ -136,7 +136,7 @@ def holds(
 
 def is_found(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
     trace: tuple[str, ...] = POOL,

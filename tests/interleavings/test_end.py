@@ -41,7 +41,8 @@ class Worker(ServiceActor):
     def __init__(self) -> None:
         super().__init__()
         self.done: list[int] = []
-        self._handlers.update({Work: self.work, Fatal: self.die})
+        self._handlers[Work] = self.work
+        self._handlers[Fatal] = self.die
 
     def work(self, message: Work) -> int:
         self.done.append(message.number)

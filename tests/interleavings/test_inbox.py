@@ -30,7 +30,7 @@ class Note(NamedTuple):
 
 
 class Clerk(ServiceActor):
-    """Writes down what it is told; the writing takes some opcodes, in which nobody may interfere."""
+    """Writes down what it is told; that takes some opcodes, in which nobody may interfere."""
 
     prompt = True
 

@@ -32,6 +32,10 @@ def take_over(patch: pytest.MonkeyPatch) -> None:
 class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
     """See the module."""
 
+    schedule: list[int]
+    _index: int
+    _error: Exception | None
+
     def __init__(self, schedule: list[int], num_threads: int, **options: Any) -> None:
         super().__init__([], num_threads, **{**options, "max_ops": MOST_TURNS})
         self._running: int | None = None
@@ -45,11 +49,14 @@ class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
     def wait_for_turn(self, thread_id: int) -> bool:
         """End the turn of ``thread_id``, if it has it, and wait for its next one."""
         index = self._index
-        if self._running == thread_id and not self._is_blocked(thread_id):
-            # Nobody else runs: no lock is needed.
-            if index < len(self.schedule) and self.schedule[index] == thread_id:
-                self._index = index + 1
-                return self._error is None
+        if (
+            self._running == thread_id  # then nobody else runs, and no lock is needed
+            and not self._is_blocked(thread_id)
+            and index < len(self.schedule)
+            and self.schedule[index] == thread_id
+        ):
+            self._index = index + 1
+            return self._error is None
         if self._running in (None, thread_id):
             self._pass_on()
         while self._running != thread_id and not self._finished and self._error is None:
@@ -92,7 +99,7 @@ class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
         while True:
             if self._index >= len(self.schedule) and not self._extend_schedule():
                 return None
-            thread_id = self.schedule[self._index]
+            thread_id: int = self.schedule[self._index]
             self._index += 1
             if thread_id in self._threads_done:
                 continue
