@@ -9,24 +9,47 @@ its thread is passed over; and when everybody is blocked for ever, that is found
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frontrun import _tracing, bytecode
+from frontrun import bytecode
 from frontrun._cooperative import real_lock
 from frontrun._deadlock import DeadlockError
 
 MOST_TURNS = 100_000
 """Opcodes in a run; more of them are a loop without an end."""
 
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def take_over(patch: pytest.MonkeyPatch) -> None:
-    """Have frontrun use these turns, and trace of this project what ``trace_packages`` names."""
-    patch.setattr(_tracing, "_SKIP_DIRS", _tracing._SKIP_DIRS | {_ROOT})
+    """Have frontrun use these turns, and trace only the modules that ``trace_packages`` names."""
+    patch.setattr(bytecode, "_TraceFilter", Filter)
     patch.setattr(bytecode, "OpcodeScheduler", Turns)
+
+
+class Filter:
+    """Which files are traced; asked at every call, so it remembers."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        self._known: dict[str, bool] = {}
+
+    def should_trace_file(self, filename: str) -> bool:
+        """Tell whether it is a module of this project that matches a pattern."""
+        known = self._known.get(filename)
+        if known is None:
+            known = self._known[filename] = self._matches(Path(filename))
+        return known
+
+    def _matches(self, path: Path) -> bool:
+        if not path.is_relative_to(_ROOT):
+            return False
+        name = ".".join(path.relative_to(_ROOT).with_suffix("").parts)
+        return any(fnmatchcase(name, module) for module in self._modules)
 
 
 class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
