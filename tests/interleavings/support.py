@@ -142,7 +142,7 @@ def is_found(
     trace: tuple[str, ...] = POOL,
 ) -> None:
     """Assert that the explorer breaks the invariant: what was taken out is needed, and seen."""
-    result = explored(setup, workers, invariant, trace=trace)
+    result = explored(setup, workers, invariant, trace=trace, schedules=max(SCHEDULES, 2000))
     print(f"found after {result.schedules} schedules: {str(result.broken)[:100]}")
     assert result.broken is not None, result.inconclusive or f"not in {result.schedules} schedules"
 
