@@ -78,6 +78,8 @@ class Inbox:
         self.signal: Any = queue.SimpleQueue()
         """Wakes the actor's thread. ``None``: look again. Anything else was granted to a caller and
         never reached it; ``put`` is C, so a weak reference may call it from anywhere."""
+        self._in_hand = False
+        """The actor's thread handles a message."""
         self.returned: deque[Any] = deque()
         """What came home through ``signal``; the actor takes it in when it is told ``Returned``."""
         self._note: Any = None
@@ -111,11 +113,16 @@ class Inbox:
     def empty(self) -> bool:
         return not self.queue
 
+    def is_busy(self) -> bool:
+        """Tell whether a message is queued, or in the hands of the actor's own thread."""
+        return bool(self.queue) or self._in_hand  # in this order: it is in hand before it is popped
+
     def close(self, refuse: Callable[[Envelope[Any]], None]) -> None:
         """Hand what is queued, and whatever is put from now on, to ``refuse``."""
         self.is_open = False
         self._refuse = refuse
         self._timers.clear()
+        self._in_hand = False
         self._refuse_all(refuse)
 
     def forked(self, refuse: Callable[[Envelope[Any]], None]) -> None:
@@ -149,12 +156,14 @@ class Inbox:
         Raises:
             MemoryError: nothing was taken; try again
         """
+        self._in_hand = False
         if self.is_mine():
             self.is_open = not self.interrupted
             self.turn.release()
         while not self._look():
             pass
         self.turn.acquire()
+        self._in_hand = True
         if self.returned:
             return _RETURNED
         if self._timers and self._until_timer() == 0.0:

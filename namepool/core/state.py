@@ -12,7 +12,7 @@ thread after calls only, so those cannot be cut short at all.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from namepool.core.bindings import Bindings, Speaking
@@ -54,6 +54,10 @@ class PoolState:
         self.waiters = Waiters()
         self.events: deque[Event] = deque()
         """What happened outside the actor's turn, until ``apply_events``."""
+        self.leaving: deque[str] = deque()
+        """Owners that ended while requests were on their way, which may be theirs."""
+        self.is_busy: Callable[[], bool] = bool
+        """Tells whether requests are on their way; the shell's business, as is ``signal``."""
         self.signal: Any = None
         """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
         self.in_transition = False
@@ -182,14 +186,25 @@ class PoolState:
 
     def owner_gone(self, owner: str) -> None:
         """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
-        if owner in self._latest or self.waiters:
+        # Whether a request of its own may be on its way comes first: what that does shows then.
+        if self.is_busy() or owner in self._latest or self.waiters:
             self.events.append(OwnerEnded(owner))
 
-    def apply_events(self, now: float) -> None:
-        """Apply what happened outside: owners that ended, grants that came home, late chunks."""
+    def apply_events(self, now: float) -> int:
+        """Apply what happened outside: owners that ended, grants that came home, late chunks.
+
+        Returns how many owners are to ``leave`` once what is on its way has been handled.
+        """
+        before = len(self.leaving)
         while self.events:
             _apply(self, self.events[0], now)
             self.events.popleft()  # when it is done, because it may be cut short; twice is harmless
+        return len(self.leaving) - before
+
+    def leave(self, count: int, now: float) -> None:
+        """End so many owners once more: of what they had asked for, nothing is on its way now."""
+        for _ in range(min(count, len(self.leaving))):
+            _end_owner(self, self.leaving.popleft(), now)
 
     # -- waiters and names ------------------------------------------------------------------
 
@@ -242,6 +257,8 @@ class PoolState:
 def _apply(state: PoolState, event: Event, now: float) -> None:
     if isinstance(event, OwnerEnded):
         _end_owner(state, event.owner, now)
+        if state.is_busy():
+            state.leaving.append(event.owner)
     elif isinstance(event, Withdrawal):
         state.waiters.withdraw(event.ticket)
     elif isinstance(event, LateChunk):

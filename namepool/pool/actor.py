@@ -24,7 +24,7 @@ from namepool.pool.inline import InlineRequests
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Overdue, Refilling
 from namepool.pool.requests import Requests
-from namepool.pool.waiting import Expire, WaitingList, abandon_waiters
+from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, check_source
 from namepool.sources.offline import OfflineNames
@@ -84,6 +84,7 @@ class NamePool(ServiceActor):
             state.signal = queue.SimpleQueue()
         self.actor_inbox.signal = state.signal
         self.actor_inbox.returned = state.events
+        state.is_busy = self.actor_inbox.is_busy
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
@@ -95,6 +96,7 @@ class NamePool(ServiceActor):
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
             Expire: self._waiting.expire,
+            OwnersLeft: self._waiting.owners_left,
         }
 
     # -- what Pykka and supervisors call ----------------------------------------------------
@@ -214,8 +216,8 @@ class NamePool(ServiceActor):
 
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
+        self._waiting.take_in()  # who waits still does, and may have ended
         self._state.reset()
-        self._state.events.clear()
         self._refilling.reset()
 
     def timeout_error(self, timeout: float) -> CheckoutTimeout:

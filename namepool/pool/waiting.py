@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pykka
+from pykka._envelope import Envelope
 
 from namepool.actors import Reply
 from namepool.actors.inbox import Inbox
@@ -26,6 +27,12 @@ class Expire(NamedTuple):
 
     ticket: int
     timeout: float
+
+
+class OwnersLeft(NamedTuple):
+    """What so many owners asked for before they ended has been handled."""
+
+    owners: int
 
 
 class WaitingList:
@@ -55,6 +62,7 @@ class WaitingList:
             if waiter.deadline is not None:
                 left = max(waiter.deadline - now, 0.0)
                 self._inbox.schedule(left, Expire(waiter.ticket, left))
+        self._state.leave(len(self._state.leaving), now)
         self.apply_events()
 
     def serve(self) -> None:
@@ -82,8 +90,18 @@ class WaitingList:
 
     def apply_events(self) -> None:
         """Apply what happened outside the turn; what came home is granted to who waits."""
-        self._state.apply_events(self._inbox.clock())
+        self.take_in()
         self.serve()
+
+    def take_in(self) -> None:
+        """Apply what happened outside the turn, and serve nobody."""
+        leaving = self._state.apply_events(self._inbox.clock())
+        if leaving:  # behind what they may have asked for
+            self._inbox.put(Envelope(OwnersLeft(leaving)))
+
+    def owners_left(self, message: OwnersLeft) -> None:
+        """Take what they got after they had ended."""
+        self._state.leave(message.owners, self._inbox.clock())
 
     def reclaim(self, after: float | None) -> None:
         """Check in names whose owners ended over ``after`` seconds ago; ``None``: none."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import queue
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,12 +32,13 @@ under_the_explorer = pytest.mark.skipif(
 
 RUNTIME = ("namepool.actors.*",)
 POOL = (
-    "namepool.pool",
-    "namepool.state",
+    "namepool.pool.*",
     "namepool.actors.inbox",
     "namepool.actors.ref",
     "namepool.actors.reply",
-    "namepool.actors.service_actor",
+    "namepool.actors.replies.*",
+    "namepool.actors.actor_loop",
+    "namepool.actors.service_ref",
 )
 """What is traced: a thread may be interrupted at any opcode of these, and nowhere else."""
 
@@ -49,7 +53,7 @@ class Explored(NamedTuple):
 
 def explored(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
     trace: tuple[str, ...] = POOL,
@@ -60,16 +64,16 @@ def explored(
 
     from tests.interleavings.turns import take_over
 
-    with pytest.MonkeyPatch.context() as patch, uncollected():
+    with pytest.MonkeyPatch.context() as patch, undisturbed():
         take_over(patch)
         patch.setattr(latch, "shut", Gate)
         result = explore(
             setup,
-            workers,
+            list(workers),
             invariant,
             strategy="random",
             clock="explored",
-            trace_packages=list(trace),
+            trace_packages=[*trace, "tests.interleavings.test_*"],  # guards taken out are there
             max_attempts=schedules,
             seed=20,
             detect_io=False,
@@ -82,14 +86,20 @@ def explored(
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Collect no garbage meanwhile: its finalisers would come at moments that nobody chose."""
+def undisturbed() -> Iterator[None]:
+    """Log nothing, and collect no garbage: finalisers would come at moments that nobody chose."""
     gc.collect()
     gc.freeze()
     gc.disable()
+    logging.disable()  # dying is what many of these are about
+    before = pykka.ActorRegistry.get_all()
     try:
         yield
     finally:
+        for ref in pykka.ActorRegistry.get_all():
+            if ref not in before:
+                pykka.ActorRegistry.unregister(ref)  # its threads ended, or it never had one
+        logging.disable(logging.NOTSET)
         gc.enable()
         gc.unfreeze()
 
@@ -113,14 +123,15 @@ class Gate:
 
 def holds(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
     trace: tuple[str, ...] = POOL,
 ) -> None:
     """Assert that every schedule explored ends, and that the invariant holds then."""
+    began = time.process_time()
     result = explored(setup, workers, invariant, trace=trace)
-    print(f"{result.schedules} schedules")
+    print(f"{result.schedules} schedules, {time.process_time() - began:.1f} s of processor time")
     assert result.broken is None, f"after {result.schedules} schedules: {result.broken}"
     assert result.inconclusive is None, result.inconclusive
     assert result.schedules == SCHEDULES
@@ -128,13 +139,13 @@ def holds(
 
 def is_found(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
     trace: tuple[str, ...] = POOL,
 ) -> None:
     """Assert that the explorer breaks the invariant: what was taken out is needed, and seen."""
-    result = explored(setup, workers, invariant, trace=trace)
+    result = explored(setup, workers, invariant, trace=trace, schedules=max(SCHEDULES, 2000))
     print(f"found after {result.schedules} schedules: {str(result.broken)[:100]}")
     assert result.broken is not None, result.inconclusive or f"not in {result.schedules} schedules"
 
@@ -144,6 +155,8 @@ def unstarted(actor_class: type[ServiceActor], *args: Any, **kwargs: Any) -> Any
     actor: Any = actor_class(*args, **kwargs)
     actor.actor_inbox.signal = queue.Queue()  # the explorer sees no queue that is written in C
     pykka.ActorRegistry.register(actor.actor_ref)
+    actor.on_start()
+    actor.on_start = lambda: None  # it is over: what the explorer interrupts comes after it
     return actor
 
 
@@ -165,6 +178,22 @@ class Nothing:
 
     def fetch(self, count: int, used: Any) -> list[str]:
         raise AssertionError("asked")
+
+
+class NoTurn:
+    """A turn that everybody has; only the actor's own thread is told so."""
+
+    def __init__(self, actor: Any) -> None:
+        self._lifecycle = actor.actor_ref.lifecycle
+
+    def _is_owned(self) -> bool:
+        return threading.current_thread() is self._lifecycle.thread
+
+    def acquire(self, blocking: bool = True) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 def run_own_thread(actor: Any) -> None:

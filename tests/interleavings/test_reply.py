@@ -9,7 +9,8 @@ import pykka
 import pytest
 
 from namepool.actors import Reply
-from namepool.actors.replies import giving_up as replies
+from namepool.actors import reply as replies
+from namepool.actors.replies import giving_up
 from tests.interleavings.support import RUNTIME, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
@@ -91,7 +92,7 @@ def test_an_answer_that_crosses_a_withdrawal_and_a_reader_is_read_or_goes_home()
 def test_it_is_found_when_a_reader_does_not_claim_what_it_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replies, "READ", ())
+    monkeypatch.setattr(giving_up, "READ", ())
     monkeypatch.setattr(Reply, "_answer", property(lambda self: self._outcomes[0][1]))
     is_found(Answer, [Answer.answer, Answer.withdraw, Answer.read_it], Answer.is_read_or_home)
 

@@ -9,28 +9,55 @@ its thread is passed over; and when everybody is blocked for ever, that is found
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frontrun import _tracing, bytecode
+from frontrun import bytecode
 from frontrun._cooperative import real_lock
 from frontrun._deadlock import DeadlockError
 
 MOST_TURNS = 100_000
 """Opcodes in a run; more of them are a loop without an end."""
 
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def take_over(patch: pytest.MonkeyPatch) -> None:
-    """Have frontrun use these turns, and trace of this project what ``trace_packages`` names."""
-    patch.setattr(_tracing, "_SKIP_DIRS", _tracing._SKIP_DIRS | {_ROOT})
+    """Have frontrun use these turns, and trace only the modules that ``trace_packages`` names."""
+    patch.setattr(bytecode, "_TraceFilter", Filter)
     patch.setattr(bytecode, "OpcodeScheduler", Turns)
+
+
+class Filter:
+    """Which files are traced; asked at every call, so it remembers."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        self._known: dict[str, bool] = {}
+
+    def should_trace_file(self, filename: str) -> bool:
+        """Tell whether it is a module of this project that matches a pattern."""
+        known = self._known.get(filename)
+        if known is None:
+            known = self._known[filename] = self._matches(Path(filename))
+        return known
+
+    def _matches(self, path: Path) -> bool:
+        if not path.is_relative_to(_ROOT):
+            return False
+        name = ".".join(path.relative_to(_ROOT).with_suffix("").parts)
+        return any(fnmatchcase(name, module) for module in self._modules)
 
 
 class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
     """See the module."""
+
+    schedule: list[int]
+    _index: int
+    _error: Exception | None
 
     def __init__(self, schedule: list[int], num_threads: int, **options: Any) -> None:
         super().__init__([], num_threads, **{**options, "max_ops": MOST_TURNS})
@@ -45,11 +72,14 @@ class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
     def wait_for_turn(self, thread_id: int) -> bool:
         """End the turn of ``thread_id``, if it has it, and wait for its next one."""
         index = self._index
-        if self._running == thread_id and not self._is_blocked(thread_id):
-            # Nobody else runs: no lock is needed.
-            if index < len(self.schedule) and self.schedule[index] == thread_id:
-                self._index = index + 1
-                return self._error is None
+        if (
+            self._running == thread_id  # then nobody else runs, and no lock is needed
+            and not self._is_blocked(thread_id)
+            and index < len(self.schedule)
+            and self.schedule[index] == thread_id
+        ):
+            self._index = index + 1
+            return self._error is None
         if self._running in (None, thread_id):
             self._pass_on()
         while self._running != thread_id and not self._finished and self._error is None:
@@ -92,7 +122,7 @@ class Turns(bytecode.OpcodeScheduler):  # type: ignore[misc]
         while True:
             if self._index >= len(self.schedule) and not self._extend_schedule():
                 return None
-            thread_id = self.schedule[self._index]
+            thread_id: int = self.schedule[self._index]
             self._index += 1
             if thread_id in self._threads_done:
                 continue
