@@ -530,7 +530,7 @@ def test_a_grant_needs_a_name() -> None:
     state = PoolState()
     waiter = state.waiters.withdraw(state.park("o", None, None))
     assert waiter is not None
-    with pytest.raises(LookupError):
+    with pytest.raises(AssertionError, match="^a grant needs an available name$"):
         state.grant(waiter, 0.0)
 
 
