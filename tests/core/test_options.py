@@ -103,6 +103,11 @@ def test_a_fetch_may_not_have_no_time_at_all_nor_for_ever(value: object) -> None
     assert _refused(fetch_timeout=value) == f"fetch_timeout must be {expected}, not {value!a}"
 
 
+def test_what_may_be_none_says_so_when_it_refuses() -> None:
+    expected = "seconds, at least 0 and at most 1e+08, or None"
+    assert _refused(reclaim_after=-1) == f"reclaim_after must be {expected}, not -1"
+
+
 @pytest.mark.parametrize("value", [1, 0.001, 5e-324, MAX_SECONDS, int(MAX_SECONDS)])
 @pytest.mark.parametrize("option", SECONDS)
 def test_any_positive_number_of_seconds_up_to_the_maximum_is_accepted(
