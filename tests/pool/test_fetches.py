@@ -21,6 +21,14 @@ def fetches() -> Fetches[str]:
     return fetches_of()
 
 
+def begin(fetches: Fetches[str], fetcher: str, count: int) -> int:
+    return fetches.begin(fetcher, count)
+
+
+def names_came(fetches: Fetches[str]) -> None:
+    fetches.succeeded()
+
+
 # begin and end
 
 
@@ -35,8 +43,8 @@ def test_at_first_nothing_is_under_way_and_nobody_is_idle(fetches: Fetches[str])
 def test_a_fetch_that_began_is_under_way_with_the_names_it_asked_for(
     fetches: Fetches[str],
 ) -> None:
-    fetches.begin("a", 12)
-    fetches.begin("b", 30)
+    begin(fetches, "a", 12)
+    begin(fetches, "b", 30)
 
     assert len(fetches) == 2
     assert fetches.expected == 42
@@ -46,9 +54,9 @@ def test_a_fetch_that_began_is_under_way_with_the_names_it_asked_for(
 def test_each_request_has_a_number_of_its_own_also_after_others_ended(
     fetches: Fetches[str],
 ) -> None:
-    first = fetches.begin("a", 12)
+    first = begin(fetches, "a", 12)
     fetches.end(first)
-    second, third = fetches.begin("a", 12), fetches.begin("b", 12)
+    second, third = begin(fetches, "a", 12), begin(fetches, "b", 12)
 
     assert len({first, second, third}) == 3
 
@@ -56,8 +64,8 @@ def test_each_request_has_a_number_of_its_own_also_after_others_ended(
 def test_the_end_of_a_fetch_tells_which_it_was_and_leaves_the_others(
     fetches: Fetches[str],
 ) -> None:
-    first = fetches.begin("a", 12)
-    fetches.begin("b", 30)
+    first = begin(fetches, "a", 12)
+    begin(fetches, "b", 30)
 
     ended = fetches.end(first)
 
@@ -70,7 +78,7 @@ def test_the_end_of_a_fetch_tells_which_it_was_and_leaves_the_others(
 def test_a_fetcher_is_idle_when_its_fetch_has_ended_and_busy_when_it_was_taken(
     fetches: Fetches[str],
 ) -> None:
-    fetches.end(fetches.begin("a", 12))
+    fetches.end(begin(fetches, "a", 12))
 
     assert fetches.fetchers == ["a"]
     assert fetches.take_idle() == "a"
@@ -78,14 +86,14 @@ def test_a_fetcher_is_idle_when_its_fetch_has_ended_and_busy_when_it_was_taken(
 
 
 def test_the_fetchers_are_the_idle_ones_first_then_the_busy(fetches: Fetches[str]) -> None:
-    fetches.begin("a", 12)
-    fetches.end(fetches.begin("b", 12))
+    begin(fetches, "a", 12)
+    fetches.end(begin(fetches, "b", 12))
 
     assert fetches.fetchers == ["b", "a"]
 
 
 def test_a_fetch_ends_once(fetches: Fetches[str]) -> None:
-    request = fetches.begin("a", 12)
+    request = begin(fetches, "a", 12)
     fetches.end(request)
 
     assert fetches.end(request) is None
@@ -99,7 +107,7 @@ def test_a_fetch_ends_once(fetches: Fetches[str]) -> None:
 def test_an_abandoned_fetch_is_under_way_no_more_and_its_fetcher_is_not_used_again(
     fetches: Fetches[str],
 ) -> None:
-    abandoned = fetches.abandon(fetches.begin("a", 12))
+    abandoned = fetches.abandon(begin(fetches, "a", 12))
 
     assert abandoned is not None
     assert (abandoned.fetcher, abandoned.expected) == ("a", 12)
@@ -111,7 +119,7 @@ def test_an_abandoned_fetch_is_under_way_no_more_and_its_fetcher_is_not_used_aga
 def test_an_answer_that_comes_after_its_fetch_was_abandoned_ends_nothing(
     fetches: Fetches[str],
 ) -> None:
-    request = fetches.begin("a", 12)
+    request = begin(fetches, "a", 12)
     fetches.abandon(request)
 
     assert fetches.end(request) is None
@@ -122,8 +130,8 @@ def test_an_answer_that_comes_after_its_fetch_was_abandoned_ends_nothing(
 
 
 def test_the_fetch_of_a_fetcher_that_died_is_lost_with_it(fetches: Fetches[str]) -> None:
-    request = fetches.begin("a", 12)
-    fetches.begin("b", 30)
+    request = begin(fetches, "a", 12)
+    begin(fetches, "b", 30)
 
     assert fetches.fetcher_died("a") == 1
 
@@ -135,7 +143,7 @@ def test_the_fetch_of_a_fetcher_that_died_is_lost_with_it(fetches: Fetches[str])
 def test_an_idle_fetcher_that_died_takes_no_fetch_with_it_and_is_not_used_again(
     fetches: Fetches[str],
 ) -> None:
-    first, second = fetches.begin("a", 12), fetches.begin("b", 12)
+    first, second = begin(fetches, "a", 12), begin(fetches, "b", 12)
     fetches.end(first)
     fetches.end(second)
 
@@ -146,7 +154,7 @@ def test_an_idle_fetcher_that_died_takes_no_fetch_with_it_and_is_not_used_again(
 
 
 def test_a_fetcher_that_was_given_up_dies_without_a_loss(fetches: Fetches[str]) -> None:
-    fetches.abandon(fetches.begin("a", 12))
+    fetches.abandon(begin(fetches, "a", 12))
 
     assert fetches.fetcher_died("a") == 0
 
@@ -162,7 +170,7 @@ def test_with_nothing_under_way_the_low_water_mark_is_the_floor(fetches: Fetches
 def test_the_floor_falls_by_what_is_on_its_way_and_rises_again_when_it_is_not(
     fetches: Fetches[str], end: str
 ) -> None:
-    request = fetches.begin("a", 4)
+    request = begin(fetches, "a", 4)
     assert fetches.floor == 2
 
     getattr(fetches, end)(request)
@@ -170,7 +178,7 @@ def test_the_floor_falls_by_what_is_on_its_way_and_rises_again_when_it_is_not(
 
 
 def test_the_floor_rises_again_when_a_fetcher_dies(fetches: Fetches[str]) -> None:
-    fetches.begin("a", 4)
+    begin(fetches, "a", 4)
     fetches.fetcher_died("a")
 
     assert fetches.floor == 6
@@ -178,7 +186,7 @@ def test_the_floor_rises_again_when_a_fetcher_dies(fetches: Fetches[str]) -> Non
 
 def test_the_floor_is_nothing_while_no_further_fetch_may_begin() -> None:
     fetches = fetches_of(max_fetches=1)
-    fetches.begin("a", 1)
+    begin(fetches, "a", 1)
 
     assert fetches.floor == 0
 
@@ -192,15 +200,15 @@ def test_no_fetch_is_due_at_the_floor_and_one_is_below_it(fetches: Fetches[str])
 
 
 def test_no_fetch_is_due_for_those_whose_names_are_on_their_way(fetches: Fetches[str]) -> None:
-    fetches.begin("a", 18)
+    begin(fetches, "a", 18)
 
     assert fetches.due(available=0, waiting=12) == 0
     assert fetches.due(available=0, waiting=19) > 0
 
 
 def test_no_fetch_is_due_while_as_many_as_may_be_are_under_way(fetches: Fetches[str]) -> None:
-    fetches.begin("a", 12)
-    second = fetches.begin("b", 12)
+    begin(fetches, "a", 12)
+    second = begin(fetches, "b", 12)
     assert fetches.due(available=0, waiting=1000) == 0
 
     fetches.end(second)
@@ -227,7 +235,7 @@ def test_the_pause_grows_with_each_failure_until_names_come(fetches: Fetches[str
     first = fetches.failed(100.0, LookupError())
     assert fetches.failed(200.0, LookupError()) > first
 
-    fetches.succeeded()
+    names_came(fetches)
 
     assert fetches.pause(now=200.0) == 0.0
     assert fetches.failed(300.0, LookupError()) == first
@@ -239,7 +247,7 @@ def test_the_cause_is_that_of_the_last_failure_until_names_come(fetches: Fetches
     fetches.failed(101.0, last)
     assert fetches.cause is last
 
-    fetches.succeeded()
+    names_came(fetches)
     assert fetches.cause is None
 
 
@@ -256,7 +264,7 @@ def test_an_error_that_asks_for_a_longer_pause_gets_it(fetches: Fetches[str]) ->
 def test_after_a_reset_what_is_under_way_is_not_wanted_yet_still_ends(
     fetches: Fetches[str],
 ) -> None:
-    request = fetches.begin("a", 12)
+    request = begin(fetches, "a", 12)
 
     fetches.reset()
 
