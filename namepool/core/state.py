@@ -171,9 +171,7 @@ class PoolState:
         if binding_ends:
             self.dissociate(owner, name)
         if before is not None and owner in self.speakers_of(before):
-            self.in_transition = True
-            self._bindings.bind(owner, before)
-            self.in_transition = False
+            self.associate(owner, before)  # the lease must know, or a restart would undo it
 
     def end_binding(self, owner: str, name: str) -> None:
         """Stop ``owner``, which does, speaking under ``name``."""

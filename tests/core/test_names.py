@@ -194,6 +194,13 @@ def test_what_only_pretends_to_be_a_string_is_refused() -> None:
     assert why_invalid(_Pretender()) is not None
 
 
+def test_a_valid_name_of_a_subclass_comes_back_as_an_exact_string() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    assert type(validate_name(Name("Ada"))) is str
+
+
 # InvalidName
 
 
@@ -331,6 +338,11 @@ def test_what_would_break_the_line_is_escaped(text: str, escaped: str) -> None:
 
 def test_a_text_of_exactly_the_limit_is_not_cut() -> None:
     assert one_line("x" * 20, 20) == "x" * 20
+
+
+def test_a_text_is_cut_to_200_characters_unless_told_otherwise() -> None:
+    assert one_line("x" * 200) == "x" * 200
+    assert one_line("x" * 201) == "x" * 199 + "…"
 
 
 def test_a_text_beyond_the_limit_ends_in_an_ellipsis() -> None:

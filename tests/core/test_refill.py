@@ -101,6 +101,16 @@ def test_a_plan_is_nothing_or_between_the_two_chunk_sizes(
 
 
 @quick
+@given(small, st.integers(0, 4), small, st.integers(0, 20), st.integers(1, 4))
+def test_the_floor_is_the_least_that_may_be_left_over_without_a_fetch(
+    left: int, fetching: int, expected: int, low: int, most: int
+) -> None:
+    policy = RefillPolicy(low_water_mark=low, max_fetches=most)
+    is_due = policy.plan(left, 0, fetching, expected) > 0
+    assert is_due is (left < policy.floor(fetching, expected))
+
+
+@quick
 @given(st.integers(1, 500), st.integers(0, 20), st.integers(1, 4), st.integers(1, 20))
 def test_fetch_after_fetch_everybody_who_waits_is_served(
     waiting: int, low: int, most: int, chunk: int

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from namepool.core.events import LateChunk, OwnerEnded
+from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, UsedNames
 from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
 from namepool.core.state import PoolState
@@ -426,6 +426,32 @@ def test_a_late_chunk_is_admitted_at_the_next_settling() -> None:
     assert (state.counters.invalid, state.counters.duplicates) == (1, 1)
 
 
+def test_a_chunk_from_before_a_reset_is_not_admitted() -> None:
+    state = PoolState()
+    state.events.append(LateChunk(("Ada",), state.epoch))
+    state.reset()
+    state.apply_events(0.0)
+    assert not state.available
+
+
+def test_who_withdraws_outside_waits_no_more_after_the_next_events() -> None:
+    state = PoolState()
+    first, second = state.park("o", None, None), state.park("p", None, None)
+    state.events.append(Withdrawal(first))
+    state.apply_events(0.0)
+    assert list(state.waiters) == [second]
+
+
+def test_a_name_that_is_no_orphan_is_checked_in_beside_one_that_is() -> None:
+    state = _state("Ada", "Bea")
+    _lease(state, "o")
+    _lease(state, "p")
+    state.owner_gone("o")
+    state.apply_events(0.0)
+    assert state.checkin("Bea")
+    assert state.reclaim(0.0) == ["Ada"]
+
+
 def test_what_happened_outside_is_apply_eventsd_in_order() -> None:
     state = _state("Ada")
     lease = _lease(state, "o")
@@ -530,7 +556,7 @@ def test_a_grant_needs_a_name() -> None:
     state = PoolState()
     waiter = state.waiters.withdraw(state.park("o", None, None))
     assert waiter is not None
-    with pytest.raises(LookupError):
+    with pytest.raises(AssertionError, match="^a grant needs an available name$"):
         state.grant(waiter, 0.0)
 
 
