@@ -656,6 +656,7 @@ class NamePoolRef(ServiceRef[NamePool]):
         Raises:
             pykka.ActorDeadError: the pool is dead
         """
+        self._check_alive()
         return NamePoolProxy(actor_ref=self)
 
 

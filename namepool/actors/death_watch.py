@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pykka
 from pykka import messages
 
+from namepool.actors import forks
 from namepool.actors.inbox import Inbox, refuse
 from namepool.actors.latch import Latch
 from namepool.actors.ref import QueuingRef
@@ -40,6 +41,7 @@ class Fate:
         """It is up, or gone."""
         self._up_watchers: list[Callable[[], object]] = []
         self._watchers: list[Report] = []
+        forks.remember(self)
 
     @property
     def reason(self) -> str | None:
@@ -63,6 +65,13 @@ class Fate:
         self.is_gone.set()
         self.settled.set()
         self._tell(self._watchers, lambda watcher: watcher(self._first))
+
+    def forked(self) -> None:
+        """Nothing of the actor runs in a forked child; who watched it did so in its parent."""
+        self._watchers.clear()
+        self._up_watchers.clear()
+        self.is_gone = self.settled = Latch()
+        self.is_gone.set()
 
     def watch_up(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` once when the actor is up; at once if it is."""
