@@ -82,6 +82,11 @@ class Notice(weakref.ref["Reply[Any]"]):
     """Its place among those that are kept."""
 
 
+EVERY: Final = 64
+"""Of so many answers that are there already, one is awaited nevertheless: else a task that asks and
+asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, which cancels it."""
+_awaits = itertools.count(1)
+
 _keys = itertools.count()
 _kept: dict[int, Notice] = {}
 """The notices that may still fire: the garbage collector ignores one that dies with its reply."""
@@ -423,7 +428,7 @@ class Reply(pykka.Future[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         outcomes = self._outcomes
-        if not outcomes or outcomes[0][0] is _HOOKED:
+        if not outcomes or outcomes[0][0] is _HOOKED or not next(_awaits) % EVERY:
             try:
                 yield from self._await()
             except BaseException:
@@ -438,6 +443,8 @@ class Reply(pykka.Future[T]):
         if not self._outcomes:
             self._refuse_vain_wait()
             yield from self._await_open()
+        elif self._outcomes[0][0] is not _HOOKED:
+            yield  # to the loop's next turn
         if self._outcomes[0][0] is _HOOKED:
             yield from self._await_hook()
 
