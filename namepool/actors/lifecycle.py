@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pykka
 
+from namepool.actors import forks
 from namepool.actors.latch import Latch
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Lifecycle:
         """It is up, or gone."""
         self._up_watchers: list[Callable[[], object]] = []
         self._watchers: list[Report] = []
+        forks.remember(self)
 
     @property
     def reason(self) -> str | None:
@@ -52,6 +54,13 @@ class Lifecycle:
         self.is_gone.set()
         self.settled.set()
         self._tell(self._watchers, lambda watcher: watcher(self._first))
+
+    def forked(self) -> None:
+        """Nothing of the actor runs in a forked child; who watched it did so in its parent."""
+        self._watchers.clear()
+        self._up_watchers.clear()
+        self.is_gone = self.settled = Latch()
+        self.is_gone.set()
 
     def has_vanished(self) -> bool:
         """Tell whether its thread has ended without a report."""

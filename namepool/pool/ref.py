@@ -34,6 +34,7 @@ class NamePoolRef(ServiceRef[Any]):
         Raises:
             pykka.ActorDeadError: the pool is dead
         """
+        self._check_alive()
         return NamePoolProxy(actor_ref=self)
 
 

@@ -201,8 +201,7 @@ class Operations:
             self.fault(f"a forked child ended with status {status}")
 
     def loop(self) -> None:
-        """Check out and in on the main thread."""
+        """Check out and in on the main thread, which must not wait for ever."""
         for _ in range(20):
             self.checkout("main")
-            self.named("main")
             self.give_up("main")

@@ -6,9 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.stress.faults import WITHOUT
 from tests.stress.storm import run
 
 
@@ -21,10 +18,10 @@ def test_a_storm_leaves_no_request_unanswered_and_no_name_lost_or_held_twice() -
     assert storm.counts["rounds of reset and restart"] > 1
 
 
-@pytest.mark.parametrize("guard", sorted(WITHOUT))
-def test_the_storm_finds_in_a_minute_that_a_guard_is_missing(guard: str) -> None:
+def test_the_storm_finds_that_a_guard_is_missing() -> None:
+    # The other one too, ``--without mending``, but where all threads hang that takes half a minute.
     storm = subprocess.run(
-        [sys.executable, "-m", "tests.stress.storm", "--seconds", "60", "--without", guard],
+        [sys.executable, "-m", "tests.stress.storm", "--threads", "4", "--without", "delivery"],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

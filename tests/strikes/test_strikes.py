@@ -1,4 +1,4 @@
-"""Strikes at every place of some operations, and at every 23rd of all: the whole by command."""
+"""Strikes at every place of some operations, and at every 7th of all: the whole by command."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.support import on_thread
 def test_a_strike_at_any_place_of_any_operation_harms_nobody_else() -> None:
     counts: list[Count] = []
 
-    everything(23, lambda _, count: counts.append(count))
+    everything(7, lambda _, count: counts.append(count))
 
     assert [harm for count in counts for harm in count.harm] == []
-    assert sum(count.strikes for count in counts) > 150
+    assert sum(count.strikes for count in counts) > 1000
 
 
 @pytest.mark.parametrize("supervised", [False, True])

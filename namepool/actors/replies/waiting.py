@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pykka
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+
+EVERY: Final = 64
+"""Of so many answers that are there already, one is awaited nevertheless: else a task that asks and
+asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, which cancels it."""
+_awaits = itertools.count(1)
 
 
 class WouldDeadlock(RuntimeError):
@@ -116,7 +122,7 @@ class Waiting(GivingUp[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         outcomes = self._outcomes
-        if not outcomes or outcomes[0][0] is HOOKED:
+        if not outcomes or outcomes[0][0] is HOOKED or not next(_awaits) % EVERY:
             try:
                 yield from self._await()
             except BaseException:
@@ -131,6 +137,8 @@ class Waiting(GivingUp[T]):
         if not self._outcomes:
             self._refuse_vain_wait()
             yield from self._await_open()
+        elif self._outcomes[0][0] is not HOOKED:
+            yield  # to the loop's next turn
         if self._outcomes[0][0] is HOOKED:
             yield from self._await_hook()
 
