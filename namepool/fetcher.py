@@ -11,7 +11,7 @@ from namepool.names import one_line
 from namepool.sources.base import NameSource, read_answer
 from namepool.state import UsedNames
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class FetchChunk(NamedTuple):

@@ -41,7 +41,7 @@ from namepool.state import Chunk, Lease, PoolState, PoolStats, Speaking, Waiter,
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class _Expire(NamedTuple):

@@ -171,10 +171,10 @@ class PoolState:
         """What happened outside the actor's turn, until ``settle`` takes it in."""
         self.mail: Any = None
         """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
-        self.changing = False
+        self.changing: bool = False
         """A transition is under way, or was cut short."""
-        self.tally = Tally()
-        self.epoch = 0
+        self.tally: Tally = Tally()
+        self.epoch: int = 0
         """Counts resets: what was fetched before the last one is not wanted."""
         # (owner, name) → their scopes, each with whether it, or one before it, bound the two
         self._scopes: dict[tuple[str, str], dict[int, bool]] = {}

@@ -22,7 +22,7 @@ from namepool.actors.latch import Latch
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Report = Callable[[str | None], object]
 
@@ -34,9 +34,9 @@ class Fate:
         self._name = name
         self._first: str | None = None
         self.thread: threading.Thread | None = None
-        self.is_up = Latch()
-        self.is_gone = Latch()
-        self.settled = Latch()
+        self.is_up: Latch = Latch()
+        self.is_gone: Latch = Latch()
+        self.settled: Latch = Latch()
         """It is up, or gone."""
         self._up_watchers: list[Callable[[], object]] = []
         self._watchers: list[Report] = []

@@ -30,7 +30,7 @@ from namepool.actors.reply import Reply, WouldDeadlock
 if TYPE_CHECKING:
     from types import TracebackType
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 EXIT_TIMEOUT = 5.0
 """Seconds that the interpreter's exit waits for all actors together to stop."""
@@ -71,7 +71,7 @@ class ServiceRef(QueuingRef[A]):
         super().__init__(actor)
         self._actor: A | None = actor  # until it is dead
         self._prompt = actor.prompt
-        self.fate = Fate(str(self))
+        self.fate: Fate = Fate(str(self))
 
     @overload
     def ask(

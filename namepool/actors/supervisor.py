@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pykka
 
@@ -49,7 +49,7 @@ from namepool.actors.supervision import (
     checked_specs,
 )
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SWEEP = 5.0
 """Seconds between looks at whether each child's thread still runs, should a report be missing."""
@@ -560,8 +560,19 @@ class SupervisorRef(ServiceRef[Supervisor]):
 
     start_failure: StartFailed | None = None
 
-    ask = QueuingRef.ask
-    """Always on the supervisor's own thread: what strikes a caller is no business of its."""
+    if TYPE_CHECKING:
+
+        def ask(
+            self,
+            message: Any,
+            *,
+            block: bool = True,
+            timeout: float | None = None,
+            receipt: list[Any] | None = None,
+        ) -> Any:
+            """See ``QueuingRef``; always on the supervisor's own thread."""
+    else:
+        ask = QueuingRef.ask  # what strikes a caller is no business of the supervisor's
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
         """Return a handle of a child that stays valid across its restarts.

@@ -13,7 +13,7 @@ from namepool.names import one_line, shown, why_invalid
 from namepool.options import invalid
 from namepool.refill import Backoff
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SURPLUS = 1000
 """Candidates read from one answer beyond those asked for: an endless iterable ends here."""
