@@ -493,14 +493,16 @@ class NamePool(ServiceActor):
         error = CheckoutTimeout(
             f"no name within {timeout:g} s ({len(state.leases)} checked out, "
             f"{len(state.waiters)} waiting, {len(self._fetches)} fetches under way, "
-            f"last error: {state.tally.last_error})"
+            f"last error: {state.tally.last_error}); give names back sooner, or allow more time"
         )
         error.__cause__ = self._cause
         return error
 
     def _fail_waiters(self, cause: BaseException | None) -> None:
         pause = max(self._backoff.until - self.actor_inbox.clock(), 0.0)
-        text = f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s"
+        text = (
+            f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s: ask again then"
+        )
         for waiter in self._state.take_waiters():
             error = NamesUnavailable(text)
             error.__cause__ = cause
@@ -612,7 +614,9 @@ class NamePool(ServiceActor):
             self._refill()
             return
         seconds = self._options.fetch_timeout
-        self._fetch_failed(SourceError(f"{type(self._source).__name__} took over {seconds:g} s"))
+        self._fetch_failed(
+            SourceError(f"{type(self._source).__name__} took over {seconds:g} s, its fetch_timeout")
+        )
 
     def _fetcher_died(self, message: _FetcherDied) -> None:
         fetcher = message.fetcher
@@ -751,7 +755,7 @@ def _reply_of(waiter: Waiter | None) -> Reply[Any] | None:
 def _abandon(state: PoolState, source: NameSource) -> None:
     """No pool of this state will be started again: answer who waits, have the source closed."""
     for waiter in state.take_waiters():
-        _fail(waiter, pykka.ActorDeadError("the pool ended before a name came"))
+        _fail(waiter, pykka.ActorDeadError("the pool ended before a name came: open another"))
     if not hasattr(source, "close"):
         return
     if is_exiting():

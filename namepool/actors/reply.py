@@ -336,7 +336,9 @@ class Reply(pykka.Future[T]):
             claims = notice.claims
             claims += _READ
             if not claims[0]:
-                raise Withdrawn("another reader of this reply has withdrawn the request")
+                raise Withdrawn(
+                    "another reader of this reply has withdrawn the request: make your own"
+                )
             self._notice = None
             try:
                 del _kept[notice.key]
@@ -357,7 +359,7 @@ class Reply(pykka.Future[T]):
 
     def _cancel(self) -> bool:
         """Withdraw it if it is pending; tell whether it was."""
-        error = Withdrawn("another reader of this reply has withdrawn the request")
+        error = Withdrawn("another reader of this reply has withdrawn the request: make your own")
         if not self._resolve((_FAILED, (type(error), error, None))):
             return False
         self._return()
@@ -391,10 +393,12 @@ class Reply(pykka.Future[T]):
         if inbox is not None and inbox.is_mine():
             raise WouldDeadlock(
                 "an actor cannot wait for its own answer: the request is queued behind the "
-                "message that this thread is handling now"
+                "message that this thread is handling now; tell it, or read the future later"
             )
         if inbox is not None and inbox.is_elsewhere:
-            raise pykka.ActorDeadError("the request went to an actor that this forked child lacks")
+            raise pykka.ActorDeadError(
+                "the request went to an actor that this forked child lacks: start one here"
+            )
         for source in self._upstream:
             if isinstance(source, Reply) and not source._outcomes:
                 source._refuse_vain_wait()

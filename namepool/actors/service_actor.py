@@ -210,7 +210,7 @@ class ServiceRef(QueuingRef[A]):
             WouldDeadlock: called from inside this actor
         """
         if self.actor_inbox.is_mine():
-            raise WouldDeadlock("an actor cannot wait for its own end")
+            raise WouldDeadlock("an actor cannot wait for its own end: call stop(block=False)")
         return self.fate.is_gone.wait(timeout)
 
     def _died_of(self, error: BaseException) -> pykka.ActorDeadError:

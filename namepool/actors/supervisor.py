@@ -215,11 +215,11 @@ class Supervisor(ServiceActor):
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
-        self._stop_for_good("the supervisor has stopped")
+        self._stop_for_good("its supervisor has stopped; start another")
 
     def on_failure(self, *_: Any) -> None:
         """Stop the children: a dead supervisor keeps nobody."""
-        self._stop_for_good("the supervisor has failed")
+        self._stop_for_good("its supervisor has failed; see the log, and start another")
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Supervisor(ServiceActor):
         present = self._children.get(spec.id)
         if present is not None:
             how = "started" if present.ref is not None else f"present ({present.state})"
-            raise ChildExists(f"child {spec.id!r} is already {how}")
+            raise ChildExists(f"child {spec.id!r} is already {how}: delete it, or take another id")
         child = self._children[spec.id] = _Child(spec)
         return self._answer_with(self._add(child))
 
@@ -311,7 +311,7 @@ class Supervisor(ServiceActor):
     def _find_idle(self, id: str) -> _Child:  # noqa: A002
         child = self._find(id)
         if child.state != "stopped":
-            raise ChildBusy(f"child {id!r} is {child.state}")
+            raise ChildBusy(f"child {id!r} is {child.state}: terminate it first")
         return child
 
     # -- procedures: one at a time, resumed by the message that fulfils their condition -------
