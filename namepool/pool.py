@@ -500,9 +500,7 @@ class NamePool(ServiceActor):
 
     def _fail_waiters(self, cause: BaseException | None) -> None:
         pause = max(self._backoff.until - self.actor_inbox.clock(), 0.0)
-        text = (
-            f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s: ask again"
-        )
+        text = f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s: ask again"
         for waiter in self._state.take_waiters():
             error = NamesUnavailable(text)
             error.__cause__ = cause
