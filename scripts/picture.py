@@ -39,7 +39,7 @@ def picture(lines: list[str]) -> str:
             f'width="{width}" height="{height}" role="img" aria-label="What namepool demo prints">',
             f'<rect width="{width}" height="{height}" rx="10" fill="{GROUND}"/>',
             f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" '
-            f'font-size="14" fill="{PLAIN}" xml:space="preserve">',
+            f'font-size="14" fill="{PLAIN}">',
             *rows,
             "</g>",
             "</svg>",
@@ -48,15 +48,20 @@ def picture(lines: list[str]) -> str:
     )
 
 
+def _escape(text: str) -> str:
+    """Return ``text`` for XML; its spaces are such that none is left out where several stand."""
+    return escape(text).replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _row(number: int, line: str, colours: dict[str, str]) -> str:
     y = MARGIN + number * LINE + 14
     agent, bar, rest = line.partition(" | ")
     if not bar or rest.strip().isdigit():
-        return f'<text x="{MARGIN}" y="{y}" fill="{_colour_of(line)}">{escape(line)}</text>'
+        return f'<text x="{MARGIN}" y="{y}" fill="{_colour_of(line)}">{_escape(line)}</text>'
     colour = colours.setdefault(agent, AGENTS[len(colours) % len(AGENTS)])
     return (
-        f'<text x="{MARGIN}" y="{y}"><tspan fill="{colour}">{escape(agent)}</tspan>'
-        f'<tspan fill="{FAINT}"> | </tspan>{escape(rest)}</text>'
+        f'<text x="{MARGIN}" y="{y}"><tspan fill="{colour}">{_escape(agent)}</tspan>'
+        f'<tspan fill="{FAINT}">{_escape(" | ")}</tspan>{_escape(rest)}</text>'
     )
 
 
