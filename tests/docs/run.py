@@ -1,6 +1,6 @@
-"""Run the Python blocks of a page as one program: ``python -m tests.docs.run PAGE URL [--write]``.
+"""Run the Python blocks of a page as one program: ``python -m tests.docs.run PAGE [--write]``.
 
-A block may ``await``. ``URL`` is where the model server is that the page has at its usual address.
+A block may ``await``. The model server that a page asks is played by an endpoint on this machine.
 What a block prints must be what the page says; with ``--write`` the page is made to say it.
 """
 
@@ -10,15 +10,22 @@ import ast
 import asyncio
 import inspect
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.docs.pages import Block, blocks
+from tests.sources.endpoint import Endpoint
 
 MODEL_SERVER = "http://localhost:11434/v1"
 """Where the pages have their model server."""
+
+
+def environment(url: str) -> dict[str, str]:
+    """Return what is set for who uses the endpoint at ``url``."""
+    return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-of-the-docs", "no_proxy": "*"}
 
 
 def run(page: Path, url: str) -> Iterator[tuple[Block, str]]:
@@ -43,15 +50,17 @@ def _execute(code: str, page: Path, names: dict[str, Any]) -> None:
         asyncio.run(result)
 
 
-def main(page: Path, url: str, write: str = "") -> None:
+def main(page: Path, write: str = "") -> None:
     """Check what the blocks print, or write it into the page."""
     text = page.read_text(encoding="utf-8")
-    for block, printed in run(page, url):
-        if not write:
-            block.check(printed)
-        elif block.printed is not None:
-            start = text.index("```text\n", text.index(block.text)) + len("```text\n")
-            text = text[:start] + printed + text[start + len(block.printed) :]
+    with Endpoint() as endpoint:
+        os.environ.update(environment(endpoint.url))
+        for block, printed in run(page, endpoint.url):
+            if not write:
+                block.check(printed)
+            elif block.printed is not None:
+                start = text.index("```text\n", text.index(block.text)) + len("```text\n")
+                text = text[:start] + printed + text[start + len(block.printed) :]
     if write:
         page.write_text(text, encoding="utf-8")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import LANGUAGES, PAGES, ROOT, Block, blocks
-from tests.docs.run import MODEL_SERVER
+from tests.docs.run import MODEL_SERVER, environment
 from tests.sources.endpoint import Endpoint
 from tests.support import PATIENCE
 
@@ -36,25 +36,20 @@ SHELL = [
 ]
 
 
-def environment(endpoint: Endpoint) -> dict[str, str]:
-    """Return that of a user who has a key and has set the base URL."""
-    own = {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "sk-of-the-docs", "no_proxy": "*"}
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, **own, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-
-
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     with Endpoint() as endpoint:
         yield endpoint
 
 
-def run(command: list[str], endpoint: Endpoint, folder: Path) -> str:
+def run(command: list[str], folder: Path, **variables: str) -> str:
     """Run a command in an empty folder; return what it printed. Fail if it failed."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment(endpoint),
+        env={**os.environ, **own, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -66,9 +61,8 @@ def run(command: list[str], endpoint: Endpoint, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_every_python_block_of_a_page_runs(page: Path, endpoint: Endpoint, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.docs.run", str(page), endpoint.url]
-    assert "Traceback" not in run(command, endpoint, tmp_path)
+def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    assert "Traceback" not in run([sys.executable, "-m", "tests.docs.run", str(page)], tmp_path)
 
 
 @pytest.mark.parametrize(("page", "block"), SHELL)
@@ -77,7 +71,8 @@ def test_every_shell_line_runs_unless_it_is_listed(
 ) -> None:
     lines = [line for line in block.text.splitlines() if line not in NOT_RUN]
     text = "\n".join(lines).replace(MODEL_SERVER, endpoint.url)
-    printed = run(["bash", "-euo", "pipefail", "-c", text], endpoint, tmp_path)
+    shell = ["bash", "-euo", "pipefail", "-c", text]
+    printed = run(shell, tmp_path, **environment(endpoint.url))
     block.check(printed.replace(endpoint.url, MODEL_SERVER))
 
 
