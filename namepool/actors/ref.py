@@ -23,7 +23,7 @@ class QueuingRef(pykka.ActorRef[A]):
 
     actor_inbox: Inbox
     actor_stopped: threading.Event
-    _why_dead = "not found: it has stopped, start another"
+    _why_dead = "not found"
 
     def __init__(self, actor: A) -> None:
         super().__init__(actor)
