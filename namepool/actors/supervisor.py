@@ -171,7 +171,9 @@ class Supervisor(ServiceActor):
     def start(cls, *args: Any, **options: Any) -> SupervisorRef:
         """Start a supervisor and its children; blocks until they are up.
 
-        Args, all by keyword:
+        All options are given by keyword.
+
+        Args:
             children: ``ChildSpec`` s, started in order and stopped in reverse
             strategy: ``one_for_one`` replaces who died; ``one_for_all`` everybody; ``rest_for_one``
                 who died and those started after it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,12 @@ def test_every_block_is_of_a_language_that_is_run_or_drawn(page: Path) -> None:
     fences = sum(line.lstrip().startswith("```") for line in text.splitlines())
     outputs = sum(block.printed is not None for block in blocks(page))
     assert fences == 2 * (len(blocks(page)) + outputs)
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", PAGES[0].read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
 
 
 def test_the_readme_is_short() -> None:
