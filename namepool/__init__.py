@@ -8,6 +8,10 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.core.leases import Lease
+from namepool.core.names import DEFAULT_NAME, name_key, validate_name
+from namepool.core.state import PoolState
+from namepool.core.stats import PoolStats
 from namepool.errors import (
     CheckoutTimeout,
     InvalidName,
@@ -18,8 +22,10 @@ from namepool.errors import (
     OwnerRequired,
     SourceError,
 )
-from namepool.handle import PoolHandle
-from namepool.messages import (
+from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
+from namepool.pool.actor import NamePool
+from namepool.pool.handle import PoolHandle
+from namepool.pool.messages import (
     AssociateName,
     CheckinLease,
     CheckinName,
@@ -30,12 +36,9 @@ from namepool.messages import (
     PoolStatsRequest,
     Reset,
 )
-from namepool.names import DEFAULT_NAME, name_key, validate_name
-from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
-from namepool.pool import NamePool, NamePoolProxy, NamePoolRef
-from namepool.service import open_pool
+from namepool.pool.ref import NamePoolProxy, NamePoolRef
+from namepool.pool.service import open_pool
 from namepool.sources import FallbackSource, NameSource, Nomenclater, NumberedNames, OfflineNames
-from namepool.state import Lease, PoolState, PoolStats
 
 __all__ = [
     "DEFAULT_NAME",

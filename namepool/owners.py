@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 import pykka
 
 from namepool.actors import acting_as
+from namepool.core.names import shown
 from namepool.errors import InvalidOwner
-from namepool.names import shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -182,23 +182,28 @@ def notify_gone(listener: GoneListener) -> None:
         _listeners = (*living, weakref.ref(listener))
 
 
-class _Mortal:
-    """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
+class _Ended:
+    """An owner whose end has been told, or is told by somebody else, and sooner."""
 
-    # Defaults, for one whose making was cut short.
     owner: str = ""
-    told = True
-    """Its owner's end has been told, or somebody else tells of it, and sooner."""
+
+    def tell(self, _: object = None) -> None:
+        """Do nothing."""
+
+
+class _Mortal(_Ended):
+    """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.told = False
 
     def tell(self, _: object = None) -> None:
         """Tell of the owner's end, once."""
-        if not self.told:
-            self.told = True
+        if self.owner:  # else its making was cut short
             _gone(self.owner)
+        # Last: one that was cut short is told again. What has ended has no finaliser, and an
+        # exception from outside cannot vanish in it.
+        self.__class__ = _Ended  # type: ignore[assignment]
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # The main thread's local storage ends when the modules are half gone.
@@ -227,7 +232,7 @@ def _first_words_of_thread() -> str:
         vars(thread).pop(_ATTRIBUTE, None)
     owner = _thread_owner(thread)
     _local.mortal = _Mortal(owner)
-    _mortal_of(thread, owner).told = True
+    _mortal_of(thread, owner).__class__ = _Ended
     _local.owner = owner
     return owner
 
@@ -241,7 +246,7 @@ def _first_words_of_task(task: asyncio.Task[Any]) -> str:
 
 
 def _thread_owner(thread: threading.Thread) -> str:
-    known: _Mortal | None = vars(thread).get(_ATTRIBUTE)
+    known: _Ended | None = vars(thread).get(_ATTRIBUTE)
     if known is not None:
         return known.owner
     actor = _actor_of(thread)
@@ -252,13 +257,13 @@ def _thread_owner(thread: threading.Thread) -> str:
     return vars(thread).setdefault(_ATTRIBUTE, mortal).owner  # type: ignore[no-any-return]
 
 
-def _mortal_of(thing: object, owner: str) -> _Mortal:
+def _mortal_of(thing: object, owner: str) -> _Ended:
     """Return what tells of the end of ``thing``; ``owner`` is its id, or its kind if it has none.
 
     Made and stored under a lock, and found by whoever comes after one that was cut short.
     """
     with _lock:
-        mortal: _Mortal | None = getattr(thing, _ATTRIBUTE, None)
+        mortal: _Ended | None = getattr(thing, _ATTRIBUTE, None)
         if mortal is None:
             mortal = _Mortal(_mint(owner) if owner in ("thread", "task") else owner)
             setattr(thing, _ATTRIBUTE, mortal)

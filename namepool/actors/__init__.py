@@ -3,11 +3,8 @@
 Knows nothing of names; imports nothing of ours but itself.
 """
 
-from namepool.actors.child_spec import ChildSpec, InvalidChildSpec
-from namepool.actors.handle import ActorHandle
 from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
-from namepool.actors.restarts import Backoff
 from namepool.actors.service_actor import (
     LATER,
     ServiceActor,
@@ -15,7 +12,9 @@ from namepool.actors.service_actor import (
     acting_as,
     is_exiting,
 )
-from namepool.actors.supervision import (
+from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
+from namepool.actors.supervision.handle import ActorHandle
+from namepool.actors.supervision.protocol import (
     ChildBusy,
     ChildCounts,
     ChildExists,
@@ -34,7 +33,8 @@ from namepool.actors.supervision import (
     TerminateChild,
     WhichChildren,
 )
-from namepool.actors.supervisor import Supervisor, SupervisorRef
+from namepool.actors.supervision.restarts import Backoff
+from namepool.actors.supervision.supervisor import Supervisor, SupervisorRef
 
 __all__ = [
     "LATER",

@@ -42,6 +42,9 @@ class Returned(NamedTuple):
     """Something lies in ``Inbox.returned``."""
 
 
+_RETURNED: Envelope[Any] = Envelope(Returned())
+
+
 def refuse(
     ref: object, envelope: Envelope[Any], why: str = "stopped before handling the message"
 ) -> None:
@@ -77,7 +80,9 @@ class Inbox:
         never reached it; ``put`` is C, so a weak reference may call it from anywhere."""
         self.returned: deque[Any] = deque()
         """What came home through ``signal``; the actor takes it in when it is told ``Returned``."""
-        self._timers: list[tuple[float, int, Any]] = []
+        self._note: Any = None
+        """What ``signal`` brought, until it is in ``returned``."""
+        self._timers: list[tuple[float, int, Envelope[Any]]] = []
         self._timer_numbers = itertools.count()
         self._refuse: Callable[[Envelope[Any]], None] | None = None
 
@@ -132,36 +137,44 @@ class Inbox:
 
     def schedule(self, delay: float, message: Any) -> None:
         """Deliver ``message`` in ``delay`` seconds; there is no cancelling, ignore it instead."""
-        heapq.heappush(self._timers, (self.clock() + delay, next(self._timer_numbers), message))
+        due, number = self.clock() + delay, next(self._timer_numbers)
+        heapq.heappush(self._timers, (due, number, Envelope(message)))
         self.wake()  # the actor's thread may be waiting for a later one
 
     # -- the actor's own thread -------------------------------------------------------------
 
     def get(self) -> Envelope[Any]:
-        """End this turn, wait for a message or a timer, and take the turn for it."""
-        self.is_open = True
-        self.turn.release()
+        """End this turn, wait for a message or a timer, and take the turn for it.
+
+        Raises:
+            MemoryError: nothing was taken; try again
+        """
+        if self.is_mine():
+            self.is_open = not self.torn
+            self.turn.release()
         while not self._look():
             pass
         self.turn.acquire()
         if self.returned:
-            return Envelope(Returned())
+            return _RETURNED
         if self._timers and self._until_timer() == 0.0:
-            return Envelope(heapq.heappop(self._timers)[2])
+            return heapq.heappop(self._timers)[2]
         return self.queue.popleft()
 
     def _look(self) -> bool:
         """Take one signal, waiting for it if there is nothing to do; tell whether there is now."""
-        wait = 0.0 if self.queue or self.returned else self._until_timer()
-        try:
-            note = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
-        except queue.Empty:
-            note = None
+        wait = 0.0 if self.queue or self.returned or self._note else self._until_timer()
+        if self._note is None:
+            try:
+                self._note = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
+            except queue.Empty:
+                pass
+        note = self._note
         if note is not None:
+            self.returned.append(note.grant if note.__class__ is Notice else note)
+            self._note = None
             if note.__class__ is Notice:
                 forget(note)
-                note = note.grant
-            self.returned.append(note)
         return bool(self.queue or self.returned) or self._until_timer() == 0.0
 
     def _until_timer(self) -> float:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import pykka
 
-from namepool.actors.latch import LONGEST_WAIT, Latch
+from namepool.actors.latch import LONGEST_WAIT, Latch, passed_on
 
 if TYPE_CHECKING:
     import asyncio
@@ -112,7 +112,8 @@ class Reply(pykka.Future[T]):
     _hooked: tuple[Any] | None = None
     _timeout_error: Callable[[float], BaseException] | None = None
     _inbox: Turn | None = None
-    _callbacks: list[Callable[[], object]]
+    _callbacks: list[tuple[Callable[[], object], list[int]]]
+    """Each with the threads that claimed it."""
     _latch: Latch
 
     def __init__(self) -> None:  # a reply has no use for the state of pykka.Future
@@ -216,11 +217,12 @@ class Reply(pykka.Future[T]):
             self.carry(notice.grant, notice.sink)
             other._notice = None
             forget(notice)
-        kind, outcome = other._outcomes[0]
-        if kind is _HOOKED:
+        outcome = other._outcomes[0]
+        if outcome[0] is _HOOKED:
             self._hook_turn = threading.RLock()
-            outcome = other._get_hooked
-        if not self._resolve((kind, outcome)):
+            outcome = (_HOOKED, other._get_hooked)
+        self._resolve(outcome)
+        if self._outcomes[0] is not outcome:
             self._return()  # withdrawn
 
     def _get_hooked(self, timeout: float | None) -> Any:
@@ -269,29 +271,33 @@ class Reply(pykka.Future[T]):
         return outcomes[0] is outcome
 
     def _opened(self) -> None:
-        """Wake those who wait. A callback may be called twice, if it is struck."""
+        """Wake those who wait."""
         if not self._outcomes:
             return
         self._latch.set()
-        callbacks = self._callbacks
-        while callbacks:
+        for waiting in [*self._callbacks]:
+            self._call(waiting)
+
+    def _call(self, waiting: tuple[Callable[[], object], list[int]]) -> None:
+        """Run a callback once, by who claims it first; again only if that one was struck in it."""
+        callback, claims = waiting
+        me = threading.get_ident()
+        claims += (me,)
+        if claims[0] == me:
+            callback()
             try:
-                callback = callbacks[0]
-                callback()
-                callbacks.remove(callback)
-            except (IndexError, ValueError):
-                continue  # another thread was here
+                self._callbacks.remove(waiting)
+            except ValueError:
+                pass  # it was struck after this
 
     def _when_open(self, callback: Callable[[], object]) -> None:
-        if not self._outcomes:
-            self._callbacks.append(callback)
-            if not self._outcomes:
-                return
-            try:  # resolved meanwhile; whoever resolved it may have seen it, or not
-                self._callbacks.remove(callback)
-            except ValueError:
-                return
-        callback()
+        if self._outcomes:
+            callback()
+            return
+        waiting: tuple[Callable[[], object], list[int]] = (callback, [])
+        self._callbacks.append(waiting)
+        if self._outcomes:  # resolved meanwhile; whoever resolved it may have seen it, or not
+            self._call(waiting)
 
     # -- the one who asked ------------------------------------------------------------------
 
@@ -416,8 +422,8 @@ class Reply(pykka.Future[T]):
         finally:
             try:
                 self._hook_turn.release()
-            except RuntimeError:
-                pass  # it was not ours
+            except RuntimeError as error:
+                passed_on(error)  # else it was not ours
 
     def __repr__(self) -> str:
         state = self._outcomes[0][0] if self._outcomes else "pending"

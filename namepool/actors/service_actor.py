@@ -22,8 +22,10 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.death_watch import Fate, give_up, launch
 from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.latch import passed_on
+from namepool.actors.launch import give_up, launch
+from namepool.actors.lifecycle import Lifecycle
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply, WouldDeadlock
 
@@ -71,7 +73,7 @@ class ServiceRef(QueuingRef[A]):
         super().__init__(actor)
         self._actor: A | None = actor  # until it is dead
         self._prompt = actor.prompt
-        self.fate: Fate = Fate(str(self))
+        self.lifecycle: Lifecycle = Lifecycle(str(self))
 
     @overload
     def ask(
@@ -141,8 +143,8 @@ class ServiceRef(QueuingRef[A]):
                 finally:
                     try:
                         turn.release()
-                    except RuntimeError:
-                        pass  # it was not free
+                    except RuntimeError as error:
+                        passed_on(error)  # else it was not free
             if grant is not None:
                 if receipt is not None:
                     receipt.append(grant)
@@ -201,7 +203,7 @@ class ServiceRef(QueuingRef[A]):
         runs on the dying actor's thread, or here and now if the actor is dead already; it must not
         block: a ``tell`` is what it is for.
         """
-        self.fate.watch(callback)
+        self.lifecycle.watch(callback)
 
     def wait_gone(self, timeout: float | None = None) -> bool:
         """Wait until the actor is dead and every request answered; tell whether it is.
@@ -211,7 +213,7 @@ class ServiceRef(QueuingRef[A]):
         """
         if self.actor_inbox.is_mine():
             raise WouldDeadlock("an actor cannot wait for its own end: call stop(block=False)")
-        return self.fate.is_gone.wait(timeout)
+        return self.lifecycle.is_gone.wait(timeout)
 
     def _died_of(self, error: BaseException) -> pykka.ActorDeadError:
         died = pykka.ActorDeadError(f"{self} died of {error!r} handling the message")
@@ -236,7 +238,7 @@ class ServiceActor(pykka.ThreadingActor):
     comes_up_later: ClassVar[bool] = False
     """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
 
-    _reports_its_fate: ClassVar[bool] = True
+    _reports_its_lifecycle: ClassVar[bool] = True
 
     _replying: Reply[Any] | None = None
     _actor_ref: ServiceRef[Any]
@@ -247,7 +249,7 @@ class ServiceActor(pykka.ThreadingActor):
         self._actor_ref = self._create_ref()
         self._handlers: dict[type, Callable[[Any], Any]] = {
             _Crash: self._crash,
-            Returned: lambda _: self.on_returned(),
+            Returned: self._take_in,
         }
         self._inline: dict[type, Callable[[Any], Any]] = {_ActorStop: _later}
         """What callers may run, by the type of the message."""
@@ -284,6 +286,7 @@ class ServiceActor(pykka.ThreadingActor):
         try:
             super()._start_actor_loop()
         except RuntimeError as error:  # no thread to be had: nobody else will clean up
+            passed_on(error)
             self._handle_failure(type(error), error, error.__traceback__)
             self._bury()
             raise
@@ -310,11 +313,11 @@ class ServiceActor(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
-        self._actor_ref.fate.thread = threading.current_thread()
+        self._actor_ref.lifecycle.thread = threading.current_thread()
         try:
             self._guard(self.on_start)
             if not self.comes_up_later and not self.actor_stopped.is_set():
-                self._actor_ref.fate.came_up()
+                self._actor_ref.lifecycle.came_up()
             while not self.actor_stopped.is_set():
                 self._receive(self._next())  # held by no variable: a dropped reply must be noticed
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
@@ -323,17 +326,38 @@ class ServiceActor(pykka.ThreadingActor):
             self._bury()
 
     def _next(self) -> Envelope[Any]:
-        envelope = self.actor_inbox.get()
-        if self.actor_inbox.torn:
-            self._mend()
-        return envelope
+        """Wait for a message; what a caller left half done is mended before it is handled."""
+        inbox = self.actor_inbox
+        envelope: Envelope[Any] | None = None
+        while True:
+            try:
+                if envelope is None:
+                    envelope = inbox.get()
+                if inbox.torn:
+                    self._mend()
+                return envelope
+            except MemoryError:
+                continue  # nothing was lost; there may be some in a moment
 
     def _mend(self) -> None:
-        self.actor_inbox.torn = False
-        grant, self.undelivered = self.undelivered, None
-        if grant is not None:
-            self.actor_inbox.returned.append(grant)
-        self._guard(self.on_torn)
+        """Mend what was left half done."""
+        inbox = self.actor_inbox
+        if self.undelivered is not None:
+            inbox.returned.append(self.undelivered)
+            self.undelivered = None
+        try:
+            self.on_torn()
+        except MemoryError:
+            raise  # it is still torn
+        except BaseException:
+            self._handle_failure(*sys.exc_info())
+        inbox.torn = False
+
+    def _take_in(self, _: Returned) -> None:
+        try:
+            self.on_returned()
+        except MemoryError:
+            pass  # what is still there is returned again
 
     def _receive(self, envelope: Envelope[Any]) -> None:
         """Handle one message from the queue and answer it."""
@@ -347,6 +371,7 @@ class ServiceActor(pykka.ThreadingActor):
             if reply is None:
                 self._fail()
             else:
+                self.actor_inbox.torn = True  # it may have left half of it
                 if self.undelivered is not None:
                     self.actor_inbox.returned.append(self.undelivered)
                 logger.info("Exception returned from %s to caller:", self, exc_info=True)
@@ -420,7 +445,7 @@ class ServiceActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._actor_ref.fate.failed(exception_value or exception_type)
+        self._actor_ref.lifecycle.failed(exception_value or exception_type)
         super()._handle_failure(exception_type, exception_value, traceback)
 
     def _bury(self) -> None:
@@ -430,7 +455,7 @@ class ServiceActor(pykka.ThreadingActor):
         self.actor_inbox.close(partial(refuse, ref))
         if self.actor_inbox.is_mine():
             self.actor_inbox.turn.release()  # who has ended has no turn
-        ref.fate.died()
+        ref.lifecycle.died()
 
 
 def _later(_: object) -> Any:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from namepool.names import name_key, one_line
+from namepool.core.names import name_key, one_line
 from namepool.sources.prompts import THEMES_PER_REQUEST, Reading
 
 REMEMBERED = 10_000

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, quote_plus, urlencode, urlsplit
 
+from namepool.core.names import one_line
+from namepool.core.options import check_text, invalid
 from namepool.errors import InvalidOption
-from namepool.names import one_line
-from namepool.options import check_text, invalid
 from namepool.sources.prompts import THEMES
 
 OPENAI = "https://api.openai.com/v1"

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from namepool.names import one_line
+from namepool.core.names import one_line
 from namepool.sources._endpoint import Endpoint
 
 MAX_BODY = 1_000_000

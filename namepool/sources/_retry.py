@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from namepool.core.refill import LONGEST_REQUEST
 from namepool.errors import SourceError
-from namepool.refill import LONGEST_REQUEST
 
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt, before jitter; doubles with each further one."""

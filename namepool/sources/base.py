@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast, runtime_checkable
 
+from namepool.core.names import one_line, shown, why_invalid
+from namepool.core.options import invalid
+from namepool.core.refill import Backoff
 from namepool.errors import InvalidOption, SourceError
-from namepool.names import one_line, shown, why_invalid
-from namepool.options import invalid
-from namepool.refill import Backoff
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from namepool.core.names import one_line
+from namepool.core.options import check_count, check_seconds
 from namepool.errors import SourceError
-from namepool.names import one_line
-from namepool.options import check_count, check_seconds
 from namepool.sources import _retry, prompts
 from namepool.sources._chunk import Chunk, Given, Themes
 from namepool.sources._endpoint import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from namepool.names import why_invalid
-from namepool.options import check_text, invalid
+from namepool.core.names import why_invalid
+from namepool.core.options import check_text, invalid
 
 
 class NumberedNames:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from namepool.core.names import one_line
 from namepool.errors import InvalidOption
-from namepool.names import one_line
 
 _ORDINALS = (
     *("Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"),

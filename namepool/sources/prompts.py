@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from namepool.core.names import is_default_name, one_line, shown, why_invalid
 from namepool.errors import SourceError
-from namepool.names import is_default_name, one_line, shown, why_invalid
 from namepool.sources._texts import candidates, clean
 
 RUNGS = ("json_schema", "json_object", "plain")

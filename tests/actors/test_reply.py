@@ -320,8 +320,8 @@ def test_a_reply_that_is_resolved_after_the_loop_closed_does_no_harm() -> None:
         pending = asyncio.create_task(reader())
         await asyncio.sleep(0)
         assert not pending.done()
-        reply._callbacks.append(lambda: None)
-        callbacks.extend(reply._callbacks)
+        callbacks.extend(callback for callback, _ in reply._callbacks)
+        assert callbacks
         pending.cancel()
 
     callbacks: list[Any] = []

@@ -671,12 +671,12 @@ def test_a_failing_watcher_does_not_keep_the_others_from_hearing() -> None:
 
 def run_program(body: str) -> subprocess.CompletedProcess[str]:
     program = f"""
-import threading
+import sys, threading
 from namepool.actors import ServiceActor
 
 class Actor(ServiceActor):
     def on_stop(self):
-        print("on_stop ran", flush=True)
+        sys.stdout.write("on_stop ran\\n")  # in one piece: others do so at the same time
 
 {body}
 """

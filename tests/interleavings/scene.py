@@ -45,14 +45,14 @@ class PoolScene:
 
     def is_right(self) -> bool:
         """Nothing held twice, nobody unanswered; what nobody holds is available."""
-        self.state.settle(0.0)
+        self.state.apply_events(0.0)
         self.kept.clear()
-        while not self.state.mail.empty():
-            note = self.state.mail.get(block=False)
+        while not self.state.signal.empty():
+            note = self.state.signal.get(block=False)
             if note is not None:
-                self.state.outside.append(getattr(note, "grant", note))
+                self.state.events.append(getattr(note, "grant", note))
         self.state.mend()
-        self.state.settle(0.0)
+        self.state.apply_events(0.0)
         return (
             not self.twice
             and not self.unanswered

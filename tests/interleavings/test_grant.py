@@ -75,7 +75,7 @@ def test_a_dropped_future_gives_its_name_to_who_waits() -> None:
 
 def test_it_is_found_when_a_dropped_future_is_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NamePool, "on_returned", lambda self: self.actor_inbox.returned.clear())
-    monkeypatch.setattr(NamePool, "_settle", lambda self: None)
+    monkeypatch.setattr(NamePool, "_apply_events", lambda self: None)
     is_found(
         lambda: PoolScene(2), [OWN, caller("dropper", drop), impatient("b")], PoolScene.is_right
     )
@@ -89,4 +89,4 @@ def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
     scene = PoolScene(1)
     scene.state.park("a", None, None)
 
-    assert scene.actor._checkin_now(CheckinName("Name 0", "x")) is LATER
+    assert scene.actor._inline[CheckinName](CheckinName("Name 0", "x")) is LATER

@@ -34,7 +34,7 @@ from namepool import (
     SourceError,
     open_pool,
 )
-from namepool.refill import LONGEST_REQUEST
+from namepool.core.refill import LONGEST_REQUEST
 from namepool.sources import _http, prompts
 from namepool.sources._retry import EndpointError
 from tests.sources.endpoint import (

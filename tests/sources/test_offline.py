@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from namepool.core.names import MAX_NAME_LENGTH, is_default_name, name_key, validate_name
 from namepool.errors import InvalidOption
-from namepool.names import MAX_NAME_LENGTH, is_default_name, name_key, validate_name
 from namepool.sources.base import NameSource
 from namepool.sources.offline import OfflineNames, available_themes
 

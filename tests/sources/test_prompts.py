@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from namepool.core.names import MAX_NAME_LENGTH, why_invalid
 from namepool.errors import SourceError
-from namepool.names import MAX_NAME_LENGTH, why_invalid
 from namepool.sources import prompts
 from namepool.sources._texts import clean
 
