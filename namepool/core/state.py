@@ -41,19 +41,18 @@ class PoolState:
     """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
 
     def __init__(self) -> None:
-        self._leases = leases = Leases()
-        self._bindings = Bindings()
+        self._leases, self._bindings = leases, bindings = Leases(), Bindings()
         # What one of them knows alone, it is asked itself.
         self.lease_of: Callable[[str], Lease] = leases.lease_of
         self.is_current: Callable[[Lease], bool] = leases.is_current
         self.canonical: Callable[[str], str] = leases.canonical
         self.used: Callable[[], UsedNames] = leases.used
         self.speakers_of: Callable[[str], Collection[str]] = leases.speakers_of
-        self.names_of: Callable[[str], tuple[str, ...]] = self._bindings.names_of
+        self.names_of: Callable[[str], tuple[str, ...]] = bindings.names_of
         # The same objects for life: the hot transitions need no second step to them.
         self.leases: dict[str, LeaseRecord] = leases.checked_out
         self.available: deque[str] = leases.available
-        self._latest, self._several = self._bindings.latest, self._bindings.several
+        self._latest, self._several = bindings.latest, bindings.several
         self.orphans: OrderedDict[str, float] = leases.orphans
         self.waiters: Waiters = Waiters()
         self.events: deque[Event] = deque()
@@ -66,10 +65,8 @@ class PoolState:
         self.epoch: int = 0
         """Counts resets: what was fetched before the last one is not wanted."""
         self._moment = 0
-        self.speaking: Mapping[str, str] = self._bindings.view
+        self.speaking: Mapping[str, str] = bindings.view
         """Owner → the name it speaks under; read-only, always current, readable by any thread."""
-
-    # -- leases -----------------------------------------------------------------------------
 
     def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none.
@@ -194,8 +191,6 @@ class PoolState:
         while self.events:
             _apply(self, self.events[0], now)
             self.events.popleft()  # when it is done, because it may be cut short; twice is harmless
-
-    # -- waiters and names ------------------------------------------------------------------
 
     def park(self, owner: str, deadline: float | None, reply: Any) -> int:
         """Queue a checkout behind those that wait already; return its ticket."""
