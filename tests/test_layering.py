@@ -134,7 +134,7 @@ def test_a_pure_module_imports_no_thread_clock_or_io(module: str) -> None:
 # What a reader holds in mind
 
 LONGEST_MODULE, LONGEST_CLASS, LONGEST_BODY = 300, 200, 30
-"""Lines, docstrings included but for a function's own."""
+"""Lines; those of docstrings do not count against a class or a function."""
 
 
 def too_long(path: Path) -> list[str]:
@@ -142,13 +142,26 @@ def too_long(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8")
     found = [f"{len(text.splitlines())} lines"] if len(text.splitlines()) > LONGEST_MODULE else []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ClassDef) and _lines(node) > LONGEST_CLASS:
-            found.append(f"class {node.name}: {_lines(node)} lines")
+        if isinstance(node, ast.ClassDef):
+            lines = _lines(node) - sum(_lines(told) for told in _docstrings(node))
+            if lines > LONGEST_CLASS:
+                found.append(f"class {node.name}: {lines} lines")
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             if body and _lines(body[0], body[-1]) > LONGEST_BODY:
                 found.append(f"{node.name}: {_lines(body[0], body[-1])} lines")
     return found
+
+
+def _docstrings(node: ast.AST) -> list[ast.stmt]:
+    """Return the strings that stand alone: docstrings, of attributes too."""
+    return [
+        n
+        for n in ast.walk(node)
+        if isinstance(n, ast.Expr)
+        and isinstance(n.value, ast.Constant)
+        and isinstance(n.value.value, str)
+    ]
 
 
 def _lines(first: ast.stmt, last: ast.stmt | None = None) -> int:

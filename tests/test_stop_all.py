@@ -95,7 +95,7 @@ def a_tree_whose_inner_supervisor_was_restarted():
                 c.tell("die")
             except pykka.ActorDeadError:
                 pass
-    while inner.current is None or not inner.current.fate.is_up.is_set():
+    while inner.current is None or not inner.current.lifecycle.is_up.is_set():
         pass
     logging.disable(logging.NOTSET)
     stops.clear()

@@ -21,7 +21,7 @@ from namepool.actors.service_ref import NoAnswer, ServiceRef
 if TYPE_CHECKING:
     from types import TracebackType
 
-logger = logging.getLogger("namepool.actors.service_actor")
+logger: logging.Logger = logging.getLogger("namepool.actors.service_actor")
 
 acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
 """Who acts in this context, where that is not the thread, task or actor whose stack it is: the

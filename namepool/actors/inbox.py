@@ -68,11 +68,11 @@ class Inbox:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue: deque[Envelope[Any]] = deque()
         self.turn: Any = threading.RLock()
-        self.is_open = False
+        self.is_open: bool = False
         """A caller may take the turn: ``on_start`` is over, the actor lives, nothing is torn."""
         self.interrupted = False
         """A caller was cut short in its turn."""
-        self.is_elsewhere = False
+        self.is_elsewhere: bool = False
         """This is a forked child, and the actor stayed with its parent."""
         self.clock = clock
         self.signal: Any = queue.SimpleQueue()

@@ -12,7 +12,7 @@ import pykka
 from namepool.actors import forks
 from namepool.actors.latch import Latch
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Report = Callable[[str | None], object]
 
@@ -24,9 +24,9 @@ class Lifecycle:
         self._name = name
         self._first: str | None = None
         self.thread: threading.Thread | None = None
-        self.is_up = Latch()
-        self.is_gone = Latch()
-        self.settled = Latch()
+        self.is_up: Latch = Latch()
+        self.is_gone: Latch = Latch()
+        self.settled: Latch = Latch()
         """It is up, or gone."""
         self._up_watchers: list[Callable[[], object]] = []
         self._watchers: list[Report] = []

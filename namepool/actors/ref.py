@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ class QueuingRef(pykka.ActorRef[A]):
     """A ``pykka.ActorRef`` to an actor with our inbox; requests are answered with a ``Reply``."""
 
     actor_inbox: Inbox
+    actor_stopped: threading.Event
     _why_dead = "not found"
 
     def __init__(self, actor: A) -> None:

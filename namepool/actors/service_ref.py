@@ -39,7 +39,7 @@ class ServiceRef(QueuingRef[A]):
         super().__init__(actor)
         self._actor: Any = actor  # until it is dead
         self._is_non_blocking: bool = actor.non_blocking
-        self.lifecycle = Lifecycle(str(self))
+        self.lifecycle: Lifecycle = Lifecycle(str(self))
 
     @overload
     def ask(
@@ -82,13 +82,11 @@ class ServiceRef(QueuingRef[A]):
             pykka.ActorDeadError: the actor is dead, or died before it answered
             WouldDeadlock: called from inside this actor, with ``block=True``
         """
-        inbox, actor = self.actor_inbox, self._actor
-        turn, response, grant = inbox.turn, LATER, None
+        inbox, actor, response, grant = self.actor_inbox, self._actor, LATER, None
+        turn = inbox.turn
         try:
             may_run = self._is_non_blocking or (block and timeout is None and _is_worker())
-            if (
-                may_run and not turn._is_owned()
-            ):  # fails where the release would: with no frames left
+            if may_run and not turn._is_owned():  # fails if no frame is left for the release
                 try:
                     if turn.acquire(False) and inbox.is_open and not inbox.queue:
                         handle = actor._inline.get(message.__class__, actor._inline_other)
@@ -165,7 +163,7 @@ class ServiceRef(QueuingRef[A]):
             WouldDeadlock: called from inside this actor
         """
         if self.actor_inbox.is_mine():
-            raise WouldDeadlock("an actor cannot wait for its own end")
+            raise WouldDeadlock("an actor cannot wait for its own end: call stop(block=False)")
         return self.lifecycle.is_gone.wait(timeout)
 
     def died_of(self, error: BaseException) -> pykka.ActorDeadError:

@@ -198,7 +198,7 @@ def _asked(source: Nomenclater, count: int) -> _Blocks:
 def _nomenclater(args: argparse.Namespace) -> Nomenclater:
     for option in ("seed", "theme"):
         if getattr(args, option, None) is not None:
-            raise SystemExit(_failed(f"error: --{option} is for offline names", 2))
+            raise SystemExit(_failed(f"error: --{option} is for offline names: leave it out", 2))
     try:
         return Nomenclater(args.model, args.base_url)
     except InvalidOption as error:

@@ -51,8 +51,8 @@ class Backoff:
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
         self.random = random
-        self.failures = 0
-        self.until = float("-inf")
+        self.failures: int = 0
+        self.until: float = float("-inf")
 
     def failed(self, now: float, error: BaseException | None = None) -> float:
         """Note a failure; return the pause in seconds, from half to the whole of the nominal.

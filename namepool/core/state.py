@@ -11,13 +11,13 @@ thread after calls only, so those cannot be cut short at all.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
-from namepool.core.leases import Admission, Lease, LeaseRecord, Leases
+from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
 from namepool.core.stats import Counters
 from namepool.core.waiters import Waiter, Waiters
 
@@ -41,17 +41,20 @@ class PoolState:
     """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
 
     def __init__(self) -> None:
-        self._leases = leases = Leases()
-        self._bindings = Bindings()
+        self._leases, self._bindings = leases, bindings = Leases(), Bindings()
         # What one of them knows alone, it is asked itself.
-        self.lease_of, self.is_current = leases.lease_of, leases.is_current
-        self.canonical, self.used = leases.canonical, leases.used
-        self.speakers_of, self.names_of = leases.speakers_of, self._bindings.names_of
+        self.lease_of: Callable[[str], Lease] = leases.lease_of
+        self.is_current: Callable[[Lease], bool] = leases.is_current
+        self.canonical: Callable[[str], str] = leases.canonical
+        self.used: Callable[[], UsedNames] = leases.used
+        self.speakers_of: Callable[[str], Collection[str]] = leases.speakers_of
+        self.names_of: Callable[[str], tuple[str, ...]] = bindings.names_of
         # The same objects for life: the hot transitions need no second step to them.
-        self.leases, self.available = leases.checked_out, leases.available
-        self._latest, self._several = self._bindings.latest, self._bindings.several
-        self.orphans = leases.orphans
-        self.waiters = Waiters()
+        self.leases: dict[str, LeaseRecord] = leases.checked_out
+        self.available: deque[str] = leases.available
+        self._latest, self._several = bindings.latest, bindings.several
+        self.orphans: OrderedDict[str, float] = leases.orphans
+        self.waiters: Waiters = Waiters()
         self.events: deque[Event] = deque()
         """What happened outside the actor's turn, until ``apply_events``."""
         self.leaving: deque[str] = deque()
@@ -60,16 +63,14 @@ class PoolState:
         """Tells whether requests are on their way; the shell's business, as is ``signal``."""
         self.signal: Any = None
         """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
-        self.in_transition = False
+        self.in_transition: bool = False
         """A transition is under way, or was cut short."""
-        self.counters = Counters()
-        self.epoch = 0
+        self.counters: Counters = Counters()
+        self.epoch: int = 0
         """Counts resets: what was fetched before the last one is not wanted."""
         self._moment = 0
-        self.speaking: Mapping[str, str] = self._bindings.view
+        self.speaking: Mapping[str, str] = bindings.view
         """Owner → the name it speaks under; read-only, always current, readable by any thread."""
-
-    # -- leases -----------------------------------------------------------------------------
 
     def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none.
@@ -203,8 +204,6 @@ class PoolState:
         """End so many owners once more: of what they had asked for, nothing is on its way now."""
         for _ in range(min(count, len(self.leaving))):
             _end_owner(self, self.leaving.popleft(), now)
-
-    # -- waiters and names ------------------------------------------------------------------
 
     def park(self, owner: str, deadline: float | None, reply: Any) -> int:
         """Queue a checkout behind those that wait already; return its ticket."""

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 class NamePool(ServiceActor):
     """Hands out names: unique while checked out, tied to their owners, given back for reuse.
 
-    Start it with ``NamePool.start(**options)``, or embed ``NamePool.child_spec(**options)``.
+    Start it with ``NamePool.start(**options)``, or embed ``NamePool.child_spec(**options)``. All
+    options are given by keyword.
 
-    Args, all by keyword:
+    Args:
         source: where names come from; ``None``: offline names
         chunk_size: names asked for at a time (12)
         max_chunk_size: and at most, while waiters outnumber that (50)

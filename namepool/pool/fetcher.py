@@ -11,7 +11,7 @@ from namepool.core.leases import UsedNames
 from namepool.core.names import one_line
 from namepool.sources.base import NameSource, read_answer
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class FetchChunk(NamedTuple):

@@ -19,8 +19,8 @@ class Fetch(Generic[F]):
     __slots__ = ("expected", "fetcher")
 
     def __init__(self, fetcher: F, expected: int) -> None:
-        self.fetcher = fetcher
-        self.expected = expected
+        self.fetcher: F = fetcher
+        self.expected: int = expected
 
 
 class Fetches(Generic[F]):
@@ -28,10 +28,10 @@ class Fetches(Generic[F]):
 
     def __init__(self, policy: RefillPolicy, backoff: Backoff | None = None) -> None:
         self._policy = policy
-        self.backoff = Backoff() if backoff is None else backoff
+        self.backoff: Backoff = Backoff() if backoff is None else backoff
         self.cause: BaseException | None = None
         """What the last fetch died of; ``None`` after a good one."""
-        self.floor = policy.floor(0, 0)
+        self.floor: int = policy.floor(0, 0)
         """A checkout makes no fetch due while more names than this are available."""
         self._under_way: dict[int, Fetch[F]] = {}
         self._idle: list[F] = []

@@ -110,7 +110,8 @@ class Refilling:
             fetch.fetcher.stop(block=False)
         if self._is_wanted(fetch):
             seconds = self._options.fetch_timeout
-            self._failed(SourceError(f"{type(self._source).__name__} took over {seconds:g} s"))
+            source = type(self._source).__name__
+            self._failed(SourceError(f"{source} took over {seconds:g} s, its fetch_timeout"))
 
     def fetcher_died(self, message: FetcherDied) -> None:
         """Its fetches failed."""

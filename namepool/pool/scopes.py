@@ -78,7 +78,9 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
 def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
     """Raise what a checkout raises instead of a bare timeout, as while the pool is restarting."""
     if isinstance(error, pykka.Timeout) and not isinstance(error, CheckoutTimeout):
-        raise CheckoutTimeout(f"no name, and no pool, within {timeout} + {GRACE:g} s") from error
+        raise CheckoutTimeout(
+            f"no name, and no pool, within {timeout} + {GRACE:g} s: allow more time, or see the log"
+        ) from error
 
 
 def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking) -> None:

@@ -125,7 +125,7 @@ class WaitingList:
         error = CheckoutTimeout(
             f"no name within {timeout:g} s ({len(state.leases)} checked out, "
             f"{len(state.waiters)} waiting, {len(self._fetches)} fetches under way, "
-            f"last error: {state.counters.last_error})"
+            f"last error: {state.counters.last_error}); give names back sooner, or allow more time"
         )
         error.__cause__ = self._fetches.cause
         return error
@@ -134,7 +134,8 @@ class WaitingList:
         """Tell everybody that the source failed, and when it is asked again."""
         cause = self._fetches.cause
         pause = self._fetches.pause(self._inbox.clock())
-        text = f"the source gave no name: {one_line(cause)}; next try in {pause:.1f} s"
+        again = f"next try in {pause:.1f} s: ask again"
+        text = f"the source gave no name: {one_line(cause)}; {again}"
 
         def unavailable() -> NamesUnavailable:
             error = NamesUnavailable(text)
@@ -146,7 +147,9 @@ class WaitingList:
 
 def abandon_waiters(state: PoolState) -> None:
     """No pool of this state will be started again: tell those who wait."""
-    _fail_all(state, lambda: pykka.ActorDeadError("the pool ended before a name came"))
+    _fail_all(
+        state, lambda: pykka.ActorDeadError("the pool ended before a name came: open another")
+    )
 
 
 def _fail_all(state: PoolState, make: Callable[[], BaseException]) -> None:

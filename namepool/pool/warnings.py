@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-logger = logging.getLogger("namepool.pool")
+logger: logging.Logger = logging.getLogger("namepool.pool")
 
 
 def warn(text: str, *args: object) -> None:

@@ -13,7 +13,7 @@ from namepool.core.options import invalid
 from namepool.core.refill import Backoff
 from namepool.errors import InvalidOption, SourceError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SURPLUS = 1000
 """Candidates read from one answer beyond those asked for: an endless iterable ends here."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from namepool.sources._http import Answer, Line
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 IN_TIME = 0.9
 """The share of ``timeout`` after which we end: in time for a pool that waits just as long."""

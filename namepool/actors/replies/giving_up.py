@@ -106,7 +106,9 @@ class GivingUp(Resolving[T]):
             claims = notice.claims
             claims += READ
             if not claims[0]:
-                raise Withdrawn("another reader of this reply has withdrawn the request")
+                raise Withdrawn(
+                    "another reader of this reply has withdrawn the request: make your own"
+                )
             self._notice = None
             try:
                 del _kept[notice.key]
@@ -127,7 +129,7 @@ class GivingUp(Resolving[T]):
 
     def _cancel(self) -> bool:
         """Withdraw it if it is pending; tell whether it was."""
-        error = Withdrawn("another reader of this reply has withdrawn the request")
+        error = Withdrawn("another reader of this reply has withdrawn the request: make your own")
         if not self._resolve((FAILED, (type(error), error, None))):
             return False
         self._return()

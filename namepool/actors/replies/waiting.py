@@ -94,10 +94,12 @@ class Waiting(GivingUp[T]):
         if inbox is not None and inbox.is_mine():
             raise WouldDeadlock(
                 "an actor cannot wait for its own answer: the request is queued behind the "
-                "message that this thread is handling now"
+                "message that this thread is handling now; tell it, or read the future later"
             )
         if inbox is not None and inbox.is_elsewhere:
-            raise pykka.ActorDeadError("the request went to an actor that this forked child lacks")
+            raise pykka.ActorDeadError(
+                "the request went to an actor that this forked child lacks: start one here"
+            )
         for source in self._upstream:
             if isinstance(source, Waiting) and not source._outcomes:
                 source._refuse_vain_wait()

@@ -29,8 +29,8 @@ class Child:
         self.failure: str | None = None
         self.restarts = 0
         self.deaths_in_a_row = 0
-        self.last_death = float("-inf")
-        self.handle = ActorHandle(spec.id)
+        self.last_death: float = float("-inf")
+        self.handle: ActorHandle = ActorHandle(spec.id)
 
     @property
     def is_settled(self) -> bool:
@@ -59,7 +59,7 @@ class Children(dict[str, Child]):
         present = self.get(spec.id)
         if present is not None:
             how = "started" if present.ref is not None else f"present ({present.state})"
-            raise ChildExists(f"child {spec.id!r} is already {how}")
+            raise ChildExists(f"child {spec.id!r} is already {how}: delete it, or take another id")
         child = self[spec.id] = Child(spec)
         return child
 

@@ -14,6 +14,8 @@ from namepool.actors.inbox import NotHandled
 from namepool.actors.ref import FORKED, QueuingRef
 from namepool.actors.reply import Reply
 
+RESTARTING = "it is restarting; ask() waits for that"
+
 
 class ActorHandle:
     """Stands for a supervised actor across its incarnations.
@@ -99,7 +101,10 @@ class ActorHandle:
             return answer
         except pykka.Timeout as error:
             if type(error) is pykka.Timeout:
-                raise pykka.Timeout(f"{self.name} did not run again within {timeout} s") from None
+                raise pykka.Timeout(
+                    f"{self.name} did not run again within {timeout} s: allow more time, or see "
+                    "its supervisor's log for what it dies of"
+                ) from None
             raise
         except BaseException:
             reply.withdraw()
@@ -136,7 +141,7 @@ class ActorHandle:
         """
         ref = self._ref
         if ref is None:
-            raise NotHandled(f"{self.name} is not running: {self._closed or 'it is restarting'}")
+            raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
         ref.tell(message)
 
     def proxy(self) -> pykka.ActorProxy[Any]:
@@ -147,7 +152,7 @@ class ActorHandle:
         """
         ref = self._ref
         if ref is None:
-            raise NotHandled(f"{self.name} is not running: {self._closed or 'it is restarting'}")
+            raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
         return ref.proxy()
 
     def stop(self, **_: Any) -> None:

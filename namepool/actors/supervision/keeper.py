@@ -30,7 +30,7 @@ from namepool.actors.supervision.protocol import (
 )
 from namepool.actors.supervision.restarts import Backoff, RestartBudget
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SWEEP = 5.0
 """Seconds between looks at whether each child's thread still runs, should a report be missing."""

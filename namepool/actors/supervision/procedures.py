@@ -53,7 +53,7 @@ class Runner:
         self._procedures: deque[Procedure] = deque()
         self._condition: Condition | None = None
         self._unanswered: list[Reply[Any]] = []
-        self.has_ended = False
+        self.has_ended: bool = False
         """Nothing goes on from here."""
 
     def add(self, procedure: Procedure) -> None:

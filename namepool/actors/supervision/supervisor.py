@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pykka
 
@@ -44,7 +44,7 @@ from namepool.actors.supervision.protocol import (
 )
 from namepool.actors.supervision.restarts import Backoff, RestartBudget
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class _Begin(NamedTuple):
@@ -109,7 +109,9 @@ class Supervisor(ServiceActor):
     def start(cls, *args: Any, **options: Any) -> SupervisorRef:
         """Start a supervisor and its children; blocks until they are up.
 
-        Args, all by keyword:
+        All options are given by keyword.
+
+        Args:
             children: ``ChildSpec`` s, started in order and stopped in reverse
             strategy: ``one_for_one`` replaces who died; ``one_for_all`` everybody; ``rest_for_one``
                 who died and those started after it
@@ -153,11 +155,11 @@ class Supervisor(ServiceActor):
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
-        self._stop_for_good("the supervisor has stopped")
+        self._stop_for_good("its supervisor has stopped; start another")
 
     def on_failure(self, *_: Any) -> None:
         """Stop the children: a dead supervisor keeps nobody."""
-        self._stop_for_good("the supervisor has failed")
+        self._stop_for_good("its supervisor has failed; see the log, and start another")
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -260,8 +262,19 @@ class SupervisorRef(ServiceRef[Supervisor]):
 
     start_failure: StartFailed | None = None
 
-    ask = QueuingRef.ask
-    """Always on the supervisor's own thread: what strikes a caller is no business of its."""
+    if TYPE_CHECKING:
+
+        def ask(
+            self,
+            message: Any,
+            *,
+            block: bool = True,
+            timeout: float | None = None,
+            receipt: list[Any] | None = None,
+        ) -> Any:
+            """See ``QueuingRef``; always on the supervisor's own thread."""
+    else:
+        ask = QueuingRef.ask  # what strikes a caller is no business of the supervisor's
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
         """Return a handle of a child that stays valid across its restarts.
