@@ -21,7 +21,7 @@ from namepool.demo import run_demo
 from namepool.doctor import run_doctor
 from namepool.errors import InvalidOption, NamePoolError
 from namepool.names import one_line
-from namepool.sources.nomenclater import Nomenclater
+from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
 
 BLOCK = 1000  # names written at a time

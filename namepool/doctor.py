@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from namepool.names import one_line
-from namepool.sources.nomenclater import Nomenclater, Probe
-from namepool.sources.prompts import RUNGS
+from namepool.sources.llm.nomenclater import Nomenclater, Probe
+from namepool.sources.llm.prompt import RUNGS
 
 WIDTH = 18
 

@@ -10,7 +10,7 @@ import pytest
 
 from namepool import cli
 
-from .sources.endpoint import Endpoint, Seen, Told, named
+from .sources.llm.scripted import Endpoint, Seen, Told, named
 
 Capture = pytest.CaptureFixture[str]
 KEY = "sk-oh-so-secret-0123456789"

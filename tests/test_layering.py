@@ -29,11 +29,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("state", "refill"),
     ("owners",),
     ("messages",),
-    ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
-    ("sources.prompts",),
-    ("sources._endpoint", "sources._retry", "sources._chunk"),
-    ("sources._http",),
-    ("sources.nomenclater",),
+    ("sources.base", "sources.offline", "sources.numbered"),
+    ("sources.llm", "sources.llm.prompt", "sources.llm.texts", "sources.llm.retry"),
+    ("sources.llm.reply",),
+    ("sources.llm.endpoint", "sources.llm.chunk"),
+    ("sources.llm.transport",),
+    ("sources.llm.nomenclater",),
     ("sources",),
     ("fetcher",),
     ("pool",),
@@ -47,7 +48,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 PURE = {
     *("names", "state", "refill", "options", "errors"),
-    *("sources._texts", "sources.prompts", "sources._retry"),
+    *("sources.llm.texts", "sources.llm.prompt", "sources.llm.reply", "sources.llm.retry"),
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),

@@ -1,7 +1,7 @@
 """Sources of names."""
 
 from namepool.sources.base import FallbackSource, NameSource
-from namepool.sources.nomenclater import Nomenclater
+from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.numbered import NumberedNames
 from namepool.sources.offline import OfflineNames
 

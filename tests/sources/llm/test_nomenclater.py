@@ -35,9 +35,9 @@ from namepool import (
     open_pool,
 )
 from namepool.refill import LONGEST_REQUEST
-from namepool.sources import _http, prompts
-from namepool.sources._retry import EndpointError
-from tests.sources.endpoint import (
+from namepool.sources.llm import prompt, transport
+from namepool.sources.llm.retry import EndpointError
+from tests.sources.llm.scripted import (
     Connection,
     Endpoint,
     Names,
@@ -607,7 +607,7 @@ def test_a_gzip_bomb_is_not_unpacked(ask: Asker) -> None:
             text = str(_failure(nomenclater))
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-        assert f"more than {_http.MAX_BODY} bytes" in text
+        assert f"more than {transport.MAX_BODY} bytes" in text
         assert peak < 10_000_000
         assert len(endpoint.seen) == 1
 
@@ -620,7 +620,7 @@ def test_fifty_megabytes_are_not_read(head: str, ask: Asker) -> None:
             pass
 
     with raw_endpoint(serve) as (url, connections):
-        assert f"more than {_http.MAX_BODY} bytes" in str(_failure(ask(url)))
+        assert f"more than {transport.MAX_BODY} bytes" in str(_failure(ask(url)))
     assert [c.sent < 25_000_000 for c in connections] == [True]  # what sockets buffer
 
 
@@ -1111,4 +1111,4 @@ def test_requests_is_imported_by_the_first_fetch_only() -> None:
 def test_the_themes_of_the_package_are_used_by_default(ask: Asker) -> None:
     with Endpoint() as endpoint:
         ask(endpoint).fetch(1, ())
-    assert sum(theme in endpoint.seen[0].prompt for theme in prompts.THEMES) >= 3
+    assert sum(theme in endpoint.seen[0].prompt for theme in prompt.THEMES) >= 3

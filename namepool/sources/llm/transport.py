@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from namepool.names import one_line
-from namepool.sources._endpoint import Endpoint
+from namepool.sources.llm.endpoint import Endpoint
 
 MAX_BODY = 1_000_000
 """Bytes of a body, unpacked, that are read: a chunk of names has a few thousand."""

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote_plus, urlencode, urlsplit
 from namepool.errors import InvalidOption
 from namepool.names import one_line
 from namepool.options import check_text, invalid
-from namepool.sources.prompts import THEMES
+from namepool.sources.llm.prompt import THEMES
 
 OPENAI = "https://api.openai.com/v1"
 SECRET = re.compile("key|token|secret|auth|passw|signature|credential|cookie|^sig$", re.I)

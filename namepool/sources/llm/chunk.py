@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from namepool.names import name_key, one_line
-from namepool.sources.prompts import THEMES_PER_REQUEST, Reading
+from namepool.sources.llm.prompt import THEMES_PER_REQUEST
+from namepool.sources.llm.reply import Reading
 
 REMEMBERED = 10_000
 """Names of its own that a nomenclater does not give again."""

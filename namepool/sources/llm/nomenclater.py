@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from namepool.errors import SourceError
 from namepool.names import one_line
 from namepool.options import check_count, check_seconds
-from namepool.sources import _retry, prompts
-from namepool.sources._chunk import Chunk, Given, Themes
-from namepool.sources._endpoint import (
+from namepool.sources.llm import prompt, reply, retry
+from namepool.sources.llm.chunk import Chunk, Given, Themes
+from namepool.sources.llm.endpoint import (
     Endpoint,
     authorises,
     checked_extra,
     checked_guidance,
     checked_themes,
 )
-from namepool.sources._retry import EndpointError
+from namepool.sources.llm.retry import EndpointError
 
 if TYPE_CHECKING:
     import requests
 
-    from namepool.sources._http import Answer, Line
+    from namepool.sources.llm.transport import Answer, Line
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Probe(NamedTuple):
     seconds: float
     """From the request to the answer."""
     form: str | None
-    """Which of ``prompts.RUNGS`` the endpoint takes; ``None`` if it took none."""
+    """Which of ``prompt.RUNGS`` the endpoint takes; ``None`` if it took none."""
     received: int
     names: list[str]
     rejected: dict[str, str]
@@ -60,7 +60,7 @@ class Nomenclater:
         api_key: sent as a bearer token; else ``OPENAI_API_KEY``; ``""``: none. Only OpenAI's own
             URL insists on one. Not sent if ``headers`` have an ``Authorization`` or ``api-key``,
             or the session has an ``auth``
-        themes: what names may be about, three of them at a time; else ``prompts.THEMES``
+        themes: what names may be about, three of them at a time; else ``prompt.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
         timeout: seconds that a chunk may take in all, retries included. It ends a tenth earlier,
             so that a pool whose ``fetch_timeout`` is the same still gets the answer
@@ -160,7 +160,7 @@ class Nomenclater:
             chunk.take(reading)
         except SourceError as failure:
             error = one_line(failure, 300)
-        form = prompts.RUNGS[chunk.rung] if chunk.status == 200 else None
+        form = prompt.RUNGS[chunk.rung] if chunk.status == 200 else None
         return Probe(
             chunk.status, chunk.seconds, form, chunk.received, chunk.names, chunk.rejected, error
         )
@@ -176,7 +176,9 @@ class Nomenclater:
             line.close()
 
     def _open(self) -> Line:
-        from namepool.sources._http import Line  # requests is slow to import; many never need it
+        from namepool.sources.llm.transport import (
+            Line,  # requests is slow to import; many never need it
+        )
 
         with self._lock:
             if self._line is None:
@@ -203,7 +205,7 @@ class Nomenclater:
         """Wait before the next attempt; ``False`` if there should be none."""
         if getattr(error, "final", False):
             return False
-        pause = _retry.pause(failures, self._random)
+        pause = retry.pause(failures, self._random)
         requested = getattr(error, "retry_after", None)
         if requested is not None:  # what the endpoint says counts, however short
             pause = requested
@@ -212,21 +214,21 @@ class Nomenclater:
         logger.info("%a: next attempt in %.1f s: %s", self, pause, one_line(error))
         return self._wait(line, pause)
 
-    def _ask(self, chunk: Chunk, line: Line, deadline: float) -> prompts.Reading:
+    def _ask(self, chunk: Chunk, line: Line, deadline: float) -> reply.Reading:
         """Make a request, and another for each form of reply that the endpoint refuses."""
         while True:
             answer = self._post(chunk, line, deadline)
             if answer.status == 200:
                 self._rung = chunk.rung  # only now: an error may quote what it is not about
                 return self._read(answer)
-            refused = _retry.refuses_form(answer.status, answer.body)
-            if not refused or chunk.rung + 1 == len(prompts.RUNGS):
+            refused = retry.refuses_form(answer.status, answer.body)
+            if not refused or chunk.rung + 1 == len(prompt.RUNGS):
                 raise self._status_error(answer)
             chunk.rung += 1
-            logger.info("%a refuses the form; next: %s", self, prompts.RUNGS[chunk.rung])
+            logger.info("%a refuses the form; next: %s", self, prompt.RUNGS[chunk.rung])
 
     def _post(self, chunk: Chunk, line: Line, deadline: float) -> Answer:
-        from namepool.sources._http import Failed
+        from namepool.sources.llm.transport import Failed
 
         began = self._clock()
         remaining = deadline - began
@@ -234,12 +236,12 @@ class Nomenclater:
         if remaining <= 0:
             raise EndpointError("the time for this chunk is over", final=True)
         with self._themes.drawn() as themes:
-            messages = prompts.messages(
+            messages = prompt.messages(
                 chunk.missing, themes, chunk.listed(self._max_used), chunk.rejected.items(),
                 self._guidance,
             )  # fmt: skip
-            rung = prompts.RUNGS[chunk.rung]
-            body = prompts.request_body(self._endpoint.model, rung, messages, self._extra)
+            rung = prompt.RUNGS[chunk.rung]
+            body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)
             try:
                 # ASCII: a lone surrogate in a used name must not stop us.
                 answer = line.post(json.dumps(body).encode("ascii"), remaining)
@@ -248,19 +250,19 @@ class Nomenclater:
             except Failed as error:
                 raise EndpointError(str(error), final=error.final) from None
 
-    def _read(self, answer: Answer) -> prompts.Reading:
+    def _read(self, answer: Answer) -> reply.Reading:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not answer.body.strip():
             raise SourceError("the reply is empty")
         if kind and kind != "application/json" and not kind.endswith(("+json", "/json")):
-            raise SourceError(f"the reply is {one_line(kind, 60)}: {prompts.came(answer.body)}")
-        return prompts.read_body(answer.body)
+            raise SourceError(f"the reply is {one_line(kind, 60)}: {reply.came(answer.body)}")
+        return reply.read_body(answer.body)
 
     def _status_error(self, answer: Answer) -> EndpointError:
-        said = prompts.came(answer.body)
+        said = reply.came(answer.body)
         if "x-location" in answer.headers:
             said = f"to {one_line(answer.headers['x-location'])}"
-        return _retry.status_error(answer.status, answer.headers, said, self._wall_clock())
+        return retry.status_error(answer.status, answer.headers, said, self._wall_clock())
 
     def _told(self, error: SourceError) -> SourceError:
         """Return the error with where it comes from; what it was made from holds no key."""
