@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from namepool.names import one_line
 from namepool.sources.llm.nomenclater import Nomenclater, Probe
-from namepool.sources.llm.prompt import RUNGS
+from namepool.sources.llm.ladder import RUNGS
 
 WIDTH = 18
 

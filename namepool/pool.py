@@ -560,7 +560,8 @@ class NamePool(ServiceActor):
         self._fetches_changed()
         self._state.tally.fetches += 1
         self.schedule(self._options.fetch_timeout, _Overdue(request))
-        fetcher.post(FetchChunk(request, count, self._state.used(), self._state.epoch))
+        seconds = self._options.fetch_timeout
+        fetcher.post(FetchChunk(request, count, self._state.used(), self._state.epoch, seconds))
 
     def _start_fetcher(self) -> ServiceRef[ChunkFetcher]:
         ref = self._actor_ref

@@ -122,7 +122,7 @@ def test_the_doctor_tells_how_it_went(endpoint: Endpoint, capsys: Capture) -> No
     assert table == {
         "reachable": "yes",
         "HTTP status": "200",
-        "form it takes": "json_schema (rung 1 of 3)",
+        "form it takes": "json_schema (rung 1 of 4)",
         "names received": "12",
         "valid": "12",
         "rejected": "0",
@@ -137,11 +137,11 @@ def test_the_doctor_finds_the_rung_that_works(capsys: Capture) -> None:
 
     with Endpoint(picky) as endpoint:
         assert cli.main(["doctor", *_arguments(endpoint)]) == 0
-    assert _table(capsys.readouterr().out)["form it takes"] == "plain (rung 3 of 3)"
+    assert _table(capsys.readouterr().out)["form it takes"] == "plain (rung 4 of 4)"
 
 
 def test_the_doctor_tells_what_was_rejected_and_why(capsys: Capture) -> None:
-    with Endpoint(named("Ada", "X" * 65, "ADA", *(f"More {n}" for n in range(20)))) as endpoint:
+    with Endpoint(named("Ada", "X" * 65, "ADA", *(f"More{n}" for n in range(20)))) as endpoint:
         assert cli.main(["doctor", *_arguments(endpoint)]) == 0
     out = capsys.readouterr().out
     table = _table(out)

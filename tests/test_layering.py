@@ -30,10 +30,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("owners",),
     ("messages",),
     ("sources.base", "sources.offline", "sources.numbered"),
-    ("sources.llm", "sources.llm.prompt", "sources.llm.texts", "sources.llm.retry"),
+    ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    ("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
+    ("sources.llm.endpoint", "sources.llm.connections", "sources.llm.unpacking"),
+    ("sources.llm.transport", "sources.llm.texts"),
     ("sources.llm.reply",),
-    ("sources.llm.endpoint", "sources.llm.chunk"),
-    ("sources.llm.transport",),
+    ("sources.llm.chunk",),
+    ("sources.llm.asking",),
     ("sources.llm.nomenclater",),
     ("sources",),
     ("fetcher",),
@@ -48,11 +51,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 PURE = {
     *("names", "state", "refill", "options", "errors"),
-    *("sources.llm.texts", "sources.llm.prompt", "sources.llm.reply", "sources.llm.retry"),
+    *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
+    *("sources.llm.reply", "sources.llm.unpacking"),
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
     *("typing", "unicodedata", "json", "re", "datetime", "email.utils"),
+    *("base64", "functools", "urllib.parse", "zlib"),
 }
 
 

@@ -1,4 +1,7 @@
-"""What a language model is asked for names. Pure."""
+"""What a language model is asked for names. Pure.
+
+A request and its answer fit a model that reads and writes 2,048 tokens: what grows has a budget.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from namepool.names import one_line
-
-RUNGS = ("json_schema", "json_object", "plain")
-"""How strictly the form of the reply can be asked for; endpoints differ in what they take."""
-
-THEMES = (
-    *("lighthouses and fog horns", "a night market on the moon", "the back room of a bakery"),
-    *("polar expeditions that packed too much", "a clockmaker's attic", "gardens after rain"),
-    *("retired sea captains", "libraries with secret stairs", "folk tales told by foxes"),
-    *("a travelling circus of mathematicians", "old maps and their dragons", "beekeepers"),
-    *("kitchen appliances with ambitions", "mountain railways", "early computers"),
-    *("a brass band in a thunderstorm", "tea houses of the high desert", "kites and weather"),
-    *("underwater post offices", "a museum of lost umbrellas", "balloonists", "star-gazers"),
-    *("knitting circles and conspiracies of yarn", "bridge builders", "mushroom hunters"),
-    *("a village of inventors", "ferrymen and river spirits", "chess players in parks"),
-)
-"""What names may be about, unless the user says otherwise."""
+from namepool.sources.llm.themes import EXAMPLES
 
 THEMES_PER_REQUEST = 3
 
-MAX_REFUSED_SHOWN = 20
-"""Rejected names quoted in the next request."""
+USED_TOKENS = 500
+"""For the names in use, if the user does not say how many are to be listed."""
+
+REFUSED_TOKENS = 250
+"""For the names that were refused."""
 
 _FORM = '{"names": ["…", "…"]}'
 _SCHEMA = {
@@ -46,6 +37,8 @@ def request_body(
     if rung == "json_schema":
         schema = {"name": "names", "strict": True, "schema": _SCHEMA}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif rung == "json_object with schema":
+        body["response_format"] = {"type": "json_object", "schema": _SCHEMA}
     elif rung == "json_object":
         body["response_format"] = {"type": "json_object"}
     return {**body, **extra}
@@ -57,31 +50,64 @@ def messages(
     used: Sequence[str] = (),
     rejected: Iterable[tuple[str, str]] = (),
     guidance: str | None = None,
+    examples: Sequence[str] = EXAMPLES[:2],
 ) -> list[dict[str, str]]:
     """Return the messages that ask for ``count`` names; all of ``used`` is listed in them."""
+    like = " or ".join(map(_quoted, examples))
     parts = [
-        "You name the agents of a software crew. People meet these names in log lines and in "
-        "conversation, so they should be a pleasure to read and impossible to mix up.",
-        f"Invent {count} new name{'s' if count > 1 else ''}.",
-        "- Each is a given name with an epithet, a trade or a surname that makes one smile, as in "
-        '"Ada the Yak Shaver" or "Chet Electron": two to five words, at most 40 characters, '
-        "no digits.",
-        "- Distinct at first sight: no two with the same given name, none that sound alike.",
-        "- Spread them evenly over these themes: " + "; ".join(themes) + ".",
-        "- Spread the first letters over the whole alphabet.",
-        "- Friendly to everybody: no insults, no slurs, nothing about bodies, religion, politics "
-        "or disasters, no living persons, no brands.",
+        "You are the Nomenclater: you christen the agents of a software crew. People meet these "
+        "names in log lines and in conversation, so make each one a small joy to read aloud, "
+        "impossible to forget, and impossible to mix up with another.",
+        f"Invent {count} new name{'s' if count > 1 else ''}, in a mix of these kinds:",
+        "- jargon: a given name with a term of the trade taken literally, as a calling or a title;",
+        "- pulp: the hero or the villain on the cover of a worn paperback, rank and rumour "
+        "included;",
+        "- pun: an ordinary given name and a surname that turn into something else when said "
+        "aloud;",
+        "- quiet: a given name with the trade or the place of somebody you would like to meet.",
+        f"The form is that of {like}; those are taken, and so is any name that only copies them.",
+        "Themes, spread evenly: " + "; ".join(themes) + ".",
+        "Rules:",
+        "- two to five words, at most 40 characters, no digits;",
+        "- distinct at first sight: no given name twice, no two that sound alike, first letters "
+        "from all over the alphabet, given names from all over the world;",
+        "- wit that is kind to everybody: no insults, no slurs, nothing about bodies, religion, "
+        "politics or disasters, no living persons, no brands.",
     ]
     if guidance:
         parts.append(guidance)
     if used:
         parts.append("In use already; neither these nor anything like them: " + _listed(used))
-    refused = [f"{_quoted(name)} {why}" for name, why in list(rejected)[:MAX_REFUSED_SHOWN]]
+    refused = within((f"{_quoted(name)} {why}" for name, why in rejected), REFUSED_TOKENS)
     if refused:
         parts.append("You offered these, and they were refused: " + "; ".join(refused) + ".")
     parts.append(f"Answer with JSON and nothing else, in this form: {_FORM}")
     # One message: the chat templates of some local models refuse a system message.
     return [{"role": "user", "content": "\n".join(parts)}]
+
+
+def tokens(text: str) -> int:
+    """Return about how many tokens ``text`` has, rather too many than too few."""
+    ascii_only = sum(map(str.isascii, text))
+    return (ascii_only + 2) // 3 + 2 * (len(text) - ascii_only)
+
+
+def within(texts: Iterable[str], budget: int) -> list[str]:
+    """Return the first of ``texts`` that have no more tokens together than ``budget``."""
+    kept: list[str] = []
+    for text in texts:
+        budget -= tokens(text) + 1
+        if budget < 0:
+            break
+        kept.append(text)
+    return kept
+
+
+def latest_within(names: Sequence[str], budget: int = USED_TOKENS) -> list[str]:
+    """Return the latest of ``names`` that have no more tokens, as listed, than ``budget``."""
+    recent = names[max(len(names) - budget, 0) :]  # of more, none would fit
+    kept = within((_listed([name]) for name in reversed(recent)), budget)
+    return list(recent[len(recent) - len(kept) :])
 
 
 def _quoted(text: str) -> str:

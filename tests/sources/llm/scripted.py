@@ -38,7 +38,9 @@ class Seen(NamedTuple):
     @property
     def form(self) -> str | None:
         kind = self.body.get("response_format")
-        return None if kind is None else str(kind["type"])
+        if kind is None:
+            return None
+        return f"{kind['type']} with schema" if "schema" in kind else str(kind["type"])
 
 
 class Told(NamedTuple):

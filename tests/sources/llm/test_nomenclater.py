@@ -35,8 +35,9 @@ from namepool import (
     open_pool,
 )
 from namepool.refill import LONGEST_REQUEST
-from namepool.sources.llm import prompt, transport
+from namepool.sources.llm import transport
 from namepool.sources.llm.retry import EndpointError
+from namepool.sources.llm.themes import THEMES
 from tests.sources.llm.scripted import (
     Connection,
     Endpoint,
@@ -74,7 +75,7 @@ class Asker:
     def __call__(self, base_url: str | Endpoint, **options: Any) -> Nomenclater:
         url = base_url if isinstance(base_url, str) else base_url.url
         nomenclater = Nomenclater("m", url, **{"timeout": 20.0, **options})
-        nomenclater._wait = self._note
+        nomenclater._asker.wait = self._note
         nomenclater._random = lambda: 1.0
         self.built.append(nomenclater)
         return nomenclater
@@ -224,11 +225,11 @@ def test_a_count_that_is_none_is_refused(count: Any, ask: Asker) -> None:
 
 
 def test_it_asks_for_the_names_and_gives_them(httpserver: HTTPServer, ask: Asker) -> None:
-    content = json.dumps({"names": ["Ada the Yak Shaver", "Chet Electron"]})
+    content = json.dumps({"names": ["Ada the Abacus", "Chet Chatter"]})
     reply = {"choices": [{"message": {"content": content}}]}
     httpserver.expect_request("/v1/chat/completions", method="POST").respond_with_json(reply)
     nomenclater = ask(httpserver.url_for("/v1/"))
-    assert nomenclater.fetch(2, ()) == ["Ada the Yak Shaver", "Chet Electron"]
+    assert nomenclater.fetch(2, ()) == ["Ada the Abacus", "Chet Chatter"]
     assert nomenclater.last_source is not None
     assert nomenclater.last_source.startswith(f"Nomenclater (m at {httpserver.host}:")
 
@@ -236,7 +237,8 @@ def test_it_asks_for_the_names_and_gives_them(httpserver: HTTPServer, ask: Asker
 def test_only_the_latest_used_names_are_listed_and_the_size_does_not_grow(ask: Asker) -> None:
     used = [f"Known Person {n:07}" for n in range(100_000)]
     with Endpoint() as endpoint:
-        nomenclater = ask(endpoint, themes=["maps"])
+        nomenclater = ask(endpoint, themes=["maps"], max_used_in_prompt=200)
+        nomenclater._asker._examples = lambda: ["Ada"]
         nomenclater.fetch(1, used[:1000])
         nomenclater.fetch(1, used)
     small, large = (seen.prompt for seen in endpoint.seen)
@@ -298,7 +300,7 @@ FORM_ERROR = '{"error": {"message": "response_format.type must be text"}}'
 def test_a_refused_form_is_followed_by_the_next(status: int, said: str, ask: Asker) -> None:
     with Endpoint(Told(status, said), Names()) as endpoint:
         assert len(ask(endpoint, max_attempts=1).fetch(2, ())) == 2
-    assert [seen.form for seen in endpoint.seen] == ["json_schema", "json_object"]
+    assert [seen.form for seen in endpoint.seen] == ["json_schema", "json_object with schema"]
 
 
 def test_the_last_rung_is_a_plain_prompt_and_is_remembered(ask: Asker) -> None:
@@ -306,7 +308,8 @@ def test_the_last_rung_is_a_plain_prompt_and_is_remembered(ask: Asker) -> None:
         nomenclater = ask(endpoint, max_attempts=1)
         nomenclater.fetch(2, ())
         nomenclater.fetch(2, ())
-    assert [seen.form for seen in endpoint.seen] == ["json_schema", "json_object", None, None]
+    forms = ["json_schema", "json_object with schema", None, None]
+    assert [seen.form for seen in endpoint.seen] == forms
 
 
 def test_below_the_last_rung_is_an_error(ask: Asker) -> None:
@@ -320,7 +323,8 @@ def test_a_rung_that_never_worked_is_not_remembered(ask: Asker) -> None:
         nomenclater = ask(endpoint)
         _failure(nomenclater)
         nomenclater.fetch(1, ())
-    assert [seen.form for seen in endpoint.seen] == ["json_schema", "json_object", "json_schema"]
+    forms = ["json_schema", "json_object with schema", "json_schema"]
+    assert [seen.form for seen in endpoint.seen] == forms
 
 
 @pytest.mark.parametrize("status", [502, 503, 529])
@@ -413,7 +417,7 @@ def test_a_million_used_names_are_not_read_one_by_one(most: int, ask: Asker) -> 
 
 
 def test_the_same_names_for_ever_end_in_a_clear_error(ask: Asker) -> None:
-    twelve = [f"Same {n}" for n in range(12)]
+    twelve = [f"Same{n}" for n in range(12)]
     with Endpoint(named(*twelve)) as endpoint:
         nomenclater = ask(endpoint)
         assert nomenclater.fetch(12, ()) == twelve
@@ -422,7 +426,7 @@ def test_the_same_names_for_ever_end_in_a_clear_error(ask: Asker) -> None:
 
 
 def test_a_pool_on_the_same_names_for_ever_ends_in_a_clear_error(ask: Asker) -> None:
-    with Endpoint(named(*(f"Same {n}" for n in range(12)))) as endpoint:
+    with Endpoint(named(*(f"Same{n}" for n in range(12)))) as endpoint:
         ref = NamePool.start(source=ask(endpoint), low_water_mark=0)
         pool = PoolHandle(ref)
         assert len({on_thread(pool.checkout_name) for _ in range(12)}) == 12
@@ -458,7 +462,7 @@ def test_pauses_double_to_eight_seconds_and_are_jittered(ask: Asker) -> None:
     assert ask.pauses[7:] == [0.25, 0.5, 1, 2, 4, 4, 4]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [401, 403])
 def test_what_a_person_must_put_right_fails_at_once_and_pauses_longer(
     status: int, ask: Asker
 ) -> None:
@@ -485,7 +489,7 @@ def test_a_pool_pauses_longer_after_a_wrong_key(ask: Asker, clock: MovableClock)
         ref.stop()
 
 
-@pytest.mark.parametrize("status", [400, 402, 405, 413, 418, 422, 451])
+@pytest.mark.parametrize("status", [402, 413, 418, 451])
 def test_other_client_errors_fail_at_once(status: int, ask: Asker) -> None:
     with Endpoint(Told(status, "no\nway")) as endpoint:
         error = _failure(ask(endpoint))
@@ -519,9 +523,9 @@ def test_the_endpoint_says_how_long_to_wait(
 ) -> None:
     with Endpoint(Told(429, "slowly", tuple(headers.items())), Names()) as endpoint:
         nomenclater = ask(endpoint)
-        nomenclater._wall_clock = lambda: 1_000_000.0
+        nomenclater._asker.wall_clock = lambda: 1_000_000.0
         nomenclater.fetch(1, ())
-    assert ask.pauses == [pytest.approx(pause)]
+    assert ask.pauses == ([pytest.approx(pause, abs=0.4)] if pause else [])
 
 
 @pytest.mark.parametrize(("said", "heeded"), [("60", 60.0), ("3600", LONGEST_REQUEST)])
@@ -537,13 +541,13 @@ def test_a_wait_beyond_the_deadline_is_left_to_the_pool(
 def test_the_deadline_holds_for_all_attempts_together(ask: Asker, clock: MovableClock) -> None:
     with Endpoint(Told(503, "busy")) as endpoint:
         nomenclater = ask(endpoint, timeout=10.0, max_attempts=100)
-        nomenclater._clock, began = clock, clock()
+        nomenclater._asker.clock, began = clock, clock()
 
         def wait(_: object, seconds: float) -> bool:
             clock.advance(seconds)
             return True
 
-        nomenclater._wait = wait
+        nomenclater._asker.wait = wait
         assert _failure(nomenclater).status == 503
     assert clock() - began < 10.0
     assert len(endpoint.seen) == 5  # after 0, 0.5, 1.5, 3.5 and 7.5 s; the next would be at 15.5
@@ -736,7 +740,7 @@ def test_a_server_that_comes_up_between_attempts_is_found(ask: Asker) -> None:
         up.append(Endpoint(port=port))
         return True
 
-    nomenclater._wait = wait
+    nomenclater._asker.wait = wait
     try:
         assert len(nomenclater.fetch(3, ())) == 3
     finally:
@@ -1002,7 +1006,7 @@ def test_closing_ends_a_fetch_that_waits_for_its_next_attempt(ask: Asker) -> Non
             waiting.set()
             return bool(line.wait(seconds))
 
-        nomenclater._wait = wait
+        nomenclater._asker.wait = wait
 
         def close() -> None:
             assert waiting.wait(PATIENCE)
@@ -1111,4 +1115,4 @@ def test_requests_is_imported_by_the_first_fetch_only() -> None:
 def test_the_themes_of_the_package_are_used_by_default(ask: Asker) -> None:
     with Endpoint() as endpoint:
         ask(endpoint).fetch(1, ())
-    assert sum(theme in endpoint.seen[0].prompt for theme in prompt.THEMES) >= 3
+    assert sum(theme in endpoint.seen[0].prompt for theme in THEMES) >= 3

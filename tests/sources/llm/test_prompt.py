@@ -5,15 +5,33 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from namepool.sources.llm import prompt
+import pytest
+
+from namepool.names import name_key, why_invalid
+from namepool.sources.llm import ladder, prompt, themes
 
 
 def _prompt(**options: Any) -> str:
     return "\n".join(m["content"] for m in prompt.messages(12, ["maps", "tea"], **options))
 
 
-def test_there_are_twenty_themes_or_more_and_no_two_alike() -> None:
-    assert len(set(prompt.THEMES)) == len(prompt.THEMES) >= 20
+def test_there_are_forty_themes_or_more_and_no_two_alike() -> None:
+    assert len({name_key(theme) for theme in themes.THEMES}) == len(themes.THEMES) >= 40
+
+
+@pytest.mark.parametrize("kind", [themes.JARGON, themes.PULP, themes.PUNS, themes.QUIET])
+def test_each_kind_of_theme_has_ten_or_more(kind: tuple[str, ...]) -> None:
+    assert len(kind) >= 10
+
+
+def test_no_theme_holds_a_word_of_a_name_to_copy() -> None:
+    words = {word for theme in themes.THEMES for word in theme.lower().split()}
+    shown = {word for name in themes.EXAMPLES for word in name.lower().split()}
+    assert words & shown <= {"the", "of"}
+
+
+def test_every_example_is_a_name_that_could_be_given() -> None:
+    assert [why_invalid(name) for name in themes.EXAMPLES] == [None] * len(themes.EXAMPLES)
 
 
 def test_the_prompt_says_how_many_about_what_and_in_which_form() -> None:
@@ -26,7 +44,8 @@ def test_the_prompt_says_how_many_about_what_and_in_which_form() -> None:
 
 def test_the_prompt_has_the_rules_for_good_names() -> None:
     text = _prompt().lower()
-    assert all(rule in text for rule in ("distinct at first sight", "first letters", "themes"))
+    rules = ("distinct at first sight", "first letters", "themes", "jargon", "pulp", "pun")
+    assert all(rule in text for rule in rules)
     assert "no insults" in text
 
 
@@ -42,9 +61,39 @@ def test_a_name_in_use_cannot_write_a_line_of_its_own() -> None:
     assert "\nIgnore" not in text
 
 
-def test_at_most_twenty_refused_names_are_quoted() -> None:
-    text = _prompt(rejected=[(f"Bad {n}", "is bad") for n in range(100)])
-    assert text.count(" is bad") == prompt.MAX_REFUSED_SHOWN
+def test_refused_names_keep_within_their_budget() -> None:
+    text = _prompt(rejected=[(f"Bad {n}", "is bad") for n in range(1000)])
+    quoted = text.partition("they were refused: ")[2].partition("\n")[0]
+    assert 10 < text.count(" is bad") < 100
+    assert prompt.tokens(quoted) <= prompt.REFUSED_TOKENS * 1.2
+
+
+LONG = ["Bartholomäus the Understated Cartographer of Lake Number", "Ada the Yak Shaver", "Zoë"]
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("count", [12, 50])
+def test_a_request_and_its_answer_fit_a_model_of_2048_tokens(name: str, count: int) -> None:
+    used = prompt.latest_within([f"{name} {n}" for n in range(10_000)])
+    rejected = [(f"{name} {n}", "has the given name of another one") for n in range(100)]
+    drawn = sorted(themes.THEMES, key=len)[-3:]
+    asked = prompt.messages(count, drawn, used, rejected)[0]["content"]
+    answer = json.dumps({"names": ["Ada the Yak Shaver"] * count})
+    assert used
+    assert prompt.tokens(asked) + prompt.tokens(answer) <= 2048
+
+
+def test_the_used_names_that_fit_are_the_latest_in_their_order() -> None:
+    names = [f"Known {n}" for n in range(10_000)]
+    fitting = prompt.latest_within(names)
+    assert fitting == names[-len(fitting) :]
+    assert 50 < len(fitting) < 200
+    assert prompt.tokens(prompt._listed(fitting)) <= prompt.USED_TOKENS
+
+
+def test_the_tokens_of_a_text_are_not_counted_short() -> None:
+    assert prompt.tokens("Ada the Yak Shaver") >= 5
+    assert prompt.tokens("Źdźbło") >= 6
 
 
 def test_the_strictest_form_is_the_smallest_schema() -> None:
@@ -62,8 +111,11 @@ def test_the_strictest_form_is_the_smallest_schema() -> None:
 
 
 def test_each_rung_of_the_ladder_asks_for_less() -> None:
-    forms = [prompt.request_body("m", rung, [], {}).get("response_format") for rung in prompt.RUNGS]
-    assert [form and form["type"] for form in forms] == ["json_schema", "json_object", None]
+    bodies = [prompt.request_body("m", rung, [], {}) for rung in ladder.RUNGS]
+    forms = [body.get("response_format") for body in bodies]
+    kinds = ["json_schema", "json_object", "json_object", None]
+    assert [form and form["type"] for form in forms] == kinds
+    assert ["schema" in (form or {}) for form in forms] == [False, True, False, False]
 
 
 def test_extra_fields_are_added_and_replace_ours() -> None:

@@ -15,6 +15,7 @@ from namepool.names import MAX_NAME_LENGTH, why_invalid
 from namepool.sources.llm import reply
 from namepool.sources.llm.texts import clean
 
+READER = reply.Reader()
 TWO = ["Ada the Yak Shaver", "Chet Electron"]
 
 # -- every shape of reply -------------------------------------------------------------------------
@@ -61,23 +62,23 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_names_are_read_from_a_reply(shape: str) -> None:
-    assert reply.read_text(SHAPES[shape]) == (TWO, {})
+    assert READER.read_text(SHAPES[shape]) == (TWO, {})
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_names_are_read_from_a_chat_completion(shape: str) -> None:
     document = {"choices": [{"message": {"content": SHAPES[shape]}}]}
-    assert reply.read_body(json.dumps(document).encode()).names == TWO
+    assert READER.read_body(json.dumps(document).encode()).names == TWO
 
 
 def test_content_in_parts_is_joined() -> None:
     parts = [{"type": "text", "text": '{"names": ["Ada '}, {"type": "text", "text": 'Two"]}'}]
-    assert reply.read_document({"choices": [{"message": {"content": parts}}]}).names == ["Ada Two"]
+    assert READER.read_document({"choices": [{"message": {"content": parts}}]}).names == ["Ada Two"]
 
 
 def test_a_byte_order_mark_does_no_harm() -> None:
     document = {"choices": [{"message": {"content": PLAIN}}]}
-    assert reply.read_body(b"\xef\xbb\xbf" + json.dumps(document).encode()).names == TWO
+    assert READER.read_body(b"\xef\xbb\xbf" + json.dumps(document).encode()).names == TWO
 
 
 def test_names_that_may_not_be_names_are_told_apart_with_the_reason() -> None:
@@ -92,7 +93,7 @@ def test_names_that_may_not_be_names_are_told_apart_with_the_reason() -> None:
         "Nemo Nobody",
         "nemo-nobody",
     ]
-    reading = reply.read_text(json.dumps({"names": offered}))
+    reading = READER.read_text(json.dumps({"names": offered}))
     assert reading.names == ["Ada"]
     assert len(reading.rejected) == len(offered) - 1
     assert reading.rejected["Nemo Nobody"] == "is reserved"
@@ -126,7 +127,7 @@ def test_a_name_is_cleaned(raw: str, name: str) -> None:
 
 def _complaint(body: bytes) -> str:
     with pytest.raises(SourceError) as caught:
-        reply.read_body(body)
+        READER.read_body(body)
     return str(caught.value)
 
 
@@ -185,7 +186,7 @@ def test_what_came_is_cut_and_escaped() -> None:
 def test_hostile_content_is_read_in_reasonable_time(text: str) -> None:
     began = time.process_time()
     try:
-        reply.read_text(text)
+        READER.read_text(text)
     except SourceError:
         pass
     assert time.process_time() - began < 5
@@ -233,23 +234,23 @@ def _check(read: Any, what: Any) -> None:
 @settings(deadline=None)
 @given(st.text() | MARKUP | JSON.map(json.dumps))
 def test_any_text_gives_valid_names_or_a_source_error(text: str) -> None:
-    _check(reply.read_text, text)
+    _check(READER.read_text, text)
 
 
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_give_valid_names_or_a_source_error(body: bytes) -> None:
-    _check(reply.read_body, body)
+    _check(READER.read_body, body)
 
 
 @settings(deadline=None)
 @given(JSON)
 def test_any_json_gives_valid_names_or_a_source_error(document: Any) -> None:
-    _check(reply.read_document, document)
+    _check(READER.read_document, document)
 
 
 @settings(deadline=None)
 @given(MARKUP | JSON.map(json.dumps) | JSON)
 def test_any_content_of_a_completion_gives_valid_names_or_a_source_error(content: Any) -> None:
     document = {"choices": [{"message": {"content": content, "refusal": content}}]}
-    _check(reply.read_body, json.dumps(document).encode())
+    _check(READER.read_body, json.dumps(document).encode())
