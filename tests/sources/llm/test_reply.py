@@ -56,6 +56,39 @@ SHAPES = {
     "numbered inside": json.dumps(["1. Ada the Yak Shaver", "2) Chet Electron"]),
     "quoted inside": json.dumps(['"Ada the Yak Shaver"', "“Chet Electron”"]),
     "white space inside": json.dumps(["  Ada the\tYak\n Shaver ", "Chet\u00a0 Electron"]),
+    "bullets": "Here:\n- Ada the Yak Shaver\n- Chet Electron\n\nEnjoy!",
+    "stars": "* Ada the Yak Shaver\n* Chet Electron",
+    "bullets and bold": "• **Ada the Yak Shaver** — a hermit\n• **Chet Electron**: a spark",
+    "bullets with bullets": "- Ada the Yak Shaver\n  - a hermit\n- Chet Electron\n  - a spark",
+    "bullets under headings": "- Hermits:\n  - Ada the Yak Shaver\n- Sparks:\n  - Chet Electron",
+    "bullets and a sentence": "- Ada the Yak Shaver\n- Chet Electron\n- I hope that you like both.",
+    "numbers under headings": "## Hermits\n1. Ada the Yak Shaver\n## Sparks\n1. Chet Electron",
+    "numbers with bullets": "1. Ada the Yak Shaver\n   - a hermit\n2. Chet Electron\n   - a spark",
+    "numbered keys": json.dumps({"name1": TWO[0], "name2": TWO[1]}),
+    "numbers for keys": json.dumps({"1": TWO[0], "2": TWO[1]}),
+    "numbered keys inside": json.dumps({"names": {"name_1": TWO[0], "name_2": TWO[1]}}),
+    "Python": str({"names": TWO}),
+    "Python in a fence": f"```python\n{TWO}\n```",
+    "keys without quotes": '{names: ["Ada the Yak Shaver", "Chet Electron"]}',
+    "groups": json.dumps({"hermits": [TWO[0]], "sparks": [TWO[1]]}),
+    "groups inside": json.dumps({"names": {"hermits": [TWO[0]], "sparks": [TWO[1]]}}),
+    "a list of groups": json.dumps([{"theme": "a", "names": [n]} for n in TWO]),
+    "groups, one a line": "\n".join(json.dumps({"theme": "a", "names": [n]}) for n in TWO),
+    "names, one object a line": "\n".join(json.dumps({"name": name}) for name in TWO),
+    "lists of lists": json.dumps([[TWO[0]], [TWO[1]]]),
+    "themes and names": json.dumps({"themes": ["maps", "tea"], "characters": TWO}),
+    "a tool's arguments": json.dumps({"name": "give_names", "arguments": {"names": TWO}}),
+    "a tool's arguments as text": json.dumps({"name": "give", "arguments": PLAIN}),
+    "a tool's parameters": json.dumps([{"name": "give", "parameters": {"names": TWO}}]),
+    "a tool call in tags": "<tool_call>"
+    + json.dumps({"name": "give", "arguments": {"names": TWO}})
+    + "</tool_call>",
+    "encoded twice": json.dumps(PLAIN),
+    "encoded three times": json.dumps(json.dumps(PLAIN)),
+    "sixty brackets before it": "[see] " * 60 + PLAIN,
+    "a stray quote before it": f'A 5" screen. {PLAIN}',
+    "a bracket and a quote before it": f'Note: [" {PLAIN}',
+    "reasoning in reasoning": f"<think>a<think>b</think>\n1. No</think>{PLAIN}",
     "a line break in a string": '{"names": ["Ada the\nYak Shaver", "Chet Electron"]}',
 }
 
@@ -69,6 +102,71 @@ def test_names_are_read_from_a_reply(shape: str) -> None:
 def test_names_are_read_from_a_chat_completion(shape: str) -> None:
     document = {"choices": [{"message": {"content": SHAPES[shape]}}]}
     assert READER.read_body(json.dumps(document).encode()).names == TWO
+
+
+def _read(**message: Any) -> list[str]:
+    return READER.read_document({"choices": [{"message": message}]}).names
+
+
+def _called(name: str, arguments: object) -> list[dict[str, Any]]:
+    return [{"type": "function", "function": {"name": name, "arguments": arguments}}]
+
+
+@pytest.mark.parametrize("arguments", [PLAIN, {"names": TWO}, "{}" + PLAIN, PLAIN[:-2]])
+def test_the_arguments_of_a_tool_call_are_read(arguments: object) -> None:
+    assert _read(content=None, tool_calls=_called("give_names", arguments)) == TWO
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", None, '{"nam', 7])
+def test_the_name_of_a_tool_is_never_a_name(arguments: object) -> None:
+    with pytest.raises(SourceError):
+        _read(content=None, tool_calls=_called("give_names", arguments))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"name": "give_names", "arguments": {}}', '{"name": "give_names", "argu', '{"name": "give"'],
+)
+def test_the_name_of_a_tool_is_no_name_in_the_text_either(text: str) -> None:
+    with pytest.raises(SourceError):
+        READER.read_text(text)
+
+
+def test_the_call_of_a_function_is_read() -> None:
+    assert _read(content="", function_call={"name": "give", "arguments": PLAIN}) == TWO
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("content", [None, "", " \n", []])
+def test_what_a_model_only_thought_is_read_if_it_said_nothing(field: str, content: Any) -> None:
+    assert _read(content=content, **{field: f"Hm. {PLAIN}"}) == TWO
+
+
+def test_what_a_model_thought_is_not_read_if_it_said_something() -> None:
+    assert _read(content=PLAIN, reasoning_content='["No", "Never"]') == TWO
+
+
+@pytest.mark.parametrize("content", [{"names": TWO}, TWO, [{"name": name} for name in TWO]])
+def test_content_may_be_an_object(content: object) -> None:
+    assert _read(content=content) == TWO
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", "TEXT/HTML", "x"])
+def test_a_chat_completion_counts_whatever_its_type_is_called(kind: str) -> None:
+    body = json.dumps({"choices": [{"message": {"content": PLAIN}}]}).encode()
+    assert READER.read_answer({"content-type": kind}, body).names == TWO
+
+
+def test_the_first_fault_of_an_answer_is_told_in_words() -> None:
+    for body in (
+        b'{"error": {"message": "no such model", "type": "x", "code": 7}}',
+        b'[{"error": {"code": 400, "message": "no such model", "status": "INVALID_ARGUMENT"}}]',
+        b'{"error": "no such model"}',
+        b'{"message": "no such model", "data": null}',
+        b'{"detail": [{"loc": ["body"], "msg": "no such model"}]}',
+        b"no such model",
+    ):
+        assert READER.error_text(body) == "no such model"
 
 
 def test_content_in_parts_is_joined() -> None:
