@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("messages",),
     ("sources.base", "sources.offline", "sources.numbered"),
     ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
-    ("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
+    ("sources.llm.vendors", "sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
     ("sources.llm.endpoint", "sources.llm.connections", "sources.llm.unpacking"),
     ("sources.llm.transport", "sources.llm.texts"),
     ("sources.llm.reply",),
@@ -53,7 +53,7 @@ PURE = {
     *("names", "state", "refill", "options", "errors"),
     *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
-    *("sources.llm.reply", "sources.llm.unpacking"),
+    *("sources.llm.reply", "sources.llm.unpacking", "sources.llm.vendors"),
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),

@@ -54,10 +54,11 @@ class Asker:
         while True:
             answer = self._post(chunk, line, deadline)
             if answer.status == 200:
-                # Only now: an error may quote what it is not about.
+                reading = self._reader.read_answer(answer.headers, answer.body)
+                # Only now: an error may quote what it is not about, and come with a 200.
                 self.rung, self._proven = chunk.rung, True
                 chunk.wrote_no_json = False
-                return self._reader.read_answer(answer.headers, answer.body)
+                return reading
             rung = self._next_rung(chunk, answer)
             if rung is None:
                 raise self._status_error(answer)

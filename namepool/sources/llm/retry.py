@@ -53,7 +53,7 @@ def status_error(status: int, headers: Mapping[str, str], said: str, now: float)
         text += f" ({MISCONFIGURED[status]})"
     elif 300 <= status < 400:
         text += " (a redirect, which is not followed)"
-    retried = status in (408, 409, 429) or status >= 500
+    retried = status in (408, 409, 429) or (status >= 500 and status != 501)
     pause = requested_pause(headers, now)
     if status in MISCONFIGURED:
         pause = LONGEST_REQUEST
