@@ -88,6 +88,7 @@ class Asker:
             except Failed as error:
                 raise EndpointError(str(error), final=error.final, late=error.late) from None
         chunk.status, chunk.seconds = answer.status, self.clock() - began
+        chunk.headers = tuple(answer.headers)
         if answer.status != 200:
             pause = retry.requested_pause(answer.headers, self.wall_clock())
             self._quiet.asked(pause, self.clock())

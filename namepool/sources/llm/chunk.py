@@ -47,6 +47,8 @@ class Chunk:
         """The last request took the form, and the model did not keep to it."""
         self.status: int | None = None
         """HTTP status of the last request; ``None`` if it was not answered."""
+        self.headers: tuple[str, ...] = ()
+        """The names of the headers of the last answer."""
         self.seconds = 0.0
         """How long that took."""
         self._recent, self._given = recent, given

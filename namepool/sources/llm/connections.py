@@ -34,6 +34,10 @@ class Worker(Protocol):
         """Note the socket in use; one's ``own`` is to be closed when the work is done."""
         ...
 
+    def is_left(self) -> bool:
+        """Tell whether nobody waits for the work any more."""
+        ...
+
     def found_dead(self) -> None:
         """Note that a kept connection ended before it answered."""
         ...
@@ -88,6 +92,13 @@ class _Watched(http.client.HTTPConnection):
             # A double: TLS takes the original away, and a tunnel or a handshake may never end.
             worker.holds(raw.dup(), own=True)
         return raw
+
+    def _tunnel(self) -> None:
+        super()._tunnel()  # type: ignore[misc]
+        worker = _worker()
+        if worker is not None and worker.is_left():  # it only seems to have ended well
+            self.close()
+            raise ConnectionAbortedError("left behind")
 
     def send(self, data: Any) -> None:
         try:

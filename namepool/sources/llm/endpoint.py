@@ -17,6 +17,7 @@ from namepool.names import one_line
 from namepool.options import check_text, invalid
 from namepool.sources.llm import secrets
 from namepool.sources.llm.themes import THEMES
+from namepool.sources.llm.vendors import Vendor, likely
 
 OPENAI = "https://api.openai.com/v1"
 LONGEST_GUIDANCE = 2000
@@ -63,6 +64,11 @@ class Endpoint:
     def __repr__(self) -> str:
         # Also half-built: a traceback that shows locals asks for it.
         return f"Endpoint({getattr(self, 'model', None)!a} at {getattr(self, 'host', None)!a})"
+
+    def vendors(self, headers: Iterable[str]) -> tuple[Vendor, ...]:
+        """Return whose endpoint it may be; ``headers`` are the names of those it answers with."""
+        parts = urlsplit(self.url)
+        return tuple(likely(parts.hostname or "", parts.port, headers))
 
     def strike(self, text: str) -> str:
         """Return ``text`` without the secrets that we, the session or a proxy may hold now."""

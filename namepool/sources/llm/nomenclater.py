@@ -23,6 +23,7 @@ from namepool.sources.llm.endpoint import (
     checked_themes,
 )
 from namepool.sources.llm.retry import EndpointError
+from namepool.sources.llm.vendors import Vendor
 
 if TYPE_CHECKING:
     import requests
@@ -51,6 +52,8 @@ class Probe(NamedTuple):
     error: str | None
     late: bool = False
     """There was no answer, and all that is known is that it would have taken longer."""
+    vendors: tuple[Vendor, ...] = ()
+    """Whose endpoint it looks like."""
 
 
 class Nomenclater:
@@ -169,7 +172,8 @@ class Nomenclater:
             error, late = one_line(failure, 300), getattr(failure, "late", False)
         form = ladder.RUNGS[chunk.rung] if chunk.status == 200 else None
         counts = chunk.received, chunk.names, chunk.rejected
-        return Probe(chunk.status, chunk.seconds, form, *counts, error, late)
+        vendors = self._endpoint.vendors(chunk.headers)
+        return Probe(chunk.status, chunk.seconds, form, *counts, error, late, vendors)
 
     def close(self) -> None:
         """End requests under way and close the session, unless it is yours; waits for nothing.

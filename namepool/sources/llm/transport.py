@@ -203,6 +203,10 @@ class _Call:
         if abandoned:
             shut_down(connection)
 
+    def is_left(self) -> bool:
+        """Tell whether nobody waits for this call any more."""
+        return self._abandoned
+
     def found_dead(self) -> None:
         """Note that this call met a kept connection that had ended."""
         self.was_dead = True
