@@ -141,7 +141,7 @@ def _doctor_arguments(parser: _Parser) -> None:
     _endpoint_arguments(parser)
     text = "seconds that the answer may take (default: 30)"
     parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help=text)
-    text = "a header to send, as 'api-key: …'; may be repeated (others may see a command line)"
+    text = "a header to send, as 'api-key: ...'; may be repeated (others may see a command line)"
     parser.add_argument(
         "--header", type=_header, action="append", default=[], metavar="H", help=text
     )

@@ -119,9 +119,9 @@ class _Crew:
             self.interrupted = not done.is_set()
             if self.interrupted:
                 self.noon.abort()
+            while not done.is_set():
                 close()
-            while not done.wait(0.1):
-                close()  # somebody may have asked again before all had heard
+                done.wait(0.1)  # and again: somebody may have asked before all had heard
 
         thread = threading.Thread(target=end)
         thread.start()

@@ -19,10 +19,10 @@ ADVICE = (
     (r"no (?:answer|connection) within|time for this chunk", "give it longer: --timeout 120 here, "
      "timeout= and the pool's fetch_timeout= in a program; for a model that reasons, "
      "extra_body={'reasoning_effort': 'low'}"),
-    (r"HTTP 401|api[ _-]?key|unauthori[sz]ed", "set OPENAI_API_KEY to a key of this endpoint, or "
+    (r"HTTP 401|api[ _-]?key|unauthori[sz]ed|no connected db", "set OPENAI_API_KEY to a key of this endpoint, or "
      "send another header: --header 'api-key: ...'"),
     (r"HTTP 403", "the key is known but may not use this model: look at its rights"),
-    (r"HTTP 404|does not exist|not found|not exist", "look at --base-url (mostly it ends in /v1) "
+    (r"HTTP 404|does not exist|not found|not exist|(?:invalid|not a valid|unknown) model", "look at --base-url (mostly it ends in /v1) "
      "and at the name of the model"),
     (r"HTTP 402|quota|billing|balance|credit", "look at the account: its quota or balance is used "
      "up"),

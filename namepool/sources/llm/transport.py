@@ -24,6 +24,9 @@ MAX_BODY = 1_000_000
 
 PIECE = 8192
 
+GRACE = 0.5
+"""Seconds after the deadline at which a read ends of its own, should nobody have ended it."""
+
 
 class Answer(NamedTuple):
     """What an endpoint answered, as it came; ``headers`` have lower-case names."""
@@ -174,7 +177,8 @@ class _Call:
             headers=self._endpoint.headers,
             # With the session's own: requests would leave those out.
             hooks={"response": [_stay_here, *self._session.hooks["response"]]},
-            timeout=self._seconds or 1e-3,
+            # Per read, and later than the deadline, which is to be told in our own words.
+            timeout=self._seconds + GRACE,
             allow_redirects=False,
             stream=True,
         ) as response:

@@ -21,7 +21,7 @@ class Vendor(NamedTuple):
 
 
 VENDORS = (
-    Vendor("OpenAI", "api.openai.com", header="openai-processing", hint="models: see its list"),
+    Vendor("OpenAI", "api.openai.com"),
     Vendor(
         "Azure", "azure.com", header="apim-request-id",
         hint="the model is the name of your deployment; by its old URL: query api-version, at "

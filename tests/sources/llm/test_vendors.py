@@ -254,7 +254,7 @@ def test_the_search_for_words_takes_as_long_as_what_is_searched() -> None:
         ("localhost", 11434, (), "Ollama"),
         ("gateway.example", 443, ("x-litellm-version",), "LiteLLM"),
         ("localhost", 8000, ("x-litellm-version", "server"), "LiteLLM"),
-        ("localhost", 8080, (), "llama.cpp"),
+        ("localhost", 8080, ("openai-processing-ms",), "llama.cpp"),
         ("openrouter.ai", None, (), "OpenRouter"),
         ("api.siliconflow.com", None, (), "SiliconFlow"),
     ],
