@@ -14,31 +14,30 @@ from namepool.sources.llm.nomenclater import Nomenclater, Probe
 LABELS = 18  # columns
 NARROWEST = 40  # columns; on a narrower terminal lines are broken by it
 
-# What an error says, and what to change; the first that fits is told.
-ADVICE = (
-    (r"no (?:answer|connection) within|time for this chunk", "give it longer: --timeout 120 here, "
-     "timeout= and the pool's fetch_timeout= in a program; for a model that reasons, "
-     "extra_body={'reasoning_effort': 'low'}"),
-    (r"HTTP 401|api[ _-]?key|unauthori[sz]ed|no connected db", "set OPENAI_API_KEY to a key of this endpoint, or "
-     "send another header: --header 'api-key: ...'"),
-    (r"HTTP 403", "the key is known but may not use this model: look at its rights"),
-    (r"HTTP 404|does not exist|not found|not exist|(?:invalid|not a valid|unknown) model", "look at --base-url (mostly it ends in /v1) "
-     "and at the name of the model"),
-    (r"HTTP 402|quota|billing|balance|credit", "look at the account: its quota or balance is used "
-     "up"),
-    (r"HTTP 429", "wait, or ask less often: a larger chunk_size"),
-    (r"context|too long|maximum|max_tokens", "the model reads too little: max_used_in_prompt=0, or "
-     "a larger context"),
-    (r"finish_reason: length", "it was cut off before it wrote: a larger max_tokens, or "
-     "extra_body={'reasoning_effort': 'low'}"),
-    (r"refused|unreachable|Name or service|resolution|gaierror", "is the server running, and is "
-     "--base-url its address?"),
-    (r"certificate", "set REQUESTS_CA_BUNDLE to the certificates of who vouches for it"),
-    (r"redirect", "give --base-url the address it redirects to"),
-    (r"not JSON|no chat completion|the reply is|HTTP 405", "this is no chat completion: look at "
-     "--base-url (mostly it ends in /v1)"),
-    (r"no names in|did not keep|wrote nothing", "ask again; if it stays so, take a larger model"),
-)  # fmt: skip
+ADVICE = {
+    "no (?:answer|connection) within|time for this chunk": "give it longer: --timeout 120 here, "
+    "timeout= and the pool's fetch_timeout= in a program; for a model that reasons, "
+    "extra_body={'reasoning_effort': 'low'}",
+    "HTTP 401|api[ _-]?key|unauthori[sz]ed|no connected db": "set OPENAI_API_KEY to a key of this "
+    "endpoint, or send another header: --header 'api-key: ...'",
+    "HTTP 403": "the key is known but may not use this model: look at its rights",
+    "HTTP 404|not exist|not found|(?:invalid|not a valid|unknown) model": "look at --base-url "
+    "(mostly it ends in /v1) and at the name of the model",
+    "HTTP 402|quota|billing|balance|credit": "look at the account: its quota or balance is used up",
+    "HTTP 429": "wait, or ask less often: a larger chunk_size",
+    "context|too long|maximum|max_tokens": "the model reads too little: max_used_in_prompt=0, or a "
+    "larger context",
+    "finish_reason: length": "it was cut off before it wrote: a larger max_tokens, or "
+    "extra_body={'reasoning_effort': 'low'}",
+    "refused|unreachable|Name or service|resolution|gaierror": "is the server running, and is "
+    "--base-url its address?",
+    "certificate": "set REQUESTS_CA_BUNDLE to the certificates of who vouches for it",
+    "redirect": "give --base-url the address it redirects to",
+    "not JSON|no chat completion|the reply is|HTTP 405": "this is no chat completion: look at "
+    "--base-url (mostly it ends in /v1)",
+    "no names in|did not keep|wrote nothing": "ask again; if it stays so, take a larger model",
+}
+"""What an error says, and what to change; the first that fits is told."""
 
 
 def run_doctor(nomenclater: Nomenclater) -> int:
@@ -96,6 +95,6 @@ def _form(form: str | None) -> str:
 def advice(probe: Probe) -> str:
     """Return what to change, so that names come: by the error, and by whose endpoint it is."""
     said = probe.error or ""
-    told = next((text for fits, text in ADVICE if re.search(fits, said, re.I)), "")
+    told = next((text for fits, text in ADVICE.items() if re.search(fits, said, re.I)), "")
     hints = [f"{vendor.name}: {vendor.hint}" for vendor in probe.vendors if vendor.hint]
     return "; ".join(filter(None, [told, *hints])) or "see the guide on sources and models"

@@ -1,6 +1,8 @@
 """Names from a language model: the files in the order in which a request lives.
 
-``prompt`` says what is asked, ``endpoint`` where and by whom, ``transport`` carries it within a
-deadline, ``reply`` reads what came (``texts``: what the model wrote; ``retry``: what an error
-means), ``chunk`` keeps the names, and ``nomenclater`` goes through all of it.
+``prompt`` (with ``themes``) says what is asked, ``endpoint`` (``secrets``, ``vendors``) where and by
+whom, ``transport`` (``connections``, ``unpacking``) carries it within a deadline. ``ladder`` and
+``retry`` say what an error means, ``reply`` (``texts``, ``fragments``) what an answer says, and
+``chunk`` keeps its names. ``asking`` puts one question through all of this, ``nomenclater`` as many
+as a chunk takes.
 """

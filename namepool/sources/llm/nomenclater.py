@@ -75,8 +75,8 @@ class Nomenclater:
         max_used_in_prompt: of the used names, how many (the latest) the prompt lists; ``None``: as
             many as have ``prompt.USED_TOKENS``, so that a small model can read it
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not
-            closed; a request on it that dribbles its headers holds a thread until it ends; a forked
-            child needs one of its own
+            closed; a request on it that dribbles its headers holds a thread until it ends, interim
+            answers (103) are not read past, and a forked child needs one of its own
         headers: more of them, as Azure's ``{"api-key": …}``; they replace ours
         extra_body: more fields for the request, as ``{"temperature": 1.1}``; they replace ours
         query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP

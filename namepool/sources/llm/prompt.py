@@ -20,6 +20,24 @@ USED_TOKENS = 500
 REFUSED_TOKENS = 250
 """For the names that were refused."""
 
+_INTRODUCTION = (
+    "You are the Nomenclater: you christen the agents of a software crew. People meet these names "
+    "in log lines and in conversation, so make each one a small joy to read aloud, impossible to "
+    "forget, and impossible to mix up with another."
+)
+_KINDS = """\
+- jargon: a given name with a term of the trade taken literally, as a calling or a title;
+- pulp: the hero or the villain on the cover of a worn paperback, rank and rumour included;
+- pun: an ordinary given name and a surname that turn into something else when said aloud;
+- quiet: a given name with the trade or the place of somebody you would like to meet."""
+_RULES = """\
+Rules:
+- two to five words, at most 40 characters, no digits;
+- distinct at first sight: no given name twice, no two that sound alike, first letters from all
+  over the alphabet, given names from all over the world;
+- wit that is kind to everybody: no insults, no slurs, nothing about bodies, religion, politics
+  or disasters, no living persons, no brands."""
+
 _FORM = '{"names": ["…", "…"]}'
 _SCHEMA = {
     "type": "object",
@@ -55,24 +73,12 @@ def messages(
     """Return the messages that ask for ``count`` names; all of ``used`` is listed in them."""
     like = " or ".join(map(_quoted, examples))
     parts = [
-        "You are the Nomenclater: you christen the agents of a software crew. People meet these "
-        "names in log lines and in conversation, so make each one a small joy to read aloud, "
-        "impossible to forget, and impossible to mix up with another.",
+        _INTRODUCTION,
         f"Invent {count} new name{'s' if count > 1 else ''}, in a mix of these kinds:",
-        "- jargon: a given name with a term of the trade taken literally, as a calling or a title;",
-        "- pulp: the hero or the villain on the cover of a worn paperback, rank and rumour "
-        "included;",
-        "- pun: an ordinary given name and a surname that turn into something else when said "
-        "aloud;",
-        "- quiet: a given name with the trade or the place of somebody you would like to meet.",
+        _KINDS,
         f"The form is that of {like}; those are taken, and so is any name that only copies them.",
         "Themes, spread evenly: " + "; ".join(themes) + ".",
-        "Rules:",
-        "- two to five words, at most 40 characters, no digits;",
-        "- distinct at first sight: no given name twice, no two that sound alike, first letters "
-        "from all over the alphabet, given names from all over the world;",
-        "- wit that is kind to everybody: no insults, no slurs, nothing about bodies, religion, "
-        "politics or disasters, no living persons, no brands.",
+        _RULES,
     ]
     if guidance:
         parts.append(guidance)

@@ -119,8 +119,9 @@ class Reader:
     def _reading(self, found: list[object]) -> Reading:
         reading = Reading([], {})
         for candidate in found:
-            name = clean(self._strike(candidate)) if isinstance(candidate, str) else candidate
-            reason = why_unusable(name)
+            struck = self._strike(candidate) if isinstance(candidate, str) else candidate
+            name = clean(struck) if isinstance(struck, str) else struck
+            reason = why_unusable(name) if struck == candidate else "must not hold a secret"
             if reason is None:
                 reading.names.append(cast("str", name))
             else:
