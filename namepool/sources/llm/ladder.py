@@ -21,7 +21,7 @@ _FORM = re.compile(
 )
 _NO_JSON_AT_ALL = re.compile(
     r"json[_ ]mode|json_object\W{0,3} ?(?:response[_ ]?format )?(?:is|are)? ?not"
-    r"|structured[_ -]outputs|requested parameters",
+    r"|feature: ?structured[_ -]outputs|requested parameters",
     re.I,
 )
 _EXTRA_SCHEMA = re.compile(r"schema|extra|unknown|unexpected|unrecognized|additional", re.I)

@@ -41,6 +41,14 @@ def _azure_of_old(seen: Seen) -> Told | None:
     return None
 
 
+def _old_model(seen: Seen) -> Told | None:
+    if seen.form == "json_schema":
+        return Told(400, _error(OPENAI_SCHEMA, param="response_format"))
+    if seen.form == "json_object with schema":
+        return Told(400, _error("Unknown parameter: 'response_format.schema'."))
+    return None
+
+
 def _ignored(seen: Seen) -> Told:
     names = [f"Agent{seen.wanted}x{n}" for n in range(seen.wanted)]
     return completion("With pleasure!\n" + "\n".join(f"{n}. **{x}**" for n, x in enumerate(names)))
@@ -63,7 +71,15 @@ LITELLM = (
     "model=y. To drop these, set `litellm.drop_params=True`"
 )
 GROQ = "Failed to generate JSON. Please adjust your prompt. See 'failed_generation'"
-GROQ_SCHEMA = "This model does not support response format `json_schema`. See supported models at"
+GROQ_SCHEMA = (
+    "This model does not support response format `json_schema`. See supported models at "
+    "https://console.groq.com/docs/structured-outputs#supported-models"
+)
+OPENAI_SCHEMA = (
+    "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model. "
+    "Learn more about supported models at the Structured Outputs guide: "
+    "https://platform.openai.com/docs/guides/structured-outputs"
+)
 DEEPINFRA = "json_object response format is not supported for model: stepfun-ai/Step-3.5-Flash"
 SILICON = '{"code":20024,"message":"Json mode is not supported for this model.","data":null}'
 NOVITA = (
@@ -86,6 +102,7 @@ class Row(NamedTuple):
 
 ROWS = [
     Row("OpenAI", _fine, SCHEMA),
+    Row("OpenAI", _old_model, OBJECT, 3),
     Row("Azure", _fine, SCHEMA),
     Row("Azure", _azure_of_old, OBJECT, 3),
     Row("Gemini", _fine, SCHEMA),
