@@ -41,11 +41,15 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision",),
     ("actors",),
     ("owners",),
-    ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
-    ("sources.prompts",),
-    ("sources._endpoint", "sources._retry", "sources._chunk"),
-    ("sources._http",),
-    ("sources.nomenclater",),
+    ("sources.base", "sources.offline", "sources.numbered"),
+    ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    ("sources.llm.vendors", "sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
+    ("sources.llm.endpoint", "sources.llm.connections", "sources.llm.unpacking"),
+    ("sources.llm.transport", "sources.llm.texts"),
+    ("sources.llm.reply",),
+    ("sources.llm.chunk",),
+    ("sources.llm.asking",),
+    ("sources.llm.nomenclater",),
     ("sources",),
     ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher"),
     ("pool.ref", "pool.waiting", "pool.inline", "pool.scopes"),
@@ -64,11 +68,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
     *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
-    *("sources._texts", "sources.prompts", "sources._retry"),
+    *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
+    *("sources.llm.reply", "sources.llm.unpacking", "sources.llm.vendors"),
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
     *("typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
+    *("base64", "functools", "urllib.parse", "zlib"),
 }
 
 

@@ -12,8 +12,8 @@ import os
 import random
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
@@ -21,7 +21,7 @@ from namepool.cli.demo import run_demo
 from namepool.cli.doctor import run_doctor
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, NamePoolError
-from namepool.sources.nomenclater import Nomenclater
+from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
 
 BLOCK = 1000  # names written at a time
@@ -32,6 +32,26 @@ _Blocks = Generator[list[str], None, None]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` (``None``: the process's) names; return the exit code."""
+    with _escaping(sys.stdout), _escaping(sys.stderr):
+        return _ended(argv)
+
+
+@contextmanager
+def _escaping(stream: Any) -> Iterator[None]:
+    """Let a stream escape what its terminal cannot show, rather than fail."""
+    if not hasattr(stream, "reconfigure"):
+        yield
+        return
+    before = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        if not stream.closed:
+            stream.reconfigure(errors=before)
+
+
+def _ended(argv: Sequence[str] | None) -> int:
     try:
         return _run(argv)
     except KeyboardInterrupt:
@@ -119,6 +139,14 @@ def _names_arguments(parser: _Parser) -> None:
 
 def _doctor_arguments(parser: _Parser) -> None:
     _endpoint_arguments(parser)
+    text = "seconds that the answer may take (default: 30)"
+    parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help=text)
+    text = "a header to send, as 'api-key: ...'; may be repeated (others may see a command line)"
+    parser.add_argument(
+        "--header", type=_header, action="append", default=[], metavar="H", help=text
+    )
+    text = "what the names should be about; may be repeated"
+    parser.add_argument("--theme", action="append", metavar="T", help=text)
     parser.set_defaults(run=_doctor, source="openai")
 
 
@@ -142,6 +170,19 @@ def _number(most: int) -> Callable[[str], int]:
         raise _expected(f"an integer from 1 to {most}", text)
 
     return number
+
+
+def _seconds(text: str) -> float:
+    if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) and float(text) > 0:
+        return float(text)
+    raise _expected("a number of seconds above 0", text)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if colon and name.strip():
+        return name.strip(), value.strip()
+    raise argparse.ArgumentTypeError("must be a name, a colon and a value")  # it may be a key
 
 
 def _seed(text: str) -> int:
@@ -198,9 +239,13 @@ def _asked(source: Nomenclater, count: int) -> _Blocks:
 def _nomenclater(args: argparse.Namespace) -> Nomenclater:
     for option in ("seed", "theme"):
         if getattr(args, option, None) is not None:
-            raise SystemExit(_failed(f"error: --{option} is for offline names: leave it out", 2))
+            raise SystemExit(_failed(f"error: --{option} is for offline names", 2))
+    return _built(args)
+
+
+def _built(args: argparse.Namespace, **options: Any) -> Nomenclater:
     try:
-        return Nomenclater(args.model, args.base_url)
+        return Nomenclater(args.model, args.base_url, **options)
     except InvalidOption as error:
         raise SystemExit(_failed(f"error: {one_line(error)}", 2)) from None
 
@@ -224,5 +269,6 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    with closing(_nomenclater(args)) as nomenclater:
+    options = {"themes": args.theme, "headers": dict(args.header), "timeout": args.timeout}
+    with closing(_built(args, **options)) as nomenclater:
         return run_doctor(nomenclater)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from namepool.attribution.logging import AgentFilter
 from namepool.core.names import name_key
 from namepool.core.stats import PoolStats
+from namepool.errors import NamePoolError
 from namepool.owners import inherit_owner
 from namepool.pool.handle import PoolHandle
 from namepool.pool.service import open_pool
@@ -38,8 +39,13 @@ def run_demo(agents: int, source: NameSource) -> int:
         KeyboardInterrupt: Ctrl-C, once everything has been closed
     """
     crew = _Crew(agents)
-    with _interrupts(crew.noon.abort):
-        code = crew.work(source)
+    with _interrupts(crew.over.set), crew.ending(source):
+        try:
+            code = crew.work(source)
+        except NamePoolError:
+            if not crew.interrupted:
+                raise
+            raise KeyboardInterrupt from None
     if crew.noon.broken:
         raise KeyboardInterrupt
     return code
@@ -98,7 +104,33 @@ class _Crew:
         self.size, self.book = size, _Book()
         self.log = logging.Logger("demo")  # a private one: the program's logging stays as it is
         self.noon = threading.Barrier(size, action=self._noon)
+        self.over = threading.Event()
+        """Set by Ctrl-C, and at the end."""
+        self.interrupted = False
         self.tools = ThreadPoolExecutor(4)
+
+    @contextmanager
+    def ending(self, source: NameSource) -> Iterator[None]:
+        """Send the agents home if the day ends early, also those who still wait for a name."""
+        done, close = threading.Event(), getattr(source, "close", _nothing)
+
+        def end() -> None:
+            self.over.wait()
+            self.interrupted = not done.is_set()
+            if self.interrupted:
+                self.noon.abort()
+            while not done.is_set():
+                close()
+                done.wait(0.1)  # and again: somebody may have asked before all had heard
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            self.over.set()
+            thread.join()
 
     def work(self, source: NameSource) -> int:
         """Return the verdict when all have gone home, early if ``noon`` was aborted.
@@ -126,6 +158,8 @@ class _Crew:
             raise
 
     def _day(self, number: int, job: str, result: str) -> None:
+        if self.noon.broken:
+            return
         with self.pool.named() as name, self.book.holding(name):
             self._say(number, job)
             self.noon.wait()  # here all agents hold their names at the same time
@@ -154,6 +188,10 @@ class _Crew:
         held = self.pool.pool_stats(timeout=30).checked_out_count
         self.book.expect(held == self.size, f"{self.size} agents hold {held} names")
         _title(f"names held now: {held}; a tool speaks as the agent it works for")
+
+
+def _nothing() -> None:
+    pass
 
 
 def _title(text: str) -> None:

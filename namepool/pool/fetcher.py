@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from namepool.actors import ServiceActor
 from namepool.core.leases import UsedNames
 from namepool.core.names import one_line
-from namepool.sources.base import NameSource, read_answer
+from namepool.sources.base import IN_TIME, NameSource, read_answer, time_limit
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ class FetchChunk(NamedTuple):
     size: int
     used: UsedNames
     epoch: int
+    seconds: float = math.inf
+    """How long the pool waits for it."""
 
 
 class CloseSource(NamedTuple):
@@ -56,8 +59,9 @@ class ChunkFetcher(ServiceActor):
 
     def _fetch(self, message: FetchChunk) -> None:
         try:
-            answer = self._source.fetch(message.size, message.used)
-            names = tuple(read_answer(answer, message.size))
+            with time_limit(message.seconds * IN_TIME):
+                answer = self._source.fetch(message.size, message.used)
+                names = tuple(read_answer(answer, message.size))
         except BaseException as error:  # also SystemExit and the like: the pool lives
             self._deliver(ChunkFailed(message.request, error))
         else:

@@ -70,8 +70,9 @@ class Refilling:
         fetcher = self._fetches.take_idle() or self._start_fetcher()
         request = self._fetches.begin(fetcher, count)
         self._state.counters.fetches += 1
-        self.ref.actor_inbox.schedule(self._options.fetch_timeout, Overdue(request))
-        fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch))
+        seconds = self._options.fetch_timeout
+        self.ref.actor_inbox.schedule(seconds, Overdue(request))
+        fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch, seconds))
 
     def _start_fetcher(self) -> Fetcher:
         ref = self.ref

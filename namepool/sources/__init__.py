@@ -1,8 +1,15 @@
 """Sources of names."""
 
-from namepool.sources.base import FallbackSource, NameSource
-from namepool.sources.nomenclater import Nomenclater
+from namepool.sources.base import FallbackSource, NameSource, time_left
+from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.numbered import NumberedNames
 from namepool.sources.offline import OfflineNames
 
-__all__ = ["FallbackSource", "NameSource", "Nomenclater", "NumberedNames", "OfflineNames"]
+__all__ = [
+    "FallbackSource",
+    "NameSource",
+    "Nomenclater",
+    "NumberedNames",
+    "OfflineNames",
+    "time_left",
+]

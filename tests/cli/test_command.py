@@ -30,6 +30,7 @@ from namepool import (
 )
 from namepool.cli import command as cli
 from namepool.cli import demo
+from namepool.pool import scopes
 from namepool.sources.offline import available_themes
 from tests.support import PATIENCE
 
@@ -235,7 +236,7 @@ def test_the_demo_fails_if_two_agents_are_given_one_name(
 def test_the_demo_fails_if_names_stay_checked_out(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PoolHandle, "_end", lambda *_: None)
+    monkeypatch.setattr(scopes, "_end", lambda *_: None)
     assert cli.main(["demo", "--agents", "4"]) == 1
     assert "are out" in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.docs.pages import Block, blocks
-from tests.sources.endpoint import Endpoint
+from tests.sources.llm.scripted import Endpoint
 
 MODEL_SERVER = "http://localhost:11434/v1"
 """Where the pages have their model server."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import LANGUAGES, PAGES, ROOT, Block, blocks
 from tests.docs.run import MODEL_SERVER, environment
-from tests.sources.endpoint import Endpoint
+from tests.sources.llm.scripted import Endpoint
 from tests.support import PATIENCE
 
 BIN = Path(sys.executable).parent

@@ -7,28 +7,29 @@ source is closed, its socket is shut down, which ends the thread, and nobody wai
 
 from __future__ import annotations
 
-import socket
 import threading
-import zlib
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from namepool.core.names import one_line
-from namepool.sources._endpoint import Endpoint
+from namepool.sources.llm.connections import new_session, shut_down, working_for
+from namepool.sources.llm.endpoint import Endpoint
+from namepool.sources.llm.unpacking import Unpack, unpacking
 
 MAX_BODY = 1_000_000
-"""Bytes of a body, unpacked, that are read: a chunk of names has a few thousand."""
+"""Bytes of a body, packed and unpacked, that are read: a chunk of names has a few thousand."""
 
 PIECE = 8192
 
+GRACE = 0.5
+"""Seconds after the deadline at which a read ends of its own, should nobody have ended it."""
+
 
 class Answer(NamedTuple):
-    """What an endpoint answered, without our secrets; ``headers`` have lower-case names."""
+    """What an endpoint answered, as it came; ``headers`` have lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,11 +37,15 @@ class Answer(NamedTuple):
 
 
 class Failed(Exception):
-    """There is no answer; the text says why and holds no secret."""
+    """There is no answer; the text says why and holds no secret.
 
-    def __init__(self, text: str, *, final: bool = False) -> None:
+    ``final``: asking again at once is of no use. ``late``: it only took too long.
+    """
+
+    def __init__(self, text: str, *, final: bool = False, late: bool = False) -> None:
         super().__init__(text)
         self.final = final
+        self.late = late
 
 
 class Line:
@@ -49,18 +54,30 @@ class Line:
     def __init__(self, endpoint: Endpoint, session: requests.Session | None = None) -> None:
         self._endpoint = endpoint
         self._own = session is None
-        self._session = _session() if session is None else session
-        self._lock = threading.Lock()
+        self._session = new_session() if session is None else session
+        self._lock = threading.RLock()
         self._calls: set[_Call] = set()
         self._closed = threading.Event()
 
     def post(self, body: bytes, seconds: float) -> Answer:
         """Return what the endpoint answers to ``body``; blocks for at most ``seconds``.
 
+        A kept connection that had ended costs nothing: the next one is taken.
+
         Raises:
             Failed: it did not answer in time, or at all, or the line was closed
         """
-        call = _Call(self._session, self._endpoint, body, seconds)
+        deadline = time.monotonic() + seconds
+        while True:
+            left = max(deadline - time.monotonic(), 0.0)
+            call = _Call(self._session, self._endpoint, body, left)
+            try:
+                return self._made(call, left)
+            except Failed:
+                if not call.was_dead:
+                    raise
+
+    def _made(self, call: _Call, seconds: float) -> Answer:
         with self._lock:
             if self._closed.is_set():
                 raise Failed("the source was closed", final=True)
@@ -99,6 +116,8 @@ class _Call:
         self._outcome: Answer | Failed | None = None
         self._abandoned = False
         self._socket: Any = None
+        self._double: Any = None
+        self.was_dead = False
 
     def result(self, seconds: float) -> Answer:
         # A daemon: a name server that does not answer must not keep the program from ending.
@@ -108,7 +127,8 @@ class _Call:
         except RuntimeError as error:  # there are no more threads to be had
             raise Failed(one_line(error)) from None
         if not self._done.wait(seconds):
-            self.abandon(Failed(f"no answer within {seconds:.3g} s", final=True))
+            what = "connection" if self._socket is None else "answer"
+            self.abandon(Failed(f"no {what} within {seconds:.3g} s", final=True, late=True))
         outcome = self._outcome
         assert outcome is not None  # noqa: S101  whoever sets _done has set it
         if isinstance(outcome, Failed):
@@ -121,7 +141,7 @@ class _Call:
         with self._lock:
             self._abandoned = True
             connection = self._socket
-        _shut_down(connection)
+        shut_down(connection)
 
     def _finish(self, outcome: Answer | Failed) -> None:
         with self._lock:
@@ -130,19 +150,23 @@ class _Call:
                 self._done.set()
 
     def _run(self) -> None:
-        _here.call = self
         try:
-            self._finish(self._exchange())
+            with working_for(self):
+                self._finish(self._exchange())
         except Failed as failure:
             self._finish(failure)
         except BaseException as error:  # whatever happens, somebody waits for the outcome
-            # Told, not chained: the frames and requests of an HTTP library hold the key.
-            cause = _innermost(error)
-            text = self._endpoint.scrub(f"{type(cause).__name__}: {cause}")
-            # ValueErrors are about what we asked, the others about how it went.
-            self._finish(Failed(one_line(text), final=isinstance(error, ValueError)))
+            self._finish(self._failure(error))
         finally:
-            del _here.call
+            self._keep(None)
+
+    def _failure(self, error: BaseException) -> Failed:
+        # Told, not chained: the frames and requests of an HTTP library hold the key.
+        cause = _innermost(error)
+        text = one_line(self._endpoint.strike(f"{type(cause).__name__}: {cause}"))
+        late = isinstance(error, requests.Timeout)
+        # ValueErrors are about what we asked, the others about how it went.
+        return Failed(text, final=isinstance(error, ValueError), late=late)
 
     def _exchange(self) -> Answer:
         with self._session.request(
@@ -153,50 +177,61 @@ class _Call:
             headers=self._endpoint.headers,
             # With the session's own: requests would leave those out.
             hooks={"response": [_stay_here, *self._session.hooks["response"]]},
-            timeout=self._seconds,
+            # Per read, and later than the deadline, which is to be told in our own words.
+            timeout=self._seconds + GRACE,
             allow_redirects=False,
             stream=True,
         ) as response:
             self.holds(getattr(getattr(response.raw, "connection", None), "sock", None))
-            # Before anything looks at it: endpoints quote keys in their answers.
-            scrub = self._endpoint.scrub
-            headers = {name.lower(): scrub(value) for name, value in response.headers.items()}
-            body = self._read(response.raw, headers.get("content-encoding", "identity"))
-        # latin-1 maps every byte to a character and back; keys are ASCII.
-        body = scrub(body.decode("latin-1")).encode("latin-1")
-        return Answer(response.status_code, headers, body)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            coding = headers.get("content-encoding", "")
+            unpack = unpacking(coding)
+            if unpack is None:
+                told = one_line(self._endpoint.strike(coding), 40)
+                raise Failed(f"the body is packed with {told}, which is not understood")
+            return Answer(response.status_code, headers, self._read(response.raw, unpack))
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # Without a callable, a .netrc entry for the host would replace our Authorization header.
         return request
 
-    def holds(self, connection: Any) -> None:
+    def holds(self, connection: Any, *, own: bool = False) -> None:
         """Note the socket to shut down when this call is abandoned; at once if it was."""
         if connection is None:
             return
+        if own:
+            self._keep(connection)
         with self._lock:
             self._socket = connection
             abandoned = self._abandoned
         if abandoned:
-            _shut_down(connection)
+            shut_down(connection)
 
-    def _read(self, raw: Any, coding: str) -> bytes:
-        """Return the body, unpacked.
+    def is_left(self) -> bool:
+        """Tell whether nobody waits for this call any more."""
+        return self._abandoned
 
-        Packed pieces are unpacked here, to a limit: urllib3 lets a small piece grow without one.
-        """
-        packed = coding.strip().lower() in ("gzip", "x-gzip", "deflate")
-        if not packed and coding.strip().lower() not in ("", "identity"):
-            raise Failed(f"the body is packed with {one_line(coding, 40)}, which is not understood")
-        unpack = zlib.decompressobj(47) if packed else None  # gzip and zlib, told by their headers
+    def found_dead(self) -> None:
+        """Note that this call met a kept connection that had ended."""
+        self.was_dead = True
+
+    def _keep(self, double: Any) -> None:
+        with self._lock:
+            old, self._double = self._double, double
+        if old is not None:
+            old.close()
+
+    def _read(self, raw: Any, unpack: Unpack) -> bytes:
+        """Return the body, unpacked."""
         read = getattr(raw, "read1", raw.read)  # read1 comes back with what is there
-        body = bytearray()
+        body, came = bytearray(), 0
         while piece := read(PIECE, decode_content=False):
             if self._abandoned:
                 raise Failed("abandoned")
-            body += piece if unpack is None else unpack.decompress(piece, MAX_BODY + 1)
-            if len(body) > MAX_BODY:
-                _shut_down(self._socket)  # rather than read the rest, to use the connection again
+            came += len(piece)
+            body += unpack(piece, MAX_BODY + 1 - len(body))
+            if max(len(body), came) > MAX_BODY:
+                shut_down(self._socket)  # rather than read the rest, to use the connection again
                 raise Failed(f"a body of more than {MAX_BODY} bytes", final=True)
         return bytes(body)
 
@@ -211,71 +246,9 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-_here = threading.local()
-
-
 def _stay_here(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
     """Keep a session from preparing to follow a redirect: it would read the whole body for it."""
     location = response.headers.pop("Location", None)
     if location is not None:
         response.headers["X-Location"] = location
     return response
-
-
-def _shut_down(connection: Any) -> None:
-    """Wake whoever reads from the socket; closing it would not."""
-    try:
-        # Of the plain socket: an SSLSocket's own shutdown drops what its reader is using.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-    except (OSError, TypeError, ValueError):
-        pass  # closed already, or none
-
-
-class _WatchedHTTP(HTTPConnection):
-    def getresponse(self, *args: Any, **options: Any) -> Any:
-        _note(self.sock)
-        return super().getresponse(*args, **options)
-
-
-class _WatchedHTTPS(HTTPSConnection):
-    def getresponse(self, *args: Any, **options: Any) -> Any:
-        _note(self.sock)
-        return super().getresponse(*args, **options)
-
-
-def _note(connection: Any) -> None:
-    """Tell the call that this thread makes which socket it is about to read headers from."""
-    call = getattr(_here, "call", None)
-    if call is not None:
-        call.holds(connection)
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTP
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPS
-
-
-class _WatchedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        _watch(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):  # those have pools of their own kind
-            _watch(manager)
-        return manager
-
-
-def _watch(manager: Any) -> None:
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _WatchedAdapter())
-    return session

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from namepool.actors import forks
 from namepool.core.names import one_line
 from namepool.core.options import check_count, check_seconds
 from namepool.errors import SourceError
-from namepool.sources import _retry, prompts
-from namepool.sources._chunk import Chunk, Given, Themes
-from namepool.sources._endpoint import (
+from namepool.sources.base import IN_TIME, time_left
+from namepool.sources.llm import ladder, prompt, retry
+from namepool.sources.llm.asking import Asker
+from namepool.sources.llm.chunk import Chunk, Given, Themes
+from namepool.sources.llm.endpoint import (
     Endpoint,
-    authorises,
     checked_extra,
     checked_guidance,
     checked_themes,
 )
-from namepool.sources._retry import EndpointError
+from namepool.sources.llm.retry import EndpointError
+from namepool.sources.llm.vendors import Vendor
 
 if TYPE_CHECKING:
     import requests
 
-    from namepool.sources._http import Answer, Line
+    from namepool.sources.llm.transport import Line
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-IN_TIME = 0.9
-"""The share of ``timeout`` after which we end: in time for a pool that waits just as long."""
+_left_behind: list[Line] = []
+"""The parent's lines in a forked child: never used, never closed, their locks may be held."""
 
 
 class Probe(NamedTuple):
@@ -43,12 +44,16 @@ class Probe(NamedTuple):
     seconds: float
     """From the request to the answer."""
     form: str | None
-    """Which of ``prompts.RUNGS`` the endpoint takes; ``None`` if it took none."""
+    """Which of ``ladder.RUNGS`` the endpoint takes; ``None`` if it took none."""
     received: int
     names: list[str]
     rejected: dict[str, str]
     """The other names, or what was offered as such, and why each is none."""
     error: str | None
+    late: bool = False
+    """There was no answer, and all that is known is that it would have taken longer."""
+    vendors: tuple[Vendor, ...] = ()
+    """Whose endpoint it looks like."""
 
 
 class Nomenclater:
@@ -58,17 +63,20 @@ class Nomenclater:
         model: what the endpoint calls the model; else the environment's ``NAMEPOOL_MODEL``
         base_url: up to and without ``/chat/completions``; else ``OPENAI_BASE_URL``, else OpenAI's
         api_key: sent as a bearer token; else ``OPENAI_API_KEY``; ``""``: none. Only OpenAI's own
-            URL insists on one. Not sent if ``headers`` have an ``Authorization`` or ``api-key``,
-            or the session has an ``auth``
-        themes: what names may be about, three of them at a time; else ``prompts.THEMES``
+            URL insists on one. Not sent if ``headers`` or the session have an ``Authorization`` or
+            ``api-key``; that of the environment not if they bring a credential of any kind
+        themes: what names may be about, three of them at a time; else ``themes.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
         timeout: seconds that a chunk may take in all, retries included. It ends a tenth earlier,
-            so that a pool whose ``fetch_timeout`` is the same still gets the answer
+            so that a pool whose ``fetch_timeout`` is the same still gets the answer; and earlier
+            still if ``time_left()`` says so
         max_attempts: requests per chunk, besides those that only find out which form of reply
-            the endpoint can be asked for (two at most, until one has worked)
-        max_used_in_prompt: of the used names, how many (the latest) the prompt lists
+            the endpoint can be asked for (two, or three where it says what it minds)
+        max_used_in_prompt: of the used names, how many (the latest) the prompt lists; ``None``: as
+            many as have ``prompt.USED_TOKENS``, so that a small model can read it
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not
-            closed; a request on it that dribbles its headers holds a thread until it ends
+            closed; a request on it that dribbles its headers holds a thread until it ends, interim
+            answers (103) are not read past, and a forked child needs one of its own
         headers: more of them, as Azure's ``{"api-key": …}``; they replace ours
         extra_body: more fields for the request, as ``{"temperature": 1.1}``; they replace ours
         query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP
@@ -93,7 +101,7 @@ class Nomenclater:
         guidance: str | None = None,
         timeout: float = 30.0,
         max_attempts: int = 3,
-        max_used_in_prompt: int = 200,
+        max_used_in_prompt: int | None = None,
         session: requests.Session | None = None,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
@@ -101,33 +109,35 @@ class Nomenclater:
     ) -> None:
         check_seconds("timeout", timeout, zero=False)
         check_count("max_attempts", max_attempts, 1)
-        check_count("max_used_in_prompt", max_used_in_prompt, 0)
-        self._endpoint = Endpoint(
-            model, base_url, api_key, headers, query, authorised=authorises(session)
-        )
+        if max_used_in_prompt is not None:
+            check_count("max_used_in_prompt", max_used_in_prompt, 0)
+        self._endpoint = Endpoint(model, base_url, api_key, headers, query, session)
+        self._asker = Asker(
+            self._endpoint, Themes(checked_themes(themes)), checked_guidance(guidance),
+            checked_extra(extra_body), max_used_in_prompt,
+        )  # fmt: skip
         self._timeout, self._max_attempts = timeout, max_attempts
-        self._max_used = max_used_in_prompt
-        self._themes = Themes(checked_themes(themes))
-        self._guidance = checked_guidance(guidance)
-        self._session, self._extra = session, checked_extra(extra_body)
+        self._max_used, self._session = max_used_in_prompt, session
         self._given = Given()
-        self._rung = 0
         self._line: Line | None = None
-        self._lock = threading.Lock()
-        self._clock, self._wall_clock, self._random = time.monotonic, time.time, random.random
-        self._wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
+        self._lock = threading.RLock()
+        self._random = random.random
         self.last_source: str | None = None
         """The model and the host that gave the last names."""
+        forks.remember(self)
 
     def __repr__(self) -> str:
-        return f"Nomenclater({self._endpoint.model!a}, {self._endpoint.host!a})"
+        endpoint = getattr(self, "_endpoint", None)  # also half-built, in a traceback's locals
+        model, host = getattr(endpoint, "model", None), getattr(endpoint, "host", None)
+        return f"Nomenclater({model!a}, {host!a})"
 
     def fetch(self, count: int, used: Sequence[str]) -> list[str]:
         """Return up to ``count`` names, at least one.
 
-        They differ from each other, from the latest of ``used`` and from the latest it gave before.
-        Of a reply the good names are kept, and only the rest is asked for again. Blocks for less
-        than ``timeout`` seconds; ``close()`` ends it early.
+        They differ from each other, in their given names too, from the latest of ``used`` and from
+        the latest it gave before. Of a reply the good names are kept, and only the rest is asked
+        for again. Blocks for less than ``timeout`` seconds, and than ``time_left()``; ``close()``
+        ends it early.
 
         Raises:
             SourceError: no name came; it says what came instead, and for how long to leave the
@@ -136,10 +146,10 @@ class Nomenclater:
         """
         check_count("count", count, 1)
         self._given.notice(len(used))
-        recent = list(used[max(len(used) - self._max_used, 0) :])
-        chunk = Chunk(count, recent, self._given, self._rung)
-        line, deadline = self._open(), self._clock() + self._timeout * IN_TIME
-        failure = self._fill(chunk, line, deadline)
+        most = prompt.USED_TOKENS if self._max_used is None else self._max_used
+        recent = list(used[max(len(used) - most, 0) :])
+        chunk = Chunk(count, recent, self._given, self._asker.rung)
+        failure = self._fill(chunk, self._open(), self._deadline())
         if not chunk.names:
             raise self._told(failure or SourceError(chunk.complaint()))
         self.last_source = (
@@ -153,17 +163,17 @@ class Nomenclater:
         Blocks as ``fetch`` does, and raises nothing that an endpoint can cause.
         """
         check_count("count", count, 1)
-        chunk, error = Chunk(count, (), Given(), 0), None
+        chunk, error, late = Chunk(count, (), Given(), 0), None, False
         try:
-            reading = self._ask(chunk, self._open(), self._clock() + self._timeout * IN_TIME)
+            reading = self._asker.ask(chunk, self._open(), self._deadline())
             chunk.count = max(count, len(reading.names))  # here a surplus is of interest too
             chunk.take(reading)
         except SourceError as failure:
-            error = one_line(failure, 300)
-        form = prompts.RUNGS[chunk.rung] if chunk.status == 200 else None
-        return Probe(
-            chunk.status, chunk.seconds, form, chunk.received, chunk.names, chunk.rejected, error
-        )
+            error, late = one_line(failure, 300), getattr(failure, "late", False)
+        form = ladder.RUNGS[chunk.rung] if chunk.status == 200 else None
+        counts = chunk.received, chunk.names, chunk.rejected
+        vendors = self._endpoint.vendors(chunk.headers)
+        return Probe(chunk.status, chunk.seconds, form, *counts, error, late, vendors)
 
     def close(self) -> None:
         """End requests under way and close the session, unless it is yours; waits for nothing.
@@ -175,13 +185,26 @@ class Nomenclater:
         if line is not None:
             line.close()
 
+    def forked(self) -> None:
+        """Let go of the connections, which are the parent's; runs in a forked child."""
+        if self._line is not None:
+            _left_behind.append(self._line)
+        self._line, self._lock = None, threading.RLock()
+        self._given.forked()
+        self._asker.themes.forked()
+
     def _open(self) -> Line:
-        from namepool.sources._http import Line  # requests is slow to import; many never need it
+        from namepool.sources.llm.transport import Line  # requests is slow to import
 
         with self._lock:
             if self._line is None:
                 self._line = Line(self._endpoint, self._session)
             return self._line
+
+    def _deadline(self) -> float:
+        told = time_left()
+        seconds = self._timeout * IN_TIME
+        return self._asker.clock() + (seconds if told is None else min(told, seconds))
 
     def _fill(self, chunk: Chunk, line: Line, deadline: float) -> SourceError | None:
         """Ask until the chunk is full or there is no use in asking on; return what went wrong."""
@@ -189,7 +212,7 @@ class Nomenclater:
         failures = 0
         for attempt in range(1, self._max_attempts + 1):
             try:
-                chunk.take(self._ask(chunk, line, deadline))
+                chunk.take(self._asker.ask(chunk, line, deadline))
                 failure, failures = None, 0
             except SourceError as error:
                 failure, failures = error, failures + 1
@@ -203,64 +226,13 @@ class Nomenclater:
         """Wait before the next attempt; ``False`` if there should be none."""
         if getattr(error, "final", False):
             return False
-        pause = _retry.pause(failures, self._random)
-        requested = getattr(error, "retry_after", None)
-        if requested is not None:  # what the endpoint says counts, however short
-            pause = requested
-        if self._clock() + pause >= deadline:
+        if getattr(error, "retry_after", None) is not None:
+            return self._asker.may_ask(deadline)  # which heeds it, however short
+        pause = retry.pause(failures, self._random)
+        if self._asker.clock() + pause >= deadline:
             return False
         logger.info("%a: next attempt in %.1f s: %s", self, pause, one_line(error))
-        return self._wait(line, pause)
-
-    def _ask(self, chunk: Chunk, line: Line, deadline: float) -> prompts.Reading:
-        """Make a request, and another for each form of reply that the endpoint refuses."""
-        while True:
-            answer = self._post(chunk, line, deadline)
-            if answer.status == 200:
-                self._rung = chunk.rung  # only now: an error may quote what it is not about
-                return self._read(answer)
-            refused = _retry.refuses_form(answer.status, answer.body)
-            if not refused or chunk.rung + 1 == len(prompts.RUNGS):
-                raise self._status_error(answer)
-            chunk.rung += 1
-            logger.info("%a refuses the form; next: %s", self, prompts.RUNGS[chunk.rung])
-
-    def _post(self, chunk: Chunk, line: Line, deadline: float) -> Answer:
-        from namepool.sources._http import Failed
-
-        began = self._clock()
-        remaining = deadline - began
-        chunk.status = None
-        if remaining <= 0:
-            raise EndpointError("the time for this chunk is over", final=True)
-        with self._themes.drawn() as themes:
-            messages = prompts.messages(
-                chunk.missing, themes, chunk.listed(self._max_used), chunk.rejected.items(),
-                self._guidance,
-            )  # fmt: skip
-            rung = prompts.RUNGS[chunk.rung]
-            body = prompts.request_body(self._endpoint.model, rung, messages, self._extra)
-            try:
-                # ASCII: a lone surrogate in a used name must not stop us.
-                answer = line.post(json.dumps(body).encode("ascii"), remaining)
-                chunk.status, chunk.seconds = answer.status, self._clock() - began
-                return answer
-            except Failed as error:
-                raise EndpointError(str(error), final=error.final) from None
-
-    def _read(self, answer: Answer) -> prompts.Reading:
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not answer.body.strip():
-            raise SourceError("the reply is empty")
-        if kind and kind != "application/json" and not kind.endswith(("+json", "/json")):
-            raise SourceError(f"the reply is {one_line(kind, 60)}: {prompts.came(answer.body)}")
-        return prompts.read_body(answer.body)
-
-    def _status_error(self, answer: Answer) -> EndpointError:
-        said = prompts.came(answer.body)
-        if "x-location" in answer.headers:
-            said = f"to {one_line(answer.headers['x-location'])}"
-        return _retry.status_error(answer.status, answer.headers, said, self._wall_clock())
+        return self._asker.wait(line, pause)
 
     def _told(self, error: SourceError) -> SourceError:
         """Return the error with where it comes from; what it was made from holds no key."""
@@ -270,4 +242,5 @@ class Nomenclater:
             status=getattr(error, "status", None),
             retry_after=getattr(error, "retry_after", None),
             final=getattr(error, "final", False),
+            late=getattr(error, "late", False),
         )

@@ -9,10 +9,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from namepool.core.names import name_key, one_line
-from namepool.sources.prompts import THEMES_PER_REQUEST, Reading
+from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
+from namepool.sources.llm.reply import Reading
+from namepool.sources.llm.themes import EXAMPLES
 
 REMEMBERED = 10_000
 """Names of its own that a nomenclater does not give again."""
+
+_PARROTED = frozenset(map(name_key, EXAMPLES))
+_TITLES = frozenset(
+    {
+        *("the", "a", "an", "agent", "admiral", "aunt", "baron", "baroness", "captain"),
+        *("chef", "colonel", "commander", "count", "countess", "doctor", "dr", "duchess"),
+        *("duke", "general", "inspector", "judge", "king", "lady", "lieutenant", "lord"),
+        *("madam", "madame", "major", "master", "miss", "mr", "mrs", "ms", "old", "prince"),
+        *("princess", "prof", "professor", "queen", "saint", "sergeant", "sir", "st"),
+        *("uncle", "von", "van", "de", "la", "le"),
+    }
+)
+
+
+def given_name(name: str) -> str:
+    """Return the key of the word by which people call the bearer: the first that is no title."""
+    words = [key for word in name.split() if (key := name_key(word))]
+    return next((word for word in words if word not in _TITLES), words[-1] if words else "")
 
 
 class Chunk:
@@ -23,12 +43,17 @@ class Chunk:
         self.names: list[str] = []
         self.rejected: dict[str, str] = {}
         self.known = self.received = 0
+        self.wrote_no_json = False
+        """The last request took the form, and the model did not keep to it."""
         self.status: int | None = None
         """HTTP status of the last request; ``None`` if it was not answered."""
+        self.headers: tuple[str, ...] = ()
+        """The names of the headers of the last answer."""
         self.seconds = 0.0
         """How long that took."""
         self._recent, self._given = recent, given
         self._keys = {name_key(name) for name in recent}
+        self._given_names: set[str] = set()
 
     @property
     def missing(self) -> int:
@@ -40,20 +65,35 @@ class Chunk:
         self.received += len(reading.names) + len(reading.rejected)
         self.rejected = dict(reading.rejected)
         for name in reading.names:
-            key = name_key(name)
             if not self.missing:
                 return
-            if key in self._keys or not self._given.claim(key):
-                self.known += 1
-                self.rejected[name] = "is in use already"
-            else:
+            reason = self._refusal(name)
+            if reason is None:
                 self.names.append(name)
-                self._keys.add(key)
+                self._keys.add(name_key(name))
+                self._given_names.add(given_name(name))
+            else:
+                self.rejected[name] = reason
 
-    def listed(self, most: int) -> list[str]:
-        """Return the latest names that the model must not give again."""
+    def _refusal(self, name: str) -> str | None:
+        """Return why a valid name is not taken; else it is claimed."""
+        key = name_key(name)
+        if key in _PARROTED:
+            return "is the example's"
+        if key in self._keys:
+            self.known += 1
+            return "is in use already"
+        if given_name(name) in self._given_names:
+            return "has the given name of another one"
+        if not self._given.claim(key):
+            self.known += 1
+            return "is in use already"
+        return None
+
+    def listed(self, most: int | None) -> list[str]:
+        """Return the latest names not to be given again: ``most``, or as many as fit."""
         names = [*self._recent, *self.names]
-        return names[max(len(names) - most, 0) :]
+        return latest_within(names) if most is None else names[max(len(names) - most, 0) :]
 
     def complaint(self) -> str:
         """Return why there are no names though replies came."""
@@ -88,6 +128,10 @@ class Given:
                 del self._keys[next(iter(self._keys))]
             return True
 
+    def forked(self) -> None:
+        """Take a new lock: another thread may have held the old one when the process forked."""
+        self._lock = threading.Lock()
+
 
 class Themes:
     """Draws themes at random, preferring those that no other request has at the moment."""
@@ -109,3 +153,24 @@ class Themes:
         finally:
             with self._lock:
                 self._held.subtract(themes)
+
+    def forked(self) -> None:
+        """Take a new lock, as ``Given.forked`` does; no request is under way here."""
+        self._lock = threading.Lock()
+        self._held.clear()
+
+
+class Quiet:
+    """Until when an endpoint wants to be left alone, for all who ask it."""
+
+    def __init__(self) -> None:
+        self._until = float("-inf")
+
+    def asked(self, seconds: float | None, now: float) -> None:
+        """Note that the endpoint wants ``seconds`` of quiet; ``None``: it said nothing."""
+        if seconds is not None:
+            self._until = max(self._until, now + seconds)
+
+    def left(self, now: float) -> float:
+        """Return the seconds of quiet that are left."""
+        return max(self._until - now, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 
 from namepool.core.refill import LONGEST_REQUEST
@@ -22,17 +21,13 @@ MISCONFIGURED = {
 }
 """What only a person can put right: it is left alone for ``LONGEST_REQUEST`` seconds."""
 
-# By the book 400 or 422; llama-cpp-python's server says 500.
-_FORM_REFUSED = {400, 422, 500}
-_FORM = re.compile(rb"response[_ ]?format|schema|json[_ ]object", re.I)
-
 
 class EndpointError(SourceError):
     """The endpoint did not answer, or with an error.
 
     ``status`` is the HTTP status, ``None`` if there was none; ``retry_after`` the seconds for which
     it should be left alone, which the pool and ``FallbackSource`` heed; ``final`` says that asking
-    again at once is of no use.
+    again at once is of no use; ``late`` that it only took too long.
     """
 
     def __init__(
@@ -42,16 +37,13 @@ class EndpointError(SourceError):
         status: int | None = None,
         retry_after: float | None = None,
         final: bool = False,
+        late: bool = False,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.retry_after = retry_after
         self.final = final
-
-
-def refuses_form(status: int, body: bytes) -> bool:
-    """Tell whether an error is about the form in which the reply was asked for."""
-    return status in _FORM_REFUSED and _FORM.search(body) is not None
+        self.late = late
 
 
 def status_error(status: int, headers: Mapping[str, str], said: str, now: float) -> EndpointError:
@@ -61,7 +53,7 @@ def status_error(status: int, headers: Mapping[str, str], said: str, now: float)
         text += f" ({MISCONFIGURED[status]})"
     elif 300 <= status < 400:
         text += " (a redirect, which is not followed)"
-    retried = status in (408, 409, 429) or status >= 500
+    retried = status in (408, 409, 429) or (status >= 500 and status != 501)
     pause = requested_pause(headers, now)
     if status in MISCONFIGURED:
         pause = LONGEST_REQUEST

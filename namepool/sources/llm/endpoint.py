@@ -10,24 +10,20 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import SplitResult, quote_plus, urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from namepool.core.names import one_line
 from namepool.core.options import check_text, invalid
 from namepool.errors import InvalidOption
-from namepool.sources.prompts import THEMES
+from namepool.sources.llm import secrets
+from namepool.sources.llm.themes import THEMES
+from namepool.sources.llm.vendors import Vendor, likely
 
 OPENAI = "https://api.openai.com/v1"
-SECRET = re.compile("key|token|secret|auth|passw|signature|credential|cookie|^sig$", re.I)
-"""Headers and query parameters whose values are secrets, by their names."""
-
-SHORTEST_SECRET = 6
-"""Shorter ones stay: "EMPTY" and the like are what endpoints without keys are given."""
-
 LONGEST_GUIDANCE = 2000
 """Characters: it is sent with every request."""
 
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Endpoint:
@@ -44,37 +40,65 @@ class Endpoint:
         api_key: str | None,
         headers: Mapping[str, str] | None,
         query: Mapping[str, str] | None,
-        *,
-        authorised: bool = False,
+        session: object = None,
     ) -> None:
-        self.model = check_text("model", model or _environ("NAMEPOOL_MODEL") or _no_model(), 200)
-        own, parameters = _checked_headers(headers), _checked_pairs("query", query)
-        base = (base_url or _environ("OPENAI_BASE_URL") or OPENAI) if base_url != "" else ""
-        parts = _checked_url(base)
+        self.model = check_text("model", model or environ("NAMEPOOL_MODEL") or _no_model(), 200)
+        own, parameters = _checked_headers(headers), checked_pairs("query", query)
+        base = (base_url or environ("OPENAI_BASE_URL") or OPENAI) if base_url != "" else ""
+        parts = checked_url(base)
         self.host = parts.netloc
         self.url = _completions(parts) + (f"?{urlencode(parameters)}" if parameters else "")
-        key = _checked_key(api_key)
-        authorised = authorised or bool(
-            {"authorization", "api-key"} & {name.lower() for name in own}
-        )
-        if key is None and not authorised and parts.hostname == urlsplit(OPENAI).hostname:
+        self._session = check_session(session)
+        at_home = parts.hostname == urlsplit(OPENAI).hostname
+        authorised, credited = _authorised(own, session), _credited(own, parameters, session)
+        key = _checked_key(api_key, from_environment=at_home or not credited)
+        if key is None and not authorised and at_home:
             raise InvalidOption("api_key is missing: give it, or set OPENAI_API_KEY")
         self.headers = {**_defaults(), **own}
         if key is not None and not authorised:
             self.headers["Authorization"] = f"Bearer {key}"
-        self._secrets = _secrets(key, {**own, **parameters})
+        # Also a key that is not sent, and the one that stays at home: a server may know them.
+        keys = [key or "", environ("OPENAI_API_KEY") or ""]
+        self._secrets = [*keys, *secrets.of_headers(own), *secrets.of_query(parameters)]
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.model!a} at {self.host!a})"
+        # Also half-built: a traceback that shows locals asks for it.
+        return f"Endpoint({getattr(self, 'model', None)!a} at {getattr(self, 'host', None)!a})"
 
-    def scrub(self, text: str) -> str:
-        """Return ``text`` without the secrets: endpoints quote them in their errors."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return text
+    def vendors(self, headers: Iterable[str]) -> tuple[Vendor, ...]:
+        """Return whose endpoint it may be; ``headers`` are the names of those it answers with."""
+        parts = urlsplit(self.url)
+        return tuple(likely(parts.hostname or "", parts.port, headers))
+
+    def strike(self, text: str) -> str:
+        """Return ``text`` without the secrets that we, the session or a proxy may hold now."""
+        from urllib.request import getproxies  # slow; whoever has a text to strike has it already
+
+        of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
+        of_session = secrets.of_session(self._session)
+        return secrets.strike(text, [*self._secrets, *of_session, *of_proxies])
 
 
-def _environ(variable: str) -> str | None:
+def _authorised(own: Mapping[str, str], session: object) -> bool:
+    """Tell whether the requests bring an authorisation that a key must not replace."""
+    names = [*own, *(getattr(session, "headers", None) or {})]
+    sent = {"authorization", "api-key"} & {str(name).lower() for name in names}
+    return bool(sent or getattr(session, "auth", None))
+
+
+def _credited(own: Mapping[str, str], query: Mapping[str, str], session: object) -> bool:
+    """Tell whether the requests bring a credential of any kind."""
+    of_session = [*(getattr(session, "headers", None) or {})]
+    parameters = getattr(session, "params", None)
+    if isinstance(parameters, Mapping):
+        of_session += parameters
+    if any(secrets.CREDENTIAL.search(str(name)) for name in [*own, *query, *of_session]):
+        return True
+    return any(getattr(session, kind, None) for kind in ("auth", "cert", "cookies"))
+
+
+def environ(variable: str) -> str | None:
+    """Return a variable of the environment, ``None`` if it says nothing."""
     return os.environ.get(variable, "").strip() or None
 
 
@@ -89,16 +113,17 @@ def _defaults() -> dict[str, str]:
     headers["Accept-Encoding"] = "gzip"
     headers["User-Agent"] = "namepool"
     for name, variable in (("Organization", "OPENAI_ORG_ID"), ("Project", "OPENAI_PROJECT_ID")):
-        if value := _environ(variable):
+        if value := environ(variable):
             headers[f"OpenAI-{name}"] = _sendable(variable, value)
     return headers
 
 
-def _checked_key(api_key: object) -> str | None:
+def _checked_key(api_key: object, *, from_environment: bool) -> str | None:
     if api_key is not None and not isinstance(api_key, str):
         raise InvalidOption(f"api_key must be a string, not {type(api_key).__name__}")
     # Keys read from files end in a line break.
-    key = _environ("OPENAI_API_KEY") if api_key is None else api_key.strip()
+    key = (environ("OPENAI_API_KEY") if from_environment else None) if api_key is None else api_key
+    key = (key or "").strip()
     return _sendable("api_key", key) if key else None
 
 
@@ -108,7 +133,8 @@ def _sendable(what: str, value: object) -> str:
     return value
 
 
-def _checked_pairs(option: str, pairs: object) -> dict[str, str]:
+def checked_pairs(option: str, pairs: object) -> dict[str, str]:
+    """Return a copy of a mapping of strings to strings; what it holds is not shown."""
     if pairs is None:
         return {}
     if not isinstance(pairs, Mapping):
@@ -121,15 +147,16 @@ def _checked_pairs(option: str, pairs: object) -> dict[str, str]:
 
 
 def _checked_headers(headers: object) -> dict[str, str]:
-    pairs = _checked_pairs("headers", headers)
+    pairs = checked_pairs("headers", headers)
     for name, value in pairs.items():
-        if not _HEADER.fullmatch(name):
+        if not HEADER.fullmatch(name):
             raise InvalidOption(f"headers: {one_line(ascii(name), 60)} is no name of a header")
         _sendable(f"headers: {name}", value)
     return pairs
 
 
-def _checked_url(url: object) -> SplitResult:
+def checked_url(url: object) -> SplitResult:
+    """Return the parts of a base URL. What is refused is not shown: it may hold a password."""
     try:
         parts = urlsplit(check_text("base_url", url, 2000).rstrip("/"))
         parts.port  # noqa: B018  raises if it is none
@@ -141,8 +168,10 @@ def _checked_url(url: object) -> SplitResult:
         raise InvalidOption("base_url must not hold a user or a password: use headers")
     if parts.query or parts.fragment:
         raise InvalidOption("base_url must not hold a query or a fragment: use query")
-    if parts.scheme not in ("http", "https") or not parts.hostname or " " in url:  # type: ignore[operator]
-        raise invalid("base_url", url, "a URL that begins with http:// or https://")
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in parts.geturl():
+        begun = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else None
+        told = f"not {one_line(begun, 60)}" if begun else "and what was given is not shown"
+        raise InvalidOption(f"base_url must be a URL that begins with http:// or https://, {told}")
     return parts
 
 
@@ -168,14 +197,12 @@ def checked_extra(extra_body: object) -> dict[str, Any]:
     return copy
 
 
-def authorises(session: object) -> bool:
-    """Tell whether a session of the user's brings its own credentials."""
-    if session is None:
-        return False
-    if isinstance(session, type) or not callable(getattr(session, "request", None)):
+def check_session(session: object) -> object:
+    """Refuse what is no session."""
+    fits = session is None or callable(getattr(session, "request", None))
+    if isinstance(session, type) or not fits:
         raise InvalidOption(f"session must be a requests.Session, not {type(session).__name__}")
-    headers = getattr(session, "headers", None) or {}
-    return bool(getattr(session, "auth", None)) or "Authorization" in headers
+    return session
 
 
 def checked_themes(themes: object) -> Sequence[str]:
@@ -195,14 +222,3 @@ def checked_guidance(guidance: object) -> str | None:
     if not isinstance(guidance, str) or not 0 < len(guidance.strip()) <= LONGEST_GUIDANCE:
         raise invalid("guidance", guidance, f"a text of 1 to {LONGEST_GUIDANCE} characters")
     return guidance.strip()
-
-
-def _secrets(key: str | None, named: Mapping[str, str]) -> list[str]:
-    values = [key or ""]
-    for name, value in named.items():
-        if SECRET.search(name):
-            # "Bearer …": also without the word; and as it stands in a URL
-            values += [value, *value.split(), quote_plus(value)]
-    # The longest first: a secret may begin with another.
-    found = {value for value in values if len(value) >= SHORTEST_SECRET} - {"Bearer"}
-    return sorted(found, key=len, reverse=True)

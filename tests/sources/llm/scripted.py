@@ -23,6 +23,7 @@ class Seen(NamedTuple):
     path: str
     headers: dict[str, str]
     body: Any
+    peer: tuple[str, int] = ("", 0)
 
     @property
     def prompt(self) -> str:
@@ -38,7 +39,9 @@ class Seen(NamedTuple):
     @property
     def form(self) -> str | None:
         kind = self.body.get("response_format")
-        return None if kind is None else str(kind["type"])
+        if kind is None:
+            return None
+        return f"{kind['type']} with schema" if "schema" in kind else str(kind["type"])
 
 
 class Told(NamedTuple):
@@ -86,9 +89,16 @@ class Endpoint:
         self.most_at_once = self._at_once = 0
         self._answers = list(answers) or [Names()]
         self._lock = threading.Lock()
+        self._kept: list[socket.socket] = []
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = PATIENCE
+
+            def setup(self) -> None:
+                super().setup()
+                endpoint._kept.append(self.connection)
+
             def do_POST(self) -> None:
                 endpoint._serve(self)
 
@@ -96,6 +106,7 @@ class Endpoint:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._handler = Handler
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.port = self._server.server_address[1]
@@ -113,7 +124,7 @@ class Endpoint:
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        seen = Seen(handler.path, headers, body)
+        seen = Seen(handler.path, headers, body, handler.client_address)
         with self._lock:
             self.seen.append(seen)
             self._at_once += 1
@@ -132,12 +143,19 @@ class Endpoint:
         handler.end_headers()
         handler.wfile.write(content)
 
+    def keep_alive(self) -> None:
+        """Keep connections, as most servers do."""
+        self._handler.protocol_version = "HTTP/1.1"
+
     def wait_asked(self) -> None:
         assert self.asked.acquire(timeout=PATIENCE), "the endpoint was not asked"
 
     def close(self) -> None:
         self.gate.set()
         self._server.shutdown()
+        for connection in self._kept:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
 
@@ -171,6 +189,24 @@ class Connection:
         while self.send(data) and not self.over.wait(every):
             pass
 
+    def drip_nothing(self) -> None:
+        """Say nothing until the other side has gone."""
+        self._raw.settimeout(0.02)
+        while not self.over.is_set():
+            with contextlib.suppress(TimeoutError):
+                if not self._raw.recv(65536):
+                    self.gone.set()
+                    return
+
+    def answer(self, data: bytes) -> None:
+        """Send all of it, and end."""
+        self.send(data)
+
+    def read_request(self) -> None:
+        """Wait for another request on the same connection."""
+        self._raw.settimeout(PATIENCE)
+        self._raw.recv(65536)
+
     def reset(self) -> None:
         """Close with a reset rather than an end."""
         linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
@@ -180,9 +216,9 @@ class Connection:
 
 @contextlib.contextmanager
 def raw_endpoint(
-    serve: Callable[[Connection], None],
+    serve: Callable[[Connection], None], *, reads: bool = True
 ) -> Iterator[tuple[str, list[Connection]]]:
-    """Serve each connection by ``serve``; yield the base URL and the connections so far."""
+    """Serve each connection once it has sent a request; yield the base URL and those so far."""
     over = threading.Event()
     connections: list[Connection] = []
     threads: list[threading.Thread] = []
@@ -190,7 +226,7 @@ def raw_endpoint(
 
     def one(raw: socket.socket) -> None:
         with raw, contextlib.suppress(OSError):
-            data = b""
+            data = b"" if reads else b"\r\n\r\n"
             while b"\r\n\r\n" not in data:
                 data += raw.recv(65536)
             head, _, body = data.partition(b"\r\n\r\n")
