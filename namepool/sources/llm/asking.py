@@ -19,7 +19,7 @@ from namepool.sources.llm.themes import EXAMPLES
 if TYPE_CHECKING:
     from namepool.sources.llm.transport import Answer, Line
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 LADDER_READS = 4000
 """Bytes of an error that are searched for what it is about."""
@@ -37,12 +37,14 @@ class Asker:
         max_used: int | None,
     ) -> None:
         self.themes = themes
-        self.rung, self._proven = 0, False  # the form to ask for, and whether it has worked
+        self.rung: int = 0
+        self._proven = False  # the form to ask for, and whether it has worked
         self._endpoint, self._reader = endpoint, Reader(endpoint.strike)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
         self._quiet = Quiet()
         self._examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
-        self.clock, self.wall_clock = time.monotonic, time.time
+        self.clock: Callable[[], float] = time.monotonic
+        self.wall_clock: Callable[[], float] = time.time
         self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
     def ask(self, chunk: Chunk, line: Line, deadline: float) -> Reading:

@@ -39,17 +39,19 @@ class Chunk:
     """The names that one ``fetch`` has so far, and how it stands with the endpoint."""
 
     def __init__(self, count: int, recent: Sequence[str], given: Given, rung: int) -> None:
-        self.count, self.rung = count, rung
+        self.count: int = count
+        self.rung: int = rung
         self.names: list[str] = []
         self.rejected: dict[str, str] = {}
-        self.known = self.received = 0
-        self.wrote_no_json = False
+        self.known: int = 0
+        self.received: int = 0
+        self.wrote_no_json: bool = False
         """The last request took the form, and the model did not keep to it."""
         self.status: int | None = None
         """HTTP status of the last request; ``None`` if it was not answered."""
         self.headers: tuple[str, ...] = ()
         """The names of the headers of the last answer."""
-        self.seconds = 0.0
+        self.seconds: float = 0.0
         """How long that took."""
         self._recent, self._given = recent, given
         self._keys = {name_key(name) for name in recent}

@@ -42,19 +42,21 @@ class Endpoint:
         query: Mapping[str, str] | None,
         session: object = None,
     ) -> None:
-        self.model = check_text("model", model or environ("NAMEPOOL_MODEL") or _no_model(), 200)
+        self.model: str = check_text(
+            "model", model or environ("NAMEPOOL_MODEL") or _no_model(), 200
+        )
         own, parameters = _checked_headers(headers), checked_pairs("query", query)
         base = (base_url or environ("OPENAI_BASE_URL") or OPENAI) if base_url != "" else ""
         parts = checked_url(base)
-        self.host = parts.netloc
-        self.url = _completions(parts) + (f"?{urlencode(parameters)}" if parameters else "")
+        self.host: str = parts.netloc
+        self.url: str = _completions(parts) + (f"?{urlencode(parameters)}" if parameters else "")
         self._session = check_session(session)
         at_home = parts.hostname == urlsplit(OPENAI).hostname
         authorised, credited = _authorised(own, session), _credited(own, parameters, session)
         key = _checked_key(api_key, from_environment=at_home or not credited)
         if key is None and not authorised and at_home:
             raise InvalidOption("api_key is missing: give it, or set OPENAI_API_KEY")
-        self.headers = {**_defaults(), **own}
+        self.headers: dict[str, str] = {**_defaults(), **own}
         if key is not None and not authorised:
             self.headers["Authorization"] = f"Bearer {key}"
         # Also a key that is not sent, and the one that stays at home: a server may know them.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from namepool.sources.llm.transport import Line
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _left_behind: list[Line] = []
 """The parent's lines in a forked child: never used, never closed, their locks may be held."""
