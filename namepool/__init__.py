@@ -1,5 +1,7 @@
 """Memorable, unique names for the agents of a program, handed out by a supervised Pykka actor."""
 
+from typing import TYPE_CHECKING, Any
+
 from namepool.actors import (
     ActorHandle,
     Backoff,
@@ -38,7 +40,10 @@ from namepool.pool.messages import (
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_pool
-from namepool.sources import FallbackSource, NameSource, Nomenclater, NumberedNames, OfflineNames
+from namepool.sources import FallbackSource, NameSource, NumberedNames, OfflineNames
+
+if TYPE_CHECKING:
+    from namepool.sources import Nomenclater
 
 __all__ = [
     "DEFAULT_NAME",
@@ -85,3 +90,11 @@ __all__ = [
     "owner_scope",
     "validate_name",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Nomenclater":  # imported when it is first asked for: see ``sources``
+        from namepool.sources.llm.nomenclater import Nomenclater
+
+        return Nomenclater
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,18 @@
-"""Sources of names."""
+"""Where names come from: offline, numbered, from a language model (``llm``), or your own.
+
+It imports ``core`` and ``errors``; the pool, the command and users import it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from namepool.sources.base import FallbackSource, NameSource, time_left
-from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.numbered import NumberedNames
 from namepool.sources.offline import OfflineNames
+
+if TYPE_CHECKING:
+    from namepool.sources.llm.nomenclater import Nomenclater
 
 __all__ = [
     "FallbackSource",
@@ -13,3 +22,11 @@ __all__ = [
     "OfflineNames",
     "time_left",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Nomenclater":  # the slowest import of all, for those who ask a model
+        from namepool.sources.llm.nomenclater import Nomenclater
+
+        return Nomenclater
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
