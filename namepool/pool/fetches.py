@@ -102,7 +102,7 @@ class Fetches(Generic[F]):
 
     def reset(self) -> None:
         """Want nothing of what is under way; forget the failures."""
-        self.backoff.succeeded()
+        self.succeeded()
         for fetch in self._under_way.values():
             fetch.expected = 0
         self._changed()
