@@ -206,9 +206,16 @@ class PoolState:
         for _ in range(min(count, len(self.leaving))):
             _end_owner(self, self.leaving.popleft(), now)
 
-    def park(self, owner: str, deadline: float | None, reply: Any) -> int:
-        """Queue a checkout behind those that wait already; return its ticket."""
+    def new_ticket(self) -> int:
+        """Return the ticket of a checkout that is about to be parked."""
         self._moment = ticket = self._moment + 1
+        return ticket
+
+    def park(
+        self, owner: str, deadline: float | None, reply: Any, ticket: int | None = None
+    ) -> int:
+        """Queue a checkout behind those that wait already; return its ticket."""
+        ticket = self.new_ticket() if ticket is None else ticket
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
 
