@@ -219,12 +219,12 @@ class PoolState:
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
 
-    def grant(self, waiter: Waiter, now: float) -> str:
+    def grant(self, waiter: Waiter, now: float, journal: Journal = _NO_JOURNAL) -> str:
         """Lease an available name to a waiter.
 
         If its owner has ended, the lease is an orphan: it has no living speaker.
         """
-        name = self.checkout(waiter.owner)
+        name = self.checkout(waiter.owner, journal)
         assert name is not None, "a grant needs an available name"  # noqa: S101
         if waiter.has_ended:
             _end_owner(self, waiter.owner, now)
@@ -291,9 +291,14 @@ def _end_owner(state: PoolState, owner: str, now: float) -> None:
 
 
 def _take_back(state: PoolState, record: LeaseRecord) -> None:
-    """End this very lease if it still lasts, however its owner is doing."""
-    names = {name: None for owner in record[1] for name in state.names_of(owner)}
-    for name in (*names, *state.orphans):
+    """End this very lease if it still lasts; if others speak under its name, only the grantee's."""
+    likely = {name: None for owner in record[1] for name in state.names_of(owner)}
+    for name in (*likely, *state.leases):
         if state.leases.get(name) is record:
-            state.end_lease(name, record)
+            grantee = [owner for owner, begun in record[1].items() if begun == record[0]]
+            if len(grantee) < len(record[1]):
+                for owner in grantee:
+                    state.end_binding(owner, name)
+            else:
+                state.end_lease(name, record)
             return
