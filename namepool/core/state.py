@@ -197,8 +197,14 @@ class PoolState:
         """
         before = len(self.leaving)
         while self.events:
-            _apply(self, self.events[0], now)
-            self.events.popleft()  # when it is done, because it may be cut short; twice is harmless
+            try:
+                _apply(self, self.events[0], now)
+            except MemoryError:
+                raise  # it is applied again: twice is harmless
+            except Exception:
+                self.events.popleft()  # it may cost this incarnation, but not the next
+                raise
+            self.events.popleft()
         return len(self.leaving) - before
 
     def leave(self, count: int, now: float) -> None:
