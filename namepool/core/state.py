@@ -13,28 +13,15 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from namepool.core.bindings import Bindings, Speaking
-from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
+from namepool.core.events import NO_JOURNAL, Journal, LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
 from namepool.core.stats import Counters
 from namepool.core.waiters import Waiter, Waiters
 
 Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
-
-
-class Journal(Protocol):
-    """Is told of a grant before it is made, so that it can be taken back."""
-
-    undelivered: Any
-
-
-class _NoJournal:
-    undelivered: Any = None
-
-
-_NO_JOURNAL: Journal = _NoJournal()
 
 
 class PoolState:
@@ -72,7 +59,7 @@ class PoolState:
         self.speaking: Mapping[str, str] = bindings.view
         """Owner → the name it speaks under; read-only, always current, readable by any thread."""
 
-    def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
+    def checkout(self, owner: str, journal: Journal = NO_JOURNAL) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none.
 
         ``journal.undelivered`` is set to the lease first: if the owner never receives the name, it
@@ -153,7 +140,7 @@ class PoolState:
         return True
 
     def begin_scope(
-        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = _NO_JOURNAL
+        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = NO_JOURNAL
     ) -> Speaking:
         """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
         name = self.canonical(name)
@@ -225,7 +212,7 @@ class PoolState:
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
 
-    def grant(self, waiter: Waiter, now: float, journal: Journal = _NO_JOURNAL) -> str:
+    def grant(self, waiter: Waiter, now: float, journal: Journal = NO_JOURNAL) -> str:
         """Lease an available name to a waiter.
 
         If its owner has ended, the lease is an orphan: it has no living speaker.
