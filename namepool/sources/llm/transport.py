@@ -173,7 +173,7 @@ class _Call:
             "POST",
             self._endpoint.url,
             data=self._body,
-            auth=self._authorise if self._session.auth is None else None,
+            auth=self._authorise,
             headers=self._endpoint.headers,
             # With the session's own: requests would leave those out.
             hooks={"response": [_stay_here, *self._session.hooks["response"]]},
@@ -193,6 +193,11 @@ class _Call:
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # Without a callable, a .netrc entry for the host would replace our Authorization header.
+        auth: Any = self._session.auth
+        if auth:
+            login = isinstance(auth, tuple) and len(auth) == 2
+            request = (requests.auth.HTTPBasicAuth(*auth) if login else auth)(request)
+        self._endpoint.sends(request.url, request.headers)
         return request
 
     def holds(self, connection: Any, *, own: bool = False) -> None:
