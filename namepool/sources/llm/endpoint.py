@@ -23,6 +23,9 @@ OPENAI = "https://api.openai.com/v1"
 LONGEST_GUIDANCE = 2000
 """Characters: it is sent with every request."""
 
+PLAIN = re.compile(r"(?:ftp|file|wss?)://[a-z0-9.-]{1,60}")
+"""Beginnings of URLs that can be shown: anything else may be a password gone astray."""
+
 MOST_SENT = 20
 """Different sets of credentials, the latest, that are struck out: tokens come and go."""
 
@@ -183,13 +186,13 @@ def checked_url(url: object) -> SplitResult:
         raise InvalidOption("base_url must be a URL of at most 2000 characters") from None
     except ValueError:
         raise InvalidOption("base_url must be a URL") from None
-    if "@" in parts.netloc:
+    if "@" in parts.netloc + parts.path:  # a slash in a password ends the netloc
         raise InvalidOption("base_url must not hold a user or a password: use headers")
     if parts.query or parts.fragment:
         raise InvalidOption("base_url must not hold a query or a fragment: use query")
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in parts.geturl():
-        begun = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else None
-        told = f"not {one_line(begun, 60)}" if begun else "and what was given is not shown"
+        begun = f"{parts.scheme}://{parts.hostname}"
+        told = f"not {begun}" if PLAIN.fullmatch(begun) else "and what was given is not shown"
         raise InvalidOption(f"base_url must be a URL that begins with http:// or https://, {told}")
     return parts
 

@@ -77,7 +77,8 @@ class Nomenclater:
             many as have ``prompt.USED_TOKENS``, so that a small model can read it
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not
             closed; a request on it that dribbles its headers holds a thread until it ends, interim
-            answers (103) are not read past, and a forked child needs one of its own
+            answers (103) are not read past, a kept connection that ends as the request arrives
+            costs an attempt, and a forked child needs one of its own
         headers: more of them, as Azure's ``{"api-key": …}``; they replace ours
         extra_body: more fields for the request, as ``{"temperature": 1.1}``; they replace ours
         query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP

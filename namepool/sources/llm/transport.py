@@ -17,6 +17,7 @@ import requests
 from namepool.core.names import one_line
 from namepool.sources.llm.connections import new_session, shut_down, working_for
 from namepool.sources.llm.endpoint import Endpoint
+from namepool.sources.llm.logs import struck
 from namepool.sources.llm.unpacking import Unpack, unpacking
 
 MAX_BODY = 1_000_000
@@ -151,7 +152,7 @@ class _Call:
 
     def _run(self) -> None:
         try:
-            with working_for(self):
+            with working_for(self), struck(self._endpoint.strike):
                 self._finish(self._exchange())
         except Failed as failure:
             self._finish(failure)

@@ -26,7 +26,7 @@ from namepool import (
 from namepool.sources.llm import endpoint as endpoint_module
 from namepool.sources.llm import secrets
 from tests.sources.llm.asker import Asker, failure
-from tests.sources.llm.scripted import Endpoint, Seen, Told, completion, named
+from tests.sources.llm.scripted import Endpoint, Seen, Told, completion, named, raw_endpoint
 
 KEY = "sk-oh-so-secret-0123456789"
 
@@ -90,6 +90,19 @@ def test_http_libraries_log_no_key(ask: Asker, caplog: pytest.LogCaptureFixture)
     with Endpoint() as endpoint:
         ask(endpoint, api_key=KEY, headers={"X-Token": KEY}).fetch(1, ())
     assert "urllib3" in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_header_line_that_is_none_is_logged_without_the_key(
+    own: bool, ask: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = f"HTTP/1.1 401 X\r\nContent-Length: 2\r\nEcho Bearer {KEY}\r\nA: b\r\n\r\n{{}}"
+    with raw_endpoint(lambda c: c.answer(answer.encode())) as (url, _), requests.Session() as its:
+        failure(ask(url, api_key=KEY, query={"key": KEY}, session=None if own else its))
+    assert "unparsed data" in caplog.text
+    assert "[secret]" in caplog.text
     assert KEY not in caplog.text
 
 
@@ -365,13 +378,16 @@ def test_the_credentials_of_a_proxy_are_not_told(
     [
         "http://me:{}@h/v1", "me:{}@h/v1", "http:/me:{}@h/v1", "http:me:{}@h/v1", "ftp://me:{}@h/",
         "http://me:{}@h:port/v1", "http://me:{}@[::1/v1", "http:\\\\me:{}@h/v1", "//me:{}@h/v1",
-        "http:///me:{}@h/v1", "http://h/v1?key={}", "{}", "ftp://h/{}", " http://me:{}@h /v1",
+        "http:///me:{}@h/v1", 
+        "http://me:1234/{}@h/v1", "https://{} /x@h", "https://{} /x", "{}://h",
+        "http://h/v1?key={}", "{}", "ftp://h/{}", " http://me:{}@h /v1",
     ],
 )  # fmt: skip
-def test_a_base_url_that_is_refused_is_not_shown(url: str) -> None:
+@pytest.mark.parametrize("password", [PASSWORD, "pw123456"])
+def test_a_base_url_that_is_refused_is_not_shown(url: str, password: str) -> None:
     with pytest.raises(InvalidOption) as caught:
-        Nomenclater("m", url.format(PASSWORD))
-    assert PASSWORD[:8] not in "".join(traceback.format_exception(caught.value))
+        Nomenclater("m", url.format(password))
+    assert password[:8] not in "".join(traceback.format_exception(caught.value))
     assert "base_url" in str(caught.value)
 
 
