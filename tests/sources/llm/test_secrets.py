@@ -378,7 +378,7 @@ def test_the_credentials_of_a_proxy_are_not_told(
     [
         "http://me:{}@h/v1", "me:{}@h/v1", "http:/me:{}@h/v1", "http:me:{}@h/v1", "ftp://me:{}@h/",
         "http://me:{}@h:port/v1", "http://me:{}@[::1/v1", "http:\\\\me:{}@h/v1", "//me:{}@h/v1",
-        "http:///me:{}@h/v1", 
+        "http:///me:{}@h/v1",
         "http://me:1234/{}@h/v1", "https://{} /x@h", "https://{} /x", "{}://h",
         "http://h/v1?key={}", "{}", "ftp://h/{}", " http://me:{}@h /v1",
     ],
