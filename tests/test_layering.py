@@ -44,7 +44,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("sources.base", "sources.offline", "sources.numbered"),
     ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     ("sources.llm.vendors", "sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
-    ("sources.llm.endpoint", "sources.llm.connections", "sources.llm.unpacking"),
+    (
+        "sources.llm.endpoint",
+        "sources.llm.connections",
+        "sources.llm.logs",
+        "sources.llm.unpacking",
+    ),
     ("sources.llm.transport", "sources.llm.texts"),
     ("sources.llm.reply",),
     ("sources.llm.chunk",),

@@ -121,11 +121,18 @@ class Reader:
         for candidate in found:
             struck = self._strike(candidate) if isinstance(candidate, str) else candidate
             name = clean(struck) if isinstance(struck, str) else struck
-            reason = why_unusable(name) if struck == candidate else "must not hold a secret"
+            # Once more: cleaning may have put one together.
+            whole = isinstance(name, str) and self._strike(name) != name
+            secret = whole or struck != candidate
+            reason = "must not hold a secret" if secret else why_unusable(name)
             if reason is None:
                 reading.names.append(cast("str", name))
             else:
-                told = one_line(name, 80) if isinstance(name, str) else self.quote(name, 100)
+                told = (
+                    one_line(self._strike(name), 80)
+                    if isinstance(name, str)
+                    else self.quote(name, 100)
+                )
                 reading.rejected[told] = reason
         return reading
 
