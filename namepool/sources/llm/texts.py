@@ -6,12 +6,11 @@ a megabyte is read in a megabyte's time. No pattern can give back what it has ta
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 from namepool.sources.llm.fragments import fragments
+from namepool.sources.llm.values import decoded, list_in
 
 MOST_CANDIDATES = 10_000
 """No more are looked at: a chunk has a few dozen."""
@@ -29,13 +28,6 @@ _DESCRIBED = (" - ", " – ", " — ", ": ", "**", " (")  # noqa: RUF001
 _MARKUP = " \t*_#>"
 _AROUND = '"“”„«»`*_,; '
 _PAIRED = "'‘’"  # noqa: RUF001
-_NUMBERED_KEY = re.compile(r"[A-Za-z_ -]{0,20}[0-9]{1,4}")
-_NOT_NAMES = frozenset(
-    {
-        *("theme", "themes", "category", "style", "note", "notes", "comment", "reasoning"),
-        *("thoughts", "rules", "used", "rejected"),
-    }
-)
 
 
 def clean(text: str) -> str:
@@ -59,54 +51,6 @@ def candidates(text: str) -> list[object]:
         text = _reasoned(text)
         found = _embedded(text) or [*_on_lines(text)]
     return found[:MOST_CANDIDATES]
-
-
-def decoded(text: str) -> object:
-    """Return what ``text`` is in JSON, ``None`` if it is none; a string in a string is opened."""
-    value: object = text
-    for _ in range(3):
-        if not isinstance(value, str):
-            break
-        try:
-            value = cast("object", json.loads(value, strict=False))
-        except (ValueError, RecursionError):
-            break
-    return None if isinstance(value, str) else value
-
-
-def list_in(value: object, depth: int = 6) -> list[object]:
-    """Return the candidates in decoded JSON: a list, an object around lists, or one name."""
-    if isinstance(value, list):
-        return [one for item in value for one in _item(item, depth)]
-    if not isinstance(value, dict) or not depth:
-        return []
-    for key in ("arguments", "parameters"):  # of a tool, whose own name is none of ours
-        if key in value:
-            inner = value[key]
-            return list_in(decoded(inner) if isinstance(inner, str) else inner, depth - 1)
-    for key in ("names", "values"):
-        if key in value:
-            return list_in(value[key], depth - 1)
-    if isinstance(value.get("name"), str):
-        return [value["name"]]
-    numbered = [v for k, v in value.items() if isinstance(v, str) and _NUMBERED_KEY.fullmatch(k)]
-    return [*numbered] or _grouped(value, depth)
-
-
-def _item(item: object, depth: int) -> list[object]:
-    """Return the candidates in an item of a list: itself, its name, or a group of them."""
-    if not isinstance(item, dict | list):
-        return [item]
-    return (list_in(item, depth - 1) if depth else []) or [item]
-
-
-def _grouped(value: dict[str, object], depth: int) -> list[object]:
-    groups = [
-        inner
-        for key, inner in value.items()
-        if isinstance(inner, list | dict) and key.lower() not in _NOT_NAMES
-    ]
-    return [one for group in groups for one in list_in(group, depth - 1)]
 
 
 def _reasoned(text: str) -> str:

@@ -125,11 +125,36 @@ def test_the_name_of_a_tool_is_never_a_name(arguments: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"name": "give_names", "arguments": {}}', '{"name": "give_names", "argu', '{"name": "give"'],
+    [
+        '{"name": "give_names", "arguments": {}}',
+        '{"name": "give_names", "argu',
+        '{"name": "give"',
+        '{"name": "give_names"}',
+        'I call {"name": "giveNames"}',
+        '{"name": "functions.give_names"}',
+    ],
 )
 def test_the_name_of_a_tool_is_no_name_in_the_text_either(text: str) -> None:
     with pytest.raises(SourceError):
         READER.read_text(text)
+
+
+@pytest.mark.parametrize("key", ["input", "args", "kwargs", "arguments", "parameters"])
+@pytest.mark.parametrize("form", ["{}", "So: {}", "[{}]"])
+def test_a_call_in_the_text_gives_its_arguments_only(key: str, form: str) -> None:
+    call = json.dumps({"name": "give", key: {"names": TWO}})
+    assert READER.read_text(form.replace("{}", call)) == (TWO, {})
+
+
+@pytest.mark.parametrize("texts", [[], [{"type": "text", "text": "I give them names:"}]])
+def test_a_part_of_the_content_may_be_a_call(texts: list[Any]) -> None:
+    call = {"type": "tool_use", "id": "t", "name": "give", "input": {"names": TWO}}
+    assert _read(content=[*texts, call]) == TWO
+
+
+@pytest.mark.parametrize("content", ['{"name": "give_names"}', '{"name": "give"}', "1. Give Names"])
+def test_a_call_says_more_than_the_text_beside_it(content: str) -> None:
+    assert _read(content=content, tool_calls=_called("give_names", PLAIN)) == TWO
 
 
 def test_the_call_of_a_function_is_read() -> None:
