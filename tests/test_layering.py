@@ -43,6 +43,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("owners",),
     ("sources.base", "sources.offline", "sources.numbered"),
     ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    ("sources.llm.lines",),
+    ("sources.llm.values",),
     ("sources.llm.vendors", "sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
     (
         "sources.llm.endpoint",
@@ -75,6 +77,7 @@ PURE = {
     *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
     *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
+    *("sources.llm.values", "sources.llm.lines"),
     *("sources.llm.reply", "sources.llm.unpacking", "sources.llm.vendors"),
 }
 ALLOWED_IN_PURE = {

@@ -16,7 +16,6 @@ from namepool.sources.llm.themes import EXAMPLES
 REMEMBERED = 10_000
 """Names of its own that a nomenclater does not give again."""
 
-_PARROTED = frozenset(map(name_key, EXAMPLES))
 _TITLES = frozenset(
     {
         *("the", "a", "an", "agent", "admiral", "aunt", "baron", "baroness", "captain"),
@@ -27,12 +26,26 @@ _TITLES = frozenset(
         *("uncle", "von", "van", "de", "la", "le"),
     }
 )
+_SUFFIXES = frozenset({"jr", "junior", "sr", "senior", "ii", "iii", "iv", "esq", "phd", "md"})
 
 
 def given_name(name: str) -> str:
     """Return the key of the word by which people call the bearer: the first that is no title."""
     words = [key for word in name.split() if (key := name_key(word))]
     return next((word for word in words if word not in _TITLES), words[-1] if words else "")
+
+
+def _untitled(name: str) -> str:
+    """Return the key of a name without the titles before and after it."""
+    words = [key for word in name.split() if (key := name_key(word))]
+    while len(words) > 1 and words[0] in _TITLES:
+        del words[0]
+    while len(words) > 1 and words[-1] in _SUFFIXES:
+        del words[-1]
+    return name_key(" ".join(words))
+
+
+_PARROTED = frozenset(map(_untitled, EXAMPLES))
 
 
 class Chunk:
@@ -80,7 +93,7 @@ class Chunk:
     def _refusal(self, name: str) -> str | None:
         """Return why a valid name is not taken; else it is claimed."""
         key = name_key(name)
-        if key in _PARROTED:
+        if _untitled(name) in _PARROTED:
             return "is the example's"
         if key in self._keys:
             self.known += 1

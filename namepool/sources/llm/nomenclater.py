@@ -72,7 +72,7 @@ class Nomenclater:
             so that a pool whose ``fetch_timeout`` is the same still gets the answer; and earlier
             still if ``time_left()`` says so
         max_attempts: requests per chunk, besides those that only find out which form of reply
-            the endpoint can be asked for (two, or three where it says what it minds)
+            the endpoint can be asked for (two at most)
         max_used_in_prompt: of the used names, how many (the latest) the prompt lists; ``None``: as
             many as have ``prompt.USED_TOKENS``, so that a small model can read it
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, cast
 
 from namepool.core.names import is_default_name, one_line, shown, why_invalid
 from namepool.errors import SourceError
-from namepool.sources.llm.texts import candidates, clean, list_in
+from namepool.sources.llm.texts import candidates, clean
+from namepool.sources.llm.values import list_in
 
 Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
@@ -172,7 +173,9 @@ def _parts(message: dict[str, Any]) -> list[object]:
     functions = [call.get("function") for call in _dicts(calls)] + [message.get("function_call")]
     arguments = [function.get("arguments") for function in _dicts(functions)]
     written = _joined(content)
-    parts = [written or content, *arguments]
+    if written:  # Anthropic puts calls beside texts
+        arguments += [part.get("input") for part in _dicts(content)]
+    parts = [*arguments, written or content]  # what is called says more than what is told of it
     if not written.strip() and not arguments:
         parts += [message.get("reasoning_content"), message.get("reasoning")]
     return [part for part in parts if part and isinstance(part, str | list | dict)]
