@@ -29,13 +29,14 @@ def on_lines(text: str) -> list[str]:
     """Return the items of the list in ``text`` that looks most like names, without descriptions.
 
     Lists are told apart by number or bullet, and by how far they are indented. If several look
-    alike, numbers go before bullets, and what is indented least goes first. A run of lines that
-    are phrases, as rules and steps of reasoning are, is no part of a list of names.
+    alike, numbers go before bullets, and what is indented least goes first. A run of lines of
+    which most are phrases and none looks like a name, as rules and steps of reasoning, is left out.
     """
     lists: dict[tuple[int, int], list[str]] = {}
     for place, run in groupby(_items(text), key=lambda item: item[:2]):
         names = [*_undescribed((line for *_, line in run), place)]
-        if place != _NO_ITEM and 2 * sum(map(_is_phrase, names)) < len(names):
+        few_phrases = 2 * sum(map(_is_phrase, names)) < len(names)
+        if place != _NO_ITEM and (few_phrases or how_likely(names)):
             lists.setdefault(place, []).extend(names)
     ranked = sorted(lists.items())
     return max((names for _, names in ranked), key=how_likely, default=[])
@@ -51,7 +52,7 @@ def _is_likely(words: list[str]) -> bool:
 
 
 def _is_phrase(name: str) -> bool:
-    """Tell whether of several words all but the first begin with small letters."""
+    """Tell whether there are several words, all but the first with small letters."""
     words = name.split()
     return len(words) > 1 and all(word[0].islower() for word in words[1:])
 
@@ -70,7 +71,7 @@ def _items(text: str) -> Iterator[tuple[int, int, str]]:
             if number[0].strip("(").startswith(("1.", "1)", "1:", "1]")):
                 yield *_NO_ITEM, ""
             yield 0, indent, bare[number.end() :]
-        elif bullet[:1] in {*_BULLETS} and (bullet[1:2].isspace() or bullet[0] in _DOTS):
+        elif bullet and bullet[0] in _BULLETS and (bullet[1:2].isspace() or bullet[0] in _DOTS):
             yield 1, indent, bullet[1:]
         elif bullet:
             yield *_NO_ITEM, ""

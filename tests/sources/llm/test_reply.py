@@ -190,6 +190,14 @@ def test_what_was_asked_for_is_no_name(text: str) -> None:
         READER.read_text(text)
 
 
+def test_a_list_with_one_likely_name_is_a_list_of_names() -> None:
+    names = ["Ada Quill", "Bo of the reef", "Cy of the hill"]
+    assert READER.read_text("\n".join(f"{n}. {name}" for n, name in enumerate(names, 1))) == (
+        names,
+        {},
+    )
+
+
 @pytest.mark.parametrize("key", ["input", "args", "kwargs", "arguments", "parameters"])
 @pytest.mark.parametrize("form", ["{}", "So: {}", "[{}]"])
 def test_a_call_in_the_text_gives_its_arguments_only(key: str, form: str) -> None:

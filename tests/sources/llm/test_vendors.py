@@ -286,6 +286,14 @@ def test_the_one_attempt_is_enough_for_a_model_that_never_writes_json(ask: Asker
     assert [seen.form for seen in endpoint.seen] == [SCHEMA, SCHEMA, None] * 2
 
 
+def test_prose_and_a_refusal_together_cost_two_requests_more_too(ask: Asker) -> None:
+    prose, refusal = Told(400, _error(GROQ)), Told(400, _error(GROQ_SCHEMA))
+    for answers, second in (((refusal, prose), WITH_SCHEMA), ((prose, refusal), SCHEMA)):
+        with Endpoint(*answers, Names()) as endpoint:
+            assert ask(endpoint, max_attempts=1).fetch(1, ())
+        assert [seen.form for seen in endpoint.seen] == [SCHEMA, second, None]
+
+
 def test_prose_where_no_form_was_asked_for_is_an_error_in_the_end(ask: Asker) -> None:
     prose = Told(400, _error(GROQ, code="json_validate_failed"))
     with Endpoint(prose) as endpoint:
