@@ -49,6 +49,7 @@ class Operations:
         self.seconds = 0.0
         """How long it raged, or until the first fault."""
         self.epoch = 0
+        """Counts the beginnings and the ends of resets: odd while one is under way."""
         self.held: dict[str, str] = {}
         self.lock = threading.Lock()
         self.garbage: collections.deque[str] = collections.deque()
@@ -87,7 +88,7 @@ class Operations:
         name = self.ref.ask(CheckoutName(PATIENCE, owner), timeout=timeout)
         key = name_key(name)
         with self.lock:
-            if epoch != self.epoch:
+            if not self._is_as_in(epoch):
                 return  # reset since: the name may be anybody's now
             if key in self.held:
                 self.fault(f"{name} held by {self.held[key]} and {owner}")
@@ -95,12 +96,16 @@ class Operations:
         if timeout < PATIENCE:
             time.sleep(random.random() * 1e-3)  # as long as it takes to see a name go home
         with self.lock:
-            if epoch != self.epoch:
+            if not self._is_as_in(epoch):
                 return
             self.held.pop(key, None)
         was_mine = self.ref.ask(CheckinName(name, owner), timeout=PATIENCE)
-        if not was_mine and epoch == self.epoch:
+        if not was_mine and self._is_as_in(epoch):
             self.fault(f"{name}, granted to {owner}, had gone home meanwhile")
+
+    def _is_as_in(self, epoch: int) -> bool:
+        """Tell whether no reset began since, and none was under way then."""
+        return epoch == self.epoch and epoch % 2 == 0
 
     def named(self, owner: str) -> None:
         with owner_scope(owner), PoolHandle(self.ref).named(timeout=PATIENCE):
