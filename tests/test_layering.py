@@ -14,6 +14,7 @@ ROOT = Path(namepool.__file__).parent
 # From what everything may build on to what nothing may: a module imports from rows above its own.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("confusables",),
     ("names",),
     ("options",),
     ("actors.latch", "actors.forks", "actors.child_spec", "actors.restarts"),
@@ -46,11 +47,20 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 PURE = {
-    *("names", "state", "refill", "options", "errors"),
+    *("confusables", "names", "state", "refill", "options", "errors"),
     *("sources._texts", "sources.prompts", "sources._retry"),
 }
 ALLOWED_IN_PURE = {
-    *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
+    *(
+        "__future__",
+        "collections",
+        "collections.abc",
+        "dataclasses",
+        "functools",
+        "math",
+        "random",
+        "types",
+    ),
     *("typing", "unicodedata", "json", "re", "datetime", "email.utils"),
 }
 
