@@ -85,16 +85,21 @@ def name_key(name: str) -> str:
     not drawn like Latin. The key of a name is the same in every process, on every Python: it may be
     stored.
     """  # noqa: RUF002  the letters that are confused
-    key = _ascii_key(name) if name.isascii() else _drawn(name).replace("i", "l")
-    key = key.replace("m", "rn").replace("w", "vv")
+    key = letters(name).replace("m", "rn").replace("w", "vv")
     if key.isalpha():
         return key
     word = key.rstrip("ol23456789")  # what is left is a number, and means itself
     return word.translate(_DIGITS) + key[len(word) :]
 
 
-def _ascii_key(name: str) -> str:
-    return name.encode().translate(_ALIKE, _SILENT).decode()
+def letters(name: str) -> str:
+    """Return the letters and digits of ``name`` as they are drawn: no case, no accents, twins one.
+
+    Of I, l and 1 it has l, of O and 0 it has o; groups of letters that look like one are left.
+    """
+    if name.isascii():
+        return name.encode().translate(_ALIKE, _SILENT).decode()
+    return _drawn(name).replace("i", "l")
 
 
 _SILENT = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -103,7 +108,6 @@ _DIGITS = str.maketrans("34578", "eastb")
 
 
 def _drawn(name: str) -> str:
-    """Return the letters and digits of a name as they are drawn: without accents, as twins."""
     twins = _twins()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     drawn = (twins.get(c, c) for c in unicodedata.normalize("NFD", folded))

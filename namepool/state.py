@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast, overload
 
-from namepool.names import is_default_name, name_key, plain, why_invalid
+from namepool.guard import why_unissuable
+from namepool.names import is_default_name, name_key, plain
 
 
 class Lease(NamedTuple):
@@ -402,10 +403,10 @@ class PoolState:
     # -- names ------------------------------------------------------------------------------
 
     def admit(self, candidates: Iterable[object]) -> Admission:
-        """Make the good ones available: valid, unlike any known name and the default name."""
+        """Make the good ones available: issuable, unlike any known name and the default name."""
         accepted = invalid = duplicate = 0
         for candidate in candidates:
-            if why_invalid(candidate) is not None:
+            if why_unissuable(candidate) is not None:
                 invalid += 1
                 continue
             name = cast("str", plain(candidate))

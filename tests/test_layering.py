@@ -16,6 +16,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("confusables",),
     ("names",),
+    ("offence",),
+    ("guard",),
     ("options",),
     ("actors.latch", "actors.forks", "actors.child_spec", "actors.restarts"),
     ("actors.reply",),
@@ -47,21 +49,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 PURE = {
-    *("confusables", "names", "state", "refill", "options", "errors"),
+    *("confusables", "names", "offence", "guard", "state", "refill", "options", "errors"),
     *("sources._texts", "sources.prompts", "sources._retry"),
 }
 ALLOWED_IN_PURE = {
-    *(
-        "__future__",
-        "collections",
-        "collections.abc",
-        "dataclasses",
-        "functools",
-        "math",
-        "random",
-        "types",
-    ),
-    *("typing", "unicodedata", "json", "re", "datetime", "email.utils"),
+    *("__future__", "codecs", "collections", "collections.abc", "dataclasses", "functools"),
+    *("itertools", "math", "random", "types", "typing", "unicodedata", "json", "re", "datetime"),
+    *("email.utils",),
 }
 
 

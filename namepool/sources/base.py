@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 from namepool.errors import InvalidOption, SourceError
-from namepool.names import one_line, shown, why_invalid
+from namepool.guard import why_unissuable
+from namepool.names import one_line, shown
 from namepool.options import invalid
 from namepool.refill import Backoff
 
@@ -97,7 +98,7 @@ class FallbackSource:
         for source, backoff in self._candidates():
             try:
                 names = read_answer(source.fetch(count, used), count)
-                if all(why_invalid(name) for name in names):
+                if all(why_unissuable(name) for name in names):
                     raise SourceError(f"{type(source).__name__} gave no valid name")
             except Exception as error:
                 pause = backoff.failed(self._clock(), error)
