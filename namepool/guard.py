@@ -47,7 +47,7 @@ _ORDERS = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"\w{2,}\.\w{2,}|www\.|\b(dot|at) (com|org|net|io|dev)\b", re.IGNORECASE)
-_TELEPHONE = re.compile(r"(\d[ .-]?){7}")
+_TELEPHONE = re.compile(r"\d{2,}[ .-]\d{3,}")
 
 
 def why_unissuable(name: object) -> str | None:

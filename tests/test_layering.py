@@ -16,7 +16,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("confusables",),
     ("names",),
-    ("offence",),
+    ("offence", "display"),
     ("guard",),
     ("options",),
     ("actors.latch", "actors.forks", "actors.child_spec", "actors.restarts"),
@@ -32,6 +32,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("state", "refill"),
     ("owners",),
     ("messages",),
+    ("sources._alike", "sources._theme"),
     ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
     ("sources.prompts",),
     ("sources._endpoint", "sources._retry", "sources._chunk"),
@@ -49,13 +50,23 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 PURE = {
-    *("confusables", "names", "offence", "guard", "state", "refill", "options", "errors"),
-    *("sources._texts", "sources.prompts", "sources._retry"),
+    *(
+        "confusables",
+        "names",
+        "display",
+        "offence",
+        "guard",
+        "state",
+        "refill",
+        "options",
+        "errors",
+    ),
+    *("sources._alike", "sources._texts", "sources.prompts", "sources._retry"),
 }
 ALLOWED_IN_PURE = {
     *("__future__", "codecs", "collections", "collections.abc", "dataclasses", "functools"),
     *("itertools", "math", "random", "types", "typing", "unicodedata", "json", "re", "datetime"),
-    *("email.utils",),
+    *("email.utils", "hashlib", "zlib"),
 }
 
 
