@@ -8,6 +8,7 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.display import color_of, short_name, slug
 from namepool.errors import (
     CheckoutTimeout,
     InvalidName,
@@ -74,11 +75,14 @@ __all__ = [
     "Supervisor",
     "SupervisorRef",
     "WouldDeadlock",
+    "color_of",
     "current_owner",
     "inherit_owner",
     "name_key",
     "open_pool",
     "owner_id",
     "owner_scope",
+    "short_name",
+    "slug",
     "validate_name",
 ]

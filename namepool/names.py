@@ -99,7 +99,7 @@ def letters(name: str) -> str:
     """
     if name.isascii():
         return name.encode().translate(_ALIKE, _SILENT).decode()
-    return _drawn(name).replace("i", "l")
+    return drawn(name).replace("i", "l")
 
 
 _SILENT = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -107,7 +107,8 @@ _ALIKE = bytes(range(128)).lower().translate(bytes.maketrans(b"i10", b"llo")) + 
 _DIGITS = str.maketrans("34578", "eastb")
 
 
-def _drawn(name: str) -> str:
+def drawn(name: str) -> str:
+    """Return the letters and digits of ``name`` folded, without accents, each as its twin."""
     twins = _twins()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     drawn = (twins.get(c, c) for c in unicodedata.normalize("NFD", folded))
