@@ -1,4 +1,4 @@
-"""The command line: ``namepool demo``, ``namepool names`` and ``namepool doctor``.
+"""The command line: ``namepool demo``, ``names``, ``themes`` and ``doctor``.
 
 Exit codes: 0 all is well, 1 it is not, 2 the arguments are wrong, 130 interrupted, 141 nobody reads
 the output any more. An error is one line on stderr, never a traceback.
@@ -12,12 +12,13 @@ import os
 import random
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from namepool.demo import run_demo
+from namepool.display import short_names, slug
 from namepool.doctor import run_doctor
 from namepool.errors import InvalidOption, NamePoolError
 from namepool.names import one_line
@@ -92,6 +93,8 @@ def _parser() -> _Parser:
     _demo_arguments(commands.add_parser("demo", help=text, description=text))
     text = "print names, one a line; none occurs twice"
     _names_arguments(commands.add_parser("names", help=text, description=text))
+    text = "list the themes of offline names, each with some of its names"
+    _themes_arguments(commands.add_parser("themes", help=text, description=text))
     text = "ask an OpenAI-compatible endpoint for names once, and tell how it went"
     _doctor_arguments(commands.add_parser("doctor", help=text, description=text))
     return parser
@@ -111,10 +114,25 @@ def _names_arguments(parser: _Parser) -> None:
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
     text = f"names of this theme only; may be repeated: {', '.join(themes)}"
     parser.add_argument("--theme", action="append", choices=themes, metavar="T", help=text)
-    parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
-    parser.add_argument("--json", action="store_true", help="print one JSON array of strings")
+    _offline_arguments(parser)
+    text = "print short forms, each the shortest that no other of the names can be read as"
+    parser.add_argument("--short", action="store_true", help=text)
+    text = "print slugs, fit for branches, files and hosts; after --short, in a second column"
+    parser.add_argument("--slug", action="store_true", help=text)
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
     _source_arguments(parser)
     parser.set_defaults(run=_names)
+
+
+def _themes_arguments(parser: _Parser) -> None:
+    _offline_arguments(parser)
+    parser.set_defaults(run=_themes)
+
+
+def _offline_arguments(parser: _Parser) -> None:
+    text = "a file with a theme of one's own; may be repeated"
+    parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
+    parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
 
 
 def _doctor_arguments(parser: _Parser) -> None:
@@ -163,15 +181,34 @@ def _version() -> str:
 
 def _names(args: argparse.Namespace) -> int:
     start, between, end = ("[\n", ",\n", "\n]\n") if args.json else ("", "\n", "\n")
-    with closing(_names_source(args)) as blocks:
+    written = json.dumps if args.json else "\t".join if args.short and args.slug else str
+    with closing(_shown(args, _names_source(args))) as blocks:
         # A model may fail half-way, and half an array is of no use to who reads it.
         whole = args.json and args.source == "openai"
-        for names in [[name for block in blocks for name in block]] if whole else blocks:
-            block = between.join(map(json.dumps, names) if args.json else names)
+        for names in [_joined(blocks)] if whole else blocks:
+            block = between.join(map(written, names))
             print(start, block, sep="", end="", flush=True)
             start = between
     print(end=end)
     return 0
+
+
+def _shown(args: argparse.Namespace, blocks: _Blocks) -> Generator[list[Any], None, None]:
+    """Yield the names in blocks as they are to be shown: a name, a form of it, or two."""
+    with closing(blocks):
+        if args.short:  # whether a form is short enough depends on all the others
+            names = _joined(blocks)
+            shorts = short_names(names)
+            yield (
+                [(s, slug(n)) for s, n in zip(shorts, names, strict=True)] if args.slug else shorts
+            )
+            return
+        for block in blocks:
+            yield list(map(slug, block)) if args.slug else block
+
+
+def _joined(blocks: Iterable[list[Any]]) -> list[Any]:
+    return [name for block in blocks for name in block]
 
 
 def _names_source(args: argparse.Namespace) -> _Blocks:
@@ -179,7 +216,23 @@ def _names_source(args: argparse.Namespace) -> _Blocks:
     if args.source == "openai":
         return _asked(_nomenclater(args), args.count)
     _refuse_endpoint(args)
-    return _walked(OfflineNames(seed=args.seed, themes=args.theme), args.count)
+    return _walked(_offline(args.seed, args.theme, args.theme_file), args.count)
+
+
+def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None) -> OfflineNames:
+    try:
+        return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
+    except InvalidOption as error:
+        raise SystemExit(_failed(f"error: {one_line(error, 400)}", 2)) from None
+
+
+def _themes(args: argparse.Namespace) -> int:
+    """Print the id, the description and three names of each theme."""
+    source = _offline(args.seed, None, args.theme_file)
+    for theme in source.described():
+        names = "; ".join(source.fetch(3, (), theme.id))
+        print(f"{theme.id:<12} {theme.description}\n{'':<12} {names}")
+    return 0
 
 
 def _walked(source: OfflineNames, count: int) -> _Blocks:
@@ -196,9 +249,10 @@ def _asked(source: Nomenclater, count: int) -> _Blocks:
 
 
 def _nomenclater(args: argparse.Namespace) -> Nomenclater:
-    for option in ("seed", "theme"):
+    for option in ("seed", "theme", "theme_file"):
         if getattr(args, option, None) is not None:
-            raise SystemExit(_failed(f"error: --{option} is for offline names", 2))
+            flag = option.replace("_", "-")
+            raise SystemExit(_failed(f"error: --{flag} is for offline names", 2))
     try:
         return Nomenclater(args.model, args.base_url)
     except InvalidOption as error:
