@@ -42,8 +42,7 @@ def short_name(name: str, held: Iterable[str] = ()) -> str:
     That is the given name ("Ada", of "Captain Ada Electron" too), or, if another has one that reads
     like it, more ("Ada the Yak"), at most all of the name. ``held`` may contain ``name``.
     """
-    key = name_key(name)
-    others = [_beginning_keys(other) for other in held if other != name and name_key(other) != key]
+    others = [_beginning_keys(other) for other in held if other != name]
     return next((form for form in _forms(name) if _only(form, others)), name)
 
 
