@@ -1,5 +1,7 @@
 """Memorable, unique names for the agents of a program, handed out by a supervised Pykka actor."""
 
+from typing import TYPE_CHECKING, Any
+
 from namepool.actors import (
     ActorHandle,
     Backoff,
@@ -8,7 +10,11 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
-from namepool.display import color_of, short_name, slug
+from namepool.core.display import color_of, short_name, slug
+from namepool.core.leases import Lease
+from namepool.core.names import DEFAULT_NAME, name_key, validate_name
+from namepool.core.state import PoolState
+from namepool.core.stats import PoolStats
 from namepool.errors import (
     CheckoutTimeout,
     InvalidName,
@@ -19,8 +25,10 @@ from namepool.errors import (
     OwnerRequired,
     SourceError,
 )
-from namepool.handle import PoolHandle
-from namepool.messages import (
+from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
+from namepool.pool.actor import NamePool
+from namepool.pool.handle import PoolHandle
+from namepool.pool.messages import (
     AssociateName,
     CheckinLease,
     CheckinName,
@@ -31,12 +39,12 @@ from namepool.messages import (
     PoolStatsRequest,
     Reset,
 )
-from namepool.names import DEFAULT_NAME, name_key, validate_name
-from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
-from namepool.pool import NamePool, NamePoolProxy, NamePoolRef
-from namepool.service import open_pool
-from namepool.sources import FallbackSource, NameSource, Nomenclater, NumberedNames, OfflineNames
-from namepool.state import Lease, PoolState, PoolStats
+from namepool.pool.ref import NamePoolProxy, NamePoolRef
+from namepool.pool.service import open_pool
+from namepool.sources import FallbackSource, NameSource, NumberedNames
+
+if TYPE_CHECKING:
+    from namepool.sources import Nomenclater, OfflineNames
 
 __all__ = [
     "DEFAULT_NAME",
@@ -86,3 +94,11 @@ __all__ = [
     "slug",
     "validate_name",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Nomenclater", "OfflineNames"):  # imported when first asked for: see ``sources``
+        from namepool import sources
+
+        return getattr(sources, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

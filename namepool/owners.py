@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 import pykka
 
 from namepool.actors import acting_as
+from namepool.core.names import shown
 from namepool.errors import InvalidOwner
-from namepool.names import shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,6 +49,9 @@ MAX_OWNER_LENGTH = 256
 _TASKS_IN_PYTHON = sys.version_info < (3, 12)
 """``asyncio.current_task`` is no C function yet, and costs more than all the rest."""
 
+_running_tasks: Any = None
+"""Its table, loop → task, once asyncio is there."""
+
 _local = threading.local()
 _numbers = itertools.count(1)
 _modules = sys.modules
@@ -61,30 +64,32 @@ _listeners: tuple[weakref.ref[GoneListener], ...] = ()  # replaced, never change
 
 def current_owner() -> str:
     """Return the id of who is calling, on this thread and in this context; never blocks."""
+    global _running_tasks
     scoped = acting_as.get()
     if scoped is not None:
         return scoped
     asyncio = _modules.get("asyncio")  # nobody runs a task who has not imported it
     if asyncio is not None:
         try:
-            loop = asyncio._get_running_loop()  # public by its documentation
+            loop = asyncio._get_running_loop()  # noqa: SLF001  public by its documentation
             if loop is None:
                 task = None
             elif _TASKS_IN_PYTHON:
-                task = asyncio.tasks._current_tasks.get(loop)
+                if _running_tasks is None:
+                    _running_tasks = asyncio.tasks._current_tasks  # noqa: SLF001
+                task = _running_tasks.get(loop)
             else:
                 task = asyncio.current_task(loop)
         except AttributeError:
             task = None  # asyncio is being imported, on another thread
         if task is not None:
             try:
-                owner: str = task._namepool_speaker
+                owner: str = task._namepool_speaker  # noqa: SLF001  our own
                 return owner
             except AttributeError:
                 return _first_words_of_task(task)
     try:
-        owner = _local.owner
-        return owner
+        return _local.owner  # type: ignore[no-any-return]
     except AttributeError:
         return _first_words_of_thread()
 
@@ -158,7 +163,7 @@ def owner_id(owner: object) -> str:
         return owner.actor_urn
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(owner, asyncio.Task):
-        return cast("str", _mortal_of(owner, "task").owner)
+        return _mortal_of(owner, "task").owner
     raise InvalidOwner(
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
         f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"
@@ -177,23 +182,28 @@ def notify_gone(listener: GoneListener) -> None:
         _listeners = (*living, weakref.ref(listener))
 
 
-class _Mortal:
-    """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
+class _Ended:
+    """An owner whose end has been told, or is told by somebody else, and sooner."""
 
-    # Defaults, for one whose making was cut short.
     owner: str = ""
-    told = True
-    """Its owner's end has been told, or somebody else tells of it, and sooner."""
+
+    def tell(self, _: object = None) -> None:
+        """Do nothing."""
+
+
+class _Mortal(_Ended):
+    """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.told = False
 
     def tell(self, _: object = None) -> None:
         """Tell of the owner's end, once."""
-        if not self.told:
-            self.told = True
+        if self.owner:  # else its making was cut short
             _gone(self.owner)
+        # Last: one that was cut short is told again. What has ended has no finaliser, and an
+        # exception from outside cannot vanish in it.
+        self.__class__ = _Ended  # type: ignore[assignment]
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # The main thread's local storage ends when the modules are half gone.
@@ -222,7 +232,7 @@ def _first_words_of_thread() -> str:
         vars(thread).pop(_ATTRIBUTE, None)
     owner = _thread_owner(thread)
     _local.mortal = _Mortal(owner)
-    _mortal_of(thread, owner).told = True
+    _mortal_of(thread, owner).__class__ = _Ended
     _local.owner = owner
     return owner
 
@@ -236,7 +246,7 @@ def _first_words_of_task(task: asyncio.Task[Any]) -> str:
 
 
 def _thread_owner(thread: threading.Thread) -> str:
-    known: _Mortal | None = vars(thread).get(_ATTRIBUTE)
+    known: _Ended | None = vars(thread).get(_ATTRIBUTE)
     if known is not None:
         return known.owner
     actor = _actor_of(thread)
@@ -247,13 +257,13 @@ def _thread_owner(thread: threading.Thread) -> str:
     return vars(thread).setdefault(_ATTRIBUTE, mortal).owner  # type: ignore[no-any-return]
 
 
-def _mortal_of(thing: object, owner: str) -> _Mortal:
+def _mortal_of(thing: object, owner: str) -> _Ended:
     """Return what tells of the end of ``thing``; ``owner`` is its id, or its kind if it has none.
 
     Made and stored under a lock, and found by whoever comes after one that was cut short.
     """
     with _lock:
-        mortal: _Mortal | None = getattr(thing, _ATTRIBUTE, None)
+        mortal: _Ended | None = getattr(thing, _ATTRIBUTE, None)
         if mortal is None:
             mortal = _Mortal(_mint(owner) if owner in ("thread", "task") else owner)
             setattr(thing, _ATTRIBUTE, mortal)

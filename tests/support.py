@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import sys
 import threading
 import time
@@ -85,7 +86,7 @@ class ScriptedSource:
         return answer
 
 
-def on_thread(function: Callable[[], T]) -> T:
+def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T:
     """Run ``function`` on a thread of its own; return its result or raise its exception."""
     results: list[T] = []
     errors: list[BaseException] = []
@@ -98,7 +99,7 @@ def on_thread(function: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(patience)
     assert not thread.is_alive(), "the function did not return"
     if errors:
         raise errors[0]
@@ -151,3 +152,9 @@ def switching_often() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+def strike(thread: threading.Thread, kind: type[BaseException]) -> None:
+    """Have the interpreter raise in ``thread`` when it next looks."""
+    assert thread.ident is not None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(kind))

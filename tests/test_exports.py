@@ -56,3 +56,14 @@ def test_importing_the_package_imports_neither_requests_nor_asyncio() -> None:
     code = "import sys, namepool; print({'requests', 'asyncio', 'tomllib'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_who_asks_no_model_does_not_import_the_nomenclater() -> None:
+    code = (
+        "import sys, namepool\n"
+        "before = [m for m in sys.modules if m.startswith('namepool.sources.llm')]\n"
+        "from namepool import Nomenclater\n"
+        "print(before, Nomenclater.__module__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[] namepool.sources.llm.nomenclater\n"

@@ -14,59 +14,73 @@ ROOT = Path(namepool.__file__).parent
 # From what everything may build on to what nothing may: a module imports from rows above its own.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("confusables",),
-    ("names",),
-    ("offence", "display"),
-    ("guard",),
-    ("options",),
-    ("actors.latch", "actors.forks", "actors.child_spec", "actors.restarts"),
+    ("core.confusables",),
+    ("core.names",),
+    ("core.offence", "core.display"),
+    ("core.guard",),
+    ("core.options", "core.refill", "core.stats", "core.events", "core.waiters", "core.leases"),
+    ("core.bindings",),
+    ("core.state",),
+    ("core",),
+    ("actors.latch", "actors.forks", "actors.supervision.child_spec"),
+    ("actors.supervision.restarts",),
+    ("actors.lifecycle",),
+    ("actors.replies.resolving",),
+    ("actors.replies.giving_up",),
+    ("actors.replies.waiting",),
+    ("actors.replies",),
     ("actors.reply",),
     ("actors.inbox",),
     ("actors.ref",),
-    ("actors.death_watch",),
+    ("actors.launch",),
+    ("actors.service_ref",),
+    ("actors.actor_loop", "actors.at_exit"),
     ("actors.service_actor",),
-    ("actors.handle",),
+    ("actors.supervision.handle", "actors.supervision.protocol"),
+    ("actors.supervision.children",),
+    ("actors.supervision.procedures",),
+    ("actors.supervision.keeper",),
+    ("actors.supervision.supervisor",),
     ("actors.supervision",),
-    ("actors.supervisor",),
     ("actors",),
-    ("state", "refill"),
     ("owners",),
-    ("messages",),
     ("sources._alike", "sources._theme"),
-    ("sources.base", "sources.offline", "sources.numbered", "sources._texts"),
-    ("sources.prompts",),
-    ("sources._endpoint", "sources._retry", "sources._chunk"),
-    ("sources._http",),
-    ("sources.nomenclater",),
+    ("sources.base", "sources.offline", "sources.numbered"),
+    ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    ("sources.llm.vendors", "sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
+    ("sources.llm.endpoint", "sources.llm.connections", "sources.llm.unpacking"),
+    ("sources.llm.transport", "sources.llm.texts"),
+    ("sources.llm.reply",),
+    ("sources.llm.chunk",),
+    ("sources.llm.asking",),
+    ("sources.llm.nomenclater",),
     ("sources",),
-    ("fetcher",),
-    ("pool",),
-    ("handle",),
+    ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher"),
+    ("pool.ref", "pool.waiting", "pool.inline", "pool.scopes"),
+    ("pool.refilling",),
+    ("pool.requests",),
+    ("pool.actor",),
+    ("pool.handle",),
     ("attribution", "attribution.logging"),
-    ("service",),
-    ("demo",),
-    ("doctor",),
+    ("pool.service",),
+    ("pool",),
+    ("cli.demo", "cli.doctor", "cli.names"),
+    ("cli.command",),
     ("cli",),
     ("__main__",),
 )
 PURE = {
-    *(
-        "confusables",
-        "names",
-        "display",
-        "offence",
-        "guard",
-        "state",
-        "refill",
-        "options",
-        "errors",
-    ),
-    *("sources._alike", "sources._texts", "sources.prompts", "sources._retry"),
+    *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
+    *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
+    *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
+    *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
+    *("sources.llm.reply", "sources.llm.unpacking", "sources.llm.vendors"),
 }
 ALLOWED_IN_PURE = {
-    *("__future__", "codecs", "collections", "collections.abc", "dataclasses", "functools"),
-    *("itertools", "math", "random", "types", "typing", "unicodedata", "json", "re", "datetime"),
-    *("email.utils", "hashlib", "zlib"),
+    *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
+    *("typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
+    *("base64", "codecs", "functools", "hashlib", "urllib.parse", "zlib"),
 }
 
 
@@ -127,3 +141,55 @@ def test_a_pure_module_imports_no_thread_clock_or_io(module: str) -> None:
     assert outside <= ALLOWED_IN_PURE
     ours = {name for name in imports(modules()[module]) if name.startswith("namepool")}
     assert ours <= {f"namepool.{name}" for name in PURE}
+
+
+# What a reader holds in mind
+
+LONGEST_MODULE, LONGEST_CLASS, LONGEST_BODY = 300, 200, 30
+"""Lines; those of docstrings do not count against a class or a function."""
+
+
+def too_long(path: Path) -> list[str]:
+    """Return what in a file is longer than a reader holds in mind."""
+    text = path.read_text(encoding="utf-8")
+    found = [f"{len(text.splitlines())} lines"] if len(text.splitlines()) > LONGEST_MODULE else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef):
+            lines = _lines(node) - sum(_lines(told) for told in _docstrings(node))
+            if lines > LONGEST_CLASS:
+                found.append(f"class {node.name}: {lines} lines")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body and _lines(body[0], body[-1]) > LONGEST_BODY:
+                found.append(f"{node.name}: {_lines(body[0], body[-1])} lines")
+    return found
+
+
+def _docstrings(node: ast.AST) -> list[ast.stmt]:
+    """Return the strings that stand alone: docstrings, of attributes too."""
+    return [
+        n
+        for n in ast.walk(node)
+        if isinstance(n, ast.Expr)
+        and isinstance(n.value, ast.Constant)
+        and isinstance(n.value.value, str)
+    ]
+
+
+def _lines(first: ast.stmt, last: ast.stmt | None = None) -> int:
+    end = (last or first).end_lineno
+    assert end is not None
+    return end - first.lineno + 1
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_a_class_and_a_function_fit_in_a_readers_mind(module: str) -> None:
+    assert too_long(modules()[module]) == []
+
+
+def test_what_is_too_long_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "long.py"
+    lines = "\n".join("        pass" for _ in range(31))
+    path.write_text(f'class Long:\n    def method(self):\n        """Say."""\n{lines}\n' * 7)
+
+    assert too_long(path)[0] == "238 lines" or too_long(path) == ["method: 31 lines"] * 7

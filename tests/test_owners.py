@@ -22,14 +22,6 @@ import namepool
 from namepool import NamePool, NumberedNames, PoolHandle
 from namepool.actors import ServiceActor
 from namepool.errors import InvalidOwner
-from namepool.messages import (
-    AssociateName,
-    CheckinName,
-    CheckoutLease,
-    CheckoutName,
-    DissociateName,
-    GetNameByOwner,
-)
 from namepool.owners import (
     MAX_OWNER_LENGTH,
     current_owner,
@@ -37,6 +29,14 @@ from namepool.owners import (
     notify_gone,
     owner_id,
     owner_scope,
+)
+from namepool.pool.messages import (
+    AssociateName,
+    CheckinName,
+    CheckoutLease,
+    CheckoutName,
+    DissociateName,
+    GetNameByOwner,
 )
 from tests.support import PATIENCE, on_thread
 
@@ -864,13 +864,13 @@ def test_the_name_given_to_a_silent_actor_is_nobodys_after_its_end() -> None:
 
 LAST_WORDS = """
 import sys
-import namepool.owners, namepool.state
+import namepool.owners, namepool.core.state
 
-state = namepool.state.PoolState()
+state = namepool.core.state.PoolState()
 namepool.owners.notify_gone(state)
 state.admit(["Ada"])
 state.checkout(namepool.owners.current_owner())
-sys.kept = (state, namepool.state, namepool.owners)  # outlives the modules, as test runners do
+sys.kept = (state, namepool.core.state, namepool.owners)  # outlives the modules, as test runners do
 """
 
 

@@ -15,7 +15,7 @@ import pytest
 INTERRUPTS = 200
 
 PROGRAM = """
-import sys
+import asyncio, sys
 from namepool import CheckinName, CheckoutName, NamePool, NumberedNames, PoolHandle
 
 ref = NamePool.start(source=NumberedNames(), reclaim_after=None)
@@ -31,17 +31,27 @@ def by_scope():
     with pool.named():
         pool.speaker()
 
-act = {"handle": by_handle, "ask": by_ask, "scope": by_scope}[sys.argv[1]]
+async def awaiting():
+    proxy = ref.proxy()
+    sys.stdout.write("ready\\n")
+    sys.stdout.flush()
+    while True:
+        await proxy.checkin_name(await proxy.checkout_name())
+
+def looping():
+    if sys.argv[1] == "await":
+        asyncio.run(awaiting())
+    sys.stdout.write("ready\\n")
+    sys.stdout.flush()
+    while True:
+        act()
+
+act = {"handle": by_handle, "ask": by_ask, "scope": by_scope, "await": by_ask}[sys.argv[1]]
 act()
 caught = 0
 while caught < int(sys.argv[2]):
     try:
-        sys.stdout.write("ready\\n")
-        sys.stdout.flush()
-        operations = 0
-        while True:
-            act()
-            operations += 1
+        looping()
     except KeyboardInterrupt:
         caught += 1
         while (name := pool.get_name_by_owner()) is not None:  # struck with a name in hand
@@ -59,7 +69,7 @@ sys.stdout.write("balanced\\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process there")
-@pytest.mark.parametrize("act", ["handle", "ask", "scope"])
+@pytest.mark.parametrize("act", ["handle", "ask", "scope", "await"])
 def test_a_loop_on_the_main_thread_survives_200_interrupts(act: str) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, act, str(INTERRUPTS)],
@@ -79,3 +89,55 @@ def test_a_loop_on_the_main_thread_survives_200_interrupts(act: str) -> None:
     assert lines == [b"ready\n"] * INTERRUPTS
     assert output == b"balanced\n"
     assert program.returncode == 0
+
+
+PROMPT = """
+import os, signal, sys, threading
+from namepool import CheckinName, CheckoutName, NamePool, NumberedNames, PoolHandle
+
+sys.setswitchinterval(0.01)  # who interrupts is not interrupted between looking and killing
+ref = NamePool.start(source=NumberedNames(), reclaim_after=None)
+pool = PoolHandle(ref)
+act = {
+    "handle": lambda: pool.checkin_name(pool.checkout_name()),
+    "ask": lambda: ref.ask(CheckinName(ref.ask(CheckoutName()))),
+}[sys.argv[1]]
+operations = seen = 0
+
+def interrupt():
+    global seen
+    while operations < goal:
+        pass
+    seen = operations
+    os.kill(os.getpid(), signal.SIGINT)
+
+late = []
+for _ in range(20):
+    goal = operations + 100
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        while True:
+            act()
+            operations += 1
+    except KeyboardInterrupt:
+        late.append(operations - seen)
+    thread.join()
+sys.stdout.write(f"{max(late)}\\n")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process there")
+@pytest.mark.parametrize("act", ["handle", "ask"])
+def test_an_interrupt_is_raised_within_one_operation(act: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROMPT, act],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert int(run.stdout) <= 1

@@ -1,21 +1,18 @@
 """An OTP for Pykka: actors that answer every request, at the speed of a function call.
 
-Knows nothing of names; imports nothing of ours but itself.
+Here are the reply, the inbox and its turn, the actor with its ref, and supervision. It knows
+nothing of names and imports nothing of ours but itself; anybody may import it.
 """
 
-from namepool.actors.child_spec import ChildSpec, InvalidChildSpec
-from namepool.actors.handle import ActorHandle
+from namepool.actors.actor_loop import acting_as
+from namepool.actors.at_exit import is_exiting
 from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
-from namepool.actors.restarts import Backoff
-from namepool.actors.service_actor import (
-    LATER,
-    ServiceActor,
-    ServiceRef,
-    acting_as,
-    is_exiting,
-)
-from namepool.actors.supervision import (
+from namepool.actors.service_actor import ServiceActor
+from namepool.actors.service_ref import LATER, ServiceRef
+from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
+from namepool.actors.supervision.handle import ActorHandle
+from namepool.actors.supervision.protocol import (
     ChildBusy,
     ChildCounts,
     ChildExists,
@@ -34,7 +31,8 @@ from namepool.actors.supervision import (
     TerminateChild,
     WhichChildren,
 )
-from namepool.actors.supervisor import Supervisor, SupervisorRef
+from namepool.actors.supervision.restarts import Backoff
+from namepool.actors.supervision.supervisor import Supervisor, SupervisorRef
 
 __all__ = [
     "LATER",

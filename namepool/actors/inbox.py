@@ -6,8 +6,8 @@ nothing is running*. Then a caller may take the turn and handle its own message 
 re-entrant lock because that knows its owner from the very moment it is taken, and lets nobody else
 release it: a finaliser may run, or an exception from outside arrive, between any two lines.
 
-**Torn.** A caller that is cut short while it has the turn sets ``torn`` and shuts the turn to
-callers; the actor's thread mends what was left before it handles anything else.
+**Interrupted.** A caller that is cut short while it has the turn sets ``interrupted`` and shuts the
+turn to callers; the actor's thread mends what was left before it handles anything else.
 
 **Closing.** After ``close`` the turn is open to nobody and every envelope, also one that is put
 later, is handed to ``refuse`` exactly once: ``deque.popleft`` decides who.
@@ -42,6 +42,9 @@ class Returned(NamedTuple):
     """Something lies in ``Inbox.returned``."""
 
 
+_RETURNED: Envelope[Any] = Envelope(Returned())
+
+
 def refuse(
     ref: object, envelope: Envelope[Any], why: str = "stopped before handling the message"
 ) -> None:
@@ -65,19 +68,23 @@ class Inbox:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue: deque[Envelope[Any]] = deque()
         self.turn: Any = threading.RLock()
-        self.is_open = False
+        self.is_open: bool = False
         """A caller may take the turn: ``on_start`` is over, the actor lives, nothing is torn."""
-        self.torn = False
+        self.interrupted = False
         """A caller was cut short in its turn."""
-        self.is_elsewhere = False
+        self.is_elsewhere: bool = False
         """This is a forked child, and the actor stayed with its parent."""
         self.clock = clock
         self.signal: Any = queue.SimpleQueue()
         """Wakes the actor's thread. ``None``: look again. Anything else was granted to a caller and
         never reached it; ``put`` is C, so a weak reference may call it from anywhere."""
+        self._in_hand = False
+        """The actor's thread handles a message."""
         self.returned: deque[Any] = deque()
         """What came home through ``signal``; the actor takes it in when it is told ``Returned``."""
-        self._timers: list[tuple[float, int, Any]] = []
+        self._note: Any = None
+        """What ``signal`` brought, until it is in ``returned``."""
+        self._timers: list[tuple[float, int, Envelope[Any]]] = []
         self._timer_numbers = itertools.count()
         self._refuse: Callable[[Envelope[Any]], None] | None = None
 
@@ -106,11 +113,16 @@ class Inbox:
     def empty(self) -> bool:
         return not self.queue
 
+    def is_busy(self) -> bool:
+        """Tell whether a message is queued, or in the hands of the actor's own thread."""
+        return bool(self.queue) or self._in_hand  # in this order: it is in hand before it is popped
+
     def close(self, refuse: Callable[[Envelope[Any]], None]) -> None:
         """Hand what is queued, and whatever is put from now on, to ``refuse``."""
         self.is_open = False
         self._refuse = refuse
         self._timers.clear()
+        self._in_hand = False
         self._refuse_all(refuse)
 
     def forked(self, refuse: Callable[[Envelope[Any]], None]) -> None:
@@ -132,36 +144,46 @@ class Inbox:
 
     def schedule(self, delay: float, message: Any) -> None:
         """Deliver ``message`` in ``delay`` seconds; there is no cancelling, ignore it instead."""
-        heapq.heappush(self._timers, (self.clock() + delay, next(self._timer_numbers), message))
+        due, number = self.clock() + delay, next(self._timer_numbers)
+        heapq.heappush(self._timers, (due, number, Envelope(message)))
         self.wake()  # the actor's thread may be waiting for a later one
 
     # -- the actor's own thread -------------------------------------------------------------
 
     def get(self) -> Envelope[Any]:
-        """End this turn, wait for a message or a timer, and take the turn for it."""
-        self.is_open = True
-        self.turn.release()
+        """End this turn, wait for a message or a timer, and take the turn for it.
+
+        Raises:
+            MemoryError: nothing was taken; try again
+        """
+        self._in_hand = False
+        if self.is_mine():
+            self.is_open = not self.interrupted
+            self.turn.release()
         while not self._look():
             pass
         self.turn.acquire()
+        self._in_hand = True
         if self.returned:
-            return Envelope(Returned())
+            return _RETURNED
         if self._timers and self._until_timer() == 0.0:
-            return Envelope(heapq.heappop(self._timers)[2])
+            return heapq.heappop(self._timers)[2]
         return self.queue.popleft()
 
     def _look(self) -> bool:
         """Take one signal, waiting for it if there is nothing to do; tell whether there is now."""
-        wait = 0.0 if self.queue or self.returned else self._until_timer()
-        try:
-            note = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
-        except queue.Empty:
-            note = None
+        wait = 0.0 if self.queue or self.returned or self._note else self._until_timer()
+        if self._note is None:
+            try:
+                self._note = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
+            except queue.Empty:
+                pass
+        note = self._note
         if note is not None:
+            self.returned.append(note.grant if note.__class__ is Notice else note)
+            self._note = None
             if note.__class__ is Notice:
                 forget(note)
-                note = note.grant
-            self.returned.append(note)
         return bool(self.queue or self.returned) or self._until_timer() == 0.0
 
     def _until_timer(self) -> float:

@@ -20,6 +20,15 @@ def shut() -> threading.Lock:
     return lock
 
 
+def passed_on(error: RuntimeError) -> None:
+    """Raise ``error`` unless it is a lock's own, which says that it was not taken.
+
+    One of a subclass came from outside, or from the recursion limit.
+    """
+    if type(error) is not RuntimeError:
+        raise error
+
+
 class Latch:
     """Closed until ``open``; then it stays open. Any number of threads may wait for it."""
 
@@ -36,8 +45,8 @@ class Latch:
         self._is_open = True
         try:
             self._lock.release()
-        except RuntimeError:
-            pass  # open already, or somebody is just passing
+        except RuntimeError as error:
+            passed_on(error)  # open already, or somebody is just passing
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is open, up to ``timeout`` seconds; tell whether it is."""
@@ -51,6 +60,6 @@ class Latch:
             if self._is_open:
                 try:
                     self._lock.release()
-                except RuntimeError:
-                    pass
+                except RuntimeError as error:
+                    passed_on(error)
         return self._is_open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ class QueuingRef(pykka.ActorRef[A]):
     """A ``pykka.ActorRef`` to an actor with our inbox; requests are answered with a ``Reply``."""
 
     actor_inbox: Inbox
+    actor_stopped: threading.Event
     _why_dead = "not found"
 
     def __init__(self, actor: A) -> None:
@@ -67,9 +69,17 @@ class QueuingRef(pykka.ActorRef[A]):
         Raises:
             NotHandled: the actor is dead
         """
-        if self.actor_stopped.is_set():
-            raise NotHandled(f"{self} {self._why_dead}")
+        self._check_alive()
         self.actor_inbox.put(Envelope(message))
+
+    def proxy(self) -> pykka.ActorProxy[A]:
+        """Return a proxy of the actor.
+
+        Raises:
+            NotHandled: the actor is dead
+        """
+        self._check_alive()
+        return super().proxy()
 
     def give_back(self, grant: object) -> None:
         """Return what came with an answer that was never delivered; twice does no harm."""
@@ -82,6 +92,10 @@ class QueuingRef(pykka.ActorRef[A]):
         self._why_dead = FORKED
         self.actor_inbox.forked(partial(refuse, self, why=FORKED))
         pykka.ActorRegistry.unregister(self)
+
+    def _check_alive(self) -> None:
+        if self.actor_stopped.is_set():
+            raise NotHandled(f"{self} {self._why_dead}")
 
     def _enqueue(self, message: Any) -> Reply[Any]:
         reply = Reply[Any]()

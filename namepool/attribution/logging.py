@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from namepool.display import short_name, slug
-from namepool.names import DEFAULT_NAME
-from namepool.options import check_text, invalid
+from namepool.core.display import short_name, slug
+from namepool.core.names import DEFAULT_NAME
+from namepool.core.options import check_text, invalid
 from namepool.owners import current_owner
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)

@@ -33,9 +33,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from namepool.core.guard import why_unissuable
+from namepool.core.names import name_key, one_line, shown
 from namepool.errors import InvalidOption
-from namepool.guard import why_unissuable
-from namepool.names import name_key, one_line, shown
 
 BUILT_IN = (
     *("bakery", "build", "castle", "circus", "clockwork", "computing", "deep", "detectives"),

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol, cast, runtime_checkable
 
+from namepool.core.guard import why_unissuable
+from namepool.core.names import one_line, shown
+from namepool.core.options import invalid
+from namepool.core.refill import Backoff
 from namepool.errors import InvalidOption, SourceError
-from namepool.guard import why_unissuable
-from namepool.names import one_line, shown
-from namepool.options import invalid
-from namepool.refill import Backoff
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SURPLUS = 1000
 """Candidates read from one answer beyond those asked for: an endless iterable ends here."""
+
+
+IN_TIME = 0.9
+"""The share of the time a pool waits that a source is told it has: its answer must still arrive."""
+
+_deadline: ContextVar[float] = ContextVar("namepool_deadline", default=math.inf)
+
+
+def time_left() -> float | None:
+    """Return the seconds that the ``fetch`` under way may still take; ``None``: nobody says.
+
+    For a source of your own: ``requests.get(url, timeout=time_left())``. Who takes longer has
+    waited in vain, and takes the time of the next source of a ``FallbackSource``.
+    """
+    deadline = _deadline.get()
+    return None if deadline == math.inf else max(deadline - time.monotonic(), 0.0)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Let what is called in the block know how long it may take; of several, the least counts."""
+    token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 @runtime_checkable
@@ -71,11 +100,19 @@ def read_answer(answer: object, count: int) -> list[object]:
     return names
 
 
+LAST_TURN = 0.1
+"""The share of the time for a chunk that is kept for the last source of a ``FallbackSource``."""
+
+
 class FallbackSource:
     """Asks the first source; while that fails, the next one answers.
 
     A source that failed is left alone for a jittered, growing pause, then asked again. Without a
     source that answers, ``fetch`` raises what the last of them raised.
+
+    If there is a time limit (``time_left()``: a pool sets one), the sources share it: each is told
+    an even share of what is left, and a tenth of it is kept for the last one. Who overruns its
+    share is not interrupted, but is left alone until it has come back.
     """
 
     def __init__(self, *sources: NameSource, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,7 +121,7 @@ class FallbackSource:
         for source in sources:
             check_source(source)
         self._clock = clock
-        self._ranks = [(source, Backoff()) for source in sources]
+        self._ranks = [_Rank(source) for source in sources]
         self.last_source: str | None = None
         """The type of the source that answered last."""
 
@@ -95,33 +132,37 @@ class FallbackSource:
             Exception: what the last source raised, or SourceError if it gave nothing
         """
         failure: Exception | None = None
-        for source, backoff in self._candidates():
+        ranks = self._candidates()
+        for place, rank in enumerate(ranks):
+            source, left = rank.source, time_left()
             try:
-                names = read_answer(source.fetch(count, used), count)
+                with rank.limited(None if left is None else _share(left, len(ranks) - place)):
+                    names = read_answer(source.fetch(count, used), count)
                 if all(why_unissuable(name) for name in names):
                     raise SourceError(f"{type(source).__name__} gave no valid name")
             except Exception as error:
-                pause = backoff.failed(self._clock(), error)
+                pause = rank.backoff.failed(self._clock(), error)
                 logger.warning(
                     "%s failed, left alone for %.1f s: %s",
                     type(source).__name__, pause, one_line(error),
                 )  # fmt: skip
                 failure = error
             else:
-                backoff.succeeded()
+                rank.backoff.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
                 return cast("list[str]", names)
         assert failure is not None  # noqa: S101  there is at least one source
         raise failure
 
-    def _candidates(self) -> list[tuple[NameSource, Backoff]]:
+    def _candidates(self) -> list[_Rank]:
         """Return the sources that are not paused; the last one always: somebody must answer."""
         now = self._clock()
-        return [rank for rank in self._ranks[:-1] if rank[1].allows(now)] + self._ranks[-1:]
+        free = [rank for rank in self._ranks[:-1] if rank.backoff.allows(now) and rank.in_time()]
+        return free + self._ranks[-1:]
 
     def close(self) -> None:
         """Close every source that can be closed."""
-        for source, _ in self._ranks:
+        for source in [rank.source for rank in self._ranks]:
             close = getattr(source, "close", None)
             if close is None:
                 continue
@@ -129,3 +170,34 @@ class FallbackSource:
                 close()
             except Exception as error:
                 logger.warning("closing %s failed: %s", type(source).__name__, one_line(error))
+
+
+class _Rank:
+    """A source in a row of them, and how it stands with it."""
+
+    def __init__(self, source: NameSource) -> None:
+        self.source, self.backoff = source, Backoff()
+        self._deadlines: list[float] = []  # of the calls under way
+
+    @contextmanager
+    def limited(self, seconds: float | None) -> Iterator[None]:
+        """Let the source know that it may take so many seconds; ``None``: as many as it likes."""
+        if seconds is None:
+            yield
+            return
+        deadline = time.monotonic() + seconds
+        self._deadlines.append(deadline)
+        try:
+            with time_limit(seconds):
+                yield
+        finally:
+            self._deadlines.remove(deadline)
+
+    def in_time(self) -> bool:
+        """Tell whether no call under way has taken longer than it may."""
+        return not any(deadline < time.monotonic() for deadline in list(self._deadlines))
+
+
+def _share(left: float, sources: int) -> float:
+    """Return the seconds for the first of so many sources, of which the last has a part kept."""
+    return left if sources == 1 else left * (1.0 - LAST_TURN) / (sources - 1)

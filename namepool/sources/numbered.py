@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from namepool.guard import why_unissuable
-from namepool.options import check_text, invalid
+from namepool.core.guard import why_unissuable
+from namepool.core.options import check_text, invalid
 
 
 class NumberedNames:

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
+from namepool.core.guard import MAX_WORDS
+from namepool.core.names import name_key, shown
 from namepool.errors import InvalidOption
-from namepool.guard import MAX_WORDS
-from namepool.names import name_key, shown
 from namepool.sources._alike import Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, blocks, built_in, read_theme
 

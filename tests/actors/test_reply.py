@@ -320,8 +320,8 @@ def test_a_reply_that_is_resolved_after_the_loop_closed_does_no_harm() -> None:
         pending = asyncio.create_task(reader())
         await asyncio.sleep(0)
         assert not pending.done()
-        reply._callbacks.append(lambda: None)
-        callbacks.extend(reply._callbacks)
+        callbacks.extend(callback for callback, _ in reply._callbacks)
+        assert callbacks
         pending.cancel()
 
     callbacks: list[Any] = []
@@ -459,3 +459,19 @@ def test_a_get_on_another_thread_is_released_when_the_reply_fails() -> None:
 
     thread.join(PATIENCE)
     assert isinstance(results[0], LookupError)
+
+
+def test_a_task_that_awaits_only_what_is_there_lets_others_run_and_can_be_cancelled() -> None:
+    async def busy() -> None:
+        while True:
+            await Reply.resolved("there")
+
+    async def main() -> None:
+        task = asyncio.ensure_future(busy())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())

@@ -58,7 +58,7 @@ class Recorder(ServiceActor):
 
 
 class PromptRecorder(Recorder):
-    prompt = True
+    non_blocking = True
 
 
 def start(actor_class: type[Recorder] = Recorder, **hooks: Callable[[], object]) -> ServiceRef[Any]:
@@ -311,7 +311,7 @@ def test_an_idle_actors_ask_runs_on_the_callers_thread() -> None:
     assert on_thread(agent)
 
 
-def test_the_main_thread_runs_prompt_actors_and_no_others() -> None:
+def test_the_main_thread_runs_non_blocking_actors_and_no_others() -> None:
     prompt, other = start(PromptRecorder), start()
     for ref in (prompt, other):
         ref.ask(lambda: None, timeout=PATIENCE)
@@ -323,7 +323,7 @@ def test_the_main_thread_runs_prompt_actors_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(("actor_class", "here"), [(Recorder, False), (PromptRecorder, True)])
-def test_who_could_go_on_or_give_up_runs_only_prompt_actors(
+def test_who_could_go_on_or_give_up_runs_only_non_blocking_actors(
     actor_class: type[Recorder], here: bool
 ) -> None:
     ref = start(actor_class)
@@ -531,7 +531,7 @@ def test_a_base_exception_ends_this_one_actor_and_the_asker_is_answered(
 @pytest.mark.parametrize("block", [True, False])
 def test_a_handler_may_answer_later(where: str, block: bool) -> None:
     class Later(ServiceActor):
-        prompt = True
+        non_blocking = True
 
         def on_receive(self, message: Any) -> Any:
             if message == "ask":
@@ -555,7 +555,7 @@ def test_a_handler_knows_when_nobody_waits_any_more(where: str) -> None:
     noted = threading.Event()
 
     class Later(ServiceActor):
-        prompt = True
+        non_blocking = True
 
         def on_receive(self, message: Any) -> Any:
             reply = self.deferred()
@@ -671,12 +671,12 @@ def test_a_failing_watcher_does_not_keep_the_others_from_hearing() -> None:
 
 def run_program(body: str) -> subprocess.CompletedProcess[str]:
     program = f"""
-import threading
+import sys, threading
 from namepool.actors import ServiceActor
 
 class Actor(ServiceActor):
     def on_stop(self):
-        print("on_stop ran", flush=True)
+        sys.stdout.write("on_stop ran\\n")  # in one piece: others do so at the same time
 
 {body}
 """
@@ -693,7 +693,7 @@ def test_a_program_that_forgets_its_actors_exits_and_on_stop_ran() -> None:
 
 def test_a_stuck_actor_does_not_keep_the_program_from_its_exit() -> None:
     run = run_program(
-        "import namepool.actors.service_actor as s; s.EXIT_TIMEOUT = 0.1\n"
+        "import namepool.actors.at_exit as s; s.EXIT_TIMEOUT = 0.1\n"
         "ref = Actor.start(); ref.tell(None)\n"
         "class Stuck(ServiceActor):\n"
         "    def on_receive(self, message): threading.Event().wait()\n"

@@ -18,9 +18,9 @@ import pytest
 import namepool
 from namepool import DEFAULT_NAME, NamePool, NumberedNames, PoolHandle, inherit_owner, owner_scope
 from namepool.attribution.logging import AgentFilter, agent_record_factory
+from namepool.core.state import PoolState
 from namepool.errors import InvalidOption
 from namepool.pool import NamePoolRef
-from namepool.state import PoolState
 from tests.support import ScriptedSource, on_thread
 
 
@@ -365,7 +365,7 @@ def factory(*args, **kwargs):
 
 logging.setLogRecordFactory(factory)
 from namepool.attribution.logging import AgentFilter
-from namepool.state import PoolState
+from namepool.core.state import PoolState
 AgentFilter(PoolState())
 """
 

@@ -19,7 +19,7 @@ from typing import Any
 import pykka
 
 from namepool import NamePool, Nomenclater, PoolHandle
-from tests.sources.endpoint import Endpoint, Names, Seen, Told
+from tests.sources.llm.scripted import Endpoint, Names, Seen, Told
 
 
 def slow(latency: float) -> Callable[[Seen], Told]:

@@ -1,13 +1,15 @@
 """What a request costs: ``python -m tests.benchmarks.runtime [--rounds 5] [--quick]``.
 
 Prints microseconds per operation, the median of several rounds, with the callers on 1 to 100 worker
-threads; then how the cost grows with the names known, bytes per known name, and the import time.
+threads; then what the main thread and an event loop pay, how the cost grows with the names known,
+bytes per known name, and the import time.
 Ratios say more than times: machines are noisy.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import os
 import queue
@@ -142,6 +144,80 @@ def print_costs(rounds: int, share: float) -> None:
     print(f"{'stock Pykka ask / lookup by message':40}" + "".join(f"{r:8.0f}×" for r in ratios))
 
 
+async def awaited(calls: int, operation: Callable[[], Any]) -> float:
+    """Return the seconds per call that a running task takes for ``calls`` calls."""
+    result = operation()
+    is_awaitable = hasattr(result, "__await__")
+    if is_awaitable:
+        await result
+    began = time.perf_counter()
+    if is_awaitable:
+        for _ in range(calls):
+            await operation()
+    else:
+        for _ in range(calls):
+            operation()
+    return (time.perf_counter() - began) / calls
+
+
+def called(calls: int, operation: Operation) -> float:
+    """Return the seconds per call that this thread takes for ``calls`` calls."""
+    operation()
+    began = time.perf_counter()
+    for _ in range(calls):
+        operation()
+    return (time.perf_counter() - began) / calls
+
+
+def on_a_worker(measure: Callable[[], float]) -> float:
+    """Measure on a thread of its own."""
+    found: list[float] = []
+    thread = threading.Thread(target=lambda: found.append(measure()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def ratio(a: Callable[[], float], b: Callable[[], float], rounds: int) -> tuple[float, float]:
+    """Return the median of ``a`` in seconds, and of a ÷ b, measured in turn."""
+    pairs = [(a(), b()) for _ in range(rounds)]
+    return statistics.median(x for x, _ in pairs), statistics.median(x / y for x, y in pairs)
+
+
+def print_places(rounds: int, share: float) -> None:
+    """Print what the main thread and an event loop pay, as ratios within one run."""
+    ref = NamePool.start(source=NumberedNames(), chunk_size=400, max_chunk_size=400)
+    proxy, handle, ask = ref.proxy(), PoolHandle(ref), ref.ask
+    calls = max(int(share / 3e-6), 50)
+
+    async def both() -> None:
+        await proxy.checkin_name(await proxy.checkout_name())
+
+    by_ask = partial(called, calls, lambda: ask(CheckinName(ask(CheckoutName()))))
+    by_handle = partial(called, calls, lambda: handle.checkin_name(handle.checkout_name()))
+    futures = partial(called, calls, lambda: proxy.checkin_name(proxy.checkout_name().get()).get())
+    thread_speaker = partial(called, calls, handle.speaker)
+
+    def in_a_task(operation: Callable[[], Any]) -> float:
+        return asyncio.run(awaited(calls, operation))
+
+    rows: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
+        "by ask: main thread ÷ worker": (by_ask, partial(on_a_worker, by_ask)),
+        "by handle: main thread ÷ worker": (by_handle, partial(on_a_worker, by_handle)),
+        "awaited: loop on main thread ÷ worker": (
+            partial(in_a_task, both),
+            lambda: on_a_worker(lambda: in_a_task(both)),
+        ),
+        "awaited ÷ proxy futures with get": (partial(in_a_task, both), futures),
+        "speaker of a task ÷ of a thread": (partial(in_a_task, handle.speaker), thread_speaker),
+    }
+    print(f"\n{'checkout + checkin':40}{'µs':>9}{'ratio':>8}")
+    for row, (a, b) in rows.items():
+        took, times = ratio(a, b, rounds)
+        print(f"{row:40}{took * 1e6:9.2f}{times:7.2f}×", flush=True)
+    ref.stop()
+
+
 def print_growth(rounds: int) -> None:
     """Print how checkout + checkin grows with the names known."""
     print(f"\n{'names known':>12}{'µs':>9}{'ratio':>8}{'bytes/name':>12}")
@@ -188,6 +264,7 @@ def main() -> None:
     share = 0.005 if args.quick else SHARE
     print(f"CPython {sys.version.split()[0]}, {args.rounds} rounds, callers on worker threads\n")
     print_costs(args.rounds, share)
+    print_places(args.rounds, share)
     if not args.quick:
         print_growth(args.rounds)
     print_import_time(args.rounds)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pykka
 
-from namepool import NamePool
+from namepool import CheckinName, CheckoutName, CheckoutTimeout, NamePool
 from namepool.actors import Reply
 from tests.interleavings.support import is_whole, run_own_thread, unstarted_pool
 
@@ -43,22 +43,38 @@ class PoolScene:
     def let_go(self, name: str) -> None:
         self.held.remove(name)
 
+    def take_home(self) -> None:
+        """Be the next incarnation: take in what happened since the last one looked."""
+        while not self.state.signal.empty():
+            note = self.state.signal.get(block=False)
+            if note is not None:
+                self.state.events.append(getattr(note, "grant", note))
+        self.state.mend()
+        self.state.leave(len(self.state.leaving), 0.0)
+        self.state.apply_events(0.0)
+
     def is_right(self) -> bool:
         """Nothing held twice, nobody unanswered; what nobody holds is available."""
-        self.state.settle(0.0)
+        self.state.apply_events(0.0)
         self.kept.clear()
-        while not self.state.mail.empty():
-            note = self.state.mail.get(block=False)
-            if note is not None:
-                self.state.outside.append(getattr(note, "grant", note))
-        self.state.mend()
-        self.state.settle(0.0)
+        self.take_home()
         return (
             not self.twice
             and not self.unanswered
             and is_whole(self.state)
             and sorted(self.state.leases) == sorted(self.held)
         )
+
+
+def borrow(scene: PoolScene, who: str, timeout: float | None) -> None:
+    """Hold a name for a moment, or give up."""
+    try:
+        name = scene.ref.ask(CheckoutName(timeout, who), timeout=timeout)
+    except CheckoutTimeout:
+        return
+    scene.hold(name)
+    scene.let_go(name)
+    assert scene.ref.ask(CheckinName(name, who)) is True
 
 
 def caller(who: str, act: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import queue
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import pykka
 import pytest
@@ -26,64 +30,124 @@ under_the_explorer = pytest.mark.skipif(
 )
 
 
+RUNTIME = ("namepool.actors.*",)
+POOL = (
+    "namepool.pool.*",
+    "namepool.actors.inbox",
+    "namepool.actors.ref",
+    "namepool.actors.reply",
+    "namepool.actors.replies.*",
+    "namepool.actors.actor_loop",
+    "namepool.actors.service_ref",
+)
+"""What is traced: a thread may be interrupted at any opcode of these, and nowhere else."""
+
+
+class Explored(NamedTuple):
+    """How far the schedules were explored, and how the invariant was broken, if it was."""
+
+    schedules: int
+    broken: str | None
+    inconclusive: str | None
+
+
 def explored(
     setup: Callable[[], S],
-    workers: list[Callable[[S], Any]],
+    workers: Sequence[Callable[[Any], Any]],
     invariant: Callable[[S], bool],
     *,
+    trace: tuple[str, ...] = POOL,
     schedules: int = SCHEDULES,
-) -> str | None:
-    """Run the workers under so many schedules; return how the invariant was broken, or ``None``."""
+) -> Explored:
+    """Run the workers to their ends under so many schedules, or until the invariant is broken."""
     from frontrun import explore
 
-    with pytest.MonkeyPatch.context() as patch:
+    from tests.interleavings.turns import take_over
+
+    with pytest.MonkeyPatch.context() as patch, undisturbed():
+        take_over(patch)
         patch.setattr(latch, "shut", Gate)
-        return _explored(explore, setup, workers, invariant, schedules)
+        result = explore(
+            setup,
+            list(workers),
+            invariant,
+            strategy="random",
+            clock="explored",
+            trace_packages=[*trace, "tests.interleavings.test_*"],  # guards taken out are there
+            max_attempts=schedules,
+            seed=20,
+            detect_io=False,
+            reproduce_on_failure=0,
+            timeout_per_run=PATIENCE,
+        )
+    broken = None if result.property_holds is not False else str(result.explanation)
+    inconclusive = result.inconclusive_reason if result.property_holds is None else None
+    return Explored(result.num_explored, broken, inconclusive)
 
 
-def _explored(explore: Any, setup: Any, workers: Any, invariant: Any, schedules: int) -> str | None:
-    result = explore(
-        setup,
-        workers,
-        invariant,
-        strategy="random",
-        clock="explored",
-        trace_packages=["namepool*"],
-        max_attempts=schedules,
-        seed=20,
-        detect_io=False,
-        reproduce_on_failure=0,
-        timeout_per_run=PATIENCE,
-    )
-    return None if result.property_holds else str(result.explanation)
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Log nothing, and collect no garbage: finalisers would come at moments that nobody chose."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    logging.disable()  # dying is what many of these are about
+    before = pykka.ActorRegistry.get_all()
+    try:
+        yield
+    finally:
+        for ref in pykka.ActorRegistry.get_all():
+            if ref not in before:
+                pykka.ActorRegistry.unregister(ref)  # its threads ended, or it never had one
+        logging.disable(logging.NOTSET)
+        gc.enable()
+        gc.unfreeze()
 
 
 class Gate:
     """A lock that one thread takes and another opens: the explorer thinks that a deadlock."""
 
     def __init__(self) -> None:
-        self._tokens = threading.Semaphore(0)
+        self._tokens: queue.Queue[None] = queue.Queue()
 
     def acquire(self, timeout: float = -1.0) -> bool:
-        return self._tokens.acquire(timeout=None if timeout < 0 else timeout)
+        try:
+            self._tokens.get(timeout=None if timeout < 0 else timeout)
+        except queue.Empty:
+            return False
+        return True
 
     def release(self) -> None:
-        self._tokens.release()
+        self._tokens.put(None)
 
 
 def holds(
-    setup: Callable[[], S], workers: list[Callable[[S], Any]], invariant: Callable[[S], bool]
+    setup: Callable[[], S],
+    workers: Sequence[Callable[[Any], Any]],
+    invariant: Callable[[S], bool],
+    *,
+    trace: tuple[str, ...] = POOL,
 ) -> None:
-    """Assert that the invariant holds under every schedule explored."""
-    broken = explored(setup, workers, invariant)
-    assert broken is None, broken
+    """Assert that every schedule explored ends, and that the invariant holds then."""
+    began = time.process_time()
+    result = explored(setup, workers, invariant, trace=trace)
+    print(f"{result.schedules} schedules, {time.process_time() - began:.1f} s of processor time")
+    assert result.broken is None, f"after {result.schedules} schedules: {result.broken}"
+    assert result.inconclusive is None, result.inconclusive
+    assert result.schedules == SCHEDULES
 
 
 def is_found(
-    setup: Callable[[], S], workers: list[Callable[[S], Any]], invariant: Callable[[S], bool]
+    setup: Callable[[], S],
+    workers: Sequence[Callable[[Any], Any]],
+    invariant: Callable[[S], bool],
+    *,
+    trace: tuple[str, ...] = POOL,
 ) -> None:
     """Assert that the explorer breaks the invariant: what was taken out is needed, and seen."""
-    assert explored(setup, workers, invariant) is not None
+    result = explored(setup, workers, invariant, trace=trace, schedules=max(SCHEDULES, 2000))
+    print(f"found after {result.schedules} schedules: {str(result.broken)[:100]}")
+    assert result.broken is not None, result.inconclusive or f"not in {result.schedules} schedules"
 
 
 def unstarted(actor_class: type[ServiceActor], *args: Any, **kwargs: Any) -> Any:
@@ -91,17 +155,21 @@ def unstarted(actor_class: type[ServiceActor], *args: Any, **kwargs: Any) -> Any
     actor: Any = actor_class(*args, **kwargs)
     actor.actor_inbox.signal = queue.Queue()  # the explorer sees no queue that is written in C
     pykka.ActorRegistry.register(actor.actor_ref)
+    actor.on_start()
+    actor.on_start = lambda: None  # it is over: what the explorer interrupts comes after it
     return actor
 
 
 def unstarted_pool(names: list[str], **options: Any) -> Any:
     """Return a pool without a thread that has ``names`` and will get no others."""
     state = PoolState()
-    state.mail = queue.Queue()
+    state.signal = queue.Queue()
     state.admit(names)
     actor: Any = unstarted(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
-    actor.actor_inbox.signal = state.mail
-    actor._refill = lambda: None  # no fetcher: its thread would be out of the explorer's sight
+    actor.actor_inbox.signal = state.signal
+    actor._refilling.refill = lambda: (
+        None
+    )  # no fetcher: its thread would be out of the explorer's sight
     return actor
 
 
@@ -110,6 +178,22 @@ class Nothing:
 
     def fetch(self, count: int, used: Any) -> list[str]:
         raise AssertionError("asked")
+
+
+class NoTurn:
+    """A turn that everybody has; only the actor's own thread is told so."""
+
+    def __init__(self, actor: Any) -> None:
+        self._lifecycle = actor.actor_ref.lifecycle
+
+    def _is_owned(self) -> bool:
+        return threading.current_thread() is self._lifecycle.thread
+
+    def acquire(self, blocking: bool = True) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 def run_own_thread(actor: Any) -> None:
@@ -125,5 +209,5 @@ def is_whole(state: PoolState) -> bool:
         known == sorted(set(known))
         and len(known) == state.known_count
         and set(state.speaking) == bound
-        and not state.changing
+        and not state.in_transition
     )

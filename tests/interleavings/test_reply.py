@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pykka
@@ -9,9 +10,15 @@ import pytest
 
 from namepool.actors import Reply
 from namepool.actors import reply as replies
-from tests.interleavings.support import holds, is_found, under_the_explorer
+from namepool.actors.replies import giving_up
+from tests.interleavings.support import RUNTIME, under_the_explorer
+from tests.interleavings.support import holds as _holds
+from tests.interleavings.support import is_found as _is_found
 
 pytestmark = under_the_explorer
+
+holds = partial(_holds, trace=RUNTIME)
+is_found = partial(_is_found, trace=RUNTIME)
 
 
 class Answer:
@@ -85,7 +92,7 @@ def test_an_answer_that_crosses_a_withdrawal_and_a_reader_is_read_or_goes_home()
 def test_it_is_found_when_a_reader_does_not_claim_what_it_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replies, "_READ", ())
+    monkeypatch.setattr(giving_up, "READ", ())
     monkeypatch.setattr(Reply, "_answer", property(lambda self: self._outcomes[0][1]))
     is_found(Answer, [Answer.answer, Answer.withdraw, Answer.read_it], Answer.is_read_or_home)
 
@@ -96,6 +103,14 @@ def test_an_answer_whose_reply_is_dropped_meanwhile_goes_home_or_is_read() -> No
         [Answer.answer, Answer.drop, lambda a: a.read_it(timeout=0.001)],
         Answer.is_read_or_home,
     )
+
+
+def test_it_is_found_when_a_dropped_reply_is_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def carry(self: Any, grant: object, sink: Any) -> None:
+        self._grant = grant
+
+    monkeypatch.setattr(Reply, "carry", carry)
+    is_found(Answer, [Answer.answer, Answer.drop], Answer.is_read_or_home)
 
 
 def test_several_readers_all_read_it_or_none_does() -> None:
@@ -135,6 +150,50 @@ def test_a_hook_set_while_others_wait_runs_once_for_all() -> None:
     holds(Hooked, [Hooked.hook, Hooked.read, Hooked.read_doubled], Hooked.is_right)
 
 
+def test_it_is_found_when_the_hook_is_run_by_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_hook(self: Any, timeout: float | None, deadline: float | None) -> None:
+        if self._hooked is None:
+            self._hooked = (self._outcomes[0][1](timeout),)
+
+    monkeypatch.setattr(Reply, "_run_hook", run_hook)
+    is_found(Hooked, [Hooked.hook, Hooked.read, Hooked.read_doubled], Hooked.is_right)
+
+
+class Derived(Answer):
+    """An answer that is read through a future derived from its reply."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source = self.reply
+        assert self.reply is not None
+        self.reply = self.reply.map(str.upper)  # type: ignore[assignment]
+
+    def answer(self) -> None:
+        source = self.source
+        assert source is not None
+        self.refused = not source.set_quietly("the name")
+
+    def is_read_or_home(self) -> bool:
+        self.source = None
+        return super().is_read_or_home()
+
+
+def test_an_answer_that_is_read_through_a_derived_future_is_read_or_goes_home() -> None:
+    holds(Derived, [Derived.answer, Derived.withdraw, Derived.read_it], Derived.is_read_or_home)
+    holds(Derived, [Derived.answer, Derived.read_it_once], Derived.is_read_or_home)
+
+
+def test_it_is_found_when_a_derived_future_does_not_withdraw_its_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def derived(future: Any, *_: Any) -> Any:
+        future._upstream = ()
+        return future
+
+    monkeypatch.setattr(replies, "_derived", derived)
+    is_found(Derived, [Derived.answer, Derived.withdraw], lambda d: d.refused or bool(d.read))
+
+
 class Follower:
     """A reply that is resolved as another one is."""
 
@@ -143,19 +202,25 @@ class Follower:
         self.inner: Reply[str] = Reply()
         self.inner.carry("the name", self.came_home.append)
         self.outer: Reply[str] | None = Reply()
-        self.outer.resolved_by(self.inner)
         self.refused = False
         self.read: list[str] = []
 
     def answer(self) -> None:
         self.refused = not self.inner.set_quietly("the name")
 
-    def read_once(self) -> None:
+    def follow(self) -> None:
+        assert self.outer is not None
+        self.outer.resolved_by(self.inner)
+
+    def read_once(self, timeout: float | None = 0.001) -> None:
         assert self.outer is not None
         try:
-            self.read.append(self.outer.get_once(0.001))
+            self.read.append(self.outer.get_once(timeout))
         except pykka.Timeout:
             pass
+
+    def wait(self) -> None:
+        self.read_once(None)
 
     def is_read_or_home(self) -> bool:
         self.outer = None
@@ -163,4 +228,17 @@ class Follower:
 
 
 def test_an_answer_that_is_passed_on_is_read_or_goes_home() -> None:
-    holds(Follower, [Follower.answer, Follower.read_once], Follower.is_read_or_home)
+    workers = [Follower.answer, Follower.follow, Follower.read_once]
+    holds(Follower, workers, Follower.is_read_or_home)
+
+
+def test_it_is_found_when_who_follows_does_not_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def when_open(self: Any, callback: Any) -> None:
+        if self._outcomes:
+            callback()
+        else:
+            self._callbacks.append((callback, []))
+
+    monkeypatch.setattr(Reply, "_when_open", when_open)
+    workers = [Follower.answer, Follower.follow, Follower.wait]
+    is_found(Follower, workers, Follower.is_read_or_home)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from namepool import NamePool, NumberedNames, PoolHandle
+from namepool.core.refill import FIRST_PAUSE, LONGEST_PAUSE
 from namepool.errors import InvalidOption, NamesUnavailable, SourceError
-from namepool.refill import FIRST_PAUSE, LONGEST_PAUSE
 from namepool.sources.base import SURPLUS, FallbackSource, NameSource
 from tests.support import PATIENCE, MovableClock, ScriptedSource, on_thread
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from namepool.core.names import why_invalid
 from namepool.errors import InvalidOption
-from namepool.names import why_invalid
 from namepool.sources.base import NameSource
 from namepool.sources.numbered import NumberedNames
 from tests.support import run_together, switching_often

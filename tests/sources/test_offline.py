@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaphone import doublemetaphone
 
+from namepool.core.guard import why_unissuable
+from namepool.core.names import MAX_NAME_LENGTH, is_default_name, name_key
+from namepool.core.offence import is_offensive
 from namepool.errors import InvalidOption
-from namepool.guard import why_unissuable
-from namepool.names import MAX_NAME_LENGTH, is_default_name, name_key
-from namepool.offence import is_offensive
 from namepool.sources._alike import sound, within_edits
 from namepool.sources._theme import WALK, built_in, read_theme
 from namepool.sources.base import NameSource

@@ -17,7 +17,7 @@ from namepool import (
     PoolStatsRequest,
     Supervisor,
 )
-from namepool.names import name_key
+from namepool.core.names import name_key
 from tests.support import PATIENCE, MovableClock, switching_often
 
 KILLS = 500

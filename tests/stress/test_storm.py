@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from tests.stress.storm import run
 
 
 def test_a_storm_leaves_no_request_unanswered_and_no_name_lost_or_held_twice() -> None:
-    storm = run(seconds=3.0, threads=32)
+    storm = run(seconds=3.0, threads=16)
 
     assert storm.faults == []
     assert storm.counts["checkout"] > 0
+    assert storm.counts["strikes"] > 10
     assert storm.counts["rounds of reset and restart"] > 1
+
+
+def test_the_storm_finds_that_a_guard_is_missing() -> None:
+    # The other one too, ``--without mending``, but where all threads hang that takes half a minute.
+    storm = subprocess.run(
+        [sys.executable, "-m", "tests.stress.storm", "--threads", "4", "--without", "delivery"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+    assert storm.returncode == 1, storm.stdout + storm.stderr
+    assert "FAULT" in storm.stdout

@@ -8,16 +8,17 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import pykka
 
 from tests.strikes import operations as o
 from tests.strikes.tracing import HardStrike, Strike, strike_at
+from tests.support import on_thread
 
-KINDS = (Strike, HardStrike)
+KINDS = (Strike, HardStrike, KeyboardInterrupt, MemoryError, RecursionError)
+"""Some have ways of their own: asyncio with KeyboardInterrupt, ``except RuntimeError``."""
+
+Place = tuple[str | None, bool]
 
 
 class Count:
@@ -29,74 +30,77 @@ class Count:
         self.harm: list[str] = []
 
 
-def strike_everywhere(scene: o.Scene, name: str, operation: o.Operation, every: int) -> Count:
-    """Strike an operation at each of its places, one after another, on this thread."""
+def at_a_newcomer(k: int, operation: Callable[[], object], kind: type[BaseException]) -> Place:
+    """Strike on a new thread."""
+    return on_thread(lambda: strike_at(k, operation, kind))
+
+
+def strike_everywhere(
+    name: str,
+    operation: Callable[[], object],
+    *,
+    before: Callable[[], object],
+    harm_done: Callable[[], str | None],
+    every: int,
+    strike: Callable[[int, Callable[[], object], type[BaseException]], Place] = strike_at,
+) -> Count:
+    """Strike at each ``every``-th place, one after another, until the operation ends before it.
+
+    Each place with each kind of exception; if not at each place, then with one kind at each.
+    """
     count = Count(name)
     k = 0
     while True:
-        scene.refresh()
-        place, came_out = strike_at(k, lambda: operation(scene), KINDS[k % 2])
-        if place is None:
-            break
-        count.strikes += 1
-        harm = o.harm_done(scene)
-        if not came_out:
-            harm = f"the strike vanished; {harm}"
-        if harm is not None:
-            count.harm.append(f"{place}: {harm}")
-        k += every
-    scene.refresh()
-    return count
-
-
-def strike_starts(every: int) -> Iterator[Count]:
-    """Strike what starts and stops whole pools."""
-    for name, operation in (("open_pool", o.open_and_close), ("start, stop", o.start_and_stop)):
-        count = Count(name)
-        k = 0
-        while True:
-            place, came_out = strike_at(k, operation, KINDS[k % 2])
+        for kind in KINDS if every == 1 else (KINDS[k // every % len(KINDS)],):
+            before()
+            place, came_out = strike(k, operation, kind)
             if place is None:
-                break
+                return count
             count.strikes += 1
-            harm = o.none_left() if came_out else "the strike vanished"
+            harm = harm_done() if came_out else "the strike vanished"
             if harm is not None:
-                count.harm.append(f"{place}: {harm}")
-            for ref in pykka.ActorRegistry.get_all():
-                ref.stop()
-            k += every
-        yield count
+                count.harm.append(f"{place}, {kind.__name__}: {harm}")
+        k += every
+
+
+def strike_pool(scene: o.Scene, name: str, every: int) -> Count:
+    """Strike one operation of a pool."""
+    operation = o.EVERY[name]
+    return strike_everywhere(
+        name,
+        lambda: operation(scene),
+        before=scene.refresh,
+        harm_done=lambda: o.harm_done(scene),
+        every=every,
+        strike=at_a_newcomer if name in o.OPERATIONS_OF_A_NEWCOMER else strike_at,
+    )
 
 
 def all_counts(supervised: bool, every: int) -> Iterator[Count]:
     """Strike all operations of one pool, on this thread."""
     scene = o.Scene(supervised)
-    table = {**o.OPERATIONS, **(o.OPERATIONS_OF_A_SUPERVISOR if supervised else {})}
-    for name, operation in table.items():
-        yield strike_everywhere(scene, name, operation, every)
+    for name in o.EVERY:
+        if supervised or name not in o.OPERATIONS_OF_A_SUPERVISOR:
+            yield strike_pool(scene, name, every)
     scene.stop()
-
-
-def on_a_worker(function: Callable[[], Any]) -> None:
-    """Run on a thread of its own."""
-    thread = threading.Thread(target=function)
-    thread.start()
-    thread.join()
 
 
 def everything(every: int, report: Callable[[str, Count], None]) -> None:
     """Strike everything, on a worker and on this thread, supervised and not."""
-    for supervised in (False, True):
-        where = "supervised" if supervised else "alone"
 
-        def run(place: str, supervised: bool = supervised, where: str = where) -> None:
+    def run(place: str) -> None:
+        for supervised in (False, True):
             for count in all_counts(supervised, every):
-                report(f"{place}, {where}", count)
+                report(f"{place}, {'supervised' if supervised else 'alone'}", count)
+        for name, operation in o.STARTS.items():
+            count = strike_everywhere(
+                name, operation, before=o.stop_all, harm_done=o.none_left, every=every
+            )
+            o.stop_all()
+            report(place, count)
 
-        run("this thread")
-        on_a_worker(lambda run=run: run("a worker"))  # type: ignore[misc]
-    for count in strike_starts(every):
-        report("this thread", count)
+    run("this thread")
+    on_thread(lambda: run("a worker"), patience=None)
 
 
 def main() -> int:
@@ -105,6 +109,7 @@ def main() -> int:
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
     total = Count("all")
+    began = time.monotonic()
 
     def report(where: str, count: Count) -> None:
         total.strikes += count.strikes
@@ -114,7 +119,8 @@ def main() -> int:
             print("    ", harm[:200])
 
     everything(args.every, report)
-    print(f"{total.strikes} strikes, {len(total.harm)} of them did harm")
+    seconds = time.monotonic() - began
+    print(f"{total.strikes} strikes, {len(total.harm)} of them did harm, in {seconds:.0f} s")
     return 1 if total.harm else 0
 
 

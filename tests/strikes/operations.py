@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from namepool import (
     CheckinName,
     CheckoutLease,
     CheckoutName,
+    ChildSpec,
     DissociateName,
     GetNameByOwner,
     NamePool,
@@ -26,46 +28,85 @@ from namepool import (
     PoolStatsRequest,
     Reset,
     Supervisor,
+    inherit_owner,
     owner_scope,
 )
+from namepool.actors import StartChild, WhichChildren
 from tests.support import PATIENCE
 
 
+class Stock(pykka.ThreadingActor):
+    """A child that knows nothing of us."""
+
+    use_daemon_thread = True
+
+
 class Scene:
-    """A pool, supervised or not, and the state each operation starts from."""
+    """A pool, supervised or not, and the state each operation starts from.
+
+    Its supervisor has two more children: ``spare`` runs, ``idle`` does not.
+    """
 
     def __init__(self, supervised: bool) -> None:
         self.root: Any = None
         if supervised:
             spec = NamePool.child_spec(id="names", source=NumberedNames(), chunk_size=24)
-            self.root = Supervisor.start(children=[spec])
+            self.root = Supervisor.start(children=[spec], max_restarts=0)
             self.target: Any = self.root.handle("names")
             self.ref: Any = self.target.current
         else:
             self.target = self.ref = NamePool.start(source=NumberedNames(), chunk_size=24)
         self.pool = PoolHandle(self.target)
         self.pool.checkin_name(self.pool.checkout_name())
-        self.mine: str = ""
+        self.mine = ""
+        self.kept = ""
         self.delivered: set[str] = set()
-        self.kept = self.pool.checkout_name(owner="bystander")
+        self.numbers = itertools.count()
 
     def refresh(self) -> None:
-        """Let the caller hold no name but one, as before every operation."""
-        for name in [*self.leases()]:
-            if name != self.kept:
-                self.pool.checkin_name(name, owner=next(iter(self.leases()[name]), "nobody"))
+        """Let the caller hold one name and a bystander another, as before every operation."""
+        for name, speakers in self.leases().items():
+            if name != self.kept or speakers != ["bystander"]:
+                self.pool.checkin_name(name, owner=next(iter(speakers), "nobody"))
+        if self.kept not in self.leases():
+            self.kept = self.pool.checkout_name(owner="bystander")
         self.mine = self.pool.checkout_name()
-        self.delivered.clear()
+        self.delivered = {self.mine, self.kept}
+        if self.root is not None:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Bring the supervisor's children back to where they were."""
+        root = self.root.proxy()
+        states = {child.id: child.state for child in root.which_children().get(timeout=5)}
+        if "new" in states:
+            root.terminate_child("new").get(timeout=5)
+            root.delete_child("new").get(timeout=5)
+        for id_ in {"spare", "idle"} - states.keys():
+            root.start_child(ChildSpec(id=id_, actor_class=Stock)).get(timeout=5)
+        if states.get("spare") == "stopped":
+            root.restart_child("spare").get(timeout=5)
+        if states.get("idle") != "stopped":
+            root.terminate_child("idle").get(timeout=5)
 
     def leases(self) -> dict[str, list[str]]:
         """Return who speaks under which name that is checked out."""
-        leases = self.ref._actor._state.leases.items()
+        leases = self.ref._actor._state.leases.copy().items()
         return {name: [*speakers] for name, (_, speakers) in leases}
 
     def took(self, name: str) -> str:
         """Note that ``name`` has reached its caller."""
         self.delivered.add(name)
         return name
+
+    def new_name(self) -> str:
+        """Return a name that the pool has never seen, which will be checked out."""
+        return self.took(f"Grace {next(self.numbers)}")
+
+    def reset(self, reset: Callable[[], object]) -> None:
+        """Reset the pool; from then on nobody need hold a name."""
+        self.kept = ""
+        reset()
 
     def stop(self) -> None:
         (self.root or self.ref).stop()
@@ -75,12 +116,18 @@ Operation = Callable[[Scene], Any]
 
 
 def _await_both(scene: Scene) -> None:
+    lost: list[BaseException] = []
+
     async def agent() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: lost.append(context["exception"]))
         proxy = scene.ref.proxy()
-        name = scene.took(await proxy.checkout_name(owner="task"))
-        await proxy.checkin_name(name, owner="task")
+        name = scene.took(await proxy.checkout_name())
+        await proxy.checkin_name(name)
 
     asyncio.run(agent())
+    for error in lost:  # in a callback: the loop is whom it reaches
+        raise error
 
 
 def _future(scene: Scene) -> None:
@@ -134,12 +181,12 @@ def _ask_both(scene: Scene) -> None:
     scene.ref.ask(CheckinName(name, "asker"))
 
 
-def _by_handle_of_a_supervisor(scene: Scene) -> None:
+def _by_target(scene: Scene) -> None:
     name = scene.took(scene.target.ask(CheckoutName(owner="asker"), timeout=PATIENCE))
     scene.target.ask(CheckinName(name, "asker"), timeout=PATIENCE)
 
 
-def _future_of_a_handle(scene: Scene) -> None:
+def _future_of_target(scene: Scene) -> None:
     future = scene.target.ask(CheckoutName(owner="asker"), block=False)
     name = scene.took(future.get(timeout=PATIENCE))
     scene.target.ask(CheckinName(name, "asker"), block=False).get(timeout=PATIENCE)
@@ -167,20 +214,53 @@ OPERATIONS: dict[str, Operation] = {
     "ref.ask, associate": lambda s: s.ref.ask(AssociateName(s.kept)),
     "ref.ask, dissociate": lambda s: s.ref.ask(DissociateName()),
     "ref.ask, dropped": lambda s: s.ref.ask(CheckoutName(owner="dropper"), block=False) and None,
+    "ref.tell": lambda s: s.ref.tell(CheckinName(s.mine)),
+    "ref.ask, associate, new": lambda s: s.ref.ask(AssociateName(s.new_name())),
+    "ref.ask, reset": lambda s: s.reset(lambda: s.ref.ask(Reset())),
+    "handle.associate_name, new": lambda s: s.pool.associate_name(s.new_name()),
+    "handle.associate_name, none": lambda s: s.pool.associate_name(None),
+    "handle.reset": lambda s: s.reset(s.pool.reset),
+    "handle.get_name_by_owner, thread": lambda s: s.pool.get_name_by_owner(
+        threading.current_thread()
+    ),
+    "PoolHandle": lambda s: PoolHandle(s.target),
+    "inherit_owner": lambda s: inherit_owner(s.pool.speaker)(),
     "proxy, both": _proxy,
+    "proxy.associate_name": lambda s: s.ref.proxy().associate_name(s.kept).get(),
+    "proxy.associate_name, new": lambda s: s.ref.proxy().associate_name(s.new_name()).get(),
+    "proxy.dissociate_name": lambda s: s.ref.proxy().dissociate_name().get(),
+    "proxy.get_name_by_owner": lambda s: s.ref.proxy().get_name_by_owner().get(),
+    "proxy.pool_stats": lambda s: s.ref.proxy().pool_stats().get(),
+    "proxy.reset": lambda s: s.reset(lambda: s.ref.proxy().reset().get()),
     "await of both": _await_both,
-    "handle.ask of a supervisor": _by_handle_of_a_supervisor,
-    "handle.ask of a supervisor, future": _future_of_a_handle,
+    "target.ask, both": _by_target,
+    "target.ask, future": _future_of_target,
+    "target.tell": lambda s: s.target.tell(CheckinName(s.mine)),
+    "target.proxy": lambda s: s.target.proxy().get_name_by_owner().get(),
 }
+OPERATIONS_OF_A_NEWCOMER: dict[str, Operation] = {
+    "first words": lambda s: s.pool.speaker(),
+    "first checkout": lambda s: s.took(s.pool.checkout_name()),
+    "first scope": _named,
+    "first message": lambda s: s.ref.ask(GetNameByOwner()),
+}
+"""Struck on a thread that has never spoken before."""
 OPERATIONS_OF_A_SUPERVISOR: dict[str, Operation] = {
     "supervisor.which_children": lambda s: s.root.proxy().which_children().get(),
+    "supervisor.which_children, ask": lambda s: s.root.ask(WhichChildren(), timeout=PATIENCE),
+    "supervisor.count_children": lambda s: s.root.proxy().count_children().get(),
+    "supervisor.get_child_spec": lambda s: s.root.proxy().get_child_spec("names").get(),
     "supervisor.handle": lambda s: s.root.handle("names"),
+    "supervisor.start_child": lambda s: s.root.proxy().start_child(_spec()).get(),
+    "supervisor.start_child, ask": lambda s: s.root.ask(StartChild(_spec())),
+    "supervisor.terminate_child": lambda s: s.root.proxy().terminate_child("spare").get(),
+    "supervisor.restart_child": lambda s: s.root.proxy().restart_child("idle").get(),
+    "supervisor.delete_child": lambda s: s.root.proxy().delete_child("idle").get(),
 }
-OPERATIONS_AT_THE_END: dict[str, Operation] = {
-    "handle.reset": lambda s: s.pool.reset(),
-    "ref.ask, reset": lambda s: s.ref.ask(Reset()),
-    "associate_name, new": lambda s: s.pool.associate_name("Grace Hopper"),
-}
+
+
+def _spec() -> ChildSpec:
+    return ChildSpec(id="new", actor_class=Stock)
 
 
 def open_and_close() -> None:
@@ -197,6 +277,22 @@ def start_and_stop() -> None:
     except BaseException:
         ref.stop()
         raise
+
+
+def start_a_tree() -> None:
+    """Start a supervisor over a pool and a stranger to us, and stop it; if cut short, again."""
+    children = [NamePool.child_spec(source=NumberedNames()), _spec()]
+    root = Supervisor.start(children=children)
+    try:
+        root.stop()
+    except BaseException:
+        root.stop()
+        raise
+
+
+EVERY = {**OPERATIONS, **OPERATIONS_OF_A_NEWCOMER, **OPERATIONS_OF_A_SUPERVISOR}
+"""All that can be asked of a pool, and of its supervisor."""
+STARTS = {"open_pool": open_and_close, "start, stop": start_and_stop, "a tree": start_a_tree}
 
 
 def harm_done(scene: Scene) -> str | None:
@@ -218,13 +314,15 @@ def harm_done(scene: Scene) -> str | None:
             stats: PoolStats = scene.pool.pool_stats(timeout=5)
             if stats.available_count + stats.checked_out_count != stats.all_used_count:
                 problems.append(f"the books do not balance: {stats}")
-            lost = scene.leases().keys() - scene.delivered - {scene.mine, scene.kept}
+            lost = scene.leases().keys() - scene.delivered
             if lost:
                 problems.append(f"lost: {lost}")
-            if scene.kept not in scene.leases():
+            if scene.kept and scene.kept not in scene.leases():
                 problems.append("the bystander lost its name")
             if stats.restart_count:
                 problems.append("the pool died of it")
+            if scene.root is not None:
+                scene.tidy()
         except BaseException as error:
             problems.append(f"the stranger got {error!r}")
 
@@ -238,6 +336,12 @@ def harm_done(scene: Scene) -> str | None:
     if namepool.current_owner() in ("somebody", "task"):
         problems.append("the caller speaks as somebody else")
     return "; ".join(problems) or None
+
+
+def stop_all() -> None:
+    """Stop what an operation has left running."""
+    for ref in pykka.ActorRegistry.get_all():
+        ref.stop()
 
 
 def none_left() -> str | None:

@@ -1,7 +1,8 @@
 """Strike an operation at the k-th place where CPython looks for exceptions from outside.
 
 It looks after a call returned, at a function's entry and at a loop's backward jump, and nowhere
-else; so the trace raises only where the bytecode before, in the same frame, is one of these.
+else; so the trace raises only where the bytecode before, in the same frame, is one of these. (It
+does so after a call that raised, too, where CPython does not look: there it is stricter.)
 """
 
 from __future__ import annotations
@@ -20,11 +21,8 @@ PACKAGE = str(Path(namepool.__file__).parent) + os.sep
 
 LOOKS_AFTER = frozenset(
     dis.opmap[name]
-    for name in (
-        *("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME", "JUMP_BACKWARD"),
-        *("CALL_INTRINSIC_1", "JUMP_BACKWARD_NO_INTERRUPT"),
-    )
-    if name in dis.opmap and name not in ("CALL_INTRINSIC_1", "JUMP_BACKWARD_NO_INTERRUPT")
+    for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME", "JUMP_BACKWARD")
+    if name in dis.opmap
 )
 
 _places: dict[CodeType, dict[int, int]] = {}
@@ -50,17 +48,23 @@ class Striker:
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         if self.struck is not None or not frame.f_code.co_filename.startswith(PACKAGE):
             return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        if event == "opcode":
+        if event == "call":
+            frame.f_trace = self.trace  # first: CPython 3.13 heeds f_trace_opcodes only then
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            self._note(frame)  # RESUME, which CPython 3.11 does not report as an opcode
+        elif event == "opcode":
             self._look(frame)
         elif event == "return":
             self._before.pop(frame, None)
         return self.trace
 
+    def _note(self, frame: FrameType) -> None:
+        self._before[frame] = _opcodes(frame.f_code).get(frame.f_lasti, 0)
+
     def _look(self, frame: FrameType) -> None:
         before = self._before.get(frame)
-        self._before[frame] = _opcodes(frame.f_code).get(frame.f_lasti, 0)
+        self._note(frame)
         if before in LOOKS_AFTER:
             if self.left == 0:
                 self.struck = f"{frame.f_code.co_filename[len(PACKAGE) :]}:{frame.f_lineno}"
@@ -97,3 +101,6 @@ def strike_at(
         striker._before.clear()
         striker.error.__traceback__ = None
     return striker.struck, False
+
+
+strike_at(0, lambda: namepool.current_owner())  # CPython 3.12 reports opcodes from the second on

@@ -1,0 +1,156 @@
+"""Starting an actor of any make so that its death is reported once, with its reason.
+
+Our own actors report theirs; for any other, ``launch`` starts a dynamic subclass of its class that
+does, that turns a BaseException into the death of this one actor, and closes the inbox behind it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import pykka
+from pykka import messages
+
+from namepool.actors.inbox import Inbox, refuse
+from namepool.actors.lifecycle import Lifecycle
+from namepool.actors.ref import QueuingRef
+from namepool.actors.reply import Reply
+
+
+def launch(
+    actor_class: type[pykka.Actor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    supervisor: pykka.ActorRef[Any] | None = None,
+    receipt: list[Any] | None = None,
+) -> pykka.ActorRef[Any]:
+    """Start an actor of any make, watched; return its ref at once, before ``on_start`` is over.
+
+    Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then,
+    or when the caller is struck, nothing of it is left. Its ref is appended to ``receipt``, for
+    callers that may be struck before they have it: ``give_up`` it then.
+    """
+    watched = (
+        actor_class if hasattr(actor_class, "_reports_its_lifecycle") else _watched(actor_class)
+    )
+    actor: Any = watched(*args, **kwargs)
+    ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
+    vars(ref)["supervisor"] = supervisor
+    started = [] if receipt is None else receipt
+    try:
+        started.append(ref)
+        _register(ref, supervisor)
+        actor._start_actor_loop()
+    except BaseException:
+        give_up([ref])
+        raise
+    return ref
+
+
+def give_up(receipt: list[Any]) -> None:
+    """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
+    for ref in receipt:
+        pykka.ActorRegistry.unregister(ref)
+        ref.stop(block=False)
+
+
+def _register(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:
+    """Enter an actor in the registry, and its supervisors, from the nearest on, behind it.
+
+    ``ActorRegistry.stop_all`` goes through it backwards: so it asks a supervisor first, which stops
+    its children in its own order, and restarts none.
+    """
+    registry = pykka.ActorRegistry
+    with registry._actor_refs_lock:
+        registry.register(ref)
+        while supervisor is not None and supervisor in registry._actor_refs:
+            registry._actor_refs.remove(supervisor)
+            registry._actor_refs.append(supervisor)
+            supervisor = vars(supervisor).get("supervisor")
+
+
+_cache: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
+
+
+def _watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
+    """Return the subclass of ``actor_class`` that reports its lifecycle; made once."""
+    known = _cache.get(actor_class)
+    if known is None:
+        body = {"__module__": actor_class.__module__, "__qualname__": actor_class.__qualname__}
+        if actor_class._create_actor_inbox is pykka.ThreadingActor._create_actor_inbox:
+            body["_create_actor_inbox"] = staticmethod(Inbox)  # type: ignore[assignment]
+            body["_create_future"] = staticmethod(Reply)  # type: ignore[assignment]
+        known = _cache[actor_class] = type(actor_class.__name__, (_Watched, actor_class), body)
+    return known
+
+
+class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
+    """Mixed in before the class of an actor that knows nothing of us."""
+
+    _actor_ref: Any
+    _unhooked: Any = None  # exc_info of a BaseException that on_failure has not been told of
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(self.actor_inbox, Inbox):
+            self._actor_ref = QueuingRef(self)
+
+    def _start_actor_loop(self) -> None:
+        self._lifecycle = Lifecycle(str(self))
+        self._actor_ref.lifecycle = self._lifecycle
+        try:
+            super()._start_actor_loop()
+        except BaseException as error:
+            self._handle_failure(type(error), error, error.__traceback__)
+            self._lifecycle.died()
+            raise
+
+    def _actor_loop(self) -> None:
+        self._lifecycle.thread = threading.current_thread()
+        if isinstance(self.actor_inbox, Inbox):
+            self.actor_inbox.turn.acquire()
+        try:
+            super()._actor_loop()
+            if self._unhooked is not None:
+                self.on_failure(*self._unhooked)
+        except BaseException:  # out of a hook; it is the end of this actor and of nothing else
+            self._handle_failure(*sys.exc_info())
+        finally:
+            self._unhooked = None
+            inbox = self.actor_inbox
+            if isinstance(inbox, Inbox):
+                inbox.close(lambda envelope: refuse(self._actor_ref, envelope))
+            self._lifecycle.died()
+
+    def _actor_loop_setup(self) -> None:
+        super()._actor_loop_setup()
+        if not self.actor_stopped.is_set():
+            self._lifecycle.came_up()
+
+    def _actor_loop_teardown(self) -> None:
+        if not isinstance(self.actor_inbox, Inbox):
+            super()._actor_loop_teardown()  # else closing the inbox does it
+
+    def _handle_receive(self, message: Any) -> Any:
+        try:
+            return super()._handle_receive(message)
+        except Exception:
+            raise
+        except BaseException as error:  # Pykka would stop every actor of the program
+            self._handle_failure(*sys.exc_info())
+            if isinstance(message, messages._ActorStop):
+                return None  # it has stopped, however badly
+            self._unhooked = sys.exc_info()
+            raise pykka.ActorDeadError(f"{self} died of {error!r} handling the message") from error
+
+    def on_failure(self, *exc_info: Any) -> None:
+        self._unhooked = None
+        super().on_failure(*exc_info)
+
+    def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        self._lifecycle.failed(exception_value or exception_type)
+        super()._handle_failure(exception_type, exception_value, traceback)

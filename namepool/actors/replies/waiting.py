@@ -1,0 +1,181 @@
+"""Being waited for: by threads, and by tasks that suspend instead of blocking their loop."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import pykka
+
+from namepool.actors.latch import LONGEST_WAIT, passed_on
+from namepool.actors.replies.giving_up import GivingUp
+from namepool.actors.replies.resolving import HOOKED
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+
+EVERY: Final = 64
+"""Of so many answers that are there already, one is awaited nevertheless: else a task that asks and
+asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, which cancels it."""
+_awaits = itertools.count(1)
+
+
+class WouldDeadlock(RuntimeError):
+    """An actor, or a finaliser that ran inside it, waits for that same actor.
+
+    The request itself is queued and will be handled; only the wait is refused.
+    """
+
+
+class Turn(Protocol):
+    """What a reply must know of the inbox that its request went to."""
+
+    is_elsewhere: bool
+    """This is a forked child, and the actor stayed with its parent."""
+
+    def is_mine(self) -> bool:
+        """Tell whether this thread runs inside the actor."""
+        ...
+
+
+class Waiting(GivingUp[T]):
+    """What those who asked see of a reply."""
+
+    _timeout_error: Callable[[float], BaseException] | None = None
+    _inbox: Turn | None = None
+
+    def fail_timeouts_with(self, make: Callable[[float], BaseException]) -> None:
+        """Raise ``make(timeout)`` instead of a bare ``pykka.Timeout`` when a ``get`` times out."""
+        self._timeout_error = make
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """Return the value, or raise the exception; wait for it up to ``timeout`` seconds.
+
+        Raises:
+            pykka.Timeout: not resolved in time (a checkout raises its subclass CheckoutTimeout)
+            WouldDeadlock: called from inside the actor that is to answer
+        """
+        outcomes = self._outcomes
+        if not outcomes or outcomes[0][0] is HOOKED:
+            self._wait(timeout)
+        return self._answer
+
+    def get_once(self, timeout: float | None) -> Any:
+        """Like ``get``, of a reply that nobody else holds: whoever gives up withdraws it."""
+        try:
+            self._wait(timeout)
+        except pykka.Timeout:
+            if self._cancel() or self._outcomes[0][0] is HOOKED:
+                raise
+            # The answer came while we gave up: it counts.
+        except BaseException:
+            self.withdraw()
+            raise
+        return self._answer
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for an outcome, and for the value behind a hook."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._outcomes:
+            self._refuse_vain_wait()
+            if not self._latch.wait(timeout):
+                make = self._timeout_error
+                assert timeout is not None  # noqa: S101  without one it waits for ever
+                raise make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
+        if self._outcomes[0][0] is HOOKED:
+            self._run_hook(timeout, deadline)
+
+    def _refuse_vain_wait(self) -> None:
+        inbox = self._inbox
+        if inbox is not None and inbox.is_mine():
+            raise WouldDeadlock(
+                "an actor cannot wait for its own answer: the request is queued behind the "
+                "message that this thread is handling now; tell it, or read the future later"
+            )
+        if inbox is not None and inbox.is_elsewhere:
+            raise pykka.ActorDeadError(
+                "the request went to an actor that this forked child lacks: start one here"
+            )
+        for source in self._upstream:
+            if isinstance(source, Waiting) and not source._outcomes:
+                source._refuse_vain_wait()
+
+    def _run_hook(self, timeout: float | None, deadline: float | None) -> None:
+        if self._hooked is not None:
+            return
+        wait = -1.0 if deadline is None else min(_left(deadline), LONGEST_WAIT)
+        try:
+            if not self._hook_turn.acquire(timeout=wait):
+                raise pykka.Timeout(f"{timeout} seconds")
+            if self._hooked is None:
+                hook = self._outcomes[0][1]
+                self._hooked = (hook(timeout if deadline is None else _left(deadline)),)
+        finally:
+            try:
+                self._hook_turn.release()
+            except RuntimeError as error:
+                passed_on(error)  # else it was not ours
+
+    # -- await ------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, T]:
+        outcomes = self._outcomes
+        if not outcomes or outcomes[0][0] is HOOKED or not next(_awaits) % EVERY:
+            try:
+                yield from self._await()
+            except BaseException:
+                self.withdraw()
+                raise
+        answer: T = self._answer  # no call here: it has been delivered by now
+        return answer
+
+    __iter__ = __await__
+
+    def _await(self) -> Generator[Any, None, None]:
+        if not self._outcomes:
+            self._refuse_vain_wait()
+            yield from self._await_open()
+        elif self._outcomes[0][0] is not HOOKED:
+            yield  # to the loop's next turn
+        if self._outcomes[0][0] is HOOKED:
+            yield from self._await_hook()
+
+    def _await_open(self) -> Generator[Any, None, None]:
+        from asyncio import get_running_loop  # here, so that threads need not import asyncio
+
+        loop = get_running_loop()
+        opened = loop.create_future()
+
+        def wake() -> None:
+            try:
+                loop.call_soon_threadsafe(_finish, opened)
+            except RuntimeError:
+                pass  # the loop was closed: nobody awaits any more
+
+        self._when_open(wake)
+        yield from opened
+
+    def _await_hook(self) -> Generator[Any, None, None]:
+        if not self._upstream or not all(isinstance(f, Waiting) for f in self._upstream):
+            from asyncio import get_running_loop
+
+            # A hook of unknown make may block: on another thread, then.
+            yield from get_running_loop().run_in_executor(None, self._wait, None)
+            return
+        for source in self._upstream:  # without withdrawing it: others may read it too
+            assert isinstance(source, Waiting)  # noqa: S101  checked above
+            yield from source._await()
+        self._wait(None)
+
+
+def _finish(opened: asyncio.Future[None]) -> None:
+    if not opened.done():
+        opened.set_result(None)
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)

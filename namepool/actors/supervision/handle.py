@@ -1,0 +1,242 @@
+"""A ref that survives restarts."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import Any, cast
+
+import pykka
+
+from namepool.actors import forks
+from namepool.actors.inbox import NotHandled
+from namepool.actors.ref import FORKED, QueuingRef
+from namepool.actors.reply import Reply
+
+RESTARTING = "it is restarting; ask() waits for that"
+
+
+class ActorHandle:
+    """Stands for a supervised actor across its incarnations.
+
+    A request goes to the present incarnation, or waits, within its timeout, for the next one. One
+    that an incarnation died without having seen goes to the next; one that may have been handled
+    is not repeated, and its ``ActorDeadError`` says what the incarnation died of.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._ref: pykka.ActorRef[Any] | None = None
+        self._last: pykka.ActorRef[Any] | None = None
+        self._generation = 0
+        self._closed: str | None = None
+        self._lock = threading.RLock()
+        self._parked: list[tuple[Any, weakref.ref[Reply[Any]]]] = []
+        forks.remember(self)
+
+    @property
+    def current(self) -> pykka.ActorRef[Any] | None:
+        """The present incarnation's ref; ``None`` while there is none."""
+        return self._ref
+
+    @property
+    def generation(self) -> int:
+        """How many incarnations there have been."""
+        return self._generation
+
+    def is_alive(self) -> bool:
+        """Tell whether there is an incarnation, and it is alive."""
+        ref = self._ref
+        return ref is not None and ref.is_alive()
+
+    def ask(
+        self,
+        message: Any,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
+    ) -> Any:
+        """Return the answer; waits up to ``timeout`` seconds for an incarnation and its answer.
+
+        With ``block=False`` it returns a future at once, which waits for the next incarnation if it
+        must. What must be given back if the answer does not get where it is wanted is appended to
+        ``receipt``.
+
+        Raises:
+            pykka.Timeout: no incarnation, or no answer, in time
+            pykka.ActorDeadError: there will be no further incarnation (``NotHandled``), or the one
+                that had the request died of it or before it answered
+        """
+        if not block:
+            return self._future(message)
+        grants: list[Any] = [] if receipt is None else receipt
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            answer = self._ask(message, timeout, deadline, grants)
+            return answer  # noqa: RET504  it may be struck in between
+        except BaseException:
+            for grant in grants:
+                self.give_back(grant)
+            raise
+
+    def _ask(
+        self, message: Any, timeout: float | None, deadline: float | None, receipt: list[Any]
+    ) -> Any:
+        ref = self._ref
+        if ref is not None:
+            try:
+                if isinstance(ref, QueuingRef):
+                    return ref.ask(message, timeout=timeout, receipt=receipt)
+                return ref.ask(message, timeout=timeout)
+            except NotHandled:
+                pass
+        reply = Reply[Any]()
+        try:
+            self._send(message, weakref.ref(reply), ref)
+            answer = reply.get_once(None if deadline is None else deadline - time.monotonic())
+            if reply._grant is not None:
+                receipt.append(reply._grant)
+            return answer
+        except pykka.Timeout as error:
+            if type(error) is pykka.Timeout:
+                raise pykka.Timeout(
+                    f"{self.name} did not run again within {timeout} s: allow more time, or see "
+                    "its supervisor's log for what it dies of"
+                ) from None
+            raise
+        except BaseException:
+            reply.withdraw()
+            if reply._grant is not None:
+                self.give_back(reply._grant)
+            raise
+
+    def _future(self, message: Any) -> Any:
+        ref = self._ref
+        if ref is not None:
+            answer: Any = ref.ask(message, block=False)
+            if not isinstance(answer, Reply):
+                return answer  # of an actor that has an inbox of its own make
+            if answer.is_resolved() and not isinstance(answer.error(), NotHandled):
+                return answer
+            reply = Reply[Any]()
+            self._follow(message, answer, reply, ref)
+            return reply
+        reply = Reply[Any]()
+        self._send(message, weakref.ref(reply), None)
+        return reply
+
+    def give_back(self, grant: object) -> None:
+        """Return what came with an answer that was never delivered; twice does no harm."""
+        ref: Any = self._ref or self._last
+        if ref is not None:
+            ref.give_back(grant)
+
+    def tell(self, message: Any) -> None:
+        """Send a message to the present incarnation.
+
+        Raises:
+            pykka.ActorDeadError: there is none at this moment
+        """
+        ref = self._ref
+        if ref is None:
+            raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
+        ref.tell(message)
+
+    def proxy(self) -> pykka.ActorProxy[Any]:
+        """Return a proxy of the present incarnation; it does not outlive it.
+
+        Raises:
+            pykka.ActorDeadError: there is none at this moment
+        """
+        ref = self._ref
+        if ref is None:
+            raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
+        return ref.proxy()
+
+    def stop(self, **_: Any) -> None:
+        """Refused: a supervised actor is stopped by its supervisor.
+
+        Raises:
+            TypeError: always
+        """
+        raise TypeError(f"stop {self.name} with its supervisor's terminate_child({self.name!r})")
+
+    def __repr__(self) -> str:
+        return f"<ActorHandle of {self.name!r}, generation {self._generation}>"
+
+    # -- requests that do not block ---------------------------------------------------------
+
+    def _send(
+        self, message: Any, waiting: weakref.ref[Reply[Any]], last: pykka.ActorRef[Any] | None
+    ) -> None:
+        """Send a request to an incarnation other than ``last``, or park it until there is one."""
+        with self._lock:
+            ref = self._ref
+            if ref is None or ref is last:
+                if self._closed is None:
+                    self._parked.append((message, waiting))
+                    return
+                ref = None
+        reply = waiting()
+        if reply is None:
+            return  # nobody will read it
+        if ref is None:
+            error = NotHandled(f"{self.name} is not running: {self._closed}")
+            reply.fail_quietly(error)
+            return
+        self._follow(message, cast("Any", ref).ask(message, block=False), reply, ref)
+
+    def _follow(
+        self, message: Any, answer: Reply[Any], reply: Reply[Any], ref: pykka.ActorRef[Any]
+    ) -> None:
+        waiting = weakref.ref(reply)
+        reply.follow(answer, lambda: self._answered(message, answer, waiting, ref))
+
+    def _answered(
+        self,
+        message: Any,
+        answer: Reply[Any],
+        waiting: weakref.ref[Reply[Any]],
+        ref: pykka.ActorRef[Any],
+    ) -> None:
+        if isinstance(answer.error(), NotHandled):
+            self._send(message, waiting, ref)
+            return
+        reply = waiting()
+        if reply is not None:
+            reply.take_over(answer)
+
+    def _send_parked(self) -> None:
+        with self._lock:
+            parked, self._parked = self._parked, []
+        for message, waiting in parked:
+            self._send(message, waiting, None)
+
+    # -- for the supervisor -----------------------------------------------------------------
+
+    def install(self, ref: pykka.ActorRef[Any]) -> None:
+        """Make ``ref`` the present incarnation."""
+        with self._lock:
+            self._ref = self._last = ref
+            self._generation += 1
+            self._closed = None
+        self._send_parked()
+
+    def vacate(self) -> None:
+        """The present incarnation is dead; there may be another."""
+        with self._lock:
+            self._ref = None
+
+    def close(self, reason: str) -> None:
+        """No further incarnation is to be expected: who waits for one is told ``reason``."""
+        with self._lock:
+            self._ref = None
+            self._closed = reason
+        self._send_parked()
+
+    def forked(self) -> None:
+        """Be closed in a forked child: its actor's thread does not exist there."""
+        self._lock = threading.RLock()
+        self.close(FORKED)

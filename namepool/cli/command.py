@@ -1,0 +1,275 @@
+"""The command line: ``namepool demo``, ``names``, ``themes`` and ``doctor``.
+
+Exit codes: 0 all is well, 1 it is not, 2 the arguments are wrong, 130 interrupted, 141 nobody reads
+the output any more. An error is one line on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
+
+from namepool.cli.demo import run_demo
+from namepool.cli.doctor import run_doctor
+from namepool.cli.names import asked, joined, run_names, run_themes, walked
+from namepool.core.names import one_line
+from namepool.errors import InvalidOption, NamePoolError
+from namepool.sources.llm.nomenclater import Nomenclater
+from namepool.sources.offline import OfflineNames, available_themes
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` (``None``: the process's) names; return the exit code."""
+    with _escaping(sys.stdout), _escaping(sys.stderr):
+        return _ended(argv)
+
+
+@contextmanager
+def _escaping(stream: Any) -> Iterator[None]:
+    """Let a stream escape what its terminal cannot show, rather than fail."""
+    if not hasattr(stream, "reconfigure"):
+        yield
+        return
+    before = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        if not stream.closed:
+            stream.reconfigure(errors=before)
+
+
+def _ended(argv: Sequence[str] | None) -> int:
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130)
+    except BrokenPipeError:
+        return _silenced(141)
+    except (NamePoolError, RuntimeError) as error:  # RuntimeError: no more threads to be had
+        return _failed(f"error: {one_line(error)}", 1)
+    except OSError as error:
+        return _silenced(_failed(f"error: {one_line(error)}", 1))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        parser = _parser()
+        if any(word.endswith("=--") for word in words):  # argparse would make of it what it likes
+            parser.error("the value of an option must not be '--'")
+        args = parser.parse_args(words)
+        code: int = args.run(args)
+    except SystemExit as end:  # argparse has printed the help, the version or what is wrong
+        code = int(end.code or 0)
+    print(end="", flush=True)  # a closed pipe shows now, while there is somebody to handle it
+    return code
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"namepool: {message}", file=sys.stderr)
+    return code
+
+
+def _silenced(code: int) -> int:
+    """Send what stdout still buffers to nowhere, or the interpreter would complain at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage above it; guesses no option."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(_failed(f"error: {one_line(message, 1000)}", 2))
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="namepool", description="Memorable names for a program's agents.")
+    parser.add_argument("--version", action="version", version=f"namepool {_version()}")
+    parser.set_defaults(
+        run=lambda _: _failed("error: a command is missing; see namepool --help", 2)
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    text = "let agents on threads take names, lend them to their tools and give them back"
+    _demo_arguments(commands.add_parser("demo", help=text, description=text))
+    text = "print names, one a line; none occurs twice"
+    _names_arguments(commands.add_parser("names", help=text, description=text))
+    text = "list the themes of offline names, each with some of its names"
+    _themes_arguments(commands.add_parser("themes", help=text, description=text))
+    text = "ask an OpenAI-compatible endpoint for names once, and tell how it went"
+    _doctor_arguments(commands.add_parser("doctor", help=text, description=text))
+    return parser
+
+
+def _demo_arguments(parser: _Parser) -> None:
+    text = "agents, each on a thread: 1 to 1000 (default: 24)"
+    parser.add_argument("--agents", type=_number(1000), default=24, metavar="N", help=text)
+    parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
+    _source_arguments(parser)
+    parser.set_defaults(run=_demo)
+
+
+def _names_arguments(parser: _Parser) -> None:
+    count, themes = _number(1_000_000), available_themes()
+    text = "how many: 1 to 1000000 (default: 12)"
+    parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
+    text = f"names of this theme only; may be repeated: {', '.join(themes)}"
+    parser.add_argument("--theme", action="append", choices=themes, metavar="T", help=text)
+    _offline_arguments(parser)
+    text = "print short forms, each the shortest that no other of the names can be read as"
+    parser.add_argument("--short", action="store_true", help=text)
+    text = "print slugs, fit for branches, files and hosts; after --short, in a second column"
+    parser.add_argument("--slug", action="store_true", help=text)
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
+    _source_arguments(parser)
+    parser.set_defaults(run=_names)
+
+
+def _themes_arguments(parser: _Parser) -> None:
+    _offline_arguments(parser)
+    parser.set_defaults(run=_themes)
+
+
+def _offline_arguments(parser: _Parser) -> None:
+    text = "a file with a theme of one's own; may be repeated"
+    parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
+    parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
+
+
+def _doctor_arguments(parser: _Parser) -> None:
+    _endpoint_arguments(parser)
+    text = "seconds that the answer may take (default: 30)"
+    parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help=text)
+    text = "a header to send, as 'api-key: ...'; may be repeated (others may see a command line)"
+    parser.add_argument(
+        "--header", type=_header, action="append", default=[], metavar="H", help=text
+    )
+    text = "what the names should be about; may be repeated"
+    parser.add_argument("--theme", action="append", metavar="T", help=text)
+    parser.set_defaults(run=_doctor, source="openai")
+
+
+def _source_arguments(parser: _Parser) -> None:
+    text = "where names come from (default: offline); openai: any OpenAI-compatible endpoint"
+    parser.add_argument("--source", choices=("offline", "openai"), default="offline", help=text)
+    _endpoint_arguments(parser)
+
+
+def _endpoint_arguments(parser: _Parser) -> None:
+    text = "the model to ask (default: NAMEPOOL_MODEL); the key is read from OPENAI_API_KEY"
+    parser.add_argument("--model", metavar="M", help=text)
+    text = "the endpoint, such as http://localhost:11434/v1 (default: OPENAI_BASE_URL, or OpenAI's)"
+    parser.add_argument("--base-url", metavar="URL", help=text)
+
+
+def _number(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most:
+            return int(text)
+        raise _expected(f"an integer from 1 to {most}", text)
+
+    return number
+
+
+def _seconds(text: str) -> float:
+    if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) and float(text) > 0:
+        return float(text)
+    raise _expected("a number of seconds above 0", text)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if colon and name.strip():
+        return name.strip(), value.strip()
+    raise argparse.ArgumentTypeError("must be a name, a colon and a value")  # it may be a key
+
+
+def _seed(text: str) -> int:
+    if re.fullmatch("[+-]?[0-9]{1,4000}", text):  # int() refuses to read more than 4300
+        return int(text)
+    raise _expected("an integer of at most 4000 digits", text)
+
+
+def _expected(what: str, text: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"must be {what}, not {one_line(ascii(text), 60)}")
+
+
+def _version() -> str:
+    try:
+        return version("namepool")
+    except PackageNotFoundError:
+        return "(not installed: run from its source)"
+
+
+def _names(args: argparse.Namespace) -> int:
+    if args.source == "openai":
+        blocks = asked(_nomenclater(args), args.count)
+        if args.json:  # a model may fail half-way
+            blocks = joined(blocks)
+    else:
+        _refuse_endpoint(args)
+        blocks = walked(_offline(args.seed, args.theme, args.theme_file), args.count)
+    return run_names(blocks, short=args.short, slugs=args.slug, array=args.json)
+
+
+def _themes(args: argparse.Namespace) -> int:
+    return run_themes(_offline(args.seed, None, args.theme_file))
+
+
+def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None) -> OfflineNames:
+    try:
+        return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
+    except InvalidOption as error:
+        raise SystemExit(_failed(f"error: {one_line(error, 400)}", 2)) from None
+
+
+def _nomenclater(args: argparse.Namespace) -> Nomenclater:
+    for option in ("seed", "theme", "theme_file"):
+        if getattr(args, option, None) is not None:
+            flag = option.replace("_", "-")
+            raise SystemExit(_failed(f"error: --{flag} is for offline names", 2))
+    return _built(args)
+
+
+def _built(args: argparse.Namespace, **options: Any) -> Nomenclater:
+    try:
+        return Nomenclater(args.model, args.base_url, **options)
+    except InvalidOption as error:
+        raise SystemExit(_failed(f"error: {one_line(error)}", 2)) from None
+
+
+def _refuse_endpoint(args: argparse.Namespace) -> None:
+    for option in ("model", "base_url"):
+        if getattr(args, option) is not None:
+            flag = option.replace("_", "-")
+            raise SystemExit(_failed(f"error: --{flag} needs --source openai", 2))
+
+
+def _demo(args: argparse.Namespace) -> int:
+    if args.source == "openai":
+        with closing(_nomenclater(args)) as source:
+            print("-- everybody takes a name --", flush=True)
+            return run_demo(args.agents, source)
+    _refuse_endpoint(args)
+    seed = random.randrange(10_000) if args.seed is None else args.seed
+    print(f"-- everybody takes a name (the same ones again: --seed {seed}) --", flush=True)
+    return run_demo(args.agents, OfflineNames(seed=seed))
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    options = {"themes": args.theme, "headers": dict(args.header), "timeout": args.timeout}
+    with closing(_built(args, **options)) as nomenclater:
+        return run_doctor(nomenclater)

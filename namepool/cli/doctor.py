@@ -1,0 +1,100 @@
+"""``namepool doctor``: one question to an endpoint, and a table of how it went."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator
+
+from namepool.core.names import one_line
+from namepool.sources.llm.ladder import RUNGS
+from namepool.sources.llm.nomenclater import Nomenclater, Probe
+
+LABELS = 18  # columns
+NARROWEST = 40  # columns; on a narrower terminal lines are broken by it
+
+ADVICE = {
+    "no (?:answer|connection) within|time for this chunk": "give it longer: --timeout 120 here, "
+    "timeout= and the pool's fetch_timeout= in a program; for a model that reasons, "
+    "extra_body={'reasoning_effort': 'low'}",
+    "HTTP 401|api[ _-]?key|unauthori[sz]ed|no connected db": "set OPENAI_API_KEY to a key of this "
+    "endpoint, or send another header: --header 'api-key: ...'",
+    "HTTP 403": "the key is known but may not use this model: look at its rights",
+    "HTTP 404|not exist|not found|(?:invalid|not a valid|unknown) model": "look at --base-url "
+    "(mostly it ends in /v1) and at the name of the model",
+    "HTTP 402|quota|billing|balance|credit": "look at the account: its quota or balance is used up",
+    "HTTP 429": "wait, or ask less often: a larger chunk_size",
+    "context|too long|maximum|max_tokens": "the model reads too little: max_used_in_prompt=0, or a "
+    "larger context",
+    "finish_reason: length": "it was cut off before it wrote: a larger max_tokens, or "
+    "extra_body={'reasoning_effort': 'low'}",
+    "refused|unreachable|Name or service|resolution|gaierror": "is the server running, and is "
+    "--base-url its address?",
+    "certificate": "set REQUESTS_CA_BUNDLE to the certificates of who vouches for it",
+    "redirect": "give --base-url the address it redirects to",
+    "not JSON|no chat completion|the reply is|HTTP 405": "this is no chat completion: look at "
+    "--base-url (mostly it ends in /v1)",
+    "no names in|did not keep|wrote nothing": "ask again; if it stays so, take a larger model",
+}
+"""What an error says, and what to change; the first that fits is told."""
+
+
+def run_doctor(nomenclater: Nomenclater) -> int:
+    """Print what the endpoint does; return 0 if a usable name came, else 1.
+
+    Blocks as ``Nomenclater.fetch`` does.
+    """
+    width = max(shutil.get_terminal_size().columns, NARROWEST)
+    print(f"{nomenclater}: one question for 12 names", flush=True)
+    probe = nomenclater.probe(12)
+    for label, value in _rows(probe):
+        _print_row(label, str(value), width)
+    print("\nIt gives names." if probe.names else "\nIt gives no names.")
+    return 0 if probe.names else 1
+
+
+def _print_row(label: str, value: str, width: int) -> None:
+    """Print a row, its value broken to the width of the terminal."""
+    lines = textwrap.wrap(value, width - LABELS - 3) or [""]
+    for line in lines:
+        print(f"{label:<{LABELS}} | {line}")
+        label = ""
+
+
+def _rows(probe: Probe) -> Iterator[tuple[str, object]]:
+    yield "reachable", _reachable(probe)
+    yield "HTTP status", probe.status or "-"
+    yield "latency", f"{probe.seconds:.2f} s" if probe.status else "-"
+    yield "looks like", " or ".join(vendor.name for vendor in probe.vendors) or "nobody known"
+    yield "form it takes", _form(probe.form)
+    yield "names received", probe.received
+    yield "valid", len(probe.names)
+    if probe.names:
+        yield "names", ", ".join(probe.names)
+    yield "rejected", len(probe.rejected)
+    for name, why in probe.rejected.items():
+        yield "", one_line(f"{name!a} {why}")
+    if probe.error is not None:
+        yield "error", probe.error
+        yield "what to change", advice(probe)
+
+
+def _reachable(probe: Probe) -> str:
+    if probe.status is not None:
+        return "yes"
+    return f"it took too long: {probe.error}" if probe.late else "no"
+
+
+def _form(form: str | None) -> str:
+    if form is None:
+        return "-"
+    return f"{form} (rung {RUNGS.index(form) + 1} of {len(RUNGS)})"
+
+
+def advice(probe: Probe) -> str:
+    """Return what to change, so that names come: by the error, and by whose endpoint it is."""
+    said = probe.error or ""
+    told = next((text for fits, text in ADVICE.items() if re.search(fits, said, re.I)), "")
+    hints = [f"{vendor.name}: {vendor.hint}" for vendor in probe.vendors if vendor.hint]
+    return "; ".join(filter(None, [told, *hints])) or "see the guide on sources and models"

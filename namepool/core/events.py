@@ -1,0 +1,28 @@
+"""What happens outside the pool's turn, noted at once and applied when the turn comes round.
+
+Beside these, what was granted and never delivered comes home: a ``LeaseRecord``, a ``Lease`` or a
+``Speaking``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class OwnerEnded(NamedTuple):
+    """An owner has ended."""
+
+    owner: str
+
+
+class LateChunk(NamedTuple):
+    """Candidates that came for a dead pool, unchecked, and the epoch they were asked for in."""
+
+    names: tuple[object, ...]
+    epoch: int
+
+
+class Withdrawal(NamedTuple):
+    """Who waits under this ticket does not wait any more."""
+
+    ticket: int

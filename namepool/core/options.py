@@ -1,0 +1,74 @@
+"""The options of a pool, checked by name when it starts. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from namepool.core.names import shown
+from namepool.errors import InvalidOption
+
+MAX_SECONDS = 1e8
+"""Three years: as good as for ever, and what every platform's locks can wait."""
+
+
+MAX_CHUNK_SIZE = 50
+"""The most names asked for at a time, unless ``chunk_size`` is more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """What ``NamePool.start`` takes besides its source.
+
+    Raises:
+        InvalidOption: naming the option, the value and what is expected
+    """
+
+    chunk_size: int = 12
+    max_chunk_size: int | None = None
+    low_water_mark: int | None = None
+    max_fetches: int = 1
+    fetch_timeout: float = 30.0
+    prefetch: bool = False
+    reclaim_after: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        check_count("chunk_size", self.chunk_size, 1)
+        if self.max_chunk_size is None:
+            object.__setattr__(self, "max_chunk_size", max(MAX_CHUNK_SIZE, self.chunk_size))
+        check_count("max_chunk_size", self.max_chunk_size, self.chunk_size)
+        if self.low_water_mark is not None:
+            check_count("low_water_mark", self.low_water_mark, 0)
+        check_count("max_fetches", self.max_fetches, 1)
+        check_seconds("fetch_timeout", self.fetch_timeout, zero=False)
+        if not isinstance(self.prefetch, bool):
+            raise invalid("prefetch", self.prefetch, "True or False")
+        check_seconds("reclaim_after", self.reclaim_after, none=True)
+
+
+def check_count(option: str, value: object, least: int) -> None:
+    """Refuse what is not an integer of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise invalid(option, value, f"an integer of at least {least}")
+
+
+def check_seconds(option: str, value: object, *, none: bool = False, zero: bool = True) -> None:
+    """Refuse what is not a number of seconds up to ``MAX_SECONDS``; 0 and ``None`` as told."""
+    if value is None and none:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (0 < value <= MAX_SECONDS or (value == 0 and zero)):  # type: ignore[operator]
+        least = "at least 0" if zero else "above 0"
+        expected = f"seconds, {least} and at most {MAX_SECONDS:g}{', or None' if none else ''}"
+        raise invalid(option, value, expected)
+
+
+def check_text(option: str, value: object, longest: int) -> str:
+    """Return ``value`` if it is a printable string of 1 to ``longest`` characters."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= longest:
+        raise invalid(option, value, f"a string of 1 to {longest} printable characters")
+    return value
+
+
+def invalid(option: str, value: object, expected: str) -> InvalidOption:
+    """Return the error for an option; its message is one line."""
+    return InvalidOption(f"{option} must be {expected}, not {shown(value)}")

@@ -1,0 +1,288 @@
+"""``PoolState``: leases, bindings and waiters, and each transition over the three. Pure.
+
+The truth is one dict and one queue (``leases``), and a transition adds to one before it takes from
+the other, so that a crash between two lines loses no name; everything else is an index that
+``recover`` rebuilds. ``in_transition`` says that one began and did not end: ``mend`` then. The
+object outlives the actor that owns it.
+
+What every request runs makes its changes without a call: CPython raises what comes from outside a
+thread after calls only, so those cannot be cut short at all.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from namepool.core.bindings import Bindings, Speaking
+from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
+from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
+from namepool.core.stats import Counters
+from namepool.core.waiters import Waiter, Waiters
+
+Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
+
+
+class Journal(Protocol):
+    """Who is told of a grant before it is made."""
+
+    undelivered: Any
+
+
+class _NoJournal:
+    undelivered: Any = None
+
+
+_NO_JOURNAL: Journal = _NoJournal()
+
+
+class PoolState:
+    """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
+
+    def __init__(self) -> None:
+        self._leases, self._bindings = leases, bindings = Leases(), Bindings()
+        # What one of them knows alone, it is asked itself.
+        self.lease_of: Callable[[str], Lease] = leases.lease_of
+        self.is_current: Callable[[Lease], bool] = leases.is_current
+        self.canonical: Callable[[str], str] = leases.canonical
+        self.used: Callable[[], UsedNames] = leases.used
+        self.speakers_of: Callable[[str], Collection[str]] = leases.speakers_of
+        self.names_of: Callable[[str], tuple[str, ...]] = bindings.names_of
+        # The same objects for life: the hot transitions need no second step to them.
+        self.leases: dict[str, LeaseRecord] = leases.checked_out
+        self.available: deque[str] = leases.available
+        self._latest, self._several = bindings.latest, bindings.several
+        self.orphans: OrderedDict[str, float] = leases.orphans
+        self.waiters: Waiters = Waiters()
+        self.events: deque[Event] = deque()
+        """What happened outside the actor's turn, until ``apply_events``."""
+        self.leaving: deque[str] = deque()
+        """Owners that ended while requests were on their way, which may be theirs."""
+        self.is_busy: Callable[[], bool] = bool
+        """Tells whether requests are on their way; the shell's business, as is ``signal``."""
+        self.signal: Any = None
+        """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
+        self.in_transition: bool = False
+        """A transition is under way, or was cut short."""
+        self.counters: Counters = Counters()
+        self.epoch: int = 0
+        """Counts resets: what was fetched before the last one is not wanted."""
+        self._moment = 0
+        self.speaking: Mapping[str, str] = bindings.view
+        """Owner → the name it speaks under; read-only, always current, readable by any thread."""
+
+    def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
+        """Lease the oldest available name to ``owner``; ``None`` if there is none.
+
+        ``journal.undelivered`` is set first: an event, if the owner never hears of the name.
+        """
+        available = self.available
+        if not available:
+            return None
+        self.in_transition = True
+        name = available[0]
+        self._moment = token = self._moment + 1
+        journal.undelivered = self.leases[name] = (token, {owner: token})
+        del available[0]
+        if owner in self._latest:
+            self._bindings.bind(owner, name)
+        else:
+            self._latest[owner] = name
+        self.in_transition = False
+        return name
+
+    def checkin(self, name: str) -> bool:
+        """End the lease of ``name``; it goes to the back of the queue. ``False``: no such lease."""
+        record = self.leases.get(name)
+        if record is not None:
+            self.end_lease(name, record)
+        return record is not None
+
+    def end_lease(self, name: str, record: LeaseRecord) -> None:
+        """End the present lease of ``name``, which is ``record``."""
+        self.in_transition = True
+        available = self.available
+        available += (name,)
+        del self.leases[name]
+        if self.orphans:
+            self.orphans.pop(name, None)
+        for speaker in record[1]:
+            if speaker in self._several:
+                self._bindings.unbind(speaker, name)
+            else:
+                del self._latest[speaker]
+        self.in_transition = False
+
+    def reclaim(self, before: float) -> list[str]:
+        """Check in what was orphaned ``before`` that moment and found no speaker since."""
+        reclaimed = self._leases.orphaned_before(before)
+        for name in reclaimed:
+            self.checkin(name)
+        self.counters.reclaimed += len(reclaimed)
+        return reclaimed
+
+    # -- bindings ---------------------------------------------------------------------------
+
+    def associate(self, owner: str, name: str, *, exclusive: bool = False) -> str:
+        """Let ``owner`` speak under ``name``, known or not, leased or not; return its spelling."""
+        name = self.canonical(name)
+        self.in_transition = True
+        self._moment += 1
+        record = self.leases.get(name)
+        if record is None:
+            record = self.leases[name] = (self._moment, {})
+            if not self._leases.learn(name):
+                self.available.remove(name)
+        self.orphans.pop(name, None)
+        if exclusive:
+            for speaker in [s for s in record[1] if s != owner]:
+                self.end_binding(speaker, name)
+        record[1][owner] = self._moment
+        self._bindings.bind(owner, name)
+        self.in_transition = False
+        return name
+
+    def dissociate(self, owner: str, name: str | None = None) -> bool:
+        """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
+        name = self._latest.get(owner) if name is None else self.canonical(name)
+        if name is None or owner not in self.speakers_of(name):
+            return False
+        self.end_binding(owner, name)
+        return True
+
+    def begin_scope(
+        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = _NO_JOURNAL
+    ) -> Speaking:
+        """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
+        name = self.canonical(name)
+        self._moment = scope = self._moment + 1
+        speaking = Speaking(owner, name, self._latest.get(owner), scope)
+        journal.undelivered = speaking
+        self._bindings.begin_scope(speaking, is_bound=owner in self.speakers_of(name))
+        self.associate(owner, name, exclusive=exclusive)
+        return speaking
+
+    def end_scope(self, speaking: Speaking) -> None:
+        """End a scope, once; the owner speaks under the name from before again if it still may."""
+        owner, name, before, _ = speaking
+        binding_ends = self._bindings.end_scope(speaking)
+        if binding_ends is None:
+            return
+        if binding_ends:
+            self.dissociate(owner, name)
+        if before is not None and owner in self.speakers_of(before):
+            self.associate(owner, before)  # the lease must know, or a restart would undo it
+
+    def end_binding(self, owner: str, name: str) -> None:
+        """Stop ``owner``, which does, speaking under ``name``."""
+        before, self.in_transition = self.in_transition, True
+        del self.leases[name][1][owner]
+        self._bindings.unbind(owner, name)
+        self.in_transition = before
+
+    # -- what happens outside the actor's turn ----------------------------------------------
+
+    def owner_gone(self, owner: str) -> None:
+        """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
+        # Whether a request of its own may be on its way comes first: what that does shows then.
+        if self.is_busy() or owner in self._latest or self.waiters:
+            self.events.append(OwnerEnded(owner))
+
+    def apply_events(self, now: float) -> int:
+        """Apply what happened outside: owners that ended, grants that came home, late chunks.
+
+        Returns how many owners are to ``leave`` once what is on its way has been handled.
+        """
+        before = len(self.leaving)
+        while self.events:
+            _apply(self, self.events[0], now)
+            self.events.popleft()  # when it is done, because it may be cut short; twice is harmless
+        return len(self.leaving) - before
+
+    def leave(self, count: int, now: float) -> None:
+        """End so many owners once more: of what they had asked for, nothing is on its way now."""
+        for _ in range(min(count, len(self.leaving))):
+            _end_owner(self, self.leaving.popleft(), now)
+
+    def park(self, owner: str, deadline: float | None, reply: Any) -> int:
+        """Queue a checkout behind those that wait already; return its ticket."""
+        self._moment = ticket = self._moment + 1
+        self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
+        return ticket
+
+    def grant(self, waiter: Waiter, now: float) -> str:
+        """Lease an available name to a waiter; to one whose owner has ended, as an orphan."""
+        name = self.checkout(waiter.owner)
+        assert name is not None, "a grant needs an available name"  # noqa: S101
+        if waiter.has_ended:
+            _end_owner(self, waiter.owner, now)
+        return name
+
+    def admit(self, candidates: Iterable[object]) -> Admission:
+        """Make the good ones available: valid, unlike any known name and the default name."""
+        admission = self._leases.admit(candidates)
+        self.counters.invalid += admission.invalid
+        self.counters.duplicates += admission.duplicate
+        return admission
+
+    @property
+    def known_count(self) -> int:
+        """How many names are known: available or checked out."""
+        return self._leases.known_count
+
+    def reset(self) -> None:
+        """Forget every name, lease and binding. Who waits for a name still does."""
+        self.epoch += 1
+        self._leases.clear()
+        self._bindings.clear_scopes()
+        self.recover()
+
+    def mend(self) -> None:
+        """Put right what a transition that was cut short left half done."""
+        if self.in_transition:
+            self.recover()
+
+    def recover(self) -> None:
+        """Rebuild every index from the truth, whatever a crash left half done."""
+        self.in_transition = True
+        self._leases.recover()
+        self._bindings.rebuild(self.leases)
+        self.in_transition = False
+
+
+def _apply(state: PoolState, event: Event, now: float) -> None:
+    if isinstance(event, OwnerEnded):
+        _end_owner(state, event.owner, now)
+        if state.is_busy():
+            state.leaving.append(event.owner)
+    elif isinstance(event, Withdrawal):
+        state.waiters.withdraw(event.ticket)
+    elif isinstance(event, LateChunk):
+        if event.epoch == state.epoch:
+            state.admit(event.names)
+    elif isinstance(event, Speaking):
+        state.end_scope(event)
+    elif isinstance(event, Lease):
+        if state.is_current(event):
+            state.checkin(event.name)
+    else:
+        _take_back(state, event)
+
+
+def _end_owner(state: PoolState, owner: str, now: float) -> None:
+    """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
+    for name in state.names_of(owner):
+        state.end_binding(owner, name)
+        if not state.speakers_of(name):
+            state.orphans[name] = now
+    state.waiters.owner_ended(owner)
+
+
+def _take_back(state: PoolState, record: LeaseRecord) -> None:
+    """End this very lease if it still lasts, however its owner is doing."""
+    names = {name: None for owner in record[1] for name in state.names_of(owner)}
+    for name in (*names, *state.orphans):
+        if state.leases.get(name) is record:
+            state.end_lease(name, record)
+            return

@@ -1,0 +1,298 @@
+"""``NamePool``: the actor that owns all pool state; turns messages into transitions."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from namepool.actors import LATER, ServiceActor, is_exiting
+from namepool.actors.launch import give_up, launch
+from namepool.actors.supervision.child_spec import ChildSpec
+from namepool.core.names import DEFAULT_NAME, one_line, shown
+from namepool.core.options import PoolOptions, invalid
+from namepool.core.refill import RefillPolicy
+from namepool.core.state import PoolState
+from namepool.core.stats import PoolStats
+from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
+from namepool.owners import notify_gone, owner_id
+from namepool.pool import messages as m
+from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
+from namepool.pool.fetches import Fetches
+from namepool.pool.inline import InlineRequests
+from namepool.pool.ref import NamePoolRef
+from namepool.pool.refilling import Fetcher, FetcherDied, Overdue, Refilling
+from namepool.pool.requests import Requests
+from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
+from namepool.pool.warnings import warn
+from namepool.sources.base import NameSource, check_source
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
+
+
+class NamePool(ServiceActor):
+    """Hands out names: unique while checked out, tied to their owners, given back for reuse.
+
+    Start it with ``NamePool.start(**options)``, or embed ``NamePool.child_spec(**options)``. All
+    options are given by keyword.
+
+    Args:
+        source: where names come from; ``None``: offline names
+        chunk_size: names asked for at a time (12)
+        max_chunk_size: and at most, while waiters outnumber that (50)
+        low_water_mark: fetch when fewer are available; ``None``: half a chunk; 0: when empty only
+        max_fetches: fetches under way at once (1)
+        fetch_timeout: seconds until a fetch is abandoned and its fetcher replaced (30)
+        prefetch: fetch the first chunk at the start, before anybody asks (``False``)
+        reclaim_after: seconds until a name comes home whose owners all ended without giving it
+            back (300); ``None``: never
+        state: a ``PoolState`` that outlives this incarnation
+
+    No handler blocks: what must wait for the world is the fetcher's. Callers run what ``inline``
+    has; all else is handled here, on the pool's own thread.
+    """
+
+    non_blocking = True
+
+    def __init__(
+        self, *, source: NameSource | None = None, state: PoolState | None = None, **options: Any
+    ) -> None:
+        super().__init__()
+        self._options = checked = _checked(source, state, options)
+        self._source = source if source is not None else _offline_names()
+        self._state = state if state is not None else PoolState()
+        self._outlived = state is not None
+        self._use_inbox_of(self._state)
+        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked))
+        self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
+        self._refilling = Refilling(
+            self._source, checked, self._state, self._fetches, self._waiting
+        )
+        self._requests = Requests(
+            self._state, self._waiting, self._refilling, checked.reclaim_after, self, self.deferred
+        )
+        self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
+        self._handlers.update(self._table())
+        self._inline.update(InlineRequests(self._state, self._fetches, self).table())
+        self._inline_other = lambda _: LATER
+
+    def _use_inbox_of(self, state: PoolState) -> None:
+        """Have what comes home to an earlier incarnation come home to this one."""
+        if state.signal is None:
+            state.signal = queue.SimpleQueue()
+        self.actor_inbox.signal = state.signal
+        self.actor_inbox.returned = state.events
+        state.is_busy = self.actor_inbox.is_busy
+
+    def _table(self) -> dict[type, Callable[[Any], Any]]:
+        return {
+            **self._requests.table(),
+            m.PoolStatsRequest: lambda _: self.pool_stats(),
+            m.Reset: lambda _: self.reset(),
+            ChunkArrived: self._refilling.chunk_arrived,
+            ChunkFailed: self._refilling.chunk_failed,
+            Overdue: self._refilling.overdue,
+            FetcherDied: self._refilling.fetcher_died,
+            Expire: self._waiting.expire,
+            OwnersLeft: self._waiting.owners_left,
+        }
+
+    # -- what Pykka and supervisors call ----------------------------------------------------
+
+    @classmethod
+    def start(cls, *args: Any, **options: Any) -> NamePoolRef:
+        """Start a pool of its own; see the class for the options.
+
+        Raises:
+            InvalidOption: an unknown option, or one of the wrong type or range
+        """
+        started: list[Any] = []
+        try:
+            ref = cast("NamePoolRef", launch(cls, args, options, receipt=started))
+            return ref  # noqa: RET504  it may be struck in between
+        except BaseException:
+            give_up(started)
+            raise
+
+    @classmethod
+    def child_spec(
+        cls,
+        id: str = "namepool",  # noqa: A002  OTP's word for it
+        *,
+        source: NameSource | None = None,
+        state: PoolState | None = None,
+        **options: Any,
+    ) -> ChildSpec:
+        """Return how a supervisor starts this pool; its state survives restarts.
+
+        Takes the options of ``start``, and ``restart``, ``shutdown`` and ``significant`` as
+        ``ChildSpec`` does.
+
+        Raises:
+            InvalidOption: an unknown option, or one of the wrong type or range
+            InvalidChildSpec: the same of what the spec takes
+        """
+        own = {"restart", "shutdown", "significant"}
+        fields = {name: options.pop(name) for name in own & options.keys()}
+        _checked(source, state, options)
+        # One source and one state for all incarnations: no name comes twice, no lease is lost.
+        state = options["state"] = state if state is not None else PoolState()
+        options["source"] = source if source is not None else _offline_names()
+        abandon = partial(_abandon, state, options["source"])
+        return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
+
+    def on_start(self) -> None:
+        """Take over the state; those who waited for an earlier incarnation are served."""
+        state = self._state
+        state.recover()
+        state.counters.starts += 1
+        notify_gone(state)
+        self._waiting.resume()
+        if state.waiters:
+            self._refilling.refill()
+        elif self._options.prefetch and not state.available:
+            self._refilling.fetch(self._options.chunk_size)
+
+    def on_stop(self) -> None:
+        """Let go of the fetchers; answer who waits and close the source, unless others go on."""
+        self._refilling.let_go()
+        if not self._outlived:
+            _abandon(self._state, self._source)
+
+    def on_failure(self, *_: Any) -> None:
+        """As ``on_stop``: who waits is served by the next incarnation, if there is one."""
+        self.on_stop()
+
+    def on_receive(self, message: Any) -> None:
+        """Warn of a message that a pool does not answer; on one line, whatever it is."""
+        warn("unexpected message: %s", shown(message))
+
+    def on_returned(self) -> None:
+        """Take in what came home: granted and never read, or not waited for any more."""
+        self._waiting.apply_events()
+
+    def on_interrupted(self) -> None:
+        """Mend a transition that its caller did not end, and take back what it granted."""
+        self._state.mend()
+        self._waiting.apply_events()
+
+    # -- the operations, for proxies --------------------------------------------------------
+
+    def checkout_name(
+        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+    ) -> str:
+        """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
+        return cast("str", self._requests.checkout_name(m.CheckoutName(timeout, _given(owner))))
+
+    def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
+        """See ``messages.CheckinName``."""
+        return self._requests.checkin_name(m.CheckinName(name, _given(owner)))
+
+    def associate_name(
+        self, name: str | None, exclusive: bool = False, *, owner: OwnerLike | None = None
+    ) -> str | None:
+        """See ``messages.AssociateName``."""
+        return self._requests.associate_name(m.AssociateName(name, exclusive, _given(owner)))
+
+    def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
+        """See ``messages.DissociateName``."""
+        return self._requests.dissociate_name(m.DissociateName(name, _given(owner)))
+
+    def get_name_by_owner(self, owner: OwnerLike | None = None) -> str | None:
+        """See ``messages.GetNameByOwner``."""
+        return self._requests.get_name_by_owner(m.GetNameByOwner(_given(owner)))
+
+    def default_name(self) -> str:
+        """Return the name of an agent that has none."""
+        return DEFAULT_NAME
+
+    def pool_stats(self) -> PoolStats:
+        """Return the pool's counts at this moment."""
+        if self._state.events:
+            self._waiting.apply_events()
+        return _stats(self._state, self._options.chunk_size, len(self._fetches))
+
+    def reset(self) -> None:
+        """Empty the pool; a chunk still on its way is dropped when it arrives."""
+        self._waiting.take_in()  # who waits still does, and may have ended
+        self._state.reset()
+        self._refilling.reset()
+
+    def timeout_error(self, timeout: float) -> CheckoutTimeout:
+        """Say what a caller that timed out must know; any thread may ask."""
+        return self._waiting.timeout_error(timeout)
+
+
+def _offline_names() -> NameSource:
+    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
+
+    return OfflineNames()
+
+
+def _stats(state: PoolState, chunk_size: int, fetching: int) -> PoolStats:
+    counters = state.counters
+    return PoolStats(
+        available_count=len(state.available),
+        checked_out_count=len(state.leases),
+        all_used_count=state.known_count,
+        chunk_size=chunk_size,
+        waiting_count=len(state.waiters),
+        fetching_count=fetching,
+        fetch_count=counters.fetches,
+        fetch_failure_count=counters.failures,
+        invalid_count=counters.invalid,
+        duplicate_count=counters.duplicates,
+        reclaimed_count=counters.reclaimed,
+        restart_count=max(counters.starts - 1, 0),
+        last_error=counters.last_error,
+        last_source=counters.last_source,
+    )
+
+
+def _policy(options: PoolOptions) -> RefillPolicy:
+    low = options.low_water_mark
+    return RefillPolicy(
+        options.chunk_size,
+        cast("int", options.max_chunk_size),
+        options.chunk_size // 2 if low is None else low,
+        options.max_fetches,
+    )
+
+
+def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOptions:
+    if source is not None:
+        check_source(source)
+    if state is not None and not isinstance(state, PoolState):
+        raise invalid("state", state, "a PoolState")
+    known = PoolOptions.__dataclass_fields__
+    for option in options:
+        if option not in known:
+            # Not its value: it may be a key that was meant for a source.
+            raise InvalidOption(
+                f"{one_line(option)} is not an option: there are source, {', '.join(known)}"
+            )
+    return PoolOptions(**options)
+
+
+def _given(owner: OwnerLike | None) -> str:
+    if owner is None:
+        raise OwnerRequired(
+            "this call does not say who makes it: use NamePoolRef.proxy(), a message such as "
+            "CheckoutName(), or pass owner=... (a plain pykka.ActorProxy runs in the pool's thread)"
+        )
+    return owner_id(owner)
+
+
+def _abandon(state: PoolState, source: NameSource) -> None:
+    """No pool of this state will be started again: answer who waits, have the source closed."""
+    abandon_waiters(state)
+    if not hasattr(source, "close"):
+        return
+    if is_exiting():
+        close_source(source)  # here, because from CPython 3.12 on no thread starts at the exit
+    else:
+        closer = ChunkFetcher.start(source, lambda _: None)
+        closer.tell(CloseSource())
+        closer.stop(block=False)

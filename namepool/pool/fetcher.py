@@ -1,0 +1,80 @@
+"""``ChunkFetcher``: the only actor that waits for the world."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from namepool.actors import ServiceActor
+from namepool.core.leases import UsedNames
+from namepool.core.names import one_line
+from namepool.sources.base import IN_TIME, NameSource, read_answer, time_limit
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+class FetchChunk(NamedTuple):
+    """Asks for about ``size`` names; answered with ``ChunkArrived`` or ``ChunkFailed``."""
+
+    request: int
+    size: int
+    used: UsedNames
+    epoch: int
+    seconds: float = math.inf
+    """How long the pool waits for it."""
+
+
+class CloseSource(NamedTuple):
+    """Lets the source give back what it holds."""
+
+
+class ChunkArrived(NamedTuple):
+    """Candidates came for a request. They are as the source made them: unchecked."""
+
+    request: int
+    names: tuple[object, ...]
+    source: str
+    epoch: int
+
+
+class ChunkFailed(NamedTuple):
+    """The source raised."""
+
+    request: int
+    error: BaseException
+
+
+class ChunkFetcher(ServiceActor):
+    """Calls the source on its own thread and reports to ``deliver``, whatever the source does."""
+
+    def __init__(
+        self, source: NameSource, deliver: Callable[[ChunkArrived | ChunkFailed], None]
+    ) -> None:
+        super().__init__()
+        self._source = source
+        self._deliver = deliver
+        self._handlers.update({FetchChunk: self._fetch, CloseSource: self._close})
+
+    def _fetch(self, message: FetchChunk) -> None:
+        try:
+            with time_limit(message.seconds * IN_TIME):
+                answer = self._source.fetch(message.size, message.used)
+                names = tuple(read_answer(answer, message.size))
+        except BaseException as error:  # also SystemExit and the like: the pool lives
+            self._deliver(ChunkFailed(message.request, error))
+        else:
+            source = getattr(self._source, "last_source", None) or type(self._source).__name__
+            self._deliver(ChunkArrived(message.request, names, one_line(source), message.epoch))
+
+    def _close(self, message: CloseSource) -> None:
+        close_source(self._source)
+
+
+def close_source(source: object) -> None:
+    """Let a source give back what it holds, whatever it does; blocks as long as it does."""
+    try:
+        source.close()  # type: ignore[attr-defined]
+    except BaseException as error:
+        logger.warning("closing the source of names failed: %s", one_line(repr(error)))

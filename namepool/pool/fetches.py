@@ -1,0 +1,116 @@
+"""Which fetches are under way, which fetchers are idle, and when to try again. Pure.
+
+Knows nothing of actors: a fetcher is whatever can be told from another.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Generic, TypeVar
+
+from namepool.core.refill import Backoff, RefillPolicy
+
+F = TypeVar("F")
+
+
+class Fetch(Generic[F]):
+    """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
+
+    __slots__ = ("expected", "fetcher")
+
+    def __init__(self, fetcher: F, expected: int) -> None:
+        self.fetcher: F = fetcher
+        self.expected: int = expected
+
+
+class Fetches(Generic[F]):
+    """The bookkeeping of fetches. Each ends once: its chunk came, it failed or it is overdue."""
+
+    def __init__(self, policy: RefillPolicy, backoff: Backoff | None = None) -> None:
+        self._policy = policy
+        self.backoff: Backoff = Backoff() if backoff is None else backoff
+        self.cause: BaseException | None = None
+        """What the last fetch died of; ``None`` after a good one."""
+        self.floor: int = policy.floor(0, 0)
+        """A checkout makes no fetch due while more names than this are available."""
+        self._under_way: dict[int, Fetch[F]] = {}
+        self._idle: list[F] = []
+        self._requests = itertools.count(1)
+
+    def __len__(self) -> int:
+        """Return how many are under way."""
+        return len(self._under_way)
+
+    @property
+    def expected(self) -> int:
+        """How many names are on their way."""
+        return sum(fetch.expected for fetch in self._under_way.values())
+
+    @property
+    def fetchers(self) -> list[F]:
+        """Every fetcher, idle ones first."""
+        busy = [fetch.fetcher for fetch in self._under_way.values()]
+        return list(dict.fromkeys([*self._idle, *busy]))
+
+    def due(self, available: int, waiting: int) -> int:
+        """Return how many names the next fetch should ask for; 0 if none is due."""
+        return self._policy.plan(available, waiting, len(self), self.expected)
+
+    def take_idle(self) -> F | None:
+        """Return a fetcher that is idle, to be used now; ``None`` if there is none."""
+        return self._idle.pop() if self._idle else None
+
+    def begin(self, fetcher: F, count: int) -> int:
+        """Note a fetch of ``count`` names; return the number of its request."""
+        request = next(self._requests)
+        self._under_way[request] = Fetch(fetcher, count)
+        self._changed()
+        return request
+
+    def end(self, request: int) -> Fetch[F] | None:
+        """Return the fetch that was answered, its fetcher idle again; ``None`` if it is overdue."""
+        fetch = self._remove(request)
+        if fetch is not None:
+            self._idle.append(fetch.fetcher)
+        return fetch
+
+    def abandon(self, request: int) -> Fetch[F] | None:
+        """Return the fetch that is overdue, its fetcher given up; ``None`` if it was answered."""
+        return self._remove(request)
+
+    def fetcher_died(self, fetcher: F) -> int:
+        """Forget a fetcher; return how many fetches died with it."""
+        self._idle = [idle for idle in self._idle if idle is not fetcher]
+        lost = [n for n, fetch in self._under_way.items() if fetch.fetcher is fetcher]
+        for request in lost:
+            self._remove(request)
+        return len(lost)
+
+    def succeeded(self) -> None:
+        """Note that names came."""
+        self.backoff.succeeded()
+        self.cause = None
+
+    def failed(self, now: float, cause: BaseException) -> float:
+        """Note a failure; return the pause before the next try, in seconds."""
+        self.cause = cause
+        return self.backoff.failed(now, cause)
+
+    def pause(self, now: float) -> float:
+        """Return the seconds that are left until the next try; 0 if it may be now."""
+        return max(self.backoff.until - now, 0.0)
+
+    def reset(self) -> None:
+        """Want nothing of what is under way; forget the failures."""
+        self.succeeded()
+        for fetch in self._under_way.values():
+            fetch.expected = 0
+        self._changed()
+
+    def _remove(self, request: int) -> Fetch[F] | None:
+        fetch = self._under_way.pop(request, None)
+        self._changed()
+        return fetch
+
+    def _changed(self) -> None:
+        self.floor = self._policy.floor(len(self), self.expected)

@@ -1,0 +1,194 @@
+"""``PoolHandle``: the blocking, restart-proof face of a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from namepool.core.names import DEFAULT_NAME
+from namepool.core.options import check_seconds, invalid
+from namepool.core.stats import PoolStats
+from namepool.owners import current_owner
+from namepool.pool import messages as m
+from namepool.pool import scopes
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
+
+
+class PoolHandle:
+    """A pool to work with: each call returns its result and finds the pool's present incarnation.
+
+    A call waits for that, and for its answer, up to its ``timeout``; one that has none waits as
+    long as there may be a pool.
+
+    Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
+    ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
+
+    Raises:
+        InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
+    """
+
+    def __init__(
+        self,
+        target: scopes.Askable,
+        *,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        # The view is the state's, so it is the same for every incarnation.
+        view = getattr(getattr(target, "current", target), "speaking", None)
+        if view is None or not callable(getattr(target, "ask", None)):
+            raise invalid("target", target, "a running pool's ref or handle")
+        self._target = target
+        self._ask = target.ask
+        self._speaking: Mapping[str, str] = view
+        self._close = close
+
+    # -- the operations ---------------------------------------------------------------------
+
+    def checkout_name(
+        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+    ) -> str:
+        """Return a name nobody else has; the caller speaks under it.
+
+        Waits up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+
+        Raises:
+            NamesUnavailable: the source failed; its error is the cause
+            CheckoutTimeout: no name in time; the request is withdrawn and costs none
+        """
+        message = m.CheckoutName(timeout, owner)
+        receipt: list[Any] = []
+        try:
+            # The pool keeps the time; the wait here ends one without a pool, as during a restart.
+            patience = None if timeout is None else timeout + scopes.GRACE
+            name: str = self._ask(message, timeout=patience, receipt=receipt)
+            return name
+        except BaseException as error:
+            scopes.give_back(self._target, receipt)
+            scopes.raise_checkout_timeout(error, timeout)
+            raise
+
+    def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
+        """End the lease of ``name``: its speakers lose it, it goes to the back of the queue.
+
+        Returns ``False``, and changes nothing, for ``None``, the default name, and a name that is
+        not checked out (the last with a logged warning). Somebody else's name is taken back too,
+        with a warning that names both.
+        """
+        return self._ask(m.CheckinName(name, owner))  # type: ignore[no-any-return]
+
+    def associate_name(
+        self,
+        name: str | None,
+        exclusive: bool = False,
+        timeout: float | None = m.DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+    ) -> str | None:
+        """Speak under ``name`` from now on, with those who do already; return its spelling.
+
+        With ``exclusive`` the others lose it. A name that the pool has never seen becomes known and
+        checked out. ``None`` and the default name change nothing and return ``None``.
+
+        Raises:
+            InvalidName: it may not be a name
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        check_seconds("timeout", timeout, none=True)
+        return cast(
+            "str | None", self._ask(m.AssociateName(name, exclusive, owner), timeout=timeout)
+        )
+
+    def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
+        """Stop speaking under ``name`` (the latest if ``None``); the lease stays.
+
+        Returns whether the caller did speak under it.
+        """
+        return self._ask(m.DissociateName(name, owner))  # type: ignore[no-any-return]
+
+    def get_name_by_owner(
+        self, owner: OwnerLike | None = None, timeout: float | None = 5.0
+    ) -> str | None:
+        """Return the name that ``owner`` (the caller if not given) speaks under, or ``None``.
+
+        Raises:
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        check_seconds("timeout", timeout, none=True)
+        return self._ask(m.GetNameByOwner(owner), timeout=timeout)  # type: ignore[no-any-return]
+
+    def pool_stats(self, timeout: float | None = 5.0) -> PoolStats:
+        """Return the pool's counts at this moment.
+
+        Raises:
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        check_seconds("timeout", timeout, none=True)
+        return cast("PoolStats", self._ask(m.PoolStatsRequest(), timeout=timeout))
+
+    def reset(self) -> None:
+        """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""
+        self._ask(m.Reset())
+
+    def default_name(self) -> str:
+        """Return the name of an agent that has none."""
+        return DEFAULT_NAME
+
+    # -- speaking ---------------------------------------------------------------------------
+
+    @property
+    def speaking(self) -> Mapping[str, str]:
+        """Owner → name: read-only, always current, free to read from anywhere."""
+        return self._speaking
+
+    def speaker(self) -> str:
+        """Return the name that the caller speaks under, or the default name.
+
+        A dict read: no message, no lock; safe inside any handler, finaliser or log filter.
+        """
+        return self._speaking.get(current_owner(), DEFAULT_NAME)
+
+    def named(self, timeout: float | None = m.DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
+        """Speak under a name of one's own for the length of the ``with`` block.
+
+        Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
+        block ends this very checkout, never a later one of the same name. Raises as
+        ``checkout_name`` does.
+        """
+        return scopes.named(self._target, timeout)
+
+    def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
+        """Speak under a given name, a parent's or a saved one, for the length of the block.
+
+        The lease stays when the block ends, and so does what bound the caller to the name before.
+        Blocks of one owner under one name may overlap. Raises as ``associate_name`` does.
+        """
+        return scopes.speaking_as(self._target, name, exclusive)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop what ``open_pool`` started; waits until it has stopped. Twice does no harm.
+
+        A handle of a pool that was started elsewhere leaves that pool alone.
+        """
+        if self._close is not None:
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        except BaseException:
+            self.close()  # struck: it is closed all the same
+            raise

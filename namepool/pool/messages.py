@@ -1,0 +1,140 @@
+"""The requests the pool answers: frozen values that name their caller when they are made.
+
+They are named tuples with a constructor of their own, because a request is made for each operation
+and a frozen dataclass costs a third more. Where an owner may be given, it is given in any form that
+``owner_id`` takes; left out, it is who makes the message. What may not be raises at once:
+``InvalidOption`` or ``InvalidOwner``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from namepool.core.bindings import Speaking
+from namepool.core.leases import Lease
+from namepool.core.options import check_seconds
+from namepool.owners import current_owner, owner_id
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a checkout waits for a name (the original's default)."""
+
+_new = tuple.__new__
+
+
+class _CheckoutFields(NamedTuple):
+    timeout: float | None
+    owner: str
+
+
+class _Checkout(_CheckoutFields):
+    __slots__ = ()
+
+    def __new__(
+        cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
+    ) -> Self:
+        if timeout is not DEFAULT_TIMEOUT and timeout is not None:
+            check_seconds("timeout", timeout, none=True)
+        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner)))
+
+
+class CheckoutName(_Checkout):
+    """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
+
+    The owner is bound to the name. Answered with ``NamesUnavailable`` if the source fails, with
+    ``CheckoutTimeout`` if no name comes in time.
+    """
+
+    __slots__ = ()
+
+
+class CheckoutLease(_Checkout):
+    """Like ``CheckoutName``, answered with the ``Lease``: name and token of this checkout."""
+
+    __slots__ = ()
+
+
+class _CheckinFields(NamedTuple):
+    name: str | None
+    owner: str
+
+
+class CheckinName(_CheckinFields):
+    """Ends the lease of a name. Answered with ``True``, or ``False`` if it is not checked out."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str | None, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (name, current_owner() if owner is None else owner_id(owner)))
+
+
+class CheckinLease(NamedTuple):
+    """Ends this very lease; answered with ``False``, silently, if it has ended already."""
+
+    lease: Lease
+
+
+class _AssociateFields(NamedTuple):
+    name: str | None
+    exclusive: bool
+    owner: str
+
+
+class AssociateName(_AssociateFields):
+    """Binds the owner to a name. Answered with the name as the pool spells it, or ``None``."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
+    ) -> Self:
+        return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
+
+
+class BeginSpeaking(AssociateName):
+    """As ``AssociateName``, for a scope; answered with a ``Speaking``. ``PoolHandle`` sends it."""
+
+    __slots__ = ()
+
+
+class EndSpeaking(NamedTuple):
+    """Ends a scope. Answered with ``None``."""
+
+    speaking: Speaking
+
+
+class _DissociateFields(NamedTuple):
+    name: str | None
+    owner: str
+
+
+class DissociateName(_DissociateFields):
+    """Unbinds the owner from a name (``None``: the latest). Answered with whether it was bound."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str | None = None, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (name, current_owner() if owner is None else owner_id(owner)))
+
+
+class _OwnerField(NamedTuple):
+    owner: str
+
+
+class GetNameByOwner(_OwnerField):
+    """Answered with the name that an owner (the caller if not given) speaks under, or ``None``."""
+
+    __slots__ = ()
+
+    def __new__(cls, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (current_owner() if owner is None else owner_id(owner),))
+
+
+class PoolStatsRequest(NamedTuple):
+    """Answered with ``PoolStats``."""
+
+
+class Reset(NamedTuple):
+    """Empties the pool. Answered with ``None``."""

@@ -1,0 +1,152 @@
+"""Refilling the pool: starts fetches, takes in what they bring, pauses when they fail.
+
+Runs in the pool's turn, on its own thread; what waits for the world is the fetchers'.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from namepool.actors import ServiceRef
+from namepool.core.events import LateChunk
+from namepool.core.names import one_line
+from namepool.core.options import PoolOptions
+from namepool.core.state import PoolState
+from namepool.errors import SourceError
+from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
+from namepool.pool.fetches import Fetch, Fetches
+from namepool.pool.waiting import WaitingList
+from namepool.pool.warnings import warn
+from namepool.sources.base import NameSource
+
+Fetcher = ServiceRef[ChunkFetcher]
+
+
+class Overdue(NamedTuple):
+    """A fetch has taken ``fetch_timeout`` seconds."""
+
+    request: int
+
+
+class FetcherDied(NamedTuple):
+    """A fetcher has died."""
+
+    fetcher: Fetcher
+    reason: str | None
+
+
+class Refilling:
+    """The fetches of one incarnation of the pool, which is ``ref``."""
+
+    def __init__(
+        self,
+        source: NameSource,
+        options: PoolOptions,
+        state: PoolState,
+        fetches: Fetches[Fetcher],
+        waiting: WaitingList,
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._state = state
+        self._fetches = fetches
+        self._waiting = waiting
+        self.ref: ServiceRef[Any]
+
+    def refill(self) -> None:
+        """Begin the fetches that are due; in the pause after a failure, tell those who wait."""
+        state, fetches = self._state, self._fetches
+        while count := fetches.due(len(state.available), len(state.waiters)):
+            if fetches.pause(self.ref.actor_inbox.clock()):
+                if not len(fetches):
+                    self._waiting.refuse_all()
+                return
+            self.fetch(count)
+
+    def fetch(self, count: int) -> None:
+        """Ask the source for ``count`` names."""
+        self._waiting.reclaim(self._options.reclaim_after)
+        fetcher = self._fetches.take_idle() or self._start_fetcher()
+        request = self._fetches.begin(fetcher, count)
+        self._state.counters.fetches += 1
+        seconds = self._options.fetch_timeout
+        self.ref.actor_inbox.schedule(seconds, Overdue(request))
+        fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch, seconds))
+
+    def _start_fetcher(self) -> Fetcher:
+        ref = self.ref
+        fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
+        fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
+        return fetcher
+
+    def chunk_arrived(self, message: ChunkArrived) -> None:
+        """Make the names of a chunk available, and grant them to those who wait."""
+        if not self._is_wanted(self._fetches.end(message.request)):
+            return
+        admission = self._state.admit(message.names)
+        if not admission.accepted:
+            self._failed(
+                SourceError(
+                    f"{message.source} gave no new name: {admission.invalid} invalid, "
+                    f"{admission.duplicate} known already"
+                )
+            )
+            return
+        self._fetches.succeeded()
+        self._state.counters.last_error = None
+        self._state.counters.last_source = message.source
+        self._waiting.serve()
+        self.refill()
+
+    def chunk_failed(self, message: ChunkFailed) -> None:
+        """The source raised."""
+        if self._is_wanted(self._fetches.end(message.request)):
+            self._failed(message.error)
+
+    def overdue(self, message: Overdue) -> None:
+        """Give up a fetch that takes too long; its fetcher ends when its source lets go of it."""
+        fetch = self._fetches.abandon(message.request)
+        if fetch is not None:
+            fetch.fetcher.stop(block=False)
+        if self._is_wanted(fetch):
+            seconds = self._options.fetch_timeout
+            source = type(self._source).__name__
+            self._failed(SourceError(f"{source} took over {seconds:g} s, its fetch_timeout"))
+
+    def fetcher_died(self, message: FetcherDied) -> None:
+        """Its fetches failed."""
+        for _ in range(self._fetches.fetcher_died(message.fetcher)):
+            self._failed(SourceError(f"the fetcher died: {one_line(message.reason)}"))
+
+    def reset(self) -> None:
+        """Want nothing of what is under way; those who wait are fetched for anew."""
+        self._fetches.reset()
+        if self._state.waiters:
+            self.refill()
+
+    def let_go(self) -> None:
+        """Stop every fetcher, without waiting for it."""
+        for fetcher in self._fetches.fetchers:
+            fetcher.stop(block=False)
+
+    def _is_wanted(self, fetch: Fetch[Fetcher] | None) -> bool:
+        """Tell whether what became of a fetch matters: it was not given up, nor reset since."""
+        if fetch is not None and not fetch.expected:
+            self.refill()
+        return fetch is not None and fetch.expected > 0
+
+    def _failed(self, cause: BaseException) -> None:
+        counters = self._state.counters
+        counters.failures += 1
+        counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
+        pause = self._fetches.failed(self.ref.actor_inbox.clock(), cause)
+        if not len(self._fetches):
+            self._waiting.refuse_all()
+        warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
+
+
+def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
+    """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
+    if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
+        state.events.append(LateChunk(answer.names, answer.epoch))

@@ -1,0 +1,169 @@
+"""Those who wait for a name: how they are parked, served and told that there is none.
+
+Runs in the pool's turn, on its own thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pykka
+from pykka._envelope import Envelope
+
+from namepool.actors import Reply
+from namepool.actors.inbox import Inbox
+from namepool.core.events import Withdrawal
+from namepool.core.names import one_line
+from namepool.core.state import PoolState
+from namepool.core.waiters import Waiter
+from namepool.errors import CheckoutTimeout, NamesUnavailable
+from namepool.pool.fetches import Fetches
+from namepool.pool.warnings import warn
+
+
+class Expire(NamedTuple):
+    """The timeout of the checkout under this ticket has passed."""
+
+    ticket: int
+    timeout: float
+
+
+class OwnersLeft(NamedTuple):
+    """What so many owners asked for before they ended has been handled."""
+
+    owners: int
+
+
+class WaitingList:
+    """Pairs those who wait with names, first come first served."""
+
+    def __init__(self, state: PoolState, fetches: Fetches[Any], inbox: Inbox) -> None:
+        self._state = state
+        self._fetches = fetches
+        self._inbox = inbox
+
+    def park(
+        self, owner: str, timeout: float | None, reply: Reply[Any], *, wants_lease: bool
+    ) -> None:
+        """Let a caller wait; its reply is held weakly, so that a dropped one is noticed."""
+        reply.fail_timeouts_with(self.timeout_error)
+        deadline = None if timeout is None else self._inbox.clock() + timeout
+        notice = reply.carry(None, self._inbox.signal.put)
+        ticket = self._state.park(owner, deadline, (notice, wants_lease))
+        notice.grant = Withdrawal(ticket)
+        if timeout is not None:
+            self._inbox.schedule(timeout, Expire(ticket, timeout))
+
+    def resume(self) -> None:
+        """Keep the time of those who waited for an earlier incarnation, and serve them."""
+        now = self._inbox.clock()
+        for waiter in self._state.waiters.values():
+            if waiter.deadline is not None:
+                left = max(waiter.deadline - now, 0.0)
+                self._inbox.schedule(left, Expire(waiter.ticket, left))
+        self._state.leave(len(self._state.leaving), now)
+        self.apply_events()
+
+    def serve(self) -> None:
+        """Grant what is available to those who wait for it."""
+        state = self._state
+        while state.waiters and state.available:
+            waiter = state.waiters.oldest()
+            state.waiters.withdraw(waiter.ticket)
+            reply = _reply_of(waiter)
+            if reply is None:
+                continue  # nobody will read it: the name stays
+            if waiter.deadline is not None and self._inbox.clock() >= waiter.deadline:
+                reply.fail_quietly(self.timeout_error(0.0))
+                continue
+            self._grant(waiter, reply)
+
+    def _grant(self, waiter: Waiter, reply: Reply[Any]) -> None:
+        state = self._state
+        name = state.grant(waiter, self._inbox.clock())
+        reply.carry(state.leases[name], self._inbox.signal.put)
+        wants_lease = waiter.reply[1]
+        if not reply.set_quietly(state.lease_of(name) if wants_lease else name):
+            # The grant crossed the withdrawal on the way; then the name comes home.
+            state.checkin(name)
+
+    def apply_events(self) -> None:
+        """Apply what happened outside the turn; what came home is granted to who waits."""
+        self.take_in()
+        self.serve()
+
+    def take_in(self) -> None:
+        """Apply what happened outside the turn, and serve nobody."""
+        leaving = self._state.apply_events(self._inbox.clock())
+        if leaving:  # behind what they may have asked for
+            self._inbox.put(Envelope(OwnersLeft(leaving)))
+
+    def owners_left(self, message: OwnersLeft) -> None:
+        """Take what they got after they had ended."""
+        self._state.leave(message.owners, self._inbox.clock())
+
+    def reclaim(self, after: float | None) -> None:
+        """Check in names whose owners ended over ``after`` seconds ago; ``None``: none."""
+        if after is None:
+            return
+        reclaimed = self._state.reclaim(self._inbox.clock() - after)
+        for name in reclaimed:
+            warn("%a came home: its owners ended without giving it back", name)
+        if reclaimed:
+            self.serve()
+
+    def expire(self, message: Expire) -> None:
+        """Tell one who has waited too long."""
+        waiter = self._state.waiters.withdraw(message.ticket)
+        if waiter is not None:
+            _fail(waiter, self.timeout_error(message.timeout))
+
+    def timeout_error(self, timeout: float) -> CheckoutTimeout:
+        """Say what a caller that timed out must know; any thread, so these are glances only."""
+        state = self._state
+        error = CheckoutTimeout(
+            f"no name within {timeout:g} s ({len(state.leases)} checked out, "
+            f"{len(state.waiters)} waiting, {len(self._fetches)} fetches under way, "
+            f"last error: {state.counters.last_error}); give names back sooner, or allow more time"
+        )
+        error.__cause__ = self._fetches.cause
+        return error
+
+    def refuse_all(self) -> None:
+        """Tell everybody that the source failed, and when it is asked again."""
+        cause = self._fetches.cause
+        pause = self._fetches.pause(self._inbox.clock())
+        again = f"next try in {pause:.1f} s: ask again"
+        text = f"the source gave no name: {one_line(cause)}; {again}"
+
+        def unavailable() -> NamesUnavailable:
+            error = NamesUnavailable(text)
+            error.__cause__ = cause
+            return error
+
+        _fail_all(self._state, unavailable)
+
+
+def abandon_waiters(state: PoolState) -> None:
+    """No pool of this state will be started again: tell those who wait."""
+    _fail_all(
+        state, lambda: pykka.ActorDeadError("the pool ended before a name came: open another")
+    )
+
+
+def _fail_all(state: PoolState, make: Callable[[], BaseException]) -> None:
+    for waiter in state.waiters.take_all():
+        _fail(waiter, make())
+
+
+def _reply_of(waiter: Waiter) -> Reply[Any] | None:
+    notice = waiter.reply[0]
+    reply: Reply[Any] | None = notice()
+    return reply
+
+
+def _fail(waiter: Waiter, error: BaseException) -> None:
+    reply = _reply_of(waiter)
+    if reply is not None:
+        reply.fail_quietly(error)

@@ -1,0 +1,226 @@
+"""What a nomenclater is given: arguments and environment, checked when it is built.
+
+Nothing here shows a key: not a repr, not an error about one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from namepool.core.names import one_line
+from namepool.core.options import check_text, invalid
+from namepool.errors import InvalidOption
+from namepool.sources.llm import secrets
+from namepool.sources.llm.themes import THEMES
+from namepool.sources.llm.vendors import Vendor, likely
+
+OPENAI = "https://api.openai.com/v1"
+LONGEST_GUIDANCE = 2000
+"""Characters: it is sent with every request."""
+
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Endpoint:
+    """The URL, the model and the headers of the requests.
+
+    Raises:
+        InvalidOption: the model or a key that is needed is missing, or something cannot be sent
+    """
+
+    def __init__(
+        self,
+        model: str | None,
+        base_url: str | None,
+        api_key: str | None,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, str] | None,
+        session: object = None,
+    ) -> None:
+        self.model: str = check_text(
+            "model", model or environ("NAMEPOOL_MODEL") or _no_model(), 200
+        )
+        own, parameters = _checked_headers(headers), checked_pairs("query", query)
+        base = (base_url or environ("OPENAI_BASE_URL") or OPENAI) if base_url != "" else ""
+        parts = checked_url(base)
+        self.host: str = parts.netloc
+        self.url: str = _completions(parts) + (f"?{urlencode(parameters)}" if parameters else "")
+        self._session = check_session(session)
+        at_home = parts.hostname == urlsplit(OPENAI).hostname
+        authorised, credited = _authorised(own, session), _credited(own, parameters, session)
+        key = _checked_key(api_key, from_environment=at_home or not credited)
+        if key is None and not authorised and at_home:
+            raise InvalidOption("api_key is missing: give it, or set OPENAI_API_KEY")
+        self.headers: dict[str, str] = {**_defaults(), **own}
+        if key is not None and not authorised:
+            self.headers["Authorization"] = f"Bearer {key}"
+        # Also a key that is not sent, and the one that stays at home: a server may know them.
+        keys = [key or "", environ("OPENAI_API_KEY") or ""]
+        self._secrets = [*keys, *secrets.of_headers(own), *secrets.of_query(parameters)]
+
+    def __repr__(self) -> str:
+        # Also half-built: a traceback that shows locals asks for it.
+        return f"Endpoint({getattr(self, 'model', None)!a} at {getattr(self, 'host', None)!a})"
+
+    def vendors(self, headers: Iterable[str]) -> tuple[Vendor, ...]:
+        """Return whose endpoint it may be; ``headers`` are the names of those it answers with."""
+        parts = urlsplit(self.url)
+        return tuple(likely(parts.hostname or "", parts.port, headers))
+
+    def strike(self, text: str) -> str:
+        """Return ``text`` without the secrets that we, the session or a proxy may hold now."""
+        from urllib.request import getproxies  # slow; whoever has a text to strike has it already
+
+        of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
+        of_session = secrets.of_session(self._session)
+        return secrets.strike(text, [*self._secrets, *of_session, *of_proxies])
+
+
+def _authorised(own: Mapping[str, str], session: object) -> bool:
+    """Tell whether the requests bring an authorisation that a key must not replace."""
+    names = [*own, *(getattr(session, "headers", None) or {})]
+    sent = {"authorization", "api-key"} & {str(name).lower() for name in names}
+    return bool(sent or getattr(session, "auth", None))
+
+
+def _credited(own: Mapping[str, str], query: Mapping[str, str], session: object) -> bool:
+    """Tell whether the requests bring a credential of any kind."""
+    of_session = [*(getattr(session, "headers", None) or {})]
+    parameters = getattr(session, "params", None)
+    if isinstance(parameters, Mapping):
+        of_session += parameters
+    if any(secrets.CREDENTIAL.search(str(name)) for name in [*own, *query, *of_session]):
+        return True
+    return any(getattr(session, kind, None) for kind in ("auth", "cert", "cookies"))
+
+
+def environ(variable: str) -> str | None:
+    """Return a variable of the environment, ``None`` if it says nothing."""
+    return os.environ.get(variable, "").strip() or None
+
+
+def _no_model() -> str:
+    raise InvalidOption("model is missing: give it, or set NAMEPOOL_MODEL")
+
+
+def _defaults() -> dict[str, str]:
+    """Return the headers that every request has; user-given ones replace them."""
+    # gzip only: what else is decoded depends on what happens to be installed.
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    headers["Accept-Encoding"] = "gzip"
+    headers["User-Agent"] = "namepool"
+    for name, variable in (("Organization", "OPENAI_ORG_ID"), ("Project", "OPENAI_PROJECT_ID")):
+        if value := environ(variable):
+            headers[f"OpenAI-{name}"] = _sendable(variable, value)
+    return headers
+
+
+def _checked_key(api_key: object, *, from_environment: bool) -> str | None:
+    if api_key is not None and not isinstance(api_key, str):
+        raise InvalidOption(f"api_key must be a string, not {type(api_key).__name__}")
+    # Keys read from files end in a line break.
+    key = (environ("OPENAI_API_KEY") if from_environment else None) if api_key is None else api_key
+    key = (key or "").strip()
+    return _sendable("api_key", key) if key else None
+
+
+def _sendable(what: str, value: object) -> str:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise InvalidOption(f"{what} must be a string of printable ASCII characters")
+    return value
+
+
+def checked_pairs(option: str, pairs: object) -> dict[str, str]:
+    """Return a copy of a mapping of strings to strings; what it holds is not shown."""
+    if pairs is None:
+        return {}
+    if not isinstance(pairs, Mapping):
+        # Not its value: it may hold a key.
+        raise InvalidOption(f"{option} must map strings to strings, not be {type(pairs).__name__}")
+    for name, value in pairs.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidOption(f"{option} must map strings to strings")
+    return dict(pairs)
+
+
+def _checked_headers(headers: object) -> dict[str, str]:
+    pairs = checked_pairs("headers", headers)
+    for name, value in pairs.items():
+        if not HEADER.fullmatch(name):
+            raise InvalidOption(f"headers: {one_line(ascii(name), 60)} is no name of a header")
+        _sendable(f"headers: {name}", value)
+    return pairs
+
+
+def checked_url(url: object) -> SplitResult:
+    """Return the parts of a base URL. What is refused is not shown: it may hold a password."""
+    try:
+        parts = urlsplit(check_text("base_url", url, 2000).rstrip("/"))
+        parts.port  # noqa: B018  raises if it is none
+    except InvalidOption:
+        raise InvalidOption("base_url must be a URL of at most 2000 characters") from None
+    except ValueError:
+        raise InvalidOption("base_url must be a URL") from None
+    if "@" in parts.netloc:
+        raise InvalidOption("base_url must not hold a user or a password: use headers")
+    if parts.query or parts.fragment:
+        raise InvalidOption("base_url must not hold a query or a fragment: use query")
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in parts.geturl():
+        begun = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else None
+        told = f"not {one_line(begun, 60)}" if begun else "and what was given is not shown"
+        raise InvalidOption(f"base_url must be a URL that begins with http:// or https://, {told}")
+    return parts
+
+
+def _completions(parts: SplitResult) -> str:
+    url = parts.geturl()
+    return url if url.endswith("/chat/completions") else f"{url}/chat/completions"
+
+
+def checked_extra(extra_body: object) -> dict[str, Any]:
+    """Return a copy of ``extra_body`` that can be sent.
+
+    Raises:
+        InvalidOption: it is no mapping, or cannot be written as JSON
+    """
+    if extra_body is None:
+        return {}
+    if not isinstance(extra_body, Mapping):
+        raise InvalidOption(f"extra_body must be a mapping, not {type(extra_body).__name__}")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(extra_body), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidOption("extra_body must be what JSON can hold") from error
+    return copy
+
+
+def check_session(session: object) -> object:
+    """Refuse what is no session."""
+    fits = session is None or callable(getattr(session, "request", None))
+    if isinstance(session, type) or not fits:
+        raise InvalidOption(f"session must be a requests.Session, not {type(session).__name__}")
+    return session
+
+
+def checked_themes(themes: object) -> Sequence[str]:
+    """Return the themes to draw from; ours if ``themes`` is ``None``."""
+    if themes is None:
+        return THEMES
+    chosen = list(themes) if isinstance(themes, Iterable) and not isinstance(themes, str) else []
+    if not chosen:
+        raise invalid("themes", themes, "a list of at least one string")
+    return list(dict.fromkeys(check_text("themes", theme, 200) for theme in chosen))
+
+
+def checked_guidance(guidance: object) -> str | None:
+    """Return the text that goes into the prompt as it is, or ``None``."""
+    if guidance is None:
+        return None
+    if not isinstance(guidance, str) or not 0 < len(guidance.strip()) <= LONGEST_GUIDANCE:
+        raise invalid("guidance", guidance, f"a text of 1 to {LONGEST_GUIDANCE} characters")
+    return guidance.strip()

@@ -1,0 +1,71 @@
+"""How strictly the form of a reply can be asked for, and when to ask for less. Pure.
+
+No two vendors refuse a form in the same words, or with the same status. So as long as no form has
+worked, an error is taken for a refusal of the form unless it plainly speaks of something else.
+"""
+
+from __future__ import annotations
+
+import re
+
+RUNGS = ("json_schema", "json_object with schema", "json_object", "plain")
+"""From the strictest form to none."""
+
+PLAIN = len(RUNGS) - 1
+
+_REFUSALS = frozenset({400, 404, 405, 422, 501})
+_FORM = re.compile(
+    r"response[_ ]?format|schema|json[_ ](?:object|mode|output)|structured[_ -]?output"
+    r"|requested parameters|json_validate_failed|additional ?properties|guided|grammar",
+    re.I,
+)
+_NO_JSON_AT_ALL = re.compile(
+    r"json[_ ]mode|json_object\W{0,3} ?(?:response[_ ]?format )?(?:is|are)? ?not"
+    r"|feature: ?structured[_ -]outputs|requested parameters",
+    re.I,
+)
+_EXTRA_SCHEMA = re.compile(r"schema|extra|unknown|unexpected|unrecognized|additional", re.I)
+_ELSE = re.compile(
+    # the key
+    r"api[_ -]?key|unauthori[sz]ed|authenticat|credential|permission|forbidden|no connected db"
+    # the model
+    r"|model[^\n]{0,60}(?:not found|not exist|not available|unavailable|deprecated|decommissioned)"
+    r"|(?:no such|unknown|invalid|unsupported|not a valid) model|model_not_found|no models? loaded"
+    r"|no endpoints found for|not found for account|deploymentnotfound"
+    # the quota
+    r"|quota|billing|balance|credits|payment|rate[_ -]?limit|too many requests"
+    # the size
+    r"|context[_ -](?:length|window|size)|maximum context|too (?:long|large)|too many tokens"
+    r"|max_(?:completion_)?tokens|token limit|exceed"
+    # what was asked
+    r"|content[_ ](?:filter|management|policy)",
+    re.I,
+)
+
+
+def speaks_of_form(said: str) -> bool:
+    """Tell whether the words of an error are about the form of the reply."""
+    return _FORM.search(said) is not None
+
+
+def wrote_no_json(status: int, said: str) -> bool:
+    """Tell whether the endpoint took the form, and the model did not keep to it."""
+    return status == 400 and ("json_validate_failed" in said or "Failed to generate JSON" in said)
+
+
+def next_rung(rung: int, status: int, said: str, *, proven: bool) -> int | None:
+    """Return the rung to ask for after an error; ``None`` if it is not about the form.
+
+    ``said`` is the beginning of its body; ``proven`` tells that some rung has worked here. What
+    """
+    speaks = speaks_of_form(said)
+    # By the book a refusal is 400 or 422; llama-cpp-python's server says 500.
+    about_form = speaks and (status in _REFUSALS or status == 500)
+    maybe = status in _REFUSALS and not proven and _ELSE.search(said) is None
+    if rung == PLAIN or not (about_form or maybe):
+        return None
+    if rung == 0:
+        return PLAIN if _NO_JSON_AT_ALL.search(said) else 1
+    if rung == 1 and (_EXTRA_SCHEMA.search(said) and not _NO_JSON_AT_ALL.search(said)):
+        return 2
+    return PLAIN

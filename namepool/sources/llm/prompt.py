@@ -1,0 +1,124 @@
+"""What a language model is asked for names. Pure.
+
+A request and its answer fit a model that reads and writes 2,048 tokens: what grows has a budget.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from namepool.core.names import one_line
+from namepool.sources.llm.themes import EXAMPLES
+
+THEMES_PER_REQUEST = 3
+
+USED_TOKENS = 500
+"""For the names in use, if the user does not say how many are to be listed."""
+
+REFUSED_TOKENS = 250
+"""For the names that were refused."""
+
+_INTRODUCTION = (
+    "You are the Nomenclater: you christen the agents of a software crew. People meet these names "
+    "in log lines and in conversation, so make each one a small joy to read aloud, impossible to "
+    "forget, and impossible to mix up with another."
+)
+_KINDS = """\
+- jargon: a given name with a term of the trade taken literally, as a calling or a title;
+- pulp: the hero or the villain on the cover of a worn paperback, rank and rumour included;
+- pun: an ordinary given name and a surname that turn into something else when said aloud;
+- quiet: a given name with the trade or the place of somebody you would like to meet."""
+_RULES = """\
+Rules:
+- two to five words, at most 40 characters, no digits;
+- distinct at first sight: no given name twice, no two that sound alike, first letters from all
+  over the alphabet, given names from all over the world;
+- wit that is kind to everybody: no insults, no slurs, nothing about bodies, religion, politics
+  or disasters, no living persons, no brands."""
+
+_FORM = '{"names": ["…", "…"]}'
+_SCHEMA = {
+    "type": "object",
+    "properties": {"names": {"type": "array", "items": {"type": "string"}}},
+    "required": ["names"],
+    "additionalProperties": False,
+}
+
+
+def request_body(
+    model: str, rung: str, messages: list[dict[str, str]], extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the body of a chat completion request; ``extra`` overrides what we would say."""
+    body: dict[str, Any] = {"model": model, "messages": messages}
+    if rung == "json_schema":
+        schema = {"name": "names", "strict": True, "schema": _SCHEMA}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif rung == "json_object with schema":
+        body["response_format"] = {"type": "json_object", "schema": _SCHEMA}
+    elif rung == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    return {**body, **extra}
+
+
+def messages(
+    count: int,
+    themes: Sequence[str],
+    used: Sequence[str] = (),
+    rejected: Iterable[tuple[str, str]] = (),
+    guidance: str | None = None,
+    examples: Sequence[str] = EXAMPLES[:2],
+) -> list[dict[str, str]]:
+    """Return the messages that ask for ``count`` names; all of ``used`` is listed in them."""
+    like = " or ".join(map(_quoted, examples))
+    parts = [
+        _INTRODUCTION,
+        f"Invent {count} new name{'s' if count > 1 else ''}, in a mix of these kinds:",
+        _KINDS,
+        f"The form is that of {like}; those are taken, and so is any name that only copies them.",
+        "Themes, spread evenly: " + "; ".join(themes) + ".",
+        _RULES,
+    ]
+    if guidance:
+        parts.append(guidance)
+    if used:
+        parts.append("In use already; neither these nor anything like them: " + _listed(used))
+    refused = within((f"{_quoted(name)} {why}" for name, why in rejected), REFUSED_TOKENS)
+    if refused:
+        parts.append("You offered these, and they were refused: " + "; ".join(refused) + ".")
+    parts.append(f"Answer with JSON and nothing else, in this form: {_FORM}")
+    # One message: the chat templates of some local models refuse a system message.
+    return [{"role": "user", "content": "\n".join(parts)}]
+
+
+def tokens(text: str) -> int:
+    """Return about how many tokens ``text`` has, rather too many than too few."""
+    ascii_only = sum(map(str.isascii, text))
+    return (ascii_only + 2) // 3 + 2 * (len(text) - ascii_only)
+
+
+def within(texts: Iterable[str], budget: int) -> list[str]:
+    """Return the first of ``texts`` that have no more tokens together than ``budget``."""
+    kept: list[str] = []
+    for text in texts:
+        budget -= tokens(text) + 1
+        if budget < 0:
+            break
+        kept.append(text)
+    return kept
+
+
+def latest_within(names: Sequence[str], budget: int = USED_TOKENS) -> list[str]:
+    """Return the latest of ``names`` that have no more tokens, as listed, than ``budget``."""
+    recent = names[max(len(names) - budget, 0) :]  # of more, none would fit
+    kept = within((_listed([name]) for name in reversed(recent)), budget)
+    return list(recent[len(recent) - len(kept) :])
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(_quoted(one_line(name, 64)) for name in names)

@@ -1,0 +1,195 @@
+"""What the reply of a language model says. Pure.
+
+Whatever comes: it is a ``Reading`` of valid names, or a ``SourceError`` that says what came. All
+that leaves this module has been through ``strike``, after it was decoded: a server may send back
+the key it was sent, in any spelling.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+from namepool.core.guard import why_unissuable
+from namepool.core.names import is_default_name, one_line, shown
+from namepool.errors import SourceError
+from namepool.sources.llm.texts import candidates, clean, list_in
+
+Strike = Callable[[str], str]
+"""Strikes the secrets out of a text."""
+
+
+class Reading(NamedTuple):
+    """What a reply gave: valid names in its order, and the others with the rule each breaks."""
+
+    names: list[str]
+    rejected: dict[str, str]
+
+
+def nothing_secret(text: str) -> str:
+    """Return ``text`` as it is."""
+    return text
+
+
+class Reader:
+    """Reads the bodies of chat completions, without our secrets."""
+
+    def __init__(self, strike: Strike = nothing_secret) -> None:
+        self._strike = strike
+
+    def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
+        """Return the names in an answer of this type. Raises as ``read_body`` does.
+
+        A chat completion counts whatever its type is called; what is none is told with its type.
+        """
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not body.strip():
+            raise SourceError("the reply is empty")
+        if not kind or kind == "application/json" or kind.endswith(("+json", "/json")):
+            return self.read_body(body)
+        try:
+            document = json.loads(body.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict) or not {"choices", "error"} & document.keys():
+            raise SourceError(f"the reply is {self.quote(kind, 60)}: {self.quote(body)}")
+        return self.read_document(document)
+
+    def read_body(self, body: bytes) -> Reading:
+        """Return the names in the body of a chat completion.
+
+        Raises:
+            SourceError: it is not UTF-8, not JSON, no chat completion, or holds nothing like names
+        """
+        try:
+            text = body.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise SourceError(f"the reply is not UTF-8: {self.quote(body)}") from None
+        document = _decoded(text)
+        if document is _NO_JSON:
+            raise SourceError(f"the reply is not JSON: {self.quote(text)}")
+        return self.read_document(document)
+
+    def read_document(self, document: object) -> Reading:
+        """Return the names in a chat completion. Raises as ``read_body`` does."""
+        message, choice = self._message(document)
+        for part in _parts(message):
+            found = candidates(part) if isinstance(part, str) else list_in(part)
+            if found:
+                return self._reading(found)
+        written = _joined(message.get("content"))
+        if written.strip():
+            raise SourceError(f"no names in what the model wrote: {self.quote(written)}")
+        if message.get("refusal"):
+            raise SourceError(f"the model refused: {self.quote(message['refusal'])}")
+        reason = self.quote(choice.get("finish_reason"), 40)
+        raise SourceError(f"the model wrote nothing (finish_reason: {reason})")
+
+    def read_text(self, text: str) -> Reading:
+        """Return the names in what the model wrote. Raises as ``read_body`` does."""
+        found = candidates(text)
+        if not found:
+            raise SourceError(f"no names in what the model wrote: {self.quote(text) or 'nothing'}")
+        return self._reading(found)
+
+    def error_text(self, body: bytes) -> str:
+        """Return what the body of an error says, in words if it has any; one line."""
+        document = _decoded(body.decode("utf-8", "backslashreplace"))
+        return self.quote(_error_message(document) or body)
+
+    def quote(self, what: object, limit: int = 200) -> str:
+        """Return the beginning of what came, escaped to one line."""
+        if isinstance(what, bytes):
+            what = what.decode("utf-8", "backslashreplace")
+        if not isinstance(what, str):
+            what = _dumped(what)
+        return one_line(self._strike(what.strip()), limit)
+
+    def _message(self, document: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the message of the first choice, and the choice."""
+        if isinstance(document, dict) and document.get("error"):
+            said = _error_message(document) or document["error"]
+            raise SourceError(f"the endpoint answered with an error: {self.quote(said)}")
+        choice = _first(document.get("choices")) if isinstance(document, dict) else None
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(message, dict):
+            raise SourceError(f"the reply is no chat completion: {self.quote(document)}")
+        return message, cast("dict[str, Any]", choice)
+
+    def _reading(self, found: list[object]) -> Reading:
+        reading = Reading([], {})
+        for candidate in found:
+            struck = self._strike(candidate) if isinstance(candidate, str) else candidate
+            name = clean(struck) if isinstance(struck, str) else struck
+            reason = why_unusable(name) if struck == candidate else "must not hold a secret"
+            if reason is None:
+                reading.names.append(cast("str", name))
+            else:
+                told = one_line(name, 80) if isinstance(name, str) else self.quote(name, 100)
+                reading.rejected[told] = reason
+        return reading
+
+
+def why_unusable(name: object) -> str | None:
+    """Return the rule that keeps a pool from giving ``name`` out, ``None`` if there is none."""
+    reason = why_unissuable(name)
+    return "is reserved" if reason is None and is_default_name(cast("str", name)) else reason
+
+
+_NO_JSON = object()
+
+
+def _decoded(text: str) -> object:
+    try:
+        return cast("object", json.loads(text))
+    except (ValueError, RecursionError):
+        return _NO_JSON
+
+
+def _error_message(document: object) -> str | None:
+    """Return the message in an error, which vendors put in one of several places."""
+    for _ in range(4):
+        if isinstance(document, list):  # Gemini
+            document = _first(document)
+        if not isinstance(document, dict):
+            break
+        keys = ("error", "message", "detail", "msg", "errors")
+        document = next((document[key] for key in keys if document.get(key)), None)
+    return document if isinstance(document, str) else None
+
+
+def _parts(message: dict[str, Any]) -> list[object]:
+    """Return where names may be in a message, the likeliest place first."""
+    content = message.get("content")
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in _dicts(calls)] + [message.get("function_call")]
+    arguments = [function.get("arguments") for function in _dicts(functions)]
+    written = _joined(content)
+    parts = [written or content, *arguments]
+    if not written.strip() and not arguments:
+        parts += [message.get("reasoning_content"), message.get("reasoning")]
+    return [part for part in parts if part and isinstance(part, str | list | dict)]
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, list) and value else None
+
+
+def _joined(content: object) -> str:
+    """Return content that came as a string, or as a list of parts."""
+    if isinstance(content, str):
+        return content
+    texts = (part.get("text") for part in _dicts(content))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _dumped(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):
+        return shown(value, 1000)

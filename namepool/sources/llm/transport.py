@@ -1,0 +1,254 @@
+"""One HTTP request, within a deadline that holds whatever the other side does.
+
+The timeouts of ``requests`` are per read: a server that sends a byte now and then is never late. So
+each request runs on a thread of its own that can be left behind: when time is up, or when the
+source is closed, its socket is shut down, which ends the thread, and nobody waits for that.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import requests
+
+from namepool.core.names import one_line
+from namepool.sources.llm.connections import new_session, shut_down, working_for
+from namepool.sources.llm.endpoint import Endpoint
+from namepool.sources.llm.unpacking import Unpack, unpacking
+
+MAX_BODY = 1_000_000
+"""Bytes of a body, packed and unpacked, that are read: a chunk of names has a few thousand."""
+
+PIECE = 8192
+
+GRACE = 0.5
+"""Seconds after the deadline at which a read ends of its own, should nobody have ended it."""
+
+
+class Answer(NamedTuple):
+    """What an endpoint answered, as it came; ``headers`` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Failed(Exception):
+    """There is no answer; the text says why and holds no secret.
+
+    ``final``: asking again at once is of no use. ``late``: it only took too long.
+    """
+
+    def __init__(self, text: str, *, final: bool = False, late: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+        self.late = late
+
+
+class Line:
+    """A connection to an endpoint that several threads may use at once, until it is closed."""
+
+    def __init__(self, endpoint: Endpoint, session: requests.Session | None = None) -> None:
+        self._endpoint = endpoint
+        self._own = session is None
+        self._session = new_session() if session is None else session
+        self._lock = threading.RLock()
+        self._calls: set[_Call] = set()
+        self._closed = threading.Event()
+
+    def post(self, body: bytes, seconds: float) -> Answer:
+        """Return what the endpoint answers to ``body``; blocks for at most ``seconds``.
+
+        A kept connection that had ended costs nothing: the next one is taken.
+
+        Raises:
+            Failed: it did not answer in time, or at all, or the line was closed
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            left = max(deadline - time.monotonic(), 0.0)
+            call = _Call(self._session, self._endpoint, body, left)
+            try:
+                return self._made(call, left)
+            except Failed:
+                if not call.was_dead:
+                    raise
+
+    def _made(self, call: _Call, seconds: float) -> Answer:
+        with self._lock:
+            if self._closed.is_set():
+                raise Failed("the source was closed", final=True)
+            self._calls.add(call)
+        try:
+            return call.result(seconds)
+        finally:
+            with self._lock:
+                self._calls.discard(call)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; return ``False`` at once when the line is closed."""
+        return not self._closed.wait(seconds)
+
+    def close(self) -> None:
+        """End the requests under way, and a session of our own. Waits for nothing."""
+        with self._lock:
+            self._closed.set()
+            calls = list(self._calls)
+        for call in calls:
+            call.abandon(Failed("the source was closed", final=True))
+        if self._own:
+            self._session.close()
+
+
+class _Call:
+    """A request under way. The caller's thread waits for it, its own thread makes it."""
+
+    def __init__(
+        self, session: requests.Session, endpoint: Endpoint, body: bytes, seconds: float
+    ) -> None:
+        self._session, self._endpoint = session, endpoint
+        self._body, self._seconds = body, seconds
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._outcome: Answer | Failed | None = None
+        self._abandoned = False
+        self._socket: Any = None
+        self._double: Any = None
+        self.was_dead = False
+
+    def result(self, seconds: float) -> Answer:
+        # A daemon: a name server that does not answer must not keep the program from ending.
+        thread = threading.Thread(target=self._run, name="namepool-request", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # there are no more threads to be had
+            raise Failed(one_line(error)) from None
+        if not self._done.wait(seconds):
+            what = "connection" if self._socket is None else "answer"
+            self.abandon(Failed(f"no {what} within {seconds:.3g} s", final=True, late=True))
+        outcome = self._outcome
+        assert outcome is not None  # noqa: S101  whoever sets _done has set it
+        if isinstance(outcome, Failed):
+            raise outcome
+        return outcome
+
+    def abandon(self, failure: Failed) -> None:
+        """Answer the caller with ``failure`` and end the thread, unless there is an answer."""
+        self._finish(failure)
+        with self._lock:
+            self._abandoned = True
+            connection = self._socket
+        shut_down(connection)
+
+    def _finish(self, outcome: Answer | Failed) -> None:
+        with self._lock:
+            if self._outcome is None:
+                self._outcome = outcome
+                self._done.set()
+
+    def _run(self) -> None:
+        try:
+            with working_for(self):
+                self._finish(self._exchange())
+        except Failed as failure:
+            self._finish(failure)
+        except BaseException as error:  # whatever happens, somebody waits for the outcome
+            self._finish(self._failure(error))
+        finally:
+            self._keep(None)
+
+    def _failure(self, error: BaseException) -> Failed:
+        # Told, not chained: the frames and requests of an HTTP library hold the key.
+        cause = _innermost(error)
+        text = one_line(self._endpoint.strike(f"{type(cause).__name__}: {cause}"))
+        late = isinstance(error, requests.Timeout)
+        # ValueErrors are about what we asked, the others about how it went.
+        return Failed(text, final=isinstance(error, ValueError), late=late)
+
+    def _exchange(self) -> Answer:
+        with self._session.request(
+            "POST",
+            self._endpoint.url,
+            data=self._body,
+            auth=self._authorise if self._session.auth is None else None,
+            headers=self._endpoint.headers,
+            # With the session's own: requests would leave those out.
+            hooks={"response": [_stay_here, *self._session.hooks["response"]]},
+            # Per read, and later than the deadline, which is to be told in our own words.
+            timeout=self._seconds + GRACE,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            self.holds(getattr(getattr(response.raw, "connection", None), "sock", None))
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            coding = headers.get("content-encoding", "")
+            unpack = unpacking(coding)
+            if unpack is None:
+                told = one_line(self._endpoint.strike(coding), 40)
+                raise Failed(f"the body is packed with {told}, which is not understood")
+            return Answer(response.status_code, headers, self._read(response.raw, unpack))
+
+    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Without a callable, a .netrc entry for the host would replace our Authorization header.
+        return request
+
+    def holds(self, connection: Any, *, own: bool = False) -> None:
+        """Note the socket to shut down when this call is abandoned; at once if it was."""
+        if connection is None:
+            return
+        if own:
+            self._keep(connection)
+        with self._lock:
+            self._socket = connection
+            abandoned = self._abandoned
+        if abandoned:
+            shut_down(connection)
+
+    def is_left(self) -> bool:
+        """Tell whether nobody waits for this call any more."""
+        return self._abandoned
+
+    def found_dead(self) -> None:
+        """Note that this call met a kept connection that had ended."""
+        self.was_dead = True
+
+    def _keep(self, double: Any) -> None:
+        with self._lock:
+            old, self._double = self._double, double
+        if old is not None:
+            old.close()
+
+    def _read(self, raw: Any, unpack: Unpack) -> bytes:
+        """Return the body, unpacked."""
+        read = getattr(raw, "read1", raw.read)  # read1 comes back with what is there
+        body, came = bytearray(), 0
+        while piece := read(PIECE, decode_content=False):
+            if self._abandoned:
+                raise Failed("abandoned")
+            came += len(piece)
+            body += unpack(piece, MAX_BODY + 1 - len(body))
+            if max(len(body), came) > MAX_BODY:
+                shut_down(self._socket)  # rather than read the rest, to use the connection again
+                raise Failed(f"a body of more than {MAX_BODY} bytes", final=True)
+        return bytes(body)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what is at the bottom of an error: "connection refused" rather than five wrappers."""
+    for _ in range(20):
+        inner = error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    return error
+
+
+def _stay_here(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
+    """Keep a session from preparing to follow a redirect: it would read the whole body for it."""
+    location = response.headers.pop("Location", None)
+    if location is not None:
+        response.headers["X-Location"] = location
+    return response

@@ -1,0 +1,65 @@
+"""The vendors in the table of the guide: how to tell one, and what it may need. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Vendor(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    host: str = ""
+    """The host, or the domain it is in."""
+    port: int = 0
+    """Where a server on one's own machine listens, unless told otherwise."""
+    header: str = ""
+    """How the name of a header begins that only its answers have."""
+    hint: str = ""
+    """What to look at first when no names come."""
+
+
+VENDORS = (
+    Vendor("OpenAI", "api.openai.com"),
+    Vendor(
+        "Azure", "azure.com", header="apim-request-id",
+        hint="the model is the name of your deployment; by its old URL: query api-version, at "
+        "least 2024-08-01-preview for a schema",
+    ),
+    Vendor("Gemini", "generativelanguage.googleapis.com", hint="the URL ends in /v1beta/openai"),
+    Vendor("Mistral", "api.mistral.ai", header="mistral-correlation-id"),
+    Vendor("Groq", "api.groq.com", header="x-groq-", hint="the URL ends in /openai/v1"),
+    Vendor("DeepSeek", "api.deepseek.com", header="x-ds-trace-id"),
+    Vendor("Anthropic", "api.anthropic.com", header="anthropic-", hint="the URL ends in /v1"),
+    Vendor(
+        "OpenRouter", "openrouter.ai", hint="the URL ends in /api/v1; models have a slash in them"
+    ),
+    Vendor("DeepInfra", "api.deepinfra.com", hint="the URL ends in /v1/openai"),
+    Vendor("SiliconFlow", "api.siliconflow.cn", header="x-siliconcloud-"),
+    Vendor("SiliconFlow", "api.siliconflow.com"),
+    Vendor("Novita", "api.novita.ai", hint="the URL ends in /openai"),
+    Vendor(
+        "Ollama", port=11434,
+        hint="the URL ends in /v1; pull the model first; it cuts off what is beyond its context "
+        "without a word",
+    ),
+    Vendor("LiteLLM", port=4000, header="x-litellm-", hint="the key is the proxy's own"),
+    Vendor("LM Studio", port=1234, hint="load the model first, and start the server"),
+    Vendor("TGI", port=3000, header="x-compute-", hint="the model is called tgi"),
+    Vendor("llama.cpp", port=8080, hint="any name of a model will do; mind --ctx-size"),
+    Vendor("vLLM", port=8000, hint="the model is the one it serves; mind --max-model-len"),
+    Vendor("llama-cpp-python", port=8000, hint="mind --n_ctx, which is 2048"),
+)  # fmt: skip
+
+
+def likely(host: str, port: int | None = None, headers: Iterable[str] = ()) -> list[Vendor]:
+    """Return the vendors that an endpoint may be; mostly one or none.
+
+    ``headers`` are the names of those that came with an answer, in lower case.
+    """
+    names, domain = list(headers), f".{host.lower()}"
+    told = [v for v in VENDORS if v.header and any(name.startswith(v.header) for name in names)]
+    hosted = [v for v in VENDORS if v.host and domain.endswith(f".{v.host}")]
+    local = [v for v in VENDORS if v.port and v.port == port]
+    return list(dict.fromkeys(told or hosted or local))

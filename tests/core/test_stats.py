@@ -1,0 +1,48 @@
+"""What is counted over the life of a pool."""
+
+from __future__ import annotations
+
+from namepool.core.state import PoolState
+from namepool.core.stats import Counters
+
+
+def test_at_first_nothing_is_counted() -> None:
+    counters = vars(Counters())
+
+    assert {name for name, value in counters.items() if value is None} == {
+        "last_error",
+        "last_source",
+    }
+    assert {value for value in counters.values() if value is not None} == {0}
+
+
+def test_what_admissions_drop_adds_up() -> None:
+    state = PoolState()
+
+    state.admit(["Ada", "Ada", "", "\n"])
+    state.admit(["ada", None])
+
+    assert (state.counters.duplicates, state.counters.invalid) == (2, 3)
+
+
+def test_what_is_reclaimed_adds_up() -> None:
+    state = PoolState()
+    state.admit(["Ada", "Bea", "Cid"])
+    for owners in ("op", "q"):
+        for owner in owners:
+            state.checkout(owner)
+            state.owner_gone(owner)
+        state.apply_events(0.0)
+        state.reclaim(0.0)
+
+    assert state.counters.reclaimed == 3
+
+
+def test_the_epoch_counts_the_resets() -> None:
+    state = PoolState()
+    epochs = [state.epoch]
+    for _ in range(2):
+        state.reset()
+        epochs.append(state.epoch)
+
+    assert epochs == [0, 1, 2]

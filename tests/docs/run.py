@@ -1,0 +1,69 @@
+"""Run the Python blocks of a page as one program: ``python -m tests.docs.run PAGE [--write]``.
+
+A block may ``await``. The model server that a page asks is played by an endpoint on this machine.
+What a block prints must be what the page says; with ``--write`` the page is made to say it.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.docs.pages import Block, blocks
+from tests.sources.llm.scripted import Endpoint
+
+MODEL_SERVER = "http://localhost:11434/v1"
+"""Where the pages have their model server."""
+
+
+def environment(url: str) -> dict[str, str]:
+    """Return what is set for who uses the endpoint at ``url``."""
+    return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-of-the-docs", "no_proxy": "*"}
+
+
+def run(page: Path, url: str) -> Iterator[tuple[Block, str]]:
+    """Run the blocks one after another, in one namespace; yield each with what it printed."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    out = sys.stdout = sys.stderr = io.StringIO()
+    try:
+        for block in blocks(page):
+            if block.language == "python":
+                said = out.tell()
+                code = block.text.replace(MODEL_SERVER, url)
+                _execute("\n" * (block.line - 1) + code, page, names)
+                yield block, out.getvalue()[said:]
+    finally:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+
+def _execute(code: str, page: Path, names: dict[str, Any]) -> None:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    result = eval(compile(code, page, "exec", flags, dont_inherit=True), names)  # noqa: S307
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+def main(page: Path, write: str = "") -> None:
+    """Check what the blocks print, or write it into the page."""
+    text = page.read_text(encoding="utf-8")
+    with Endpoint() as endpoint:
+        os.environ.update(environment(endpoint.url))
+        for block, printed in run(page, endpoint.url):
+            if not write:
+                block.check(printed)
+            elif block.printed is not None:
+                start = text.index("```text\n", text.index(block.text)) + len("```text\n")
+                text = text[:start] + printed + text[start + len(block.printed) :]
+    if write:
+        page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

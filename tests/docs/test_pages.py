@@ -1,0 +1,101 @@
+"""Every block of README and docs runs as it stands, and prints what the page says it prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import LANGUAGES, PAGES, ROOT, Block, blocks
+from tests.docs.run import MODEL_SERVER, environment
+from tests.sources.llm.scripted import Endpoint
+from tests.support import PATIENCE
+
+BIN = Path(sys.executable).parent
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install --quiet"
+NOT_RUN = {
+    f"{INSTALL} . && .venv/bin/namepool demo": ".ci/run runs it; it needs a package index",
+    f"{INSTALL} -e '.[dev]' && .venv/bin/pytest": ".ci/run runs it; it would run this test",
+    f"{INSTALL} -e '.[docs]' && .venv/bin/mkdocs serve": "it never ends; .ci/run builds the site",
+    f"{INSTALL} .": "it needs a package index; .ci/run runs it with the demo behind it",
+    "python -m tests.benchmarks.runtime": "it takes minutes; .ci/run runs it with --quick",
+    "python -m tests.benchmarks.refill": "it takes minutes; .ci/run runs it with --quick",
+}
+"""Lines of the shell that no test runs, each with the reason."""
+
+IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
+SHELL = [
+    pytest.param(page, block, id=f"{name}:{block.line}")
+    for page, name in zip(PAGES, IDS, strict=True)
+    for block in blocks(page)
+    if block.language == "sh"
+]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+def run(command: list[str], folder: Path, **variables: str) -> str:
+    """Run a command in an empty folder; return what it printed. Fail if it failed."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **own, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=3 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    assert "Traceback" not in run([sys.executable, "-m", "tests.docs.run", str(page)], tmp_path)
+
+
+@pytest.mark.parametrize(("page", "block"), SHELL)
+def test_every_shell_line_runs_unless_it_is_listed(
+    page: Path, block: Block, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    lines = [line for line in block.text.splitlines() if line not in NOT_RUN]
+    text = "\n".join(lines).replace(MODEL_SERVER, endpoint.url)
+    shell = ["bash", "-euo", "pipefail", "-c", text]
+    printed = run(shell, tmp_path, **environment(endpoint.url))
+    block.check(printed.replace(endpoint.url, MODEL_SERVER))
+
+
+def test_what_is_listed_as_not_run_is_still_somewhere() -> None:
+    lines = {line for param in SHELL for line in param.values[1].text.splitlines()}  # type: ignore[union-attr]
+    assert [line for line in NOT_RUN if line not in lines] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_block_is_of_a_language_that_is_run_or_drawn(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert {block.language for block in blocks(page)} <= LANGUAGES
+    fences = sum(line.lstrip().startswith("```") for line in text.splitlines())
+    outputs = sum(block.printed is not None for block in blocks(page))
+    assert fences == 2 * (len(blocks(page)) + outputs)
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", PAGES[0].read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 130

@@ -1,0 +1,56 @@
+"""The reference leaves out nothing that is exported."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from types import ModuleType
+
+import pytest
+
+import namepool
+import namepool.actors
+from namepool.attribution import logging as attribution_logging
+from tests.docs.pages import ROOT
+
+REFERENCE = ROOT / "docs" / "reference"
+EXPORTED = [(module, name) for module in (namepool, namepool.actors) for name in module.__all__]
+
+
+def error_rows() -> dict[str, list[str]]:
+    """Return the rows of the tables of errors, cause and remedy by the name of the error."""
+    text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]*\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    return {name: [cause, remedy] for name, cause, remedy in rows}
+
+
+def is_error(exported: object) -> bool:
+    return inspect.isclass(exported) and issubclass(exported, Exception)
+
+
+ERRORS = sorted({name for module, name in EXPORTED if is_error(getattr(module, name))})
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_exported_error_is_listed_with_its_cause_and_its_remedy(error: str) -> None:
+    cause, remedy = error_rows()[error]
+    assert cause.strip()
+    assert remedy.strip()
+
+
+@pytest.mark.parametrize(("module", "name"), EXPORTED)
+def test_every_exported_name_is_in_the_reference(module: ModuleType, name: str) -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
+    places = {f"::: {package}.{name}" for package in ("namepool", "namepool.actors")}
+    listed = set(pages.splitlines())
+    assert places & listed or is_error(getattr(module, name)), name
+
+
+def test_what_a_log_needs_is_in_the_reference() -> None:
+    page = (REFERENCE / "logging.md").read_text(encoding="utf-8")
+    public = [
+        name
+        for name, value in vars(attribution_logging).items()
+        if getattr(value, "__module__", "") == attribution_logging.__name__ and name[0] != "_"
+    ]
+    assert [name for name in public if name not in page] == ["Published"]

@@ -1,0 +1,287 @@
+"""The bookkeeping of fetches, without an actor: a fetcher is a word here."""
+
+from __future__ import annotations
+
+import pytest
+
+from namepool.core.refill import Backoff, RefillPolicy
+from namepool.pool.fetches import Fetches
+
+
+def fetches_of(max_fetches: int = 2) -> Fetches[str]:
+    """Chunks of 12 to 50, low-water mark 6; a pause is the whole of the nominal one."""
+    policy = RefillPolicy(
+        chunk_size=12, max_chunk_size=50, low_water_mark=6, max_fetches=max_fetches
+    )
+    return Fetches(policy, Backoff(random=lambda: 1.0))
+
+
+@pytest.fixture
+def fetches() -> Fetches[str]:
+    return fetches_of()
+
+
+def begin(fetches: Fetches[str], fetcher: str, count: int) -> int:
+    return fetches.begin(fetcher, count)
+
+
+def names_came(fetches: Fetches[str]) -> None:
+    fetches.succeeded()
+
+
+# begin and end
+
+
+def test_at_first_nothing_is_under_way_and_nobody_is_idle(fetches: Fetches[str]) -> None:
+    assert len(fetches) == 0
+    assert fetches.expected == 0
+    assert fetches.fetchers == []
+    assert fetches.take_idle() is None
+    assert fetches.cause is None
+
+
+def test_a_fetch_that_began_is_under_way_with_the_names_it_asked_for(
+    fetches: Fetches[str],
+) -> None:
+    begin(fetches, "a", 12)
+    begin(fetches, "b", 30)
+
+    assert len(fetches) == 2
+    assert fetches.expected == 42
+    assert fetches.fetchers == ["a", "b"]
+
+
+def test_each_request_has_a_number_of_its_own_also_after_others_ended(
+    fetches: Fetches[str],
+) -> None:
+    first = begin(fetches, "a", 12)
+    fetches.end(first)
+    second, third = begin(fetches, "a", 12), begin(fetches, "b", 12)
+
+    assert len({first, second, third}) == 3
+
+
+def test_the_end_of_a_fetch_tells_which_it_was_and_leaves_the_others(
+    fetches: Fetches[str],
+) -> None:
+    first = begin(fetches, "a", 12)
+    begin(fetches, "b", 30)
+
+    ended = fetches.end(first)
+
+    assert ended is not None
+    assert (ended.fetcher, ended.expected) == ("a", 12)
+    assert len(fetches) == 1
+    assert fetches.expected == 30
+
+
+def test_a_fetcher_is_idle_when_its_fetch_has_ended_and_busy_when_it_was_taken(
+    fetches: Fetches[str],
+) -> None:
+    fetches.end(begin(fetches, "a", 12))
+
+    assert fetches.fetchers == ["a"]
+    assert fetches.take_idle() == "a"
+    assert fetches.take_idle() is None
+
+
+def test_the_fetchers_are_the_idle_ones_first_then_the_busy(fetches: Fetches[str]) -> None:
+    begin(fetches, "a", 12)
+    fetches.end(begin(fetches, "b", 12))
+
+    assert fetches.fetchers == ["b", "a"]
+
+
+def test_a_fetch_ends_once(fetches: Fetches[str]) -> None:
+    request = begin(fetches, "a", 12)
+    fetches.end(request)
+
+    assert fetches.end(request) is None
+    assert fetches.abandon(request) is None
+    assert fetches.fetchers == ["a"]
+
+
+# abandon
+
+
+def test_an_abandoned_fetch_is_under_way_no_more_and_its_fetcher_is_not_used_again(
+    fetches: Fetches[str],
+) -> None:
+    abandoned = fetches.abandon(begin(fetches, "a", 12))
+
+    assert abandoned is not None
+    assert (abandoned.fetcher, abandoned.expected) == ("a", 12)
+    assert len(fetches) == 0
+    assert fetches.take_idle() is None
+    assert fetches.fetchers == []
+
+
+def test_an_answer_that_comes_after_its_fetch_was_abandoned_ends_nothing(
+    fetches: Fetches[str],
+) -> None:
+    request = begin(fetches, "a", 12)
+    fetches.abandon(request)
+
+    assert fetches.end(request) is None
+    assert fetches.take_idle() is None
+
+
+# fetcher_died
+
+
+def test_the_fetch_of_a_fetcher_that_died_is_lost_with_it(fetches: Fetches[str]) -> None:
+    request = begin(fetches, "a", 12)
+    begin(fetches, "b", 30)
+
+    assert fetches.fetcher_died("a") == 1
+
+    assert fetches.end(request) is None
+    assert fetches.expected == 30
+    assert fetches.fetchers == ["b"]
+
+
+def test_an_idle_fetcher_that_died_takes_no_fetch_with_it_and_is_not_used_again(
+    fetches: Fetches[str],
+) -> None:
+    first, second = begin(fetches, "a", 12), begin(fetches, "b", 12)
+    fetches.end(first)
+    fetches.end(second)
+
+    assert fetches.fetcher_died("a") == 0
+
+    assert fetches.fetchers == ["b"]
+    assert fetches.take_idle() == "b"
+
+
+def test_a_fetcher_that_was_given_up_dies_without_a_loss(fetches: Fetches[str]) -> None:
+    fetches.abandon(begin(fetches, "a", 12))
+
+    assert fetches.fetcher_died("a") == 0
+
+
+# floor
+
+
+def test_with_nothing_under_way_the_low_water_mark_is_the_floor(fetches: Fetches[str]) -> None:
+    assert fetches.floor == 6
+
+
+@pytest.mark.parametrize("end", ["end", "abandon"])
+def test_the_floor_falls_by_what_is_on_its_way_and_rises_again_when_it_is_not(
+    fetches: Fetches[str], end: str
+) -> None:
+    request = begin(fetches, "a", 4)
+    assert fetches.floor == 2
+
+    getattr(fetches, end)(request)
+    assert fetches.floor == 6
+
+
+def test_the_floor_rises_again_when_a_fetcher_dies(fetches: Fetches[str]) -> None:
+    begin(fetches, "a", 4)
+    fetches.fetcher_died("a")
+
+    assert fetches.floor == 6
+
+
+def test_the_floor_is_nothing_while_no_further_fetch_may_begin() -> None:
+    fetches = fetches_of(max_fetches=1)
+    begin(fetches, "a", 1)
+
+    assert fetches.floor == 0
+
+
+# due
+
+
+def test_no_fetch_is_due_at_the_floor_and_one_is_below_it(fetches: Fetches[str]) -> None:
+    assert fetches.due(available=6, waiting=0) == 0
+    assert fetches.due(available=5, waiting=0) >= 12
+
+
+def test_no_fetch_is_due_for_those_whose_names_are_on_their_way(fetches: Fetches[str]) -> None:
+    begin(fetches, "a", 18)
+
+    assert fetches.due(available=0, waiting=12) == 0
+    assert fetches.due(available=0, waiting=19) > 0
+
+
+def test_no_fetch_is_due_while_as_many_as_may_be_are_under_way(fetches: Fetches[str]) -> None:
+    begin(fetches, "a", 12)
+    second = begin(fetches, "b", 12)
+    assert fetches.due(available=0, waiting=1000) == 0
+
+    fetches.end(second)
+    assert fetches.due(available=0, waiting=1000) == 50
+
+
+# failed, succeeded, pause
+
+
+def test_without_a_failure_there_is_no_pause(fetches: Fetches[str]) -> None:
+    assert fetches.pause(now=0.0) == 0.0
+
+
+def test_a_failure_says_its_pause_which_passes_with_the_time(fetches: Fetches[str]) -> None:
+    seconds = fetches.failed(100.0, LookupError())
+
+    assert seconds > 0.0
+    assert fetches.pause(now=100.0) == pytest.approx(seconds)
+    assert fetches.pause(now=100.0 + seconds / 2) == pytest.approx(seconds / 2)
+    assert fetches.pause(now=100.0 + seconds + 1.0) == 0.0
+
+
+def test_the_pause_grows_with_each_failure_until_names_come(fetches: Fetches[str]) -> None:
+    first = fetches.failed(100.0, LookupError())
+    assert fetches.failed(200.0, LookupError()) > first
+
+    names_came(fetches)
+
+    assert fetches.pause(now=200.0) == 0.0
+    assert fetches.failed(300.0, LookupError()) == first
+
+
+def test_the_cause_is_that_of_the_last_failure_until_names_come(fetches: Fetches[str]) -> None:
+    last = LookupError("last")
+    fetches.failed(100.0, LookupError("first"))
+    fetches.failed(101.0, last)
+    assert fetches.cause is last
+
+    names_came(fetches)
+    assert fetches.cause is None
+
+
+def test_an_error_that_asks_for_a_longer_pause_gets_it(fetches: Fetches[str]) -> None:
+    error = LookupError()
+    error.retry_after = 90  # type: ignore[attr-defined]
+
+    assert fetches.failed(100.0, error) == 90.0
+
+
+# reset
+
+
+def test_after_a_reset_what_is_under_way_is_not_wanted_yet_still_ends(
+    fetches: Fetches[str],
+) -> None:
+    request = begin(fetches, "a", 12)
+
+    fetches.reset()
+
+    assert len(fetches) == 1
+    assert fetches.expected == 0
+    assert fetches.floor == 6
+    ended = fetches.end(request)
+    assert ended is not None
+    assert ended.expected == 0
+    assert fetches.take_idle() == "a"
+
+
+def test_a_reset_ends_the_pause_and_the_next_one_is_as_the_first(fetches: Fetches[str]) -> None:
+    first = fetches.failed(100.0, LookupError())
+    fetches.failed(100.0, LookupError())
+
+    fetches.reset()
+
+    assert fetches.pause(now=100.0) == 0.0
+    assert fetches.failed(100.0, LookupError()) == first

@@ -1,0 +1,72 @@
+"""Which of the names that came are kept, and which are asked for again."""
+
+from __future__ import annotations
+
+import pytest
+
+from namepool.sources.llm.chunk import Chunk, Given, Quiet
+from namepool.sources.llm.reply import Reading
+from namepool.sources.llm.themes import EXAMPLES
+from tests.sources.llm.asker import Asker
+from tests.sources.llm.scripted import Endpoint, named
+
+
+def _taken(*names: str, count: int = 10) -> Chunk:
+    chunk = Chunk(count, (), Given(), 0)
+    chunk.take(Reading(list(names), {}))
+    return chunk
+
+
+def test_of_two_names_with_one_given_name_the_second_is_refused() -> None:
+    chunk = _taken("Ada the Baker", "Bob the Baker", "Ada Overcast", "Captain ADA Reef")
+    assert chunk.names == ["Ada the Baker", "Bob the Baker"]
+    assert chunk.rejected == {
+        "Ada Overcast": "has the given name of another one",
+        "Captain ADA Reef": "has the given name of another one",
+    }
+    assert chunk.missing == 8
+
+
+def test_a_name_that_was_refused_for_its_given_name_may_come_in_another_chunk() -> None:
+    given = Given()
+    for offered, kept in ((["Ada One", "Ada Two"], ["Ada One"]), (["Ada Two"], ["Ada Two"])):
+        chunk = Chunk(2, (), given, 0)
+        chunk.take(Reading(offered, {}))
+        assert chunk.names == kept
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_name_that_parrots_an_example_is_refused(name: str) -> None:
+    chunk = _taken(name, name.upper(), "Bruno the Own")
+    assert chunk.names == ["Bruno the Own"]
+    assert set(chunk.rejected.values()) == {"is the example's"}
+
+
+def test_what_is_refused_is_asked_for_again_with_the_reason(ask: Asker) -> None:
+    first = named("Ada Overcast", "Ada Underfoot", EXAMPLES[0])
+    with Endpoint(first, named("Bob Baker", "Cy Cook")) as endpoint:
+        assert ask(endpoint).fetch(3, ()) == ["Ada Overcast", "Bob Baker", "Cy Cook"]
+    again = endpoint.seen[1]
+    assert again.wanted == 2
+    assert '"Ada Underfoot" has the given name of another one' in again.prompt
+    assert f'"{EXAMPLES[0]}" is the example\'s' in again.prompt
+
+
+def test_two_examples_are_shown_and_not_always_the_same(ask: Asker) -> None:
+    with Endpoint() as endpoint:
+        nomenclater = ask(endpoint)
+        for _ in range(20):
+            nomenclater.fetch(1, ())
+    shown = [frozenset(name for name in EXAMPLES if name in seen.prompt) for seen in endpoint.seen]
+    assert {len(names) for names in shown} == {2}
+    assert len(set(shown)) > 1  # 36 ** -19
+
+
+def test_the_longest_quiet_counts() -> None:
+    quiet = Quiet()
+    quiet.asked(None, 100.0)
+    assert quiet.left(100.0) == 0.0
+    quiet.asked(60.0, 100.0)
+    quiet.asked(1.0, 110.0)
+    assert quiet.left(110.0) == 50.0
+    assert quiet.left(161.0) == 0.0
