@@ -106,11 +106,14 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
     """
     speaker = owner_id(owner)
     before = acting_as.get()  # not a token: it would be lost if we were struck before it is stored
+    thread = threading.current_thread()
     try:
         acting_as.set(speaker)
         yield speaker
     finally:
-        acting_as.set(before)
+        # A struck ``with`` leaves this to a finaliser, which may run inside somebody else's scope.
+        if threading.current_thread() is thread and acting_as.get() == speaker:
+            acting_as.set(before)
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:

@@ -6,6 +6,7 @@ Which agent speaks first is up to the threads, so two pictures differ in the ord
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,9 @@ def _colour_of(line: str) -> str:
 
 def main() -> None:
     """Draw it."""
-    target = Path(sys.argv[1]) if sys.argv[1:] else PICTURE
+    parser = argparse.ArgumentParser(description="Draw what the demo prints.")
+    parser.add_argument("file", nargs="?", type=Path, default=PICTURE)
+    target: Path = parser.parse_args().file
     target.write_text(picture(demo()), encoding="utf-8")
     print(f"drew {target}")
 

@@ -39,7 +39,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision.handle", "actors.supervision.protocol"),
     ("actors.supervision.children",),
     ("actors.supervision.procedures",),
-    ("actors.supervision.keeper",),
+    ("actors.supervision.deaths",),
     ("actors.supervision.supervisor",),
     ("actors.supervision",),
     ("actors",),

@@ -884,3 +884,18 @@ def test_the_end_of_the_main_thread_is_quiet() -> None:
         text=True,
     )
     assert done.stderr == ""
+
+
+def test_a_scope_that_a_finaliser_ends_on_another_thread_leaves_that_one_its_own() -> None:
+    left: list[Any] = []
+
+    def leave() -> None:
+        scope = owner_scope("planner")
+        scope.__enter__()
+        left.append(scope)  # as a ``with`` does that is struck on its way in
+
+    on_thread(leave)
+    with owner_scope("reviewer"):
+        left.clear()
+        gc.collect()
+        assert current_owner() == "reviewer"

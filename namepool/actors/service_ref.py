@@ -1,4 +1,8 @@
-"""The ref of our actors: an idle actor's request is handled on its caller's thread, in its turn."""
+"""The ref of our actors: an idle actor's request is handled on its caller's thread, in its turn.
+
+The *turn* is the lock that says who may run inside the actor: see ``inbox``. A caller is *struck*
+when an exception is raised in it from outside, such as ``KeyboardInterrupt``.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ A = TypeVar("A", bound=pykka.Actor)
 
 
 class NoAnswer(NamedTuple):
-    """What a handler on a caller's thread came to, where that is no value to be returned."""
+    """The result of a handler on a caller's thread that is not a plain value."""
 
     error: BaseException | None = None
     """It raised."""
@@ -33,7 +37,7 @@ handle this message."""
 
 
 class ServiceRef(QueuingRef[A]):
-    """A ``pykka.ActorRef`` with the inline path and a death notice."""
+    """A ``pykka.ActorRef`` whose caller may handle its own request, and with a death notice."""
 
     def __init__(self, actor: Any) -> None:
         super().__init__(actor)
@@ -70,12 +74,12 @@ class ServiceRef(QueuingRef[A]):
     ) -> Any:
         """Send a message; return the answer, or with ``block=False`` a future of it.
 
-        An idle ``non_blocking`` actor handles it on this thread. Any other does so only where the
-        caller could neither go on meanwhile (``block=False``) nor give up (``timeout``), and never
-        on the main thread, where a Ctrl-C would land inside a handler not made for it.
+        An idle ``non_blocking`` actor handles it on this thread. Other actors do so only if the
+        caller blocks without a timeout, and never on the main thread, where a Ctrl-C would land
+        inside a handler not made for it.
 
-        Whatever is raised from outside in here reaches the caller; what the actor was about then is
-        mended by its own thread, and what it granted goes home. ``receipt``: see ``QueuingRef``.
+        A struck caller gets its exception; the actor's own thread mends what was left half done,
+        and what was granted meanwhile goes home. ``receipt``: see ``QueuingRef``.
 
         Raises:
             pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn
@@ -167,6 +171,7 @@ class ServiceRef(QueuingRef[A]):
         return self.lifecycle.is_gone.wait(timeout)
 
     def died_of(self, error: BaseException) -> pykka.ActorDeadError:
+        """Return what the asker gets whose message the actor died of."""
         died = pykka.ActorDeadError(f"{self} died of {error!r} handling the message")
         died.__cause__ = error
         return died

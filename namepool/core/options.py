@@ -11,6 +11,13 @@ MAX_SECONDS = 1e8
 """Three years: as good as for ever, and what every platform's locks can wait."""
 
 
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a checkout waits for a name (the original's default)."""
+
+GRACE = 1.0
+"""Seconds beyond a checkout's timeout that a handle waits for the pool's own word of it."""
+
+
 MAX_CHUNK_SIZE = 50
 """The most names asked for at a time, unless ``chunk_size`` is more."""
 

@@ -5,8 +5,8 @@ the other, so that a crash between two lines loses no name; everything else is a
 ``recover`` rebuilds. ``in_transition`` says that one began and did not end: ``mend`` then. The
 object outlives the actor that owns it.
 
-What every request runs makes its changes without a call: CPython raises what comes from outside a
-thread after calls only, so those cannot be cut short at all.
+The code that every request runs changes the state without calling a function: CPython raises what
+comes from outside a thread after calls only, so it cannot be cut short at all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | S
 
 
 class Journal(Protocol):
-    """Who is told of a grant before it is made."""
+    """Is told of a grant before it is made, so that it can be taken back."""
 
     undelivered: Any
 
@@ -38,7 +38,7 @@ _NO_JOURNAL: Journal = _NoJournal()
 
 
 class PoolState:
-    """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
+    """All that a pool knows. One thread at a time may call it; ``speaking`` may be read by any."""
 
     def __init__(self) -> None:
         self._leases, self._bindings = leases, bindings = Leases(), Bindings()
@@ -75,7 +75,8 @@ class PoolState:
     def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none.
 
-        ``journal.undelivered`` is set first: an event, if the owner never hears of the name.
+        ``journal.undelivered`` is set to the lease first: if the owner never receives the name, it
+        is put into ``events`` and taken back.
         """
         available = self.available
         if not available:
@@ -201,18 +202,28 @@ class PoolState:
         return len(self.leaving) - before
 
     def leave(self, count: int, now: float) -> None:
-        """End so many owners once more: of what they had asked for, nothing is on its way now."""
+        """End the first ``count`` of ``leaving`` again: their requests have been handled."""
         for _ in range(min(count, len(self.leaving))):
             _end_owner(self, self.leaving.popleft(), now)
 
-    def park(self, owner: str, deadline: float | None, reply: Any) -> int:
-        """Queue a checkout behind those that wait already; return its ticket."""
+    def new_ticket(self) -> int:
+        """Return the ticket of a checkout that is about to be parked."""
         self._moment = ticket = self._moment + 1
+        return ticket
+
+    def park(
+        self, owner: str, deadline: float | None, reply: Any, ticket: int | None = None
+    ) -> int:
+        """Queue a checkout behind those that wait already; return its ticket."""
+        ticket = self.new_ticket() if ticket is None else ticket
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
 
     def grant(self, waiter: Waiter, now: float) -> str:
-        """Lease an available name to a waiter; to one whose owner has ended, as an orphan."""
+        """Lease an available name to a waiter.
+
+        If its owner has ended, the lease is an orphan: it has no living speaker.
+        """
         name = self.checkout(waiter.owner)
         assert name is not None, "a grant needs an available name"  # noqa: S101
         if waiter.has_ended:

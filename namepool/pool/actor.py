@@ -11,7 +11,7 @@ from namepool.actors import LATER, ServiceActor, is_exiting
 from namepool.actors.launch import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.core.names import DEFAULT_NAME, one_line, shown
-from namepool.core.options import PoolOptions, invalid
+from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
@@ -181,7 +181,7 @@ class NamePool(ServiceActor):
     # -- the operations, for proxies --------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
     ) -> str:
         """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
         return cast("str", self._requests.checkout_name(m.CheckoutName(timeout, _given(owner))))

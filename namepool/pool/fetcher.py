@@ -1,4 +1,8 @@
-"""``ChunkFetcher``: the only actor that waits for the world."""
+"""``ChunkFetcher``: the only actor that waits for the world.
+
+Nobody supervises it: the pool watches it, fails its fetches when it dies (``refilling``) and starts
+another when one is needed.
+"""
 
 from __future__ import annotations
 

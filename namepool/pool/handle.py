@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import check_seconds, invalid
+from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
 from namepool.core.stats import PoolStats
 from namepool.owners import current_owner
 from namepool.pool import messages as m
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class PoolHandle:
     """A pool to work with: each call returns its result and finds the pool's present incarnation.
 
-    A call waits for that, and for its answer, up to its ``timeout``; one that has none waits as
-    long as there may be a pool.
+    An incarnation is the pool as it runs between two restarts. A call waits for one, and for its
+    answer, up to its ``timeout``; without a timeout it waits until the pool answers or is stopped
+    for good.
 
     Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
     ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
@@ -49,7 +50,7 @@ class PoolHandle:
     # -- the operations ---------------------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
     ) -> str:
         """Return a name nobody else has; the caller speaks under it.
 
@@ -57,13 +58,13 @@ class PoolHandle:
 
         Raises:
             NamesUnavailable: the source failed; its error is the cause
-            CheckoutTimeout: no name in time; the request is withdrawn and costs none
+            CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
         message = m.CheckoutName(timeout, owner)
         receipt: list[Any] = []
         try:
             # The pool keeps the time; the wait here ends one without a pool, as during a restart.
-            patience = None if timeout is None else timeout + scopes.GRACE
+            patience = None if timeout is None else timeout + GRACE
             name: str = self._ask(message, timeout=patience, receipt=receipt)
             return name
         except BaseException as error:
@@ -84,7 +85,7 @@ class PoolHandle:
         self,
         name: str | None,
         exclusive: bool = False,
-        timeout: float | None = m.DEFAULT_TIMEOUT,
+        timeout: float | None = DEFAULT_TIMEOUT,
         *,
         owner: OwnerLike | None = None,
     ) -> str | None:
@@ -151,7 +152,7 @@ class PoolHandle:
         """
         return self._speaking.get(current_owner(), DEFAULT_NAME)
 
-    def named(self, timeout: float | None = m.DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
+    def named(self, timeout: float | None = DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
         """Speak under a name of one's own for the length of the ``with`` block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
@@ -163,7 +164,8 @@ class PoolHandle:
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
 
-        The lease stays when the block ends, and so does what bound the caller to the name before.
+        At the end of the block the name stays checked out. A caller that spoke under it before the
+        block still does.
         Blocks of one owner under one name may overlap. Raises as ``associate_name`` does.
         """
         return scopes.speaking_as(self._target, name, exclusive)

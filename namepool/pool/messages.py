@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
-from namepool.core.options import check_seconds
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.owners import current_owner, owner_id
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
-
-DEFAULT_TIMEOUT = 30.0
-"""Seconds that a checkout waits for a name (the original's default)."""
 
 _new = tuple.__new__
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from namepool.actors import Reply, ServiceRef
+from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
 from namepool.pool import messages as m
 
@@ -44,7 +45,7 @@ class NamePoolProxy(pykka.ActorProxy[Any]):
     actor_ref: NamePoolRef
 
     def checkout_name(
-        self, timeout: float | None = m.DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
     ) -> pykka.Future[str]:
         """See ``messages.CheckoutName``. A future that is dropped unread costs no name."""
         return self.actor_ref.ask(m.CheckoutName(timeout, owner), block=False)

@@ -11,11 +11,9 @@ import pykka
 from namepool.actors import WouldDeadlock
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
+from namepool.core.options import GRACE
 from namepool.errors import CheckoutTimeout
 from namepool.pool import messages as m
-
-GRACE = 1.0
-"""Seconds that a checkout waits beyond its timeout for the pool's own word that it is over."""
 
 
 class Askable(Protocol):

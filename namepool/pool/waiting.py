@@ -49,9 +49,10 @@ class WaitingList:
         """Let a caller wait; its reply is held weakly, so that a dropped one is noticed."""
         reply.fail_timeouts_with(self.timeout_error)
         deadline = None if timeout is None else self._inbox.clock() + timeout
-        notice = reply.carry(None, self._inbox.signal.put)
-        ticket = self._state.park(owner, deadline, (notice, wants_lease))
-        notice.grant = Withdrawal(ticket)
+        # The notice may fire at once, on another thread: what it brings is there before it.
+        ticket = self._state.new_ticket()
+        notice = reply.carry(Withdrawal(ticket), self._inbox.signal.put)
+        self._state.park(owner, deadline, (notice, wants_lease), ticket)
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(ticket, timeout))
 

@@ -41,7 +41,7 @@ def time_left() -> float | None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Let what is called in the block know how long it may take; of several, the least counts."""
+    """Tell what is called in the block how long it may take; nested, the shortest counts."""
     token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
     try:
         yield

@@ -20,7 +20,7 @@ from namepool.actors import (
     TerminateChild,
 )
 from namepool.actors.supervision import procedures as supervisors
-from namepool.actors.supervision.keeper import Keeper
+from namepool.actors.supervision.deaths import Deaths
 from namepool.actors.supervision.procedures import Procedures
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
@@ -173,6 +173,6 @@ def test_it_is_found_when_a_terminated_child_is_replaced(monkeypatch: pytest.Mon
 
 
 def test_it_is_found_when_a_stale_notice_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Keeper, "_known", lambda self, id_, ref: self._children.get(id_))
+    monkeypatch.setattr(Deaths, "_known", lambda self, id_, ref: self._children.get(id_))
     workers = [*THREADS, Family.kill, Family.terminate_and_restart]
     is_found(family(monkeypatch, shutdown=0.001), workers, Family.is_restarted)

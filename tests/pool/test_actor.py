@@ -41,6 +41,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors.launch import launch
+from namepool.actors.reply import Withdrawn
 from tests.support import (
     PATIENCE,
     GatedSource,
@@ -264,6 +265,28 @@ def test_a_dropped_future_that_waits_is_noticed_at_once(monkeypatch: pytest.Monk
     del dropped
 
     assert came_home.wait(PATIENCE)  # though no message follows
+    source.gate.set()
+
+
+def test_a_request_that_is_withdrawn_while_it_is_parked_costs_no_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    park = PoolState.park
+
+    def withdrawn_first(self: Any, owner: str, deadline: Any, reply: Any, *ticket: Any) -> int:
+        reply[0]().withdraw()
+        return park(self, owner, deadline, reply, *ticket)
+
+    monkeypatch.setattr(PoolState, "park", withdrawn_first)
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    future = ref.proxy().checkout_name()
+    source.wait_asked()
+
+    wait_until(lambda: ref.ask(PoolStatsRequest()).waiting_count == 0, ref)
+
+    with pytest.raises(Withdrawn):
+        future.get(timeout=PATIENCE)
     source.gate.set()
 
 

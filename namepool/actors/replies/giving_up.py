@@ -1,8 +1,8 @@
 """Being given up: an answer is delivered or goes home, never both and never neither.
 
-What must not be lost rides on the reply as a *grant*, watched by a weak reference whose callback is
-the one who wants it back. A reader claims it without a call in between: CPython raises what comes
-from outside after calls only, so nobody is struck between the claim and the return.
+A *grant* is what must be given back if nobody reads the answer. A *notice*, a weak reference to the
+reply, tells that to its *sink*. A reader claims the grant without a call in between: CPython raises
+what comes from outside after calls only, so nobody is struck between the claim and the return.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class GivingUp(Resolving[T]):
     def carry(self, grant: object, sink: Callable[[Notice], object]) -> Notice:
         """Bring ``grant`` along: if nobody reads the answer, ``sink`` gets the returned notice.
 
-        Once or more often, on any thread, inside a finaliser; ``forget`` it then.
+        That may be more than once, on any thread, also in a finaliser; ``forget(notice)`` then.
         """
         notice = Notice(self, sink)
         notice.grant = self._grant = grant

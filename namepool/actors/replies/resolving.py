@@ -30,7 +30,7 @@ HOOKED: Final = "hooked"
 
 
 class Resolving(pykka.Future[T]):
-    """What the one who answers sees of a reply."""
+    """The side of a reply that the answering actor uses."""
 
     # Class-level defaults keep the making of a reply cheap.
     _hooked: tuple[Any] | None = None
@@ -59,7 +59,7 @@ class Resolving(pykka.Future[T]):
         self._settle((FAILED, exc_info or sys.exc_info()))
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
-        """Let ``func(timeout)`` produce the value when somebody asks, once it returns one.
+        """Let a hook, ``func(timeout)``, produce the value when somebody asks for it.
 
         Those who wait already call it at once, each within what is left of its own timeout.
 
@@ -112,7 +112,7 @@ class Resolving(pykka.Future[T]):
             self._call(waiting)
 
     def _call(self, waiting: tuple[Callable[[], object], list[threading.Thread]]) -> None:
-        """Run a callback once, by who claims it first; again only if that one was struck in it."""
+        """Run a callback on the thread that claims it first; again only if that one was struck."""
         callback, claims = waiting
         me = threading.current_thread()
         claims += (me,)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EVERY: Final = 64
-"""Of so many answers that are there already, one is awaited nevertheless: else a task that asks and
-asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, which cancels it."""
+"""Every so many awaits of an answer that is ready, the event loop goes on: else a task that asks
+and asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, which cancels it."""
 _awaits = itertools.count(1)
 
 
@@ -90,6 +90,7 @@ class Waiting(GivingUp[T]):
             self._run_hook(timeout, deadline)
 
     def _refuse_vain_wait(self) -> None:
+        """Raise if waiting can never succeed."""
         inbox = self._inbox
         if inbox is not None and inbox.is_mine():
             raise WouldDeadlock(

@@ -1,7 +1,6 @@
 """The ``Supervisor`` actor: starts children, watches them, restarts them by OTP's rules.
 
-It never waits (see ``procedures``); only at its own end, when nothing is left to answer, does it
-wait for its children.
+It never waits (see ``procedures``), except while it stops itself: then it waits for its children.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from namepool.actors.service_actor import ServiceActor
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.actors.supervision.children import Children
+from namepool.actors.supervision.deaths import Deaths, abandon
 from namepool.actors.supervision.handle import ActorHandle
-from namepool.actors.supervision.keeper import Keeper, abandon
 from namepool.actors.supervision.procedures import Procedures, Runner
 from namepool.actors.supervision.protocol import (
     AutoShutdown,
@@ -76,7 +75,7 @@ class Supervisor(ServiceActor):
         budget = RestartBudget(max_restarts, max_seconds)
         self._runner = Runner()
         self._procedures = Procedures(self._children, strategy)
-        self._keeper = Keeper(
+        self._deaths = Deaths(
             self._children,
             self._procedures,
             self._runner,
@@ -85,7 +84,7 @@ class Supervisor(ServiceActor):
             auto_shutdown,
             self._give_up,
         )
-        self._actor_ref = self._procedures.ref = self._keeper.ref = SupervisorRef(self)
+        self._actor_ref = self._procedures.ref = self._deaths.ref = SupervisorRef(self)
         self._handlers.update(self._table())
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
@@ -98,9 +97,9 @@ class Supervisor(ServiceActor):
             CountChildren: lambda _: self.count_children(),
             GetChildSpec: lambda m: self.get_child_spec(m.id),
             GetHandle: lambda m: self.handle(m.id),
-            _Begin: lambda _: self._runner.run(self._keeper.start_initial()),
+            _Begin: lambda _: self._runner.run(self._deaths.start_initial()),
             _End: self._end,
-            **self._keeper.table(),
+            **self._deaths.table(),
         }
 
     # -- what Pykka and parents call --------------------------------------------------------
@@ -115,9 +114,11 @@ class Supervisor(ServiceActor):
             children: ``ChildSpec`` s, started in order and stopped in reverse
             strategy: ``one_for_one`` replaces who died; ``one_for_all`` everybody; ``rest_for_one``
                 who died and those started after it
-            max_restarts, max_seconds: one more death within so many seconds ends the supervisor
+            max_restarts, max_seconds: it gives up at more than ``max_restarts`` deaths within
+                ``max_seconds`` seconds
             backoff: ``None``: restart at once; or a ``Backoff``
-            auto_shutdown: whether the end of a significant child, or of all, is its own
+            auto_shutdown: ``any_significant``: stop when one significant child has ended;
+                ``all_significant``: when all have; ``never``
 
         Raises:
             StartFailed: a child failed to start; those started before it have been stopped
@@ -133,7 +134,7 @@ class Supervisor(ServiceActor):
 
     @classmethod
     def start_for(cls, receipt: list[Any], *args: Any, **options: Any) -> SupervisorRef:
-        """Start one as ``start`` does for a caller that may be struck: see ``launch``."""
+        """Like ``start``; the ref is appended to ``receipt``, for a struck caller to stop."""
         ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
         ref.lifecycle.settled.wait()
         if ref.start_failure is not None:
@@ -151,7 +152,7 @@ class Supervisor(ServiceActor):
     def on_start(self) -> None:
         """Begin with the children; this supervisor is up when they are."""
         self._actor_ref.try_tell(_Begin())
-        self._keeper.sweep_later()
+        self._deaths.sweep_later()
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
@@ -174,7 +175,7 @@ class Supervisor(ServiceActor):
         return self._runner.answer(self._procedures.add(self._children.add(spec)), self.deferred())
 
     def terminate_child(self, id: str) -> Reply[None]:  # noqa: A002
-        """Stop a child; its spec is kept, a temporary one's is not. Twice does no harm.
+        """Stop a child; its spec is kept, unless it is temporary. Twice does no harm.
 
         Raises:
             ChildNotFound: no child has this id

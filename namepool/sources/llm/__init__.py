@@ -5,4 +5,7 @@ by whom, ``transport`` (``connections``, ``unpacking``) carries it within a dead
 ``retry`` say what an error means, ``reply`` (``texts``, ``fragments``) what an answer says, and
 ``chunk`` keeps its names. ``asking`` puts one question through all of this, ``nomenclater`` as many
 as a chunk takes.
+
+It imports ``core``, ``errors``, ``actors.forks`` and ``sources.base``; ``sources`` and the command
+import it.
 """

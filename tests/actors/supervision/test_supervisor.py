@@ -619,7 +619,7 @@ def test_30_significant_children_shut_the_supervisor_down(
 def test_31_stale_notices_and_unknown_messages_are_ignored(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from namepool.actors.supervision.keeper import Retry
+    from namepool.actors.supervision.deaths import Retry
     from namepool.actors.supervision.procedures import ChildDied, ChildOverdue, ChildUp
 
     root = start(journal, "a")

@@ -47,7 +47,7 @@ class Sweep(NamedTuple):
     """It is time to look for children whose thread has ended without a report."""
 
 
-class Keeper:
+class Deaths:
     """Keeps the children of one supervisor, which is ``ref``, running; all in its own thread."""
 
     def __init__(
