@@ -111,9 +111,13 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
         acting_as.set(speaker)
         yield speaker
     finally:
-        # A struck ``with`` leaves this to a finaliser, which may run inside somebody else's scope.
-        if threading.current_thread() is thread and acting_as.get() == speaker:
-            acting_as.set(before)
+        is_here = True
+        try:
+            # A struck ``with`` leaves this to a finaliser, which may run in somebody else's scope.
+            is_here = threading.current_thread() is thread and acting_as.get() == speaker
+        finally:
+            if is_here:
+                acting_as.set(before)
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:

@@ -47,8 +47,15 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("sources._alike", "sources._theme"),
     ("sources.base", "sources.offline", "sources.numbered"),
     ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
+    ("sources.llm.lines",),
+    ("sources.llm.values",),
     ("sources.llm.vendors", "sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry"),
-    ("sources.llm.endpoint", "sources.llm.connections", "sources.llm.unpacking"),
+    (
+        "sources.llm.endpoint",
+        "sources.llm.connections",
+        "sources.llm.logs",
+        "sources.llm.unpacking",
+    ),
     ("sources.llm.transport", "sources.llm.texts"),
     ("sources.llm.reply",),
     ("sources.llm.chunk",),
@@ -75,6 +82,7 @@ PURE = {
     *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
     *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
+    *("sources.llm.values", "sources.llm.lines"),
     *("sources.llm.reply", "sources.llm.unpacking", "sources.llm.vendors"),
 }
 ALLOWED_IN_PURE = {

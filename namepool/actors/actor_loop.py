@@ -81,6 +81,8 @@ class ActorLoop(pykka.ThreadingActor):
         envelope: Envelope[Any] | None = None
         while True:
             try:
+                if inbox.interrupted and inbox.is_mine():
+                    self._mend()  # at once: it was this thread, and no message may follow
                 if envelope is None:
                     envelope = inbox.get()
                 if inbox.interrupted:

@@ -72,6 +72,17 @@ class QueuingRef(pykka.ActorRef[A]):
         self._check_alive()
         self.actor_inbox.put(Envelope(message))
 
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Stop the actor; see ``pykka.ActorRef.stop``.
+
+        Inside the actor's own turn, as in a signal handler that interrupts a request on this
+        thread, it cannot be waited for: it is asked to stop, and the answer is ``True``.
+        """
+        if block and self.actor_inbox.is_mine():
+            super().stop(block=False)
+            return True
+        return super().stop(block=block, timeout=timeout)
+
     def proxy(self) -> pykka.ActorProxy[A]:
         """Return a proxy of the actor.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-import textwrap
+import sys
+import unicodedata
 from collections.abc import Iterator
 
 from namepool.core.names import one_line
@@ -46,7 +47,8 @@ def run_doctor(nomenclater: Nomenclater) -> int:
     Blocks as ``Nomenclater.fetch`` does.
     """
     width = max(shutil.get_terminal_size().columns, NARROWEST)
-    print(f"{nomenclater}: one question for 12 names", flush=True)
+    for line in _wrapped(f"{nomenclater}: one question for 12 names", width):
+        print(line, flush=True)
     probe = nomenclater.probe(12)
     for label, value in _rows(probe):
         _print_row(label, str(value), width)
@@ -56,10 +58,30 @@ def run_doctor(nomenclater: Nomenclater) -> int:
 
 def _print_row(label: str, value: str, width: int) -> None:
     """Print a row, its value broken to the width of the terminal."""
-    lines = textwrap.wrap(value, width - LABELS - 3) or [""]
-    for line in lines:
+    for line in _wrapped(value, width - LABELS - 3):
         print(f"{label:<{LABELS}} | {line}")
         label = ""
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """Yield lines of at most ``width`` columns, escaped as the terminal needs it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    line = ""
+    for word in text.encode(encoding, "backslashreplace").decode(encoding).split():
+        if line and _columns(f"{line} {word}") > width:
+            yield line
+            line = ""
+        line = f"{line} {word}" if line else word
+        while _columns(line) > width:
+            fitting = next(n for n in range(len(line), 0, -1) if _columns(line[:n]) <= width)
+            yield line[:fitting]
+            line = line[fitting:]
+    yield line
+
+
+def _columns(text: str) -> int:
+    """Return how wide a terminal shows ``text``: most Chinese, Japanese and Korean takes two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def _rows(probe: Probe) -> Iterator[tuple[str, object]]:

@@ -75,7 +75,12 @@ def given_name(name: str) -> str:
 
 def _given(words: Sequence[str]) -> int:
     read = [at for at, word in enumerate(words) if name_key(word)] or [0]
-    return next((at for at in read if words[at].rstrip(".").lower() not in _TITLES), read[-1])
+    return next((at for at in read if not is_title(words[at])), read[-1])
+
+
+def is_title(word: str) -> bool:
+    """Tell whether a word stands before a given name rather than being one."""
+    return "".join(filter(str.isalnum, word.lower())) in _TITLES
 
 
 @lru_cache(maxsize=4096)  # a name is looked at for every log line of every other one

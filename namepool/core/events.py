@@ -6,7 +6,7 @@ Beside these, what was granted and never delivered comes home: a ``LeaseRecord``
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 class OwnerEnded(NamedTuple):
@@ -26,3 +26,16 @@ class Withdrawal(NamedTuple):
     """Who waits under this ticket does not wait any more."""
 
     ticket: int
+
+
+class Journal(Protocol):
+    """Is told of a grant before it is made, so that it can be taken back."""
+
+    undelivered: Any
+
+
+class _NoJournal:
+    undelivered: Any = None
+
+
+NO_JOURNAL: Journal = _NoJournal()

@@ -13,28 +13,15 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from namepool.core.bindings import Bindings, Speaking
-from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
+from namepool.core.events import NO_JOURNAL, Journal, LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
 from namepool.core.stats import Counters
 from namepool.core.waiters import Waiter, Waiters
 
 Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
-
-
-class Journal(Protocol):
-    """Is told of a grant before it is made, so that it can be taken back."""
-
-    undelivered: Any
-
-
-class _NoJournal:
-    undelivered: Any = None
-
-
-_NO_JOURNAL: Journal = _NoJournal()
 
 
 class PoolState:
@@ -72,7 +59,7 @@ class PoolState:
         self.speaking: Mapping[str, str] = bindings.view
         """Owner → the name it speaks under; read-only, always current, readable by any thread."""
 
-    def checkout(self, owner: str, journal: Journal = _NO_JOURNAL) -> str | None:
+    def checkout(self, owner: str, journal: Journal = NO_JOURNAL) -> str | None:
         """Lease the oldest available name to ``owner``; ``None`` if there is none.
 
         ``journal.undelivered`` is set to the lease first: if the owner never receives the name, it
@@ -153,7 +140,7 @@ class PoolState:
         return True
 
     def begin_scope(
-        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = _NO_JOURNAL
+        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = NO_JOURNAL
     ) -> Speaking:
         """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
         name = self.canonical(name)
@@ -197,8 +184,14 @@ class PoolState:
         """
         before = len(self.leaving)
         while self.events:
-            _apply(self, self.events[0], now)
-            self.events.popleft()  # when it is done, because it may be cut short; twice is harmless
+            try:
+                _apply(self, self.events[0], now)
+            except MemoryError:
+                raise  # it is applied again: twice is harmless
+            except Exception:
+                self.events.popleft()  # it may cost this incarnation, but not the next
+                raise
+            self.events.popleft()
         return len(self.leaving) - before
 
     def leave(self, count: int, now: float) -> None:
@@ -219,12 +212,12 @@ class PoolState:
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
 
-    def grant(self, waiter: Waiter, now: float) -> str:
+    def grant(self, waiter: Waiter, now: float, journal: Journal = NO_JOURNAL) -> str:
         """Lease an available name to a waiter.
 
         If its owner has ended, the lease is an orphan: it has no living speaker.
         """
-        name = self.checkout(waiter.owner)
+        name = self.checkout(waiter.owner, journal)
         assert name is not None, "a grant needs an available name"  # noqa: S101
         if waiter.has_ended:
             _end_owner(self, waiter.owner, now)
@@ -291,9 +284,14 @@ def _end_owner(state: PoolState, owner: str, now: float) -> None:
 
 
 def _take_back(state: PoolState, record: LeaseRecord) -> None:
-    """End this very lease if it still lasts, however its owner is doing."""
-    names = {name: None for owner in record[1] for name in state.names_of(owner)}
-    for name in (*names, *state.orphans):
+    """End this very lease if it still lasts; if others speak under its name, only the grantee's."""
+    likely = {name: None for owner in record[1] for name in state.names_of(owner)}
+    for name in (*likely, *state.leases):
         if state.leases.get(name) is record:
-            state.end_lease(name, record)
+            grantee = [owner for owner, begun in record[1].items() if begun == record[0]]
+            if len(grantee) < len(record[1]):
+                for owner in grantee:
+                    state.end_binding(owner, name)
+            else:
+                state.end_lease(name, record)
             return

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from namepool.actors import LATER
-from namepool.core.state import Journal, PoolState
+from namepool.core.events import Journal
+from namepool.core.state import PoolState
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from namepool.actors import Reply
 from namepool.core.bindings import Speaking
+from namepool.core.events import Journal
 from namepool.core.leases import Lease
 from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
-from namepool.core.state import Journal, PoolState
+from namepool.core.state import PoolState
 from namepool.pool import messages as m
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting import WaitingList

@@ -42,6 +42,8 @@ class WaitingList:
         self._state = state
         self._fetches = fetches
         self._inbox = inbox
+        self.undelivered: Any = None
+        """What is being granted to one who waits, noted before it is granted."""
 
     def park(
         self, owner: str, timeout: float | None, reply: Reply[Any], *, wants_lease: bool
@@ -71,18 +73,26 @@ class WaitingList:
         state = self._state
         while state.waiters and state.available:
             waiter = state.waiters.oldest()
-            state.waiters.withdraw(waiter.ticket)
             reply = _reply_of(waiter)
-            if reply is None:
-                continue  # nobody will read it: the name stays
-            if waiter.deadline is not None and self._inbox.clock() >= waiter.deadline:
-                reply.fail_quietly(self.timeout_error(0.0))
-                continue
-            self._grant(waiter, reply)
+            if reply is not None:  # else nobody will read it: the name stays
+                self._serve(waiter, reply)
+            # Last: who is being served when memory runs out is served again.
+            state.waiters.withdraw(waiter.ticket)
 
-    def _grant(self, waiter: Waiter, reply: Reply[Any]) -> None:
+    def _serve(self, waiter: Waiter, reply: Reply[Any]) -> None:
+        now = self._inbox.clock()
+        if waiter.deadline is not None and now >= waiter.deadline:
+            reply.fail_quietly(self.timeout_error(0.0))
+            return
+        try:
+            self._grant(waiter, reply, now)
+        finally:
+            if reply.is_resolved():  # else what it was to bring is taken back
+                self.undelivered = None
+
+    def _grant(self, waiter: Waiter, reply: Reply[Any], now: float) -> None:
         state = self._state
-        name = state.grant(waiter, self._inbox.clock())
+        name = state.grant(waiter, now, self)
         reply.carry(state.leases[name], self._inbox.signal.put)
         wants_lease = waiter.reply[1]
         if not reply.set_quietly(state.lease_of(name) if wants_lease else name):
@@ -96,6 +106,9 @@ class WaitingList:
 
     def take_in(self) -> None:
         """Apply what happened outside the turn, and serve nobody."""
+        if self.undelivered is not None:  # it was cut short
+            self._state.events.append(self.undelivered)
+            self.undelivered = None
         leaving = self._state.apply_events(self._inbox.clock())
         if leaving:  # behind what they may have asked for
             self._inbox.put(Envelope(OwnersLeft(leaving)))

@@ -709,3 +709,11 @@ def test_an_exception_in_the_main_thread_is_no_obstacle_either() -> None:
     run = run_program("Actor.start(); raise SystemExit(3)")
 
     assert (run.returncode, run.stdout) == (3, "on_stop ran\n")
+
+
+def test_an_actor_that_is_stopped_inside_its_own_turn_is_asked_to_and_not_waited_for() -> None:
+    ref = start()
+
+    assert ref.ask(ref.stop) is True
+
+    assert ref.wait_gone(PATIENCE)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import east_asian_width
 
 import pytest
 
@@ -307,6 +308,18 @@ def test_what_a_terminal_cannot_show_is_escaped(command: str, encoding: str, sho
         code, out, err = _command(encoding, *arguments)
     assert (code, err) == (0, "")
     assert f"{shown} \\u015eahin" in out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_the_doctor_keeps_to_the_terminal_with_wide_and_escaped_letters(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    with Endpoint(named("Łukasz Żak", "李" * 20, "Zoë Ångström")) as endpoint:
+        _, out, err = _command(encoding, "doctor", *_arguments(endpoint))
+    wide = [sum(1 + (east_asian_width(c) in "WF") for c in line) for line in out.splitlines()]
+    assert err == ""
+    assert 30 < max(wide) <= 40
 
 
 def test_the_doctors_own_dots_are_escaped() -> None:

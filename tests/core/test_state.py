@@ -1055,3 +1055,33 @@ class StateAgainstModel(RuleBasedStateMachine):
 
 TestStateAgainstModel = StateAgainstModel.TestCase
 TestStateAgainstModel.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+
+
+def test_an_event_that_cannot_be_applied_is_met_once() -> None:
+    state = _state("Ada")
+    state.events.append(None)  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError):
+        state.apply_events(0.0)
+
+    assert not state.events
+
+
+def test_an_event_for_which_there_was_no_memory_is_applied_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = _state("Ada")
+    state.checkout("o")
+    state.owner_gone("o")
+    end_binding = PoolState.end_binding
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(PoolState, "end_binding", fail)
+    with pytest.raises(MemoryError):
+        state.apply_events(0.0)
+    monkeypatch.setattr(PoolState, "end_binding", end_binding)
+    state.apply_events(0.0)
+
+    assert list(state.orphans) == ["Ada"]

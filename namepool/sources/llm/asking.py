@@ -48,7 +48,7 @@ class Asker:
         self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
     def ask(self, chunk: Chunk, line: Line, deadline: float) -> Reading:
-        """Make a request, and another for each form of reply that the endpoint refuses.
+        """Make a request, and two more at most to find out the form of reply.
 
         Raises:
             SourceError: there is no answer, an error, or nothing like names in it
@@ -65,16 +65,25 @@ class Asker:
             if rung is None:
                 raise self._status_error(answer)
             chunk.rung = rung
-            logger.info("%a refuses the form; next: %s", self._endpoint, ladder.RUNGS[rung])
+            logger.info(
+                "%a did not answer in the form; next: %s", self._endpoint, ladder.RUNGS[rung]
+            )
 
     def _next_rung(self, chunk: Chunk, answer: Answer) -> int | None:
-        """Return the form to ask for next, ``None`` if the error stands."""
+        """Return the form to ask for next, ``None`` if the error stands.
+
+        A model that did not keep to the form may do so the next time, else it is asked for none.
+        Here too, two requests more are the most.
+        """
         said = answer.body[:LADDER_READS].decode("utf-8", "replace")
+        tried = chunk.wrote_no_json or chunk.rung != self.rung
         if ladder.wrote_no_json(answer.status, said):
-            again, chunk.wrote_no_json = not chunk.wrote_no_json, True
-            if again:
-                raise EndpointError("the model did not keep to the form", status=answer.status)
-        return ladder.next_rung(chunk.rung, answer.status, said, proven=self._proven)
+            chunk.wrote_no_json = True
+            if not tried:
+                return chunk.rung
+            return None if chunk.rung == ladder.PLAIN else ladder.PLAIN
+        rung = ladder.next_rung(chunk.rung, answer.status, said, proven=self._proven)
+        return ladder.PLAIN if rung is not None and chunk.wrote_no_json else rung
 
     def _post(self, chunk: Chunk, line: Line, deadline: float) -> Answer:
         from namepool.sources.llm.transport import Failed

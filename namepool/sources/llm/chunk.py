@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from namepool.core.display import given_name
+from namepool.core.display import given_name, is_title
 from namepool.core.names import name_key, one_line
 from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
 from namepool.sources.llm.reply import Reading
@@ -17,7 +17,20 @@ from namepool.sources.llm.themes import EXAMPLES
 REMEMBERED = 10_000
 """Names of its own that a nomenclater does not give again."""
 
-_PARROTED = frozenset(map(name_key, EXAMPLES))
+_SUFFIXES = frozenset({"jr", "junior", "sr", "senior", "ii", "iii", "iv", "esq", "phd", "md"})
+
+
+def _untitled(name: str) -> str:
+    """Return the key of a name without the titles before and after it."""
+    words = [word for word in name.split() if name_key(word)]
+    while len(words) > 1 and is_title(words[0]):
+        del words[0]
+    while len(words) > 1 and "".join(filter(str.isalnum, words[-1].lower())) in _SUFFIXES:
+        del words[-1]
+    return name_key(" ".join(words))
+
+
+_PARROTED = frozenset(map(_untitled, EXAMPLES))
 
 
 class Chunk:
@@ -65,7 +78,7 @@ class Chunk:
     def _refusal(self, name: str) -> str | None:
         """Return why a valid name is not taken; else it is claimed."""
         key = name_key(name)
-        if key in _PARROTED:
+        if _untitled(name) in _PARROTED:
             return "is the example's"
         if key in self._keys:
             self.known += 1

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
+from traceback import walk_tb
 from typing import Any, Protocol
 
 import requests
@@ -129,7 +131,23 @@ class _HTTP(_Watched, HTTPConnection):
 
 
 class _HTTPS(_Watched, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except BaseException as error:
+            _close_unfinished(error)
+            raise
+
+
+def _close_unfinished(error: BaseException) -> None:
+    """Close the TLS socket in whose making ``error`` was raised.
+
+    One that is reset before its handshake is closed by nobody, and only its frame knows it.
+    """
+    for frame, _ in walk_tb(error.__traceback__):
+        made = frame.f_locals.get("self")
+        if isinstance(made, ssl.SSLSocket):
+            made.close()
 
 
 class _HTTPPool(HTTPConnectionPool):

@@ -23,6 +23,12 @@ OPENAI = "https://api.openai.com/v1"
 LONGEST_GUIDANCE = 2000
 """Characters: it is sent with every request."""
 
+PLAIN = re.compile(r"(?:ftp|file|wss?)://[a-z0-9.-]{1,60}")
+"""Beginnings of URLs that can be shown: anything else may be a password gone astray."""
+
+MOST_SENT = 20
+"""Different sets of credentials, the latest, that are struck out: tokens come and go."""
+
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -51,17 +57,49 @@ class Endpoint:
         self.host: str = parts.netloc
         self.url: str = _completions(parts) + (f"?{urlencode(parameters)}" if parameters else "")
         self._session = check_session(session)
-        at_home = parts.hostname == urlsplit(OPENAI).hostname
-        authorised, credited = _authorised(own, session), _credited(own, parameters, session)
-        key = _checked_key(api_key, from_environment=at_home or not credited)
-        if key is None and not authorised and at_home:
+        self._at_home = parts.hostname == urlsplit(OPENAI).hostname
+        self._own, self._parameters = own, parameters
+        self._key = _checked_key(api_key)
+        self._environs = _checked_key(environ("OPENAI_API_KEY")) if api_key is None else None
+        self._fixed: dict[str, str] = {**_defaults(), **own}
+        if self._at_home and not (self._key or self._environs or self._authorised()):
             raise InvalidOption("api_key is missing: give it, or set OPENAI_API_KEY")
-        self.headers: dict[str, str] = {**_defaults(), **own}
-        if key is not None and not authorised:
-            self.headers["Authorization"] = f"Bearer {key}"
         # Also a key that is not sent, and the one that stays at home: a server may know them.
-        keys = [key or "", environ("OPENAI_API_KEY") or ""]
+        keys = [self._key or "", environ("OPENAI_API_KEY") or ""]
         self._secrets = [*keys, *secrets.of_headers(own), *secrets.of_query(parameters)]
+        self._sent: dict[tuple[str, ...], None] = {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request made now: a session may have got credentials since."""
+        key = self._key or (self._environs if self._at_home or not self._credited() else None)
+        if key is None or self._authorised():
+            return dict(self._fixed)
+        return {**self._fixed, "Authorization": f"Bearer {key}"}
+
+    def _authorised(self) -> bool:
+        """Tell whether the requests bring an authorisation that a key must not replace."""
+        names = [*self._own, *(getattr(self._session, "headers", None) or {})]
+        sent = {"authorization", "api-key"} & {str(name).lower() for name in names}
+        return bool(sent or getattr(self._session, "auth", None))
+
+    def _credited(self) -> bool:
+        """Tell whether the requests bring what may be a credential, of any kind."""
+        of_session = secrets.pairs_of(getattr(self._session, "params", None))
+        parameters = [*self._parameters, *(name for name, _ in of_session)]
+        if any(secrets.CREDENTIAL.search(name) for name in parameters):
+            return True
+        names = [*self._own, *(getattr(self._session, "headers", None) or {})]
+        if {str(name).lower() for name in names} - secrets.PUBLIC:
+            return True
+        return any(getattr(self._session, kind, None) for kind in ("auth", "cert", "cookies"))
+
+    def sends(self, url: str | None, headers: Mapping[str, str | bytes]) -> None:
+        """Note what a request really carries: only a session's ``auth`` may know it before."""
+        query = urlsplit(url or "").query
+        self._sent[(*secrets.of_headers(headers), *secrets.of_query(query))] = None
+        for old in list(self._sent)[:-MOST_SENT]:
+            self._sent.pop(old, None)
 
     def __repr__(self) -> str:
         # Also half-built: a traceback that shows locals asks for it.
@@ -78,25 +116,8 @@ class Endpoint:
 
         of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
         of_session = secrets.of_session(self._session)
-        return secrets.strike(text, [*self._secrets, *of_session, *of_proxies])
-
-
-def _authorised(own: Mapping[str, str], session: object) -> bool:
-    """Tell whether the requests bring an authorisation that a key must not replace."""
-    names = [*own, *(getattr(session, "headers", None) or {})]
-    sent = {"authorization", "api-key"} & {str(name).lower() for name in names}
-    return bool(sent or getattr(session, "auth", None))
-
-
-def _credited(own: Mapping[str, str], query: Mapping[str, str], session: object) -> bool:
-    """Tell whether the requests bring a credential of any kind."""
-    of_session = [*(getattr(session, "headers", None) or {})]
-    parameters = getattr(session, "params", None)
-    if isinstance(parameters, Mapping):
-        of_session += parameters
-    if any(secrets.CREDENTIAL.search(str(name)) for name in [*own, *query, *of_session]):
-        return True
-    return any(getattr(session, kind, None) for kind in ("auth", "cert", "cookies"))
+        sent = [one for carried in list(self._sent) for one in carried]
+        return secrets.strike(text, [*self._secrets, *of_session, *of_proxies, *sent])
 
 
 def environ(variable: str) -> str | None:
@@ -120,12 +141,11 @@ def _defaults() -> dict[str, str]:
     return headers
 
 
-def _checked_key(api_key: object, *, from_environment: bool) -> str | None:
+def _checked_key(api_key: object) -> str | None:
     if api_key is not None and not isinstance(api_key, str):
         raise InvalidOption(f"api_key must be a string, not {type(api_key).__name__}")
     # Keys read from files end in a line break.
-    key = (environ("OPENAI_API_KEY") if from_environment else None) if api_key is None else api_key
-    key = (key or "").strip()
+    key = (api_key or "").strip()
     return _sendable("api_key", key) if key else None
 
 
@@ -166,13 +186,13 @@ def checked_url(url: object) -> SplitResult:
         raise InvalidOption("base_url must be a URL of at most 2000 characters") from None
     except ValueError:
         raise InvalidOption("base_url must be a URL") from None
-    if "@" in parts.netloc:
+    if "@" in parts.netloc + parts.path:  # a slash in a password ends the netloc
         raise InvalidOption("base_url must not hold a user or a password: use headers")
     if parts.query or parts.fragment:
         raise InvalidOption("base_url must not hold a query or a fragment: use query")
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in parts.geturl():
-        begun = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else None
-        told = f"not {one_line(begun, 60)}" if begun else "and what was given is not shown"
+        begun = f"{parts.scheme}://{parts.hostname}"
+        told = f"not {begun}" if PLAIN.fullmatch(begun) else "and what was given is not shown"
         raise InvalidOption(f"base_url must be a URL that begins with http:// or https://, {told}")
     return parts
 

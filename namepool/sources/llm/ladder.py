@@ -24,19 +24,31 @@ _NO_JSON_AT_ALL = re.compile(
     r"|feature: ?structured[_ -]outputs|requested parameters",
     re.I,
 )
-_EXTRA_SCHEMA = re.compile(r"schema|extra|unknown|unexpected|unrecognized|additional", re.I)
+# Who says so checks every field, or says which types it knows: no schema beside "json_object".
+_NO_EXTRA_SCHEMA = re.compile(
+    r"(?:of type|value as)\W{1,3}json_schema|unknown|unexpected|unrecognized|extra|additional"
+    r"|not permitted",
+    re.I,
+)
+_MODEL = re.compile(
+    r"model[^\n]{0,60}(?:not found|not exist|not available|unavailable|deprecated|decommissioned)"
+    r"|(?:no such|unknown|invalid|unsupported|not a valid) model|model_not_found|no models? loaded"
+    r"|no endpoints found for|not found for account|deploymentnotfound"
+    r'|"message"\s{0,3}:\s{0,3}"model: [\w.:/@-]{1,100}"',  # Anthropic
+    re.I,
+)
+_FEATURE = re.compile(r"\bjson\b|response type|feature|parameters", re.I)
+"""What an error speaks of if it is a form that a model lacks, and not the model that is lacking."""
 _ELSE = re.compile(
     # the key
     r"api[_ -]?key|unauthori[sz]ed|authenticat|credential|permission|forbidden|no connected db"
-    # the model
-    r"|model[^\n]{0,60}(?:not found|not exist|not available|unavailable|deprecated|decommissioned)"
-    r"|(?:no such|unknown|invalid|unsupported|not a valid) model|model_not_found|no models? loaded"
-    r"|no endpoints found for|not found for account|deploymentnotfound"
     # the quota
     r"|quota|billing|balance|credits|payment|rate[_ -]?limit|too many requests"
     # the size
     r"|context[_ -](?:length|window|size)|maximum context|too (?:long|large)|too many tokens"
-    r"|max_(?:completion_)?tokens|token limit|exceed"
+    r"|max_(?:completion_)?tokens|token limit"
+    r"|exceed[^\n]{0,40}(?:token|length|limit|size|context|maximum)"
+    r"|(?:token|length|limit|size|input|prompt)[^\n]{0,40}exceed"
     # what was asked
     r"|content[_ ](?:filter|management|policy)",
     re.I,
@@ -56,16 +68,19 @@ def wrote_no_json(status: int, said: str) -> bool:
 def next_rung(rung: int, status: int, said: str, *, proven: bool) -> int | None:
     """Return the rung to ask for after an error; ``None`` if it is not about the form.
 
-    ``said`` is the beginning of its body; ``proven`` tells that some rung has worked here. What
+    ``said`` is the beginning of its body; ``proven`` tells that some rung has worked here. From the
+    first rung it is two steps at most to the last.
     """
-    speaks = speaks_of_form(said)
     # By the book a refusal is 400 or 422; llama-cpp-python's server says 500.
-    about_form = speaks and (status in _REFUSALS or status == 500)
-    maybe = status in _REFUSALS and not proven and _ELSE.search(said) is None
+    about_form = speaks_of_form(said) and (status in _REFUSALS or status == 500)
+    maybe = status in _REFUSALS and not proven and not _speaks_of_else(said)
     if rung == PLAIN or not (about_form or maybe):
         return None
-    if rung == 0:
-        return PLAIN if _NO_JSON_AT_ALL.search(said) else 1
-    if rung == 1 and (_EXTRA_SCHEMA.search(said) and not _NO_JSON_AT_ALL.search(said)):
-        return 2
-    return PLAIN
+    if rung > 0 or _NO_JSON_AT_ALL.search(said):
+        return PLAIN
+    return 2 if about_form and _NO_EXTRA_SCHEMA.search(said) else 1
+
+
+def _speaks_of_else(said: str) -> bool:
+    about_model = _MODEL.search(said) and not _FEATURE.search(said)
+    return bool(about_model or _ELSE.search(said))

@@ -64,19 +64,21 @@ class Nomenclater:
         base_url: up to and without ``/chat/completions``; else ``OPENAI_BASE_URL``, else OpenAI's
         api_key: sent as a bearer token; else ``OPENAI_API_KEY``; ``""``: none. Only OpenAI's own
             URL insists on one. Not sent if ``headers`` or the session have an ``Authorization`` or
-            ``api-key``; that of the environment not if they bring a credential of any kind
+            ``api-key``; that of the environment not if they bring what may be a credential: any
+            header but the usual ones, a login, a cookie, a certificate, a key in the URL
         themes: what names may be about, three of them at a time; else ``themes.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
         timeout: seconds that a chunk may take in all, retries included. It ends a tenth earlier,
             so that a pool whose ``fetch_timeout`` is the same still gets the answer; and earlier
             still if ``time_left()`` says so
         max_attempts: requests per chunk, besides those that only find out which form of reply
-            the endpoint can be asked for (two, or three where it says what it minds)
+            the endpoint can be asked for (two at most)
         max_used_in_prompt: of the used names, how many (the latest) the prompt lists; ``None``: as
             many as have ``prompt.USED_TOKENS``, so that a small model can read it
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not
             closed; a request on it that dribbles its headers holds a thread until it ends, interim
-            answers (103) are not read past, and a forked child needs one of its own
+            answers (103) are not read past, a kept connection that ends as the request arrives
+            costs an attempt, and a forked child needs one of its own
         headers: more of them, as Azure's ``{"api-key": …}``; they replace ours
         extra_body: more fields for the request, as ``{"temperature": 1.1}``; they replace ours
         query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, cast
 from namepool.core.guard import why_unissuable
 from namepool.core.names import is_default_name, one_line, shown
 from namepool.errors import SourceError
-from namepool.sources.llm.texts import candidates, clean, list_in
+from namepool.sources.llm.texts import candidates, clean
+from namepool.sources.llm.values import list_in
 
 Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
@@ -122,11 +123,18 @@ class Reader:
         for candidate in found:
             struck = self._strike(candidate) if isinstance(candidate, str) else candidate
             name = clean(struck) if isinstance(struck, str) else struck
-            reason = why_unusable(name) if struck == candidate else "must not hold a secret"
+            # Once more: cleaning may have put one together.
+            whole = isinstance(name, str) and self._strike(name) != name
+            secret = whole or struck != candidate
+            reason = "must not hold a secret" if secret else why_unusable(name)
             if reason is None:
                 reading.names.append(cast("str", name))
             else:
-                told = one_line(name, 80) if isinstance(name, str) else self.quote(name, 100)
+                told = (
+                    one_line(self._strike(name), 80)
+                    if isinstance(name, str)
+                    else self.quote(name, 100)
+                )
                 reading.rejected[told] = reason
         return reading
 
@@ -166,7 +174,9 @@ def _parts(message: dict[str, Any]) -> list[object]:
     functions = [call.get("function") for call in _dicts(calls)] + [message.get("function_call")]
     arguments = [function.get("arguments") for function in _dicts(functions)]
     written = _joined(content)
-    parts = [written or content, *arguments]
+    if written:  # Anthropic puts calls beside texts
+        arguments += [part.get("input") for part in _dicts(content)]
+    parts = [*arguments, written or content]  # what is called says more than what is told of it
     if not written.strip() and not arguments:
         parts += [message.get("reasoning_content"), message.get("reasoning")]
     return [part for part in parts if part and isinstance(part, str | list | dict)]

@@ -6,12 +6,12 @@ a megabyte is read in a megabyte's time. No pattern can give back what it has ta
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import cast
+from collections.abc import Iterator
 
 from namepool.sources.llm.fragments import fragments
+from namepool.sources.llm.lines import on_lines, unnumbered
+from namepool.sources.llm.values import decoded, list_in
 
 MOST_CANDIDATES = 10_000
 """No more are looked at: a chunk has a few dozen."""
@@ -19,94 +19,37 @@ MOST_CANDIDATES = 10_000
 LONGEST_CANDIDATE = 1000
 """Characters; of what is longer the rest is not looked at, it is no name anyway."""
 
-LONGEST_LINE_NAME = 8
-"""Words; what is longer after a bullet is a sentence."""
-
 _TAG = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>", re.I)
-_NUMBER = re.compile(r"\(?[0-9]{1,3}[.):\]](?=\s)")
-_BULLETS = "-*•‣◦·–—"  # noqa: RUF001  dashes of all lengths
-_DESCRIBED = (" - ", " – ", " — ", ": ", "**", " (")  # noqa: RUF001
-_MARKUP = " \t*_#>"
 _AROUND = '"“”„«»`*_,; '
-_PAIRED = "'‘’"  # noqa: RUF001
-_NUMBERED_KEY = re.compile(r"[A-Za-z_ -]{0,20}[0-9]{1,4}")
-_NOT_NAMES = frozenset(
-    {
-        *("theme", "themes", "category", "style", "note", "notes", "comment", "reasoning"),
-        *("thoughts", "rules", "used", "rejected"),
-    }
+_FENCES = re.compile(r"```\w*+")
+_HEADING = re.compile(r"#{1,6} .*|\*\*.*|.*:\**", re.S)
+LONGEST_HEADING = 60
+_OF_A_DRAFT = re.compile(
+    r"\b(?:draft|attempt|version|better|final|finally|improved|revised|corrected|polished|updated"
+    r"|new|names?|answer|result|output|list|here|json)\b",
+    re.I,
 )
+_OF_NO_NAMES = re.compile(
+    r"\b(?:themes?|kinds?|categor(?:y|ies)|styles?|rules?|used|rejected|avoid\w*|notes?)\b", re.I
+)
+_PAIRED = "'‘’"  # noqa: RUF001
 
 
 def clean(text: str) -> str:
     """Return ``text`` without numbering, quotes, and white space that no name needs."""
-    name = _unnumbered(" ".join(text.split())[:LONGEST_CANDIDATE]).strip(_AROUND)
+    name = unnumbered(" ".join(text.split())[:LONGEST_CANDIDATE]).strip(_AROUND)
     while len(name) > 1 and name[0] in _PAIRED and name[-1] in _PAIRED:
         name = name[1:-1].strip(_AROUND)
-    return _unnumbered(name)
-
-
-def _unnumbered(text: str) -> str:
-    if number := _NUMBER.match(text):
-        return text[number.end() :].lstrip()
-    return text[2:].lstrip() if text[:1] in {*_BULLETS, "#"} and text[1:2].isspace() else text
+    return unnumbered(name)
 
 
 def candidates(text: str) -> list[object]:
     """Return what may be names in what a model wrote; mostly strings, but JSON holds anything."""
-    found = list_in(decoded(text))
+    found = list_in(decoded(_FENCES.sub("", text).strip()))
     if not found:
         text = _reasoned(text)
-        found = _embedded(text) or [*_on_lines(text)]
+        found = _embedded(text) or [*on_lines(text)]
     return found[:MOST_CANDIDATES]
-
-
-def decoded(text: str) -> object:
-    """Return what ``text`` is in JSON, ``None`` if it is none; a string in a string is opened."""
-    value: object = text
-    for _ in range(3):
-        if not isinstance(value, str):
-            break
-        try:
-            value = cast("object", json.loads(value, strict=False))
-        except (ValueError, RecursionError):
-            break
-    return None if isinstance(value, str) else value
-
-
-def list_in(value: object, depth: int = 6) -> list[object]:
-    """Return the candidates in decoded JSON: a list, an object around lists, or one name."""
-    if isinstance(value, list):
-        return [one for item in value for one in _item(item, depth)]
-    if not isinstance(value, dict) or not depth:
-        return []
-    for key in ("arguments", "parameters"):  # of a tool, whose own name is none of ours
-        if key in value:
-            inner = value[key]
-            return list_in(decoded(inner) if isinstance(inner, str) else inner, depth - 1)
-    for key in ("names", "values"):
-        if key in value:
-            return list_in(value[key], depth - 1)
-    if isinstance(value.get("name"), str):
-        return [value["name"]]
-    numbered = [v for k, v in value.items() if isinstance(v, str) and _NUMBERED_KEY.fullmatch(k)]
-    return [*numbered] or _grouped(value, depth)
-
-
-def _item(item: object, depth: int) -> list[object]:
-    """Return the candidates in an item of a list: itself, its name, or a group of them."""
-    if not isinstance(item, dict | list):
-        return [item]
-    return (list_in(item, depth - 1) if depth else []) or [item]
-
-
-def _grouped(value: dict[str, object], depth: int) -> list[object]:
-    groups = [
-        inner
-        for key, inner in value.items()
-        if isinstance(inner, list | dict) and key.lower() not in _NOT_NAMES
-    ]
-    return [one for group in groups for one in list_in(group, depth - 1)]
 
 
 def _reasoned(text: str) -> str:
@@ -127,71 +70,70 @@ def _reasoned(text: str) -> str:
 def _embedded(text: str) -> list[object]:
     """Return the candidates in the last series of JSON objects, else of JSON lists.
 
-    The last, because drafts come before what is meant; values with nothing between them but white
-    space and fences are one series.
+    The last, because drafts come before what is meant; but an object with "names" says more than
+    one without, and what stands under a heading such as "themes" counts only if nothing else does.
     """
-    objects: list[object] = []
-    lists: list[object] = []
-    for series in _series(text):
-        found = [one for value in series if isinstance(value, dict) for one in list_in(value)]
-        objects = found or objects
-        values = [value for value in series if isinstance(value, list)]
-        named = [one for value in values for one in list_in(value)]
-        if any(isinstance(value, dict) for value in values for value in value):
-            objects = [one for one in named if isinstance(one, str)] or objects
-        elif any(isinstance(one, str) for one in named):
-            lists = named
-    return objects or lists
+    found: list[object] = []
+    best = 0
+    for heading, series in _series(text):
+        read, rank = _ranked(series)
+        if _OF_NO_NAMES.search(heading):
+            rank = min(rank, 1)
+        if rank and rank >= best:
+            found, best = read, rank
+    return found
 
 
-def _series(text: str) -> Iterator[list[object]]:
+def _ranked(series: list[object]) -> tuple[list[object], int]:
+    """Return the candidates in a series, and how plainly they are names: 0, they are none."""
+    objects = [value for value in series if isinstance(value, dict)]
+    named = [one for value in objects if "names" in value for one in list_in(value)]
+    if named:
+        return named, 5
+    lists = [value for value in series if isinstance(value, list)]
+    listed: list[object] = [
+        one for value in lists for one in list_in(value) if isinstance(one, str)
+    ]
+    if listed and any(isinstance(item, dict) for value in lists for item in value):
+        return listed, 4
+    if found := [one for value in objects for one in list_in(value)]:
+        return found, 4
+    return listed, 3 if listed else 0
+
+
+def _series(text: str) -> Iterator[tuple[str, list[object]]]:
+    """Yield the values that belong together, and what they have for a heading.
+
+    Between them there is nothing but white space and fences, or a heading for each of them.
+    """
     series: list[object] = []
-    last = 0
+    first, last = "", 0
     for value, start, end in fragments(text):
-        if series and text[last:start].strip(" \t\r\n,`"):
-            yield series
+        lines = _lines_before(text[last:start])
+        if series and lines and not (first and len(lines) == 1 and _groups(first, lines[0])):
+            yield first, series
             series = []
+        if not series:
+            first = lines[-1] if lines and _is_heading(lines[-1]) else ""
         series.append(value)
         last = end
     if series:
-        yield series
+        yield first, series
 
 
-def _on_lines(text: str) -> list[str]:
-    """Return what stands on numbered lines, else after bullets, without descriptions."""
-    numbered: list[str] = []
-    bulleted: list[tuple[int, str]] = []
-    for line in text.splitlines():
-        bare = line.lstrip(_MARKUP)
-        if number := _NUMBER.match(bare):
-            numbered.append(bare[number.end() :])
-            continue
-        bullet = line.strip()
-        if bullet[:1] and bullet[0] in _BULLETS and bullet[1:2].isspace():
-            bulleted.append((len(line) - len(line.lstrip()), bullet[2:]))
-    items = [name for name in _undescribed(_outermost(bulleted)) if _short(name)]
-    names = list(_undescribed(numbered))
-    return names or items
+def _lines_before(between: str) -> list[str]:
+    lines = (line.strip(" \t\r,") for line in _FENCES.sub("", between).splitlines())
+    return [line for line in lines if line]
 
 
-def _outermost(bulleted: list[tuple[int, str]]) -> list[str]:
-    """Return the items that are indented least, apart from headings."""
-    items = [(indent, text) for indent, text in bulleted if not text.rstrip(" *_").endswith(":")]
-    least = min((indent for indent, _ in items), default=0)
-    return [text for indent, text in items if indent == least]
+def _is_heading(line: str) -> bool:
+    return len(line) <= LONGEST_HEADING and _HEADING.fullmatch(line) is not None
 
 
-def _undescribed(items: Iterable[str]) -> Iterator[str]:
-    """Yield the names of ``items``, without the descriptions that models add, or none."""
-    for item in items:
-        name = " ".join(item.strip(_MARKUP).split())
-        if name.endswith(":"):
-            continue  # a heading
-        ends = [end for mark in _DESCRIBED if (end := name.find(mark)) > 0]
-        name = name[: min(ends)] if ends else name
-        if name:
-            yield name
-
-
-def _short(text: str) -> bool:
-    return text.count(" ") < LONGEST_LINE_NAME and text[-1] not in ".!?…"
+def _groups(first: str, second: str) -> bool:
+    """Tell whether these are the headings of groups of names, and not of drafts or of notes."""
+    return _is_heading(second) and not any(
+        pattern.search(heading)
+        for heading in (first, second)
+        for pattern in (_OF_A_DRAFT, _OF_NO_NAMES)
+    )

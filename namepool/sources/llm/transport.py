@@ -17,6 +17,7 @@ import requests
 from namepool.core.names import one_line
 from namepool.sources.llm.connections import new_session, shut_down, working_for
 from namepool.sources.llm.endpoint import Endpoint
+from namepool.sources.llm.logs import struck
 from namepool.sources.llm.unpacking import Unpack, unpacking
 
 MAX_BODY = 1_000_000
@@ -151,7 +152,7 @@ class _Call:
 
     def _run(self) -> None:
         try:
-            with working_for(self):
+            with working_for(self), struck(self._endpoint.strike):
                 self._finish(self._exchange())
         except Failed as failure:
             self._finish(failure)
@@ -173,7 +174,7 @@ class _Call:
             "POST",
             self._endpoint.url,
             data=self._body,
-            auth=self._authorise if self._session.auth is None else None,
+            auth=self._authorise,
             headers=self._endpoint.headers,
             # With the session's own: requests would leave those out.
             hooks={"response": [_stay_here, *self._session.hooks["response"]]},
@@ -193,6 +194,11 @@ class _Call:
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # Without a callable, a .netrc entry for the host would replace our Authorization header.
+        auth: Any = self._session.auth
+        if auth:
+            login = isinstance(auth, tuple) and len(auth) == 2
+            request = (requests.auth.HTTPBasicAuth(*auth) if login else auth)(request)
+        self._endpoint.sends(request.url, request.headers)
         return request
 
     def holds(self, connection: Any, *, own: bool = False) -> None:

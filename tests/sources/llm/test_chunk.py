@@ -42,6 +42,28 @@ def test_a_name_that_parrots_an_example_is_refused(name: str) -> None:
     assert set(chunk.rejected.values()) == {"is the example's"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Mr. Otto Mated", "Captain Chet Electron", "Otto Mated Jr.", "Aunt Anna Log"),
+        *(
+            "Old Dr. Anna Log III",
+            "Anna Log, Ph.D.",
+            "Backspace",
+            "von Backspace",
+            "The Baron von Backspace",
+        ),
+    ],
+)
+def test_a_parrot_with_a_title_is_a_parrot(name: str) -> None:
+    assert _taken(name).rejected == {name: "is the example's"}
+
+
+def test_a_name_that_shares_a_word_with_an_example_is_none() -> None:
+    names = ["Otto the Baker", "Captain Mated", "Sharp Bea", "Baron"]
+    assert _taken(*names).names == names
+
+
 def test_what_is_refused_is_asked_for_again_with_the_reason(ask: Asker) -> None:
     first = named("Ada Overcast", "Ada Underfoot", EXAMPLES[0])
     with Endpoint(first, named("Bob Baker", "Cy Cook")) as endpoint:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import logging
 import os
+import socket
 import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from namepool import Nomenclater
+from namepool.sources.llm.connections import new_session, shut_down, working_for
 from namepool.sources.llm.unpacking import unpacking
 from tests.sources.llm.asker import Asker, failure
 from tests.sources.llm.scripted import (
@@ -193,6 +198,42 @@ def test_a_silent_handshake_ends_when_it_is_closed(ask: Asker) -> None:
 
     with raw_endpoint(serve, reads=False) as (url, connections):
         _dribbles(url.replace("http:", "https:"), connections, ask, "close")
+
+
+class _Resets:
+    """A worker whose connections are reset before their handshake."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+
+    def holds(self, connection: Any, *, own: bool = False) -> None:
+        if not own:
+            return
+        shut_down(connection)
+        connection.close()
+        other, _ = self._listener.accept()
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+        other.close()
+
+    def is_left(self) -> bool:
+        return True
+
+    def found_dead(self) -> None:
+        pass
+
+
+def test_a_connection_that_is_reset_before_its_handshake_is_closed() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        new_session() as session,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with working_for(_Resets(listener)), pytest.raises(requests.ConnectionError):
+            session.post(url)
+        gc.collect()
+    assert [str(one.message) for one in caught] == []
 
 
 def test_tls_works_with_a_connection_that_is_kept(

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from namepool.core.names import MAX_NAME_LENGTH, why_invalid
 from namepool.errors import SourceError
-from namepool.sources.llm import reply
+from namepool.sources.llm import prompt, reply
 from namepool.sources.llm.texts import clean
 
 READER = reply.Reader()
+SCHEMA = prompt.request_body("m", "json_object with schema", [], {})["response_format"]["schema"]
 TWO = ["Ada the Yak Shaver", "Chet Electron"]
 
 # -- every shape of reply -------------------------------------------------------------------------
@@ -89,6 +90,42 @@ SHAPES = {
     "a stray quote before it": f'A 5" screen. {PLAIN}',
     "a bracket and a quote before it": f'Note: [" {PLAIN}',
     "reasoning in reasoning": f"<think>a<think>b</think>\n1. No</think>{PLAIN}",
+    "groups under themes": json.dumps({"themes": {"hermits": [TWO[0]], "sparks": [TWO[1]]}}),
+    "a list of groups under themes": json.dumps(
+        {"themes": [{"theme": "a", "names": [name]} for name in TWO]}
+    ),
+    "lists under headings": f'### Hermits\n["{TWO[0]}"]\n### Sparks\n["{TWO[1]}"]',
+    "fenced lists under headings": "\n".join(
+        f"**{kind}**\n```json\n{json.dumps([name])}\n```"
+        for kind, name in zip(("Hermits", "Sparks"), TWO, strict=True)
+    ),
+    "objects after labels": f"Hermits: {json.dumps(TWO[:1])}\nSparks: {json.dumps(TWO[1:])}",
+    "a labelled draft": f'Draft: {{"names": ["Draft One"]}}\nFinal: {PLAIN}',
+    "labelled themes": f'Themes: ["maps", "tea"]\nHermits: {json.dumps(TWO)}',
+    "a list before its labelled kinds": f'{json.dumps(TWO)}\nKinds: ["jargon", "pulp"]',
+    "an object before its kinds": f'{PLAIN}\n\nKinds used: {{"kinds": ["jargon", "pulp"]}}',
+    "an object before another": f'{PLAIN}\n\nBy the way: {{"words": ["jargon", "pulp"]}}',
+    "bullets under numbered headings": "1. Hermits\n   - Ada the Yak Shaver\n2. Sparks\n"
+    "   - Chet Electron",
+    "bullets under bulleted headings": "- Hermits\n  - Ada the Yak Shaver\n- Sparks\n"
+    "  - Chet Electron",
+    "tabs under bulleted headings": "- Hermits\n\t- Ada the Yak Shaver\n\t- Chet Electron",
+    "bullets after numbered rules": "Rules I kept:\n1. Two to five words\n2. No digits\n\n"
+    "- Ada the Yak Shaver\n- Chet Electron",
+    "numbers after numbered rules": "Rules:\n1. Two to five words\n2. No digits\n\nSo:\n"
+    "1. Ada the Yak Shaver\n2. Chet Electron",
+    "numbers after rules in bullets": "- Two to five words\n- No digits\n\n"
+    "1. Ada the Yak Shaver\n2. Chet Electron",
+    "dots without space": "•Ada the Yak Shaver\n•Chet Electron",
+    "plus signs": "+ Ada the Yak Shaver\n+ Chet Electron",
+    "bold numbers": "**1.** Ada the Yak Shaver\n**2.** Chet Electron",
+    "a name for each kind": json.dumps({"names": {"hermit": TWO[0], "spark": TWO[1]}}),
+    "a description for each name": json.dumps({"names": dict.fromkeys(TWO, "a mild hermit")}),
+    "text inside": json.dumps({"names": json.dumps(TWO)}),
+    "text under another key": json.dumps({"response": PLAIN}),
+    "encoded twice in a fence": f"```json\n{json.dumps(PLAIN)}\n```",
+    "a list of texts": json.dumps([json.dumps({"name": name}) for name in TWO]),
+    "a schema that was filled": json.dumps({"type": "object", "properties": {"names": TWO}}),
     "a line break in a string": '{"names": ["Ada the\nYak Shaver", "Chet Electron"]}',
 }
 
@@ -125,11 +162,58 @@ def test_the_name_of_a_tool_is_never_a_name(arguments: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"name": "give_names", "arguments": {}}', '{"name": "give_names", "argu', '{"name": "give"'],
+    [
+        '{"name": "give_names", "arguments": {}}',
+        '{"name": "give_names", "argu',
+        '{"name": "give"',
+        '{"name": "give_names"}',
+        'I call {"name": "giveNames"}',
+        '{"name": "functions.give_names"}',
+    ],
 )
 def test_the_name_of_a_tool_is_no_name_in_the_text_either(text: str) -> None:
     with pytest.raises(SourceError):
         READER.read_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(SCHEMA),
+        f"```json\n{json.dumps(SCHEMA)}\n```",
+        json.dumps({"name": "names", "strict": True, "schema": SCHEMA}),
+        "1. Understand the rules\n2. Two to five words\n3. Draft the names",
+    ],
+)
+def test_what_was_asked_for_is_no_name(text: str) -> None:
+    with pytest.raises(SourceError):
+        READER.read_text(text)
+
+
+def test_a_list_with_one_likely_name_is_a_list_of_names() -> None:
+    names = ["Ada Quill", "Bo of the reef", "Cy of the hill"]
+    assert READER.read_text("\n".join(f"{n}. {name}" for n, name in enumerate(names, 1))) == (
+        names,
+        {},
+    )
+
+
+@pytest.mark.parametrize("key", ["input", "args", "kwargs", "arguments", "parameters"])
+@pytest.mark.parametrize("form", ["{}", "So: {}", "[{}]"])
+def test_a_call_in_the_text_gives_its_arguments_only(key: str, form: str) -> None:
+    call = json.dumps({"name": "give", key: {"names": TWO}})
+    assert READER.read_text(form.replace("{}", call)) == (TWO, {})
+
+
+@pytest.mark.parametrize("texts", [[], [{"type": "text", "text": "I give them names:"}]])
+def test_a_part_of_the_content_may_be_a_call(texts: list[Any]) -> None:
+    call = {"type": "tool_use", "id": "t", "name": "give", "input": {"names": TWO}}
+    assert _read(content=[*texts, call]) == TWO
+
+
+@pytest.mark.parametrize("content", ['{"name": "give_names"}', '{"name": "give"}', "1. Give Names"])
+def test_a_call_says_more_than_the_text_beside_it(content: str) -> None:
+    assert _read(content=content, tool_calls=_called("give_names", PLAIN)) == TWO
 
 
 def test_the_call_of_a_function_is_read() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from namepool import (
 from namepool.sources.llm import endpoint as endpoint_module
 from namepool.sources.llm import secrets
 from tests.sources.llm.asker import Asker, failure
-from tests.sources.llm.scripted import Endpoint, Seen, Told, completion, named
+from tests.sources.llm.scripted import Endpoint, Seen, Told, completion, named, raw_endpoint
 
 KEY = "sk-oh-so-secret-0123456789"
 
@@ -89,6 +90,19 @@ def test_http_libraries_log_no_key(ask: Asker, caplog: pytest.LogCaptureFixture)
     with Endpoint() as endpoint:
         ask(endpoint, api_key=KEY, headers={"X-Token": KEY}).fetch(1, ())
     assert "urllib3" in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_header_line_that_is_none_is_logged_without_the_key(
+    own: bool, ask: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = f"HTTP/1.1 401 X\r\nContent-Length: 2\r\nEcho Bearer {KEY}\r\nA: b\r\n\r\n{{}}"
+    with raw_endpoint(lambda c: c.answer(answer.encode())) as (url, _), requests.Session() as its:
+        failure(ask(url, api_key=KEY, query={"key": KEY}, session=None if own else its))
+    assert "unparsed data" in caplog.text
+    assert "[secret]" in caplog.text
     assert KEY not in caplog.text
 
 
@@ -156,10 +170,71 @@ def test_a_key_in_an_error_that_is_no_json_is_struck_out_of_its_spelling(ask: As
         assert "no: [secret]!" in _told(ask(endpoint, api_key=SLASHED))
 
 
+@pytest.mark.parametrize("spelling", [*SPELLINGS.values(), json.dumps, lambda key: key * 2])
+@pytest.mark.parametrize(
+    "secret", ["DOM\\user:pw99", "a +not \\nb", "\\\\host\\share\\", "a  horse b\\ c"]
+)
+def test_a_secret_with_backslashes_or_spaces_is_struck_out(
+    spelling: Callable[[str], str], secret: str
+) -> None:
+    struck = secrets.strike(f"<{spelling(secret)}>", [secret])
+    assert "[secret]" in struck
+    assert re.fullmatch(r'(?:[<>"\\]|\\u005C|%5C)*', struck.replace("[secret]", ""))
+
+
+@pytest.mark.parametrize(
+    "text", ["a horse b", "A  Horse\tB", "a%20horse\n\nb", "a\\u000ahorse\\u0020b"]
+)
+def test_white_space_and_capitals_do_not_hide_a_secret(text: str) -> None:
+    assert secrets.strike(text, ["a horse b"]) == "[secret]"
+
+
+@pytest.mark.parametrize("text", ["sk&#45;abc/D", "sk-abc&#x2F;D", "sk-abc&#x2f;d"])
+def test_html_does_not_hide_a_secret(text: str) -> None:
+    assert secrets.strike(text, ["sk-abc/D"]) == "[secret]"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_key_in_a_body_of_another_encoding_is_not_told(
+    encoding: str, status: int, ask: Asker
+) -> None:
+    with Endpoint(Told(status, f"no: {SLASHED}".encode(encoding))) as endpoint:
+        told = _told(ask(endpoint, api_key=SLASHED))
+    assert "[secret]" in told
+    assert SLASHED[:6] not in told.replace("\\x00", "")
+
+
+def test_a_key_as_a_type_is_not_told_in_small_letters(ask: Asker) -> None:
+    with Endpoint(Told(200, "hi", (("Content-Type", f"text/{SLASHED}"),))) as endpoint:
+        assert SLASHED.lower()[:8] not in _told(ask(endpoint, api_key=SLASHED)).lower()
+
+
+def test_a_secret_that_cleaning_puts_together_is_no_name(ask: Asker) -> None:
+    with Endpoint(named('"correct - \u200a horse-staple"')) as endpoint:
+        secret = "correct -   horse-staple"  # noqa: S105
+        assert "must not hold a secret" in _told(ask(endpoint, headers={"X-Gate": secret}))
+
+
 def test_striking_out_takes_as_long_as_the_text() -> None:
-    for piece in ("\\", "s", "s\\", "sk-", "\\u0073", SLASHED[:-1]):
+    pieces = (
+        "\\",
+        "s",
+        "s\\",
+        "sk-",
+        "\\u0073",
+        SLASHED[:-1],
+        " ",
+        "\0",
+        "&#0",
+        "&#000",
+        "a ",
+        "%20",
+    )
+    for piece in pieces:
         began = time.thread_time()
-        secrets.strike(piece * (1_000_000 // len(piece)), [SLASHED, KEY])
+        text = piece * (1_000_000 // len(piece))
+        secrets.strike(text, [SLASHED, KEY, "\\a\\b\\c\\d", " a b c d"])
         assert time.thread_time() - began < 5
 
 
@@ -210,8 +285,26 @@ def _with_parameter(session: requests.Session) -> None:
     session.params = {"key": PASSWORD}
 
 
+def _with_pairs(session: requests.Session) -> None:
+    session.params = [("key", PASSWORD)]
+
+
+def _with_query(session: requests.Session) -> None:
+    session.params = f"key={quote(PASSWORD)}"
+
+
+def _authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    request.headers["Authorization"] = f"Bearer {PASSWORD}"
+    return request
+
+
+def _with_function(session: requests.Session) -> None:
+    session.auth = _authorise
+
+
 CARRIERS = [
-    _with_header, _with_custom_header, _with_login, _with_auth, _with_cookie, _with_parameter
+    _with_header, _with_custom_header, _with_login, _with_auth, _with_cookie, _with_parameter,
+    _with_pairs, _with_query, _with_function,
 ]  # fmt: skip
 
 
@@ -227,10 +320,39 @@ def test_what_the_users_session_carries_is_not_told(
         carry(session)
         told = _told(nomenclater)
     basic = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-    assert "[secret]" in told
+    assert "[secret]" in told or carry in (_with_pairs, _with_query)  # which requests leaves out
     assert PASSWORD not in told
     assert quote(PASSWORD, safe="") not in told
     assert basic not in told
+
+
+def test_a_login_that_is_sent_in_latin_1_is_not_told(ask: Asker) -> None:
+    with Endpoint(_echo) as endpoint, requests.Session() as session:
+        session.auth = ("me", "pässwörd1")
+        told = _told(ask(endpoint, session=session))
+    assert "[secret]" in told
+    assert endpoint.seen[0].headers["authorization"].split()[1] not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", f"Token v1 {PASSWORD}"),
+        ("Authorization", f'Token token="{PASSWORD}"'),
+        ("Authorization", f'Digest username="me", response="{PASSWORD}"'),
+        ("Authorization", "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()),
+        ("Cookie", f"sid={PASSWORD}; a=b"),
+        ("Cookie", f"a=b; sid={PASSWORD}"),
+    ],
+)
+def test_a_part_of_a_credential_is_not_told(name: str, value: str, ask: Asker) -> None:
+    with Endpoint(Told(500, f"bad {PASSWORD}")) as endpoint:
+        assert PASSWORD not in _told(ask(endpoint, headers={name: value}))
+
+
+@pytest.mark.parametrize("basic", ["Basic !", "Basic", "Basic YQ", "", " "])
+def test_a_credential_that_is_none_does_no_harm(basic: str) -> None:
+    assert secrets.strike("Ada", secrets.of_headers({"Authorization": basic})) == "Ada"
 
 
 @pytest.mark.parametrize("where", ["environment", "session"])
@@ -256,13 +378,16 @@ def test_the_credentials_of_a_proxy_are_not_told(
     [
         "http://me:{}@h/v1", "me:{}@h/v1", "http:/me:{}@h/v1", "http:me:{}@h/v1", "ftp://me:{}@h/",
         "http://me:{}@h:port/v1", "http://me:{}@[::1/v1", "http:\\\\me:{}@h/v1", "//me:{}@h/v1",
-        "http:///me:{}@h/v1", "http://h/v1?key={}", "{}", "ftp://h/{}", " http://me:{}@h /v1",
+        "http:///me:{}@h/v1",
+        "http://me:1234/{}@h/v1", "https://{} /x@h", "https://{} /x", "{}://h",
+        "http://h/v1?key={}", "{}", "ftp://h/{}", " http://me:{}@h /v1",
     ],
 )  # fmt: skip
-def test_a_base_url_that_is_refused_is_not_shown(url: str) -> None:
+@pytest.mark.parametrize("password", [PASSWORD, "pw123456"])
+def test_a_base_url_that_is_refused_is_not_shown(url: str, password: str) -> None:
     with pytest.raises(InvalidOption) as caught:
-        Nomenclater("m", url.format(PASSWORD))
-    assert PASSWORD[:8] not in "".join(traceback.format_exception(caught.value))
+        Nomenclater("m", url.format(password))
+    assert password[:8] not in "".join(traceback.format_exception(caught.value))
     assert "base_url" in str(caught.value)
 
 
@@ -275,7 +400,30 @@ def test_the_key_of_the_environment_stays_at_home_if_the_session_has_a_credentia
         carry(session)
         ask(endpoint, session=session).fetch(1, ())
     sent = endpoint.seen[0].headers.get("authorization", "")
-    assert KEY not in sent or carry is _with_custom_header  # whose name tells nothing
+    assert KEY not in sent
+
+
+@pytest.mark.parametrize("carry", CARRIERS)
+def test_a_credential_that_a_session_got_later_keeps_the_key_of_the_environment_at_home(
+    carry: Callable[[requests.Session], None], ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with Endpoint() as endpoint, requests.Session() as session:
+        nomenclater = ask(endpoint, session=session)
+        nomenclater.fetch(1, ())
+        carry(session)
+        nomenclater.fetch(1, ())
+    before, after = (seen.headers.get("authorization", "") for seen in endpoint.seen)
+    assert KEY in before
+    assert KEY not in after
+
+
+def test_an_authorisation_that_a_session_got_later_is_not_replaced(ask: Asker) -> None:
+    with Endpoint() as endpoint, requests.Session() as session:
+        nomenclater = ask(endpoint, session=session, api_key=KEY)
+        _with_header(session)
+        nomenclater.fetch(1, ())
+    assert endpoint.seen[0].headers["authorization"] == f"Bearer {PASSWORD}"
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,9 @@ class Row(NamedTuple):
 
 ROWS = [
     Row("OpenAI", _fine, SCHEMA),
-    Row("OpenAI", _old_model, OBJECT, 3),
+    Row("OpenAI", _old_model, OBJECT, 2),
     Row("Azure", _fine, SCHEMA),
-    Row("Azure", _azure_of_old, OBJECT, 3),
+    Row("Azure", _azure_of_old, OBJECT, 2),
     Row("Gemini", _fine, SCHEMA),
     Row("Gemini", _takes(None, status=400, said=GEMINI), "plain", 2),
     Row("Mistral", _fine, SCHEMA),
@@ -112,7 +112,7 @@ ROWS = [
     Row(
         "Groq", _takes(OBJECT, WITH_SCHEMA, status=400, said=_error(GROQ_SCHEMA)), WITH_SCHEMA, 2
     ),
-    Row("Groq", _wrote_prose(GROQ), "plain", 4),
+    Row("Groq", _wrote_prose(GROQ), "plain", 3),
     Row(
         "DeepSeek",
         _takes(OBJECT, WITH_SCHEMA, status=400,
@@ -196,6 +196,12 @@ ELSE = [
         404,
         '{"error":{"code":"DeploymentNotFound","message":"The API deployment ..."}}',
     ),
+    (
+        "the model",
+        404,
+        '{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}',
+    ),
+    ("the size", 400, "Input exceeds the limit of 2048"),
     ("the quota", 400, "Your credit balance is too low to access the API: see billing"),
     ("the quota", 400, "You exceeded your current quota"),
     ("the size", 400, "This model's maximum context length is 2048 tokens."),
@@ -241,10 +247,58 @@ def test_an_error_about_something_else_costs_no_request(
     assert len(endpoint.seen) == 1
 
 
-def test_no_words_cost_more_than_three_requests_more(ask: Asker) -> None:
-    with Endpoint(Told(400, "response_format: extra field schema")) as endpoint:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unsupported model for JSON response type",
+        "This model: feature is not available",
+        "Parameters exceeding what this model supports",
+    ],
+)
+def test_a_form_that_a_model_lacks_is_no_lack_of_a_model(said: str, ask: Asker) -> None:
+    names = Names()
+    refuse = _takes(None, status=400, said=_error(said))
+    with Endpoint(lambda seen: refuse(seen) or names(seen)) as endpoint:
+        assert ask(endpoint, max_attempts=1).fetch(1, ())
+    assert [seen.form for seen in endpoint.seen] == [SCHEMA, WITH_SCHEMA, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "second"),
+    [
+        ("response_format: unknown variant, schema unexpected", OBJECT),
+        ("response_format: extra field schema", OBJECT),
+        ("response_format.schema", WITH_SCHEMA),
+        ("guided decoding is off", WITH_SCHEMA),
+    ],
+)
+def test_no_words_cost_more_than_two_requests_more(said: str, second: str, ask: Asker) -> None:
+    with Endpoint(Told(400, said)) as endpoint:
         failure(ask(endpoint))
-    assert [seen.form for seen in endpoint.seen] == [SCHEMA, WITH_SCHEMA, OBJECT, None]
+    assert [seen.form for seen in endpoint.seen] == [SCHEMA, second, None]
+
+
+def test_the_one_attempt_is_enough_for_a_model_that_never_writes_json(ask: Asker) -> None:
+    names, prose = Names(), _wrote_prose(GROQ)
+    with Endpoint(lambda seen: prose(seen) or names(seen)) as endpoint:
+        assert ask(endpoint, max_attempts=1).fetch(1, ())
+        assert ask(endpoint).probe(1).form == "plain"
+    assert [seen.form for seen in endpoint.seen] == [SCHEMA, SCHEMA, None] * 2
+
+
+def test_prose_and_a_refusal_together_cost_two_requests_more_too(ask: Asker) -> None:
+    prose, refusal = Told(400, _error(GROQ)), Told(400, _error(GROQ_SCHEMA))
+    for answers, second in (((refusal, prose), WITH_SCHEMA), ((prose, refusal), SCHEMA)):
+        with Endpoint(*answers, Names()) as endpoint:
+            assert ask(endpoint, max_attempts=1).fetch(1, ())
+        assert [seen.form for seen in endpoint.seen] == [SCHEMA, second, None]
+
+
+def test_prose_where_no_form_was_asked_for_is_an_error_in_the_end(ask: Asker) -> None:
+    prose = Told(400, _error(GROQ, code="json_validate_failed"))
+    with Endpoint(prose) as endpoint:
+        assert failure(ask(endpoint, max_attempts=1)).status == 400
+    assert [seen.form for seen in endpoint.seen] == [SCHEMA, SCHEMA, None]
 
 
 def test_a_model_that_wrote_no_json_is_tried_again_before_the_form_is_given_up(ask: Asker) -> None:
