@@ -10,6 +10,7 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
 from namepool.core.state import PoolState
@@ -40,10 +41,10 @@ from namepool.pool.messages import (
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_pool
-from namepool.sources import FallbackSource, NameSource, NumberedNames, OfflineNames
+from namepool.sources import FallbackSource, NameSource, NumberedNames
 
 if TYPE_CHECKING:
-    from namepool.sources import Nomenclater
+    from namepool.sources import Nomenclater, OfflineNames
 
 __all__ = [
     "DEFAULT_NAME",
@@ -82,19 +83,22 @@ __all__ = [
     "Supervisor",
     "SupervisorRef",
     "WouldDeadlock",
+    "color_of",
     "current_owner",
     "inherit_owner",
     "name_key",
     "open_pool",
     "owner_id",
     "owner_scope",
+    "short_name",
+    "slug",
     "validate_name",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Nomenclater":  # imported when it is first asked for: see ``sources``
-        from namepool.sources.llm.nomenclater import Nomenclater
+    if name in ("Nomenclater", "OfflineNames"):  # imported when first asked for: see ``sources``
+        from namepool import sources
 
-        return Nomenclater
+        return getattr(sources, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,10 @@ ROOT = Path(namepool.__file__).parent
 # From what everything may build on to what nothing may: a module imports from rows above its own.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("core.confusables",),
     ("core.names",),
+    ("core.offence", "core.display"),
+    ("core.guard",),
     ("core.options", "core.refill", "core.stats", "core.events", "core.waiters", "core.leases"),
     ("core.bindings",),
     ("core.state",),
@@ -41,6 +44,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision",),
     ("actors",),
     ("owners",),
+    ("sources._alike", "sources._theme"),
     ("sources.base", "sources.offline", "sources.numbered"),
     ("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     ("sources.llm.lines",),
@@ -67,7 +71,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "attribution.logging"),
     ("pool.service",),
     ("pool",),
-    ("cli.demo", "cli.doctor"),
+    ("cli.demo", "cli.doctor", "cli.names"),
     ("cli.command",),
     ("cli",),
     ("__main__",),
@@ -75,6 +79,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
     *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
+    *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
     *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),
     *("sources.llm.values", "sources.llm.lines"),
@@ -83,7 +88,7 @@ PURE = {
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
     *("typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
-    *("base64", "functools", "urllib.parse", "zlib"),
+    *("base64", "codecs", "functools", "hashlib", "urllib.parse", "zlib"),
 }
 
 

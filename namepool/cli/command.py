@@ -1,4 +1,4 @@
-"""The command line: ``namepool demo``, ``namepool names`` and ``namepool doctor``.
+"""The command line: ``namepool demo``, ``names``, ``themes`` and ``doctor``.
 
 Exit codes: 0 all is well, 1 it is not, 2 the arguments are wrong, 130 interrupted, 141 nobody reads
 the output any more. An error is one line on stderr, never a traceback.
@@ -7,27 +7,22 @@ the output any more. An error is one line on stderr, never a traceback.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import re
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from namepool.cli.demo import run_demo
 from namepool.cli.doctor import run_doctor
+from namepool.cli.names import asked, joined, run_names, run_themes, walked
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, NamePoolError
 from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
-
-BLOCK = 1000  # names written at a time
-CHUNK = 50  # names that a model is asked for at a time
-
-_Blocks = Generator[list[str], None, None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,6 +107,8 @@ def _parser() -> _Parser:
     _demo_arguments(commands.add_parser("demo", help=text, description=text))
     text = "print names, one a line; none occurs twice"
     _names_arguments(commands.add_parser("names", help=text, description=text))
+    text = "list the themes of offline names, each with some of its names"
+    _themes_arguments(commands.add_parser("themes", help=text, description=text))
     text = "ask an OpenAI-compatible endpoint for names once, and tell how it went"
     _doctor_arguments(commands.add_parser("doctor", help=text, description=text))
     return parser
@@ -131,10 +128,25 @@ def _names_arguments(parser: _Parser) -> None:
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
     text = f"names of this theme only; may be repeated: {', '.join(themes)}"
     parser.add_argument("--theme", action="append", choices=themes, metavar="T", help=text)
-    parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
-    parser.add_argument("--json", action="store_true", help="print one JSON array of strings")
+    _offline_arguments(parser)
+    text = "print short forms, each the shortest that no other of the names can be read as"
+    parser.add_argument("--short", action="store_true", help=text)
+    text = "print slugs, fit for branches, files and hosts; after --short, in a second column"
+    parser.add_argument("--slug", action="store_true", help=text)
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
     _source_arguments(parser)
     parser.set_defaults(run=_names)
+
+
+def _themes_arguments(parser: _Parser) -> None:
+    _offline_arguments(parser)
+    parser.set_defaults(run=_themes)
+
+
+def _offline_arguments(parser: _Parser) -> None:
+    text = "a file with a theme of one's own; may be repeated"
+    parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
+    parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
 
 
 def _doctor_arguments(parser: _Parser) -> None:
@@ -203,43 +215,32 @@ def _version() -> str:
 
 
 def _names(args: argparse.Namespace) -> int:
-    start, between, end = ("[\n", ",\n", "\n]\n") if args.json else ("", "\n", "\n")
-    with closing(_names_source(args)) as blocks:
-        # A model may fail half-way, and half an array is of no use to who reads it.
-        whole = args.json and args.source == "openai"
-        for names in [[name for block in blocks for name in block]] if whole else blocks:
-            block = between.join(map(json.dumps, names) if args.json else names)
-            print(start, block, sep="", end="", flush=True)
-            start = between
-    print(end=end)
-    return 0
-
-
-def _names_source(args: argparse.Namespace) -> _Blocks:
-    """Yield the names in blocks."""
     if args.source == "openai":
-        return _asked(_nomenclater(args), args.count)
-    _refuse_endpoint(args)
-    return _walked(OfflineNames(seed=args.seed, themes=args.theme), args.count)
+        blocks = asked(_nomenclater(args), args.count)
+        if args.json:  # a model may fail half-way
+            blocks = joined(blocks)
+    else:
+        _refuse_endpoint(args)
+        blocks = walked(_offline(args.seed, args.theme, args.theme_file), args.count)
+    return run_names(blocks, short=args.short, slugs=args.slug, array=args.json)
 
 
-def _walked(source: OfflineNames, count: int) -> _Blocks:
-    for done in range(0, count, BLOCK):
-        yield source.fetch(min(BLOCK, count - done), ())
+def _themes(args: argparse.Namespace) -> int:
+    return run_themes(_offline(args.seed, None, args.theme_file))
 
 
-def _asked(source: Nomenclater, count: int) -> _Blocks:
-    names: list[str] = []
-    with closing(source):
-        while len(names) < count:
-            names += (block := source.fetch(min(CHUNK, count - len(names)), names))
-            yield block
+def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None) -> OfflineNames:
+    try:
+        return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
+    except InvalidOption as error:
+        raise SystemExit(_failed(f"error: {one_line(error, 400)}", 2)) from None
 
 
 def _nomenclater(args: argparse.Namespace) -> Nomenclater:
-    for option in ("seed", "theme"):
+    for option in ("seed", "theme", "theme_file"):
         if getattr(args, option, None) is not None:
-            raise SystemExit(_failed(f"error: --{option} is for offline names", 2))
+            flag = option.replace("_", "-")
+            raise SystemExit(_failed(f"error: --{flag} is for offline names", 2))
     return _built(args)
 
 

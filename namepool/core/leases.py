@@ -6,7 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeAlias, cast, overload
 
-from namepool.core.names import is_default_name, name_key, plain, why_invalid
+from namepool.core.guard import why_unissuable
+from namepool.core.names import is_default_name, name_key, plain
 
 
 class Lease(NamedTuple):
@@ -80,10 +81,10 @@ class Leases:
         return True
 
     def admit(self, candidates: Iterable[object]) -> Admission:
-        """Make the good ones available: valid, unlike any known name and the default name."""
+        """Make the good ones available: issuable, unlike any known name and the default name."""
         accepted = invalid = duplicate = 0
         for candidate in candidates:
-            if why_invalid(candidate) is not None:
+            if why_unissuable(candidate) is not None:
                 invalid += 1
                 continue
             name = cast("str", plain(candidate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from typing import cast
 
 from namepool.errors import InvalidName
@@ -70,17 +71,66 @@ def validate_name(name: object) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return what two names that read alike have in common.
+    """Return what two names that people take for one another have in common.
 
-    NFKC, casefold, letters and digits only: ``"Ada, the Yak-Shaver"`` and ``"ada the yak shaver"``
-    have one key, so a pool that knows one never issues the other. A mark that NFKC leaves standing
-    counts as a letter: it is one to who reads a vowel sign.
+    ``"Ada, the Yak-Shaver"`` and ``"ada the yak shaver"`` have one key, so a pool that knows one
+    never issues the other. It is made of letters and digits only, folded by NFKC and case, and
+
+    - without accents: ``"Zoë"`` is ``"Zoe"``;
+    - with each letter as the one it is drawn like, by Unicode's table (UTS #39): a Cyrillic or
+      Greek ``"Аda"`` is ``"Ada"``, and I, l and 1, O and 0, rn and m, vv and w are one;
+    - with 3, 4, 5, 7 and 8 as E, A, S, T and B where letters follow: ``"3va"`` is ``"Eva"``.
+
+    Two numbers differ, and so do vowel signs, CJK characters, and the letters of scripts that are
+    not drawn like Latin. The key of a name is the same in every process, on every Python: it may be
+    stored.
+    """  # noqa: RUF002  the letters that are confused
+    key = letters(name).replace("m", "rn").replace("w", "vv")
+    if key.isalpha():
+        return key
+    word = key.rstrip("ol23456789")  # what is left is a number, and means itself
+    return word.translate(_DIGITS) + key[len(word) :]
+
+
+def letters(name: str) -> str:
+    """Return the letters and digits of ``name`` as they are drawn: no case, no accents, twins one.
+
+    Of I, l and 1 it has l, of O and 0 it has o; groups of letters that look like one are left.
     """
     if name.isascii():
-        return "".join(filter(str.isalnum, name.lower()))
+        return name.encode().translate(_ALIKE, _SILENT).decode()
+    return drawn(name).replace("i", "l")
+
+
+_SILENT = bytes(code for code in range(128) if not chr(code).isalnum())
+_ALIKE = bytes(range(128)).lower().translate(bytes.maketrans(b"i10", b"llo")) + bytes(128)
+_DIGITS = str.maketrans("34578", "eastb")
+
+
+def drawn(name: str) -> str:
+    """Return the letters and digits of ``name`` folded, without accents, each as its twin."""
+    twins = _twins()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    kept = "".join(c for c in folded if c.isalnum() or unicodedata.category(c)[0] == "M")
+    drawn = (twins.get(c, c) for c in unicodedata.normalize("NFD", folded))
+    kept = "".join(_kept(c) for text in drawn for c in text)
     return unicodedata.normalize("NFKC", kept)  # what was apart may compose now
+
+
+def _kept(character: str) -> str:
+    if character.isdecimal():
+        return "ol23456789"[unicodedata.decimal(character)]
+    if "\u0300" <= character <= "\u036f":  # an accent; other marks are vowels to who reads them
+        return ""
+    if character.isalnum() or unicodedata.category(character)[0] == "M":
+        return character
+    return ""
+
+
+@cache
+def _twins() -> dict[str, str]:
+    from namepool.core.confusables import TWINS  # only now: most programs have ASCII names
+
+    return {letter: twin for twin, letters in TWINS.items() for letter in letters}
 
 
 _DEFAULT_KEY = name_key(DEFAULT_NAME)

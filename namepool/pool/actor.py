@@ -27,7 +27,6 @@ from namepool.pool.requests import Requests
 from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, check_source
-from namepool.sources.offline import OfflineNames
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -62,7 +61,7 @@ class NamePool(ServiceActor):
     ) -> None:
         super().__init__()
         self._options = checked = _checked(source, state, options)
-        self._source = source if source is not None else OfflineNames()
+        self._source = source if source is not None else _offline_names()
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
@@ -140,7 +139,7 @@ class NamePool(ServiceActor):
         _checked(source, state, options)
         # One source and one state for all incarnations: no name comes twice, no lease is lost.
         state = options["state"] = state if state is not None else PoolState()
-        options["source"] = source if source is not None else OfflineNames()
+        options["source"] = source if source is not None else _offline_names()
         abandon = partial(_abandon, state, options["source"])
         return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
 
@@ -224,6 +223,12 @@ class NamePool(ServiceActor):
     def timeout_error(self, timeout: float) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread may ask."""
         return self._waiting.timeout_error(timeout)
+
+
+def _offline_names() -> NameSource:
+    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
+
+    return OfflineNames()
 
 
 def _stats(state: PoolState, chunk_size: int, fetching: int) -> PoolStats:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from namepool.sources.base import FallbackSource, NameSource, time_left
 from namepool.sources.numbered import NumberedNames
-from namepool.sources.offline import OfflineNames
 
 if TYPE_CHECKING:
     from namepool.sources.llm.nomenclater import Nomenclater
+    from namepool.sources.offline import OfflineNames
 
 __all__ = [
     "FallbackSource",
@@ -29,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from namepool.sources.llm.nomenclater import Nomenclater
 
         return Nomenclater
+    if name == "OfflineNames":  # it reads themes
+        from namepool.sources.offline import OfflineNames
+
+        return OfflineNames
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, cast, runtime_checkable
 
-from namepool.core.names import one_line, shown, why_invalid
+from namepool.core.guard import why_unissuable
+from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Backoff
 from namepool.errors import InvalidOption, SourceError
@@ -137,7 +138,7 @@ class FallbackSource:
             try:
                 with rank.limited(None if left is None else _share(left, len(ranks) - place)):
                     names = read_answer(source.fetch(count, used), count)
-                if all(why_invalid(name) for name in names):
+                if all(why_unissuable(name) for name in names):
                     raise SourceError(f"{type(source).__name__} gave no valid name")
             except Exception as error:
                 pause = rank.backoff.failed(self._clock(), error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from namepool.core.names import why_invalid
+from namepool.core.guard import why_unissuable
 from namepool.core.options import check_text, invalid
 
 
@@ -14,8 +14,8 @@ class NumberedNames:
 
     def __init__(self, prefix: str = "NPC #") -> None:
         self._prefix = check_text("prefix", prefix, 40)
-        if why_invalid(prefix + "1") is not None:
-            raise invalid("prefix", prefix, "the beginning of a valid name")
+        if why_unissuable(prefix + "1") is not None:
+            raise invalid("prefix", prefix, "the beginning of a name that a pool may issue")
         self._numbers = itertools.count(1)
 
     def fetch(self, count: int, used: Sequence[str]) -> list[str]:

@@ -1,22 +1,28 @@
 """Names without a network: themed personas such as "Ada the Yak Shaver" or "Chet Electron".
 
-Each theme is one readable file in ``themes/``: given names, and what may follow them. A source
-arranges the given names of its themes in a circle and walks round it; on every lap each given name
-gets an ending of its theme that it has not had before. So the name at any position is computed
-from the position alone, the millionth at the price of the first, and nothing has to be remembered
-but how far the walk has come.
+Each theme is one readable file in ``themes/``: given names, and what may go with them. A source
+arranges the given names of its themes in a circle and walks round it. The patterns of the names
+("the Yak Shaver", "of the Seven Bogons") follow a walk of their own, and its length and that of the
+circle have no common factor: so a given name has another ending on every lap. The name at any
+position is computed from the position alone, the millionth at the price of the first, and nothing
+has to be remembered but how far each walk has come.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import random
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import cast
 
-from namepool.core.names import one_line
+from namepool.core.guard import MAX_WORDS
+from namepool.core.names import name_key, shown
 from namepool.errors import InvalidOption
+from namepool.sources._alike import Circle
+from namepool.sources._theme import BUILT_IN, WALK, Theme, blocks, built_in, read_theme
 
 _ORDINALS = (
     *("Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"),
@@ -25,140 +31,210 @@ _ORDINALS = (
 )
 
 
-@cache
 def available_themes() -> tuple[str, ...]:
-    """Return the id of every theme, in alphabetical order. Lists a folder on the first call."""
-    from importlib.resources import files  # a slow import, and few programs need it early
-
-    folder = files("namepool").joinpath("sources").joinpath("themes")
-    names = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+    """Return the id of every theme of the package, in alphabetical order."""
+    return BUILT_IN
 
 
 class OfflineNames:
     """A source of names that needs no network and never runs out.
 
-    The same ``seed`` and ``themes`` give the same names in the same order, on every platform and
-    every supported Python, for one version of the data; ``seed=None`` gives unpredictable ones.
-    The order in which ``themes`` are listed does not matter; ``None`` means all of them.
+    The same ``seed``, ``themes`` and ``theme_files`` give the same names in the same order, on
+    every platform and every supported Python, for one version of the data; ``seed=None`` gives
+    unpredictable ones. The order in which themes are listed does not matter. ``themes`` chooses
+    from those of the package, ``theme_files`` adds files of one's own; neither: all of the package.
 
-    With all themes, no given name occurs twice in any 200 consecutive names and no initial letter
-    begins more than 12 % of them. A single theme has some fifty given names: there, each returns
-    only after all the others. When every combination has been told they come back as
+    With all themes, no given name occurs twice in any 1000 consecutive names, no initial letter
+    begins more than 12 % of any 200, no two given names in any 24 sound alike or are two letters
+    apart, and no two neighbours have one pattern. A single theme has some 140 given names: there,
+    each returns only after all the others. When every combination has been told they come back as
     "Ada the Yak Shaver the Second", as people do.
 
     Raises:
-        InvalidOption: ``seed`` is no int or str, or ``themes`` names none or an unknown one
+        InvalidOption: ``seed`` is no int or str, ``themes`` names none or an unknown one, or a file
+            is no theme: with the file, the line and what is wrong
     """
 
     def __init__(
-        self, *, seed: int | str | None = None, themes: Iterable[str] | None = None
+        self,
+        *,
+        seed: int | str | None = None,
+        themes: Iterable[str] | None = None,
+        theme_files: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         self._seed = _checked_seed(seed)
-        self._themes = _checked_themes(themes)
+        own = _read_files(theme_files)
+        self._chosen = () if themes is None and own else _checked_themes(themes)
+        self._own = {theme.id: theme for theme in own}
+        if taken := set(self._own).intersection(self._chosen):
+            raise InvalidOption(f"theme_files: {min(taken)!r} is the id of a chosen theme already")
         self._position = 0
+        self._walks: dict[str, _Walk] = {}  # of the themes that were asked for by name
+        self._circles: dict[str, Circle] = {}
         self._lock = threading.Lock()
 
     @property
     def themes(self) -> tuple[str, ...]:
         """The ids of the chosen themes, in alphabetical order."""
-        return self._themes
+        return tuple(sorted((*self._chosen, *self._own)))
 
-    def fetch(self, count: int, used: Sequence[str]) -> list[str]:
-        """Return the next ``count`` names. Threads may call it at once: they share one walk.
+    def described(self) -> tuple[Theme, ...]:
+        """Return the chosen themes: each with its ``id``, ``title`` and ``description``."""
+        return tuple(self._own.get(theme_id) or built_in(theme_id) for theme_id in self.themes)
+
+    def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+        """Return the next ``count`` names, of one ``theme`` or of all.
+
+        Threads may call it at once: they share one walk. What it told as names of one theme it does
+        not tell as names of all, nor the other way round.
 
         ``used`` is not read: the walk never repeats itself, and the pool, which knows the names
         that came from elsewhere, drops those and asks again. Reading a million used names to hand
         out twelve would make every chunk dearer than the one before.
 
         Raises:
-            InvalidOption: ``count`` is not a positive int
+            InvalidOption: ``count`` is not a positive int, or ``theme`` is none of ``themes``
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise InvalidOption(f"count must be a positive int, not {_shown(count)}")
+            raise InvalidOption(f"count must be a positive int, not {shown(count)}")
+        if theme is not None and theme not in self.themes:
+            raise InvalidOption(f"theme must be one of {_listed(self.themes)}, not {shown(theme)}")
         with self._lock:
-            start = self._position
-            self._position += count
-        return [self._name_at(start + step) for step in range(count)]
+            positions = self._ahead() if theme is None else self._ahead_in(theme)
+            return [self._name_at(next(positions)) for _ in range(count)]
+
+    def _ahead(self) -> Iterator[int]:
+        """Yield the positions that come next, but for those told as names of one theme."""
+        while True:
+            position = self._position
+            self._position += 1
+            if not self._walks or not self._told_by_theme(position):
+                yield position
+
+    def _told_by_theme(self, position: int) -> bool:
+        lap, place = divmod(position, len(self._circle))
+        walk = self._walks.get(self._of[self._circle[place]].id)
+        return walk is not None and walk.told(lap, place)
+
+    def _ahead_in(self, theme: str) -> Iterator[int]:
+        """Yield the positions of a theme's names that come next, but for those behind the walk."""
+        walk = self._walks.get(theme)
+        if walk is None:
+            places = {self._circle[place]: place for place in range(len(self._circle))}
+            own = self._circle_of(theme)
+            walk = self._walks[theme] = _Walk([places[own[at]] for at in range(len(own))])
+        while True:
+            lap, place = walk.step()
+            position = lap * len(self._circle) + place
+            if position >= self._position:
+                yield position
 
     def _name_at(self, position: int) -> str:
         lap, place = divmod(position, len(self._circle))
-        first, theme, turn = self._circle[place]
-        age, lap = divmod(lap, theme.endings)
-        return f"{first} {theme.ending(turn, lap)}{_ordinal(age)}"
+        first = self._circle[place]
+        theme = self._of[first]
+        turn = self._circle_of(theme.id).turns[first]
+        age, lap = divmod(lap, len(WALK) * self._rounds)
+        rounds, lap = divmod(lap, len(WALK))
+        # A step that shares no factor with the walk's length, so that a lap never meets the last's.
+        step = len(self._circle) if len(self._circle) % len(WALK) else len(self._circle) + 1
+        slots = [(place + earlier * step) % len(WALK) for earlier in range(lap + 1)]
+        pattern = theme.walk[slots[-1]]
+        before = rounds * theme.walk.count(pattern)
+        before += sum(theme.walk[slot] == pattern for slot in slots[:-1])
+        number = _rotated(blocks(theme.words, pattern), before, turn)
+        return _aged(theme.name(first, pattern, number), age)
 
-    # Two threads may compute it at once: it follows from seed and themes, so they agree.
     @cached_property
-    def _circle(self) -> tuple[tuple[str, _Theme, int], ...]:
-        rng = random.Random(self._seed)
-        places: dict[str, tuple[_Theme, int]] = {}
-        for theme_id in self._themes:
-            theme = _shuffled(_read(theme_id), rng)
-            places |= {first: (theme, turn) for turn, first in enumerate(theme.first)}
-        return tuple((first, *places[first]) for first in _spread(places, rng))
+    def _rounds(self) -> int:
+        return min(theme.rounds for theme in self._of.values())
+
+    @cached_property
+    def _of(self) -> dict[str, Theme]:
+        """First name → its theme; one that several themes have belongs to the first of them."""
+        of: dict[str, Theme] = {}
+        known: set[str] = set()
+        for theme in self.described():
+            firsts = theme.first
+            if self._own:  # those of the package have none in common
+                firsts = tuple(f for f in firsts if name_key(f) not in known)
+                known.update(map(name_key, firsts))
+            of.update(dict.fromkeys(firsts, theme))
+        return of
+
+    @cached_property
+    def _circle(self) -> Circle:
+        if len(self.themes) == 1:
+            return self._circle_of(self.themes[0])
+        return Circle(self._of, random.Random(self._seed))
+
+    def _circle_of(self, theme_id: str) -> Circle:
+        circle = self._circles.get(theme_id)
+        if circle is None:
+            firsts = [first for first, theme in self._of.items() if theme.id == theme_id]
+            circle = Circle(firsts, random.Random(f"{self._seed} {theme_id}"))
+            self._circles[theme_id] = circle
+        return circle
 
 
-@dataclass(frozen=True, slots=True)
-class _Theme:
-    first: tuple[str, ...]
-    written: tuple[str, ...]  # endings as they stand in the file
-    composed: tuple[str, ...]  # endings put together of two words
+class _Walk:
+    """How far the names of one theme have been told: its places in the circle, lap by lap."""
 
-    @property
-    def endings(self) -> int:
-        return len(self.written) + len(self.composed)
+    def __init__(self, places: Sequence[int]) -> None:
+        self._places = places
+        self._ranks = {place: rank for rank, place in enumerate(places)}
+        self._steps = 0
 
-    def ending(self, turn: int, lap: int) -> str:
-        """Return the ending that given name number ``turn`` has on this lap.
+    def step(self) -> tuple[int, int]:
+        """Go on to the next place; return its lap and where it is in the circle."""
+        lap, rank = divmod(self._steps, len(self._places))
+        self._steps += 1
+        return lap, self._places[rank]
 
-        The written ones come first: they are shorter. Within a block every given name starts at a
-        place of its own and goes round once, so it meets each ending exactly once.
-        """
-        block = self.written
-        if lap >= len(block):
-            block, lap = self.composed, lap - len(block)
-        return block[(lap + turn * len(block) // len(self.first)) % len(block)]
+    def told(self, lap: int, place: int) -> bool:
+        """Tell whether the walk has come by this place on this lap."""
+        return lap * len(self._places) + self._ranks[place] < self._steps
 
 
-@cache
-def _read(theme_id: str) -> _Theme:
-    import tomllib  # only now: a program that never runs offline names does not pay for it
-    from importlib.resources import files
+def _rotated(sizes: tuple[int, int], number: int, turn: int) -> int:
+    """Return the ending that given name number ``turn`` of its theme has after ``number`` others.
 
-    folder = files("namepool").joinpath("sources").joinpath("themes")
-    data = tomllib.loads(folder.joinpath(f"{theme_id}.toml").read_text(encoding="utf-8"))
-    written = [
-        *data["last"],
-        *(f"the {epithet}" for epithet in data["epithets"]),
-        *(f"of the {phrase}" for phrase in data["phrases"]),
-    ]
-    composed = [
-        *(f"the {mood} {epithet}" for mood in data["moods"] for epithet in data["epithets"]),
-        *(f"of the {number} {things}" for number in data["counts"] for things in data["things"]),
-    ]
-    return _Theme(tuple(data["first"]), tuple(written), tuple(composed))
-
-
-def _shuffled(theme: _Theme, rng: random.Random) -> _Theme:
-    parts = (theme.first, theme.written, theme.composed)
-    return _Theme(*(tuple(rng.sample(part, len(part))) for part in parts))
-
-
-def _spread(names: Iterable[str], rng: random.Random) -> list[str]:
-    """Return ``names`` shuffled, yet with those of one initial at even distances in a circle.
-
-    Each initial cuts the circle into equal arcs, one for each of its names, from a random point
-    on. So an arc that holds 200 names holds of every initial its share, give or take a name.
+    The written ones come first: they are shorter. Within a block every given name starts at a place
+    of its own, far from its neighbours', and goes round once, so it meets each ending exactly once.
     """
-    groups: dict[str, list[str]] = {}
-    for name in sorted(names):
-        groups.setdefault(name[0], []).append(name)
-    placed: list[tuple[float, str]] = []
-    for group in groups.values():
-        rng.shuffle(group)
-        start = rng.random()
-        placed += [((start + step) / len(group), name) for step, name in enumerate(group)]
-    return [name for _, name in sorted(placed)]
+    start = 0
+    for size in sizes:
+        if number < size:
+            return start + (number + turn * _stride(size)) % size
+        number -= size
+        start += size
+    raise AssertionError("a walk ends before its endings do")
+
+
+def _stride(size: int) -> int:
+    """Return a step near the golden section of ``size`` that shares no factor with it."""
+    stride = max(1, size * 5 // 8)
+    while math.gcd(stride, size) > 1:
+        stride += 1
+    return stride
+
+
+def _read_files(paths: object) -> tuple[Theme, ...]:
+    listed = isinstance(paths, Iterable) and not isinstance(paths, str | bytes)
+    if not listed:
+        raise InvalidOption(f"theme_files must list paths, not be {shown(paths)}")
+    themes = tuple(read_theme(path) for path in cast("Iterable[str]", paths))
+    for theme in themes:
+        if [other.id for other in themes].count(theme.id) > 1:
+            raise InvalidOption(f"theme_files: two are called {theme.id!r}")
+    return themes
+
+
+def _aged(name: str, age: int) -> str:
+    """Return the name of bearer number ``age`` (from 0); a long one is numbered in one word."""
+    if age and len(name.split()) + 2 > MAX_WORDS:
+        return f"{name} #{age + 1}"
+    return name + _ordinal(age)
 
 
 def _ordinal(age: int) -> str:
@@ -180,7 +256,7 @@ def _checked_seed(seed: object) -> str:
         return ascii(seed)
     if isinstance(seed, int) and not isinstance(seed, bool):
         return f"{seed:x}"
-    raise InvalidOption(f"seed must be an int, a str or None, not {_shown(seed)}")
+    raise InvalidOption(f"seed must be an int, a str or None, not {shown(seed)}")
 
 
 def _checked_themes(themes: object) -> tuple[str, ...]:
@@ -189,19 +265,12 @@ def _checked_themes(themes: object) -> tuple[str, ...]:
         return known
     chosen = list(themes) if isinstance(themes, Iterable) and not isinstance(themes, str) else []
     if not chosen:
-        raise InvalidOption(f"themes must list some of {_listed(known)}, not be {_shown(themes)}")
+        raise InvalidOption(f"themes must list some of {_listed(known)}, not be {shown(themes)}")
     for theme in chosen:
         if theme not in known:
-            raise InvalidOption(f"themes: {_shown(theme)} is none of {_listed(known)}")
+            raise InvalidOption(f"themes: {shown(theme)} is none of {_listed(known)}")
     return tuple(sorted(set(chosen)))
 
 
 def _listed(ids: Iterable[str]) -> str:
     return ", ".join(map(repr, ids))
-
-
-def _shown(value: object) -> str:
-    try:
-        return one_line(ascii(value), limit=100)
-    except Exception:  # its repr() fails, as that of a huge int does: the refusal comes first
-        return f"<{type(value).__name__} that cannot be shown>"

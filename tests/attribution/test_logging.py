@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 import namepool
-from namepool import DEFAULT_NAME, NamePool, NumberedNames, PoolHandle, inherit_owner
+from namepool import DEFAULT_NAME, NamePool, NumberedNames, PoolHandle, inherit_owner, owner_scope
 from namepool.attribution.logging import AgentFilter, agent_record_factory
 from namepool.core.state import PoolState
 from namepool.errors import InvalidOption
 from namepool.pool import NamePoolRef
-from tests.support import on_thread
+from tests.support import ScriptedSource, on_thread
 
 
 class _Recording(logging.Handler):
@@ -434,3 +434,54 @@ def test_records_that_a_logger_hands_to_several_handlers_get_one_agent(
     finally:
         log.removeHandler(second)
     assert handler.lines == second.lines == ["NPC #1: starting"]
+
+
+# Short forms and slugs
+
+
+def test_a_record_gets_the_short_form_and_the_slug_of_its_agent(handler: _Recording) -> None:
+    names = ["Ada the Yak Shaver", "Ada Electron", "Captain Bea Bogon"]
+    pool = PoolHandle(NamePool.start(source=ScriptedSource(names)))
+    handler.addFilter(AgentFilter(pool))
+    handler.setFormatter(logging.Formatter("%(agent_short)s %(agent_slug)s"))
+    with pool.named():
+        log.info("alone")
+        with pool.named(), owner_scope("another"), pool.named():
+            log.info("at work")
+    log.info("nobody")
+    assert [handler.format(record) for record in handler.records] == [
+        "Ada ada-the-yak-shaver",
+        "Bea captain-bea-bogon",
+        "Nemo nemo-nobody",
+    ]
+
+
+def test_a_short_form_grows_while_another_agent_has_the_same_given_name(
+    handler: _Recording,
+) -> None:
+    pool = PoolHandle(NamePool.start(source=ScriptedSource(["Ada Electron", "Ada Bogon"])))
+    handler.addFilter(AgentFilter(pool, "speaker"))
+    with pool.named():
+        with owner_scope("another"), pool.named():
+            log.info("two of a name")
+        log.info("alone again")
+    shorts = [vars(record)["speaker_short"] for record in handler.records]
+    assert shorts == ["Ada Bogon", "Ada"]
+
+
+def test_the_record_factory_gives_short_forms_and_slugs_too(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    with agent_record_factory(pool), pool.named():
+        log.info("starting")
+    assert vars(handler.records[0])["agent_slug"] == "npc-1"
+    assert vars(handler.records[0])["agent_short"] == "NPC"
+
+
+def test_an_agent_that_is_there_is_shortened_as_it_is(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    handler.addFilter(AgentFilter(pool))
+    log.info("quoting", extra={"agent": "Bea Bogon", "agent_slug": "b"})
+    record = vars(handler.records[0])
+    assert (record["agent_short"], record["agent_slug"]) == ("Bea", "b")

@@ -20,6 +20,7 @@ from typing import Any
 import pykka
 import pytest
 
+import namepool
 from namepool import (
     NamePool,
     OfflineNames,
@@ -30,6 +31,8 @@ from namepool import (
 )
 from namepool.cli import command as cli
 from namepool.cli import demo
+from namepool.cli.names import BLOCK
+from namepool.core.display import short_name, short_names, slug
 from namepool.pool import scopes
 from namepool.sources.offline import available_themes
 from tests.support import PATIENCE
@@ -83,7 +86,7 @@ def test_names_keeps_to_the_themes_it_is_given(capsys: Capture) -> None:
     assert capsys.readouterr().out.splitlines() == expected
 
 
-@pytest.mark.parametrize("count", [1, 2, cli.BLOCK, cli.BLOCK + 1])
+@pytest.mark.parametrize("count", [1, 2, BLOCK, BLOCK + 1])
 def test_json_is_one_array_of_the_same_names(count: int, capsys: Capture) -> None:
     cli.main(["names", str(count), "--seed", "3", "--json"])
     assert json.loads(capsys.readouterr().out) == OfflineNames(seed=3).fetch(count, ())
@@ -92,6 +95,55 @@ def test_json_is_one_array_of_the_same_names(count: int, capsys: Capture) -> Non
 def test_a_hundred_thousand_names_are_all_different(capsys: Capture) -> None:
     cli.main(["names", "100000"])
     assert len(set(capsys.readouterr().out.splitlines())) == 100_000
+
+
+def test_short_prints_the_shortest_forms_that_cannot_be_read_as_another(capsys: Capture) -> None:
+    cli.main(["names", "50", "--seed", "1", "--short"])
+    assert capsys.readouterr().out.splitlines() == short_names(OfflineNames(seed=1).fetch(50, ()))
+
+
+def test_slug_prints_slugs_and_with_short_both(capsys: Capture) -> None:
+    names = OfflineNames(seed=1).fetch(5, ())
+    cli.main(["names", "5", "--seed", "1", "--slug"])
+    assert capsys.readouterr().out.splitlines() == [slug(name) for name in names]
+    cli.main(["names", "5", "--seed", "1", "--slug", "--short"])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert lines == [[short_name(name, names), slug(name)] for name in names]
+    cli.main(["names", "5", "--seed", "1", "--slug", "--short", "--json"])
+    assert json.loads(capsys.readouterr().out) == lines
+
+
+def test_themes_lists_each_theme_with_its_description_and_names_of_it(capsys: Capture) -> None:
+    assert cli.main(["themes", "--seed", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in lines[::2]] == list(available_themes())
+    source = OfflineNames(seed=1)
+    assert lines[1].split("; ")[1] == source.fetch(2, (), theme="bakery")[1]
+    assert all(
+        theme.description in line
+        for theme, line in zip(source.described(), lines[::2], strict=True)
+    )
+
+
+def test_a_theme_of_ones_own_is_listed_and_gives_names(capsys: Capture, tmp_path: Path) -> None:
+    own = tmp_path / "farm.toml"
+    theirs = Path(namepool.__file__).parent / "sources" / "themes" / "maps.toml"
+    own.write_text(theirs.read_text(encoding="utf-8"), encoding="utf-8")
+    cli.main(["themes", "--theme-file", str(own)])
+    assert capsys.readouterr().out.startswith("farm ")
+    cli.main(["names", "3", "--seed", "1", "--theme-file", str(own)])
+    expected = OfflineNames(seed=1, theme_files=[own]).fetch(3, ())
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+@pytest.mark.parametrize("command", ["names", "themes"])
+def test_a_theme_file_that_is_none_is_refused_with_its_line(
+    command: str, capsys: Capture, tmp_path: Path
+) -> None:
+    own = tmp_path / "farm.toml"
+    own.write_text('title = "The farm"\nfurst = "Bessie"\n', encoding="utf-8")
+    line = _refusal(capsys, command, "--theme-file", str(own))
+    assert "farm.toml, line 2: 'furst' is none of" in line
 
 
 # -- refusals -------------------------------------------------------------------------------------

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import enum
+import runpy
+import subprocess
+import sys
+import timeit
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from namepool.core import confusables
+from namepool.core.confusables import TWINS
 from namepool.core.names import (
     DEFAULT_NAME,
     MAX_NAME_LENGTH,
@@ -256,6 +263,28 @@ def test_an_invalid_name_that_cannot_be_shown_is_refused_as_an_invalid_name(valu
         ("Ada 🦊", "Ada!"),
         ("O'Brien", "O’Brien"),
         ("Iiro", "IIRO"),
+        ("Zoë", "Zoe"),
+        ("Łukasz Sørensen", "Lukasz Sorensen"),
+        ("Hoà", "Hoa"),
+        ("Аda", "Ada"),
+        ("Αda", "Ada"),
+        ("pаypаl", "paypal"),
+        ("ΝΙΝΑ", "nina"),
+        ("Вера", "Bepa"),
+        ("ꓮda", "Ada"),
+        ("Œdipus", "Oedipus"),
+        ("0slo", "Oslo"),
+        ("lda", "Ida"),
+        ("Bi11", "Bill"),
+        ("BIII", "bill"),
+        ("3va 7he 8ard", "Eva the Bard"),
+        ("L33t", "Leet"),
+        ("Barnie", "Bamie"),
+        ("Vvilma", "Wilma"),
+        ("NPC #10", "NPC #l0"),
+        ("NPC #10", "NPC #IO"),
+        ("NPC #٣٤", "npc 34"),
+        ("Андрей", "Андреи"),
     ],
 )
 def test_names_that_read_alike_have_one_key(one: str, other: str) -> None:
@@ -263,27 +292,94 @@ def test_names_that_read_alike_have_one_key(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Ada", "Adah"), ("NPC #1", "NPC #11"), ("Zoe", "Zoë"), ("Ада", "Ada")]
+    ("one", "other"),
+    [
+        *(("Ada", "Adah"), ("Ада", "Ada"), ("Nina", "Vina"), ("Ben", "Pen"), ("Cleo", "Dleo")),
+        *(("NPC #1", "NPC #11"), ("NPC #1", "NPC #10"), ("NPC #2", "NPC #3"), ("Ada 3", "Ada 8")),
+        *(("Team 4", "Team A"), ("Worker-5", "Workers"), ("Ada ①", "Ada ②"), ("NPC ٣", "NPC ٠")),
+        *(
+            ("李", "季"),
+            ("李小龙", "李小龍"),
+            ("工", "エ"),
+            ("土", "士"),
+            ("がき", "かき"),
+            ("한", "힌"),
+        ),
+        *(("רון", "רוו"), ("سارا", "ساره"), ("Ольга", "Олга")),
+    ],
 )
 def test_names_that_differ_have_different_keys(one: str, other: str) -> None:
     assert name_key(one) != name_key(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("रमा", "रीमा"), ("กี", "กู"), ("শিলা", "শীলা")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("रमा", "रीमा"), ("กี", "กู"), ("শিলা", "শীলা"), ("रमा", "रामा"), ("กา", "กำ"), ("שִׁיר", "שׁוּר")],
+)
 def test_names_that_differ_in_a_vowel_sign_have_different_keys(one: str, other: str) -> None:
     assert why_invalid(one) is why_invalid(other) is None
     assert name_key(one) != name_key(other)
 
 
-@pytest.mark.parametrize("name", ["กี", "रमा\u0947", "Ada\u0307\u0325"])
-def test_a_mark_that_stands_by_itself_is_in_the_key_however_it_was_ordered(name: str) -> None:
+@pytest.mark.parametrize("name", ["กี", "रमा\u0947", "שִׁיר"])
+def test_a_vowel_sign_is_in_the_key(name: str) -> None:
     key = name_key(name)
-    assert key == unicodedata.normalize("NFKC", name).casefold()
+    assert key == unicodedata.normalize("NFKC", name)
     assert key != name_key("".join(c for c in name if unicodedata.category(c)[0] != "M"))
 
 
-def test_a_mark_that_is_composed_is_part_of_its_letter() -> None:
-    assert name_key("Zoe\u0308") == "zoë"
+def test_an_accent_is_not_in_the_key_however_many_there_are_and_in_whichever_order() -> None:
+    assert name_key("Zoe\u0308") == name_key("Zo\u0325e\u0307\u0308") == "zoe"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("Ada the Yak Shaver", "adatheyakshaver"),
+        ("Mim & Will", "rnlrnvvlll"),
+        ("NPC #107", "npclo7"),
+        ("4 Aces of 1984", "aacesofl984"),
+        ("Ζωή", "zωη".replace("η", "h")),
+        ("李小龙", "李小龙"),
+    ],
+)
+def test_a_key_may_be_stored_it_is_the_same_in_every_version(name: str, key: str) -> None:
+    assert name_key(name) == key
+
+
+@pytest.mark.parametrize("one", range(30))
+def test_no_two_numbers_have_one_key(one: int) -> None:
+    names = [pattern.format(number) for pattern in ("{}", "N {}", "{} N") for number in range(300)]
+    keys = [name_key(name) for name in names]
+    assert keys.count(name_key(f"N {one}")) == keys.count(name_key(f"{one} N")) == 1
+
+
+def test_every_twin_has_the_key_of_what_it_is_drawn_like_in_both_cases() -> None:
+    for twin, letters in TWINS.items():
+        for letter in letters:
+            assert name_key(letter) == name_key(letter.upper()) == name_key(twin), ascii(letter)
+
+
+def test_the_twins_are_what_the_script_makes_of_unicodes_table() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "twins.py"
+    made = runpy.run_path(str(script))
+    assert made["module"](made["data"]()) == Path(confusables.__file__).read_text(encoding="utf-8")
+
+
+def test_ascii_names_do_not_load_the_twins() -> None:
+    code = (
+        "import sys, namepool; namepool.name_key('Ada the Yak Shaver')\n"
+        "print('namepool.core.confusables' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_the_key_of_an_ascii_name_takes_no_longer_than_fifteen_plain_calls() -> None:
+    name = "Bartholomew of the Seven Bogons"
+    key = min(timeit.repeat(lambda: name_key(name), number=2000, repeat=7))
+    lower = min(timeit.repeat(lambda: name.lower(), number=2000, repeat=7))
+    assert key < 15 * lower
 
 
 @quick

@@ -572,7 +572,7 @@ def test_who_waits_still_waits_after_a_reset() -> None:
 
 def test_an_admission_counts_what_it_drops() -> None:
     state = _state("Ada")
-    candidates = ["Bea", "ADA", "Bea", "bea!", "", None, 7, "a\nb", DEFAULT_NAME, "nemo nobody"]
+    candidates = ["Bea", "ADA", "Bea", "bea.", "", None, 7, "a\nb", DEFAULT_NAME, "nemo nobody"]
     assert state.admit(candidates) == Admission(accepted=1, invalid=4, duplicate=5)
     assert list(state.available) == ["Ada", "Bea"]
     assert (state.counters.invalid, state.counters.duplicates) == (4, 5)
@@ -784,7 +784,7 @@ def test_an_owner_of_20_000_names_looks_at_one_for_each_it_gives_back(latest_fir
 
 OWNERS = st.sampled_from(["a", "b", "c", "d"])
 SPELLINGS = [
-    *("Ada", "ADA", "Ada!", "Bea", "b-e-a", "Cid", "Straße", "STRASSE", "Ｄａｎ", "dan", "Eve"),
+    *("Ada", "ADA", "Ada.", "Bea", "b-e-a", "Cid", "Straße", "STRASSE", "Ｄａｎ", "dan", "Eve"),
     *("Finn", "ﬁnn", "Gus", "Hal", "Ivy"),
 ]
 NAMES = st.sampled_from(SPELLINGS)

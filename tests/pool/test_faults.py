@@ -152,7 +152,7 @@ def test_fault_7_whatever_a_source_does_the_pool_lives(
 
 
 def test_fault_8_duplicates_nil_and_the_default_name_are_never_issued() -> None:
-    pool = start(ScriptedSource(["X", "X", "x!", None, DEFAULT_NAME, "nemo  nobody", "", "Y"]))
+    pool = start(ScriptedSource(["X", "X", "x.", None, DEFAULT_NAME, "nemo  nobody", "", "Y"]))
 
     assert [pool.checkout_name(), pool.checkout_name()] == ["X", "Y"]
     stats = pool.pool_stats()

@@ -60,3 +60,9 @@ def test_threads_that_fetch_at_once_get_different_names() -> None:
     with switching_often():
         run_together([lambda: fetched.extend(source.fetch(500, []))] * 4)
     assert sorted(fetched) == sorted(f"NPC #{n}" for n in range(1, 2001))
+
+
+@pytest.mark.parametrize("prefix", ["npc_", "-", "Ada 🦊 ", "one two three four five six "])
+def test_a_prefix_that_a_source_may_not_issue_is_refused(prefix: str) -> None:
+    with pytest.raises(InvalidOption, match="^prefix must be the beginning of a name that a pool"):
+        NumberedNames(prefix)

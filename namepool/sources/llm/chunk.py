@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from namepool.core.display import given_name, is_title
 from namepool.core.names import name_key, one_line
 from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
 from namepool.sources.llm.reply import Reading
@@ -16,31 +17,15 @@ from namepool.sources.llm.themes import EXAMPLES
 REMEMBERED = 10_000
 """Names of its own that a nomenclater does not give again."""
 
-_TITLES = frozenset(
-    {
-        *("the", "a", "an", "agent", "admiral", "aunt", "baron", "baroness", "captain"),
-        *("chef", "colonel", "commander", "count", "countess", "doctor", "dr", "duchess"),
-        *("duke", "general", "inspector", "judge", "king", "lady", "lieutenant", "lord"),
-        *("madam", "madame", "major", "master", "miss", "mr", "mrs", "ms", "old", "prince"),
-        *("princess", "prof", "professor", "queen", "saint", "sergeant", "sir", "st"),
-        *("uncle", "von", "van", "de", "la", "le"),
-    }
-)
 _SUFFIXES = frozenset({"jr", "junior", "sr", "senior", "ii", "iii", "iv", "esq", "phd", "md"})
-
-
-def given_name(name: str) -> str:
-    """Return the key of the word by which people call the bearer: the first that is no title."""
-    words = [key for word in name.split() if (key := name_key(word))]
-    return next((word for word in words if word not in _TITLES), words[-1] if words else "")
 
 
 def _untitled(name: str) -> str:
     """Return the key of a name without the titles before and after it."""
-    words = [key for word in name.split() if (key := name_key(word))]
-    while len(words) > 1 and words[0] in _TITLES:
+    words = [word for word in name.split() if name_key(word)]
+    while len(words) > 1 and is_title(words[0]):
         del words[0]
-    while len(words) > 1 and words[-1] in _SUFFIXES:
+    while len(words) > 1 and "".join(filter(str.isalnum, words[-1].lower())) in _SUFFIXES:
         del words[-1]
     return name_key(" ".join(words))
 
@@ -86,7 +71,7 @@ class Chunk:
             if reason is None:
                 self.names.append(name)
                 self._keys.add(name_key(name))
-                self._given_names.add(given_name(name))
+                self._given_names.add(name_key(given_name(name)))
             else:
                 self.rejected[name] = reason
 
@@ -98,7 +83,7 @@ class Chunk:
         if key in self._keys:
             self.known += 1
             return "is in use already"
-        if given_name(name) in self._given_names:
+        if name_key(given_name(name)) in self._given_names:
             return "has the given name of another one"
         if not self._given.claim(key):
             self.known += 1

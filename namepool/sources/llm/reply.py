@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
-from namepool.core.names import is_default_name, one_line, shown, why_invalid
+from namepool.core.guard import why_unissuable
+from namepool.core.names import is_default_name, one_line, shown
 from namepool.errors import SourceError
 from namepool.sources.llm.texts import candidates, clean
 from namepool.sources.llm.values import list_in
@@ -139,8 +140,8 @@ class Reader:
 
 
 def why_unusable(name: object) -> str | None:
-    """Return the rule that ``name`` breaks, ``None`` if none: the default name is not given out."""
-    reason = why_invalid(name)
+    """Return the rule that keeps a pool from giving ``name`` out, ``None`` if there is none."""
+    reason = why_unissuable(name)
     return "is reserved" if reason is None and is_default_name(cast("str", name)) else reason
 
 

@@ -274,12 +274,15 @@ def test_names_that_may_not_be_names_are_told_apart_with_the_reason() -> None:
         "a\u202eb",
         "Nemo Nobody",
         "nemo-nobody",
+        "root",
+        "Ada <b>",
     ]
     reading = READER.read_text(json.dumps({"names": offered}))
     assert reading.names == ["Ada"]
     assert len(reading.rejected) == len(offered) - 1
     assert reading.rejected["Nemo Nobody"] == "is reserved"
     assert "at most 64" in reading.rejected["X" * 65]
+    assert "that programs read" in reading.rejected["root"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Which given names people mix up, and an order in which those are far apart. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable
+
+WINDOW = 24
+"""Of this many names in a row no two first names are alike."""
+
+_EDITS = 2
+# Letters that can sound alike are one here, and vowels are none: coarser than any phonetic key, so
+# that whatever those call alike is alike here too.
+_SOUNDS = str.maketrans(
+    {**dict.fromkeys("cgjkqsxz", "s"), "d": "t", "b": "p", "v": "f", **dict.fromkeys("aeiouyhw")}
+)
+
+
+def sound(name: str) -> str:
+    """Return a key that names which sound alike have in common."""
+    text = name.lower().removeprefix("j").replace("ph", "f").translate(_SOUNDS)
+    return "".join(c for at, c in enumerate(text) if at == 0 or text[at - 1] != c)
+
+
+def within_edits(one: str, other: str, edits: int = _EDITS) -> bool:
+    """Tell whether so many letters inserted, left out or replaced make one of the other."""
+    if one == other:
+        return True
+    if edits == 0 or abs(len(one) - len(other)) > edits:
+        return False
+    at = 0
+    while at < min(len(one), len(other)) and one[at] == other[at]:
+        at += 1
+    one, other = one[at:], other[at:]
+    return (
+        within_edits(one[1:], other[1:], edits - 1)
+        or within_edits(one[1:], other, edits - 1)
+        or within_edits(one, other[1:], edits - 1)
+    )
+
+
+class _First:
+    """A first name with what makes comparing it cheap."""
+
+    __slots__ = ("letters", "lower", "name", "sound")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.lower, self.sound = name, name.lower(), sound(name)
+        self.letters = 0
+        for character in self.lower:
+            self.letters |= 1 << (ord(character) & 63)
+
+    def fits(self, near: Iterable[_First]) -> bool:
+        """Tell whether none of those that would be near is like this one."""
+        for other in near:
+            if self.sound == other.sound:
+                return False
+            # An edit changes at most two of the letters that a name has.
+            different = (self.letters ^ other.letters).bit_count()
+            if different <= 2 * _EDITS and within_edits(self.lower, other.lower):
+                return False
+        return True
+
+
+class Circle:
+    """First names in random order, as a circle in which those that are alike are far apart.
+
+    Those of one initial are at even distances, give or take a few places. Those that sound alike,
+    or are two letters apart, are at least ``WINDOW`` apart, if there are enough others. The first
+    half is worked out as far as it is asked for: a program that takes a dozen names pays for those.
+    Not for several threads at once.
+    """
+
+    def __init__(self, names: Iterable[str], rng: random.Random) -> None:
+        order = _by_initials(names, rng)
+        self.turns = {name: turn for turn, name in enumerate(order)}
+        """Name → its number, from 0; those of neighbours in the circle are close together."""
+        self._waiting = deque(order)
+        self._firsts: dict[str, _First] = {}
+        self._circle: list[_First] = []
+
+    def __len__(self) -> int:
+        return len(self.turns)
+
+    def __getitem__(self, place: int) -> str:
+        if place >= len(self._circle) and self._waiting:
+            self._lengthen(place + 1 if 2 * place < len(self) else len(self))
+        return self._circle[place].name
+
+    def _lengthen(self, size: int) -> None:
+        while self._waiting and len(self._circle) < size:
+            near = self._circle[-WINDOW + 1 :]
+            if len(self) - len(self._circle) < WINDOW:  # the end of the circle is where it begins
+                near += self._circle[: WINDOW - 1]
+            fitting = (n for n, name in enumerate(self._waiting) if self._first(name).fits(near))
+            at = next(fitting, None)
+            if at is None:
+                break
+            self._circle.append(self._first(self._waiting[at]))
+            del self._waiting[at]
+        else:
+            return
+        for name in self._waiting:  # they fit in nowhere at the end: perhaps before it
+            self._circle.insert(self._gap(self._first(name)), self._first(name))
+        self._waiting.clear()
+
+    def _first(self, name: str) -> _First:
+        first = self._firsts.get(name)
+        if first is None:
+            first = self._firsts[name] = _First(name)
+        return first
+
+    def _gap(self, first: _First) -> int:
+        """Return a place in the second half where nothing near is like ``first``, or the end."""
+        reach = WINDOW - 1
+        for at in range(len(self) // 2 + reach, len(self._circle) - reach):
+            if first.fits(self._circle[at - reach : at + reach]):
+                return at
+        return len(self._circle)
+
+
+def _by_initials(names: Iterable[str], rng: random.Random) -> list[str]:
+    """Return ``names`` shuffled, yet with those of one initial at even distances in a circle.
+
+    Each initial cuts the circle into equal arcs, one for each of its names, from a random point
+    on. So an arc that holds 200 names holds of every initial its share, give or take a name.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name[0], []).append(name)
+    placed: list[tuple[float, str]] = []
+    for group in groups.values():
+        rng.shuffle(group)
+        start = rng.random()
+        placed += [((start + step) / len(group), name) for step, name in enumerate(group)]
+    return [name for _, name in sorted(placed)]

@@ -1,0 +1,178 @@
+"""Short forms, slugs and colours."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import combinations, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import namepool
+from namepool import OfflineNames, color_of, name_key, short_name, slug
+from namepool.core.display import COLORS, given_name, short_names
+from namepool.core.names import why_invalid
+
+
+def _readable(text: str) -> str:
+    return "".join(c for c in text if why_invalid(f"a{c}a") is None).strip(" ")
+
+
+NAMES = st.text(max_size=64).map(_readable).filter(lambda text: why_invalid(text) is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Ada the Yak Shaver", "Ada"),
+        ("Captain Ada of the Reef", "Ada"),
+        ("The Baker", "Baker"),
+        ("Dr. Zoë Quark", "Zoë"),
+        ("Old Sir Toby", "Toby"),
+        ("Agent 7", "7"),
+        ("Baron von Backspace", "Backspace"),
+        ("O'Brien, Pat", "O'Brien"),
+        ("Captain", "Captain"),
+        ("Old Captain &", "Captain"),
+        ("李 the Lamplighter", "李"),
+    ],
+)
+def test_the_given_name_is_the_first_word_that_is_no_title(name: str, word: str) -> None:
+    assert given_name(name) == word
+
+
+# Short forms
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("Ada the Yak Shaver", "Ada"),
+        ("Chet Electron", "Chet"),
+        ("Grumbold, Breaker of Builds", "Grumbold"),
+        ("Captain Ada Electron", "Ada"),
+        ("Dr. Basil Teaspoon", "Basil"),
+        ("J.R. Bell", "J.R."),
+        ("Ada", "Ada"),
+        ("The Old", "The Old"),
+        ("Old", "Old"),
+        ("李小龙", "李小龙"),
+        ("NPC #1", "NPC"),
+    ],
+)
+def test_alone_a_name_is_short_by_its_given_name(name: str, short: str) -> None:
+    assert short_name(name) == short_name(name, [name, "Bea"]) == short
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "short"),
+    [
+        ("Ada the Yak Shaver", ["Ada Electron"], "Ada the Yak"),
+        ("Ada Electron", ["Ada the Yak Shaver"], "Ada Electron"),
+        ("Ada of the Seven Bogons", ["ADA!"], "Ada of the Seven"),
+        ("Zoë Bell", ["Zoe Diode"], "Zoë Bell"),
+        ("Captain Ada Bell", ["Old Ada Bell"], "Captain Ada Bell"),
+        ("NPC #1", ["NPC #10", "NPC #2"], "NPC #1"),
+        ("Ada", ["Ada Electron"], "Ada"),
+    ],
+)
+def test_among_names_that_begin_alike_it_takes_more(name: str, held: list[str], short: str) -> None:
+    assert short_name(name, held) == short
+
+
+@settings(deadline=None)
+@given(st.lists(NAMES, max_size=8, unique_by=name_key))
+def test_short_forms_of_names_that_differ_differ_and_are_the_same_one_by_one(
+    names: list[str],
+) -> None:
+    shorts = [short_name(name, names) for name in names]
+    assert len(set(map(name_key, shorts))) == len(names)
+    assert short_names(names) == shorts
+
+
+def test_a_thousand_names_of_the_default_source_are_short_by_one_word_each() -> None:
+    names = OfflineNames(seed=1).fetch(1_000, [])
+    assert max(len(short.split()) for short in short_names(names)) == 1
+
+
+# Slugs
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Ada the Yak Shaver", "ada-the-yak-shaver"),
+        ("Grumbold, Breaker of Builds", "grumbold-breaker-of-builds"),
+        ("Miles O\u2019Brien", "miles-obrien"),
+        ("Zoë & Sons", "zoe-sons"),
+        ("Łukasz", "lukasz"),
+        ("\u0410da", "ada"),
+        ("NPC #1", "npc-1"),
+        ("../etc/passwd", "etc-passwd"),
+    ],
+)
+def test_a_slug_is_what_one_would_type(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+@pytest.mark.parametrize("name", ["李小龙", "nul", "COM1", "אדה", "w" * 64, "Ада"])
+def test_what_cannot_be_typed_has_a_slug_of_its_own_all_the_same(name: str) -> None:
+    assert re.search("-[0-9a-f]{12}$", slug(name))
+    assert slug(name) == slug(name)
+
+
+@settings(deadline=None)
+@given(NAMES)
+def test_a_slug_is_safe_for_branches_files_and_hosts(name: str) -> None:
+    assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", slug(name))
+    assert len(slug(name)) <= 63
+
+
+@settings(deadline=None)
+@given(NAMES, NAMES)
+def test_slugs_differ_where_keys_do(one: str, other: str) -> None:
+    assert name_key(one) == name_key(other) or slug(one) != slug(other)
+
+
+# Colours
+
+
+def _luminance(color: str) -> float:
+    channels = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("color", COLORS)
+def test_a_colour_can_be_read_on_black_and_on_white(color: str) -> None:
+    assert re.fullmatch("#[0-9a-f]{6}", color)
+    assert (_luminance(color) + 0.05) / 0.05 >= 4.5
+    assert 1.05 / (_luminance(color) + 0.05) >= 4.5
+
+
+def _distance(one: str, other: str) -> float:
+    pairs = [(int(one[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
+    return math.dist(*zip(*pairs, strict=True))
+
+
+def test_colours_are_far_apart_and_neighbours_farthest() -> None:
+    assert len(COLORS) >= 16
+    assert min(_distance(*pair) for pair in combinations(COLORS, 2)) > 35
+    assert min(_distance(*pair) for pair in pairwise((*COLORS, COLORS[0]))) > 150
+
+
+def test_a_name_keeps_its_colour_however_it_is_spelled() -> None:
+    assert color_of("Ada the Yak Shaver") == color_of("ada the yak-shaver") == "#9b6c27"
+
+
+def test_names_use_all_colours_about_evenly() -> None:
+    colors = [color_of(name) for name in OfflineNames(seed=1).fetch(1_600, [])]
+    assert min(colors.count(color) for color in COLORS) > 60
+
+
+def test_they_are_exported() -> None:
+    assert {"short_name", "slug", "color_of"} <= set(namepool.__all__)
