@@ -19,6 +19,7 @@ from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Lease, LeaseRecord, Leases, UsedNames
 from namepool.core.names import is_default_name, plain, why_invalid
+from namepool.core.refill import Learnt
 from namepool.core.stats import Counters, PoolStats
 from namepool.core.waiters import Waiter, Waiters
 
@@ -62,6 +63,9 @@ class PoolState:
         self.in_transition = False
         """A transition is under way, or was cut short."""
         self.counters = Counters()
+        self.learnt = Learnt()
+        """What the refill has learnt, kept for the next incarnation."""
+        self._stocked = 0
         self.epoch = 0
         """Counts resets: what was fetched before the last one is not wanted."""
         self._moment = 0
@@ -280,6 +284,7 @@ class PoolState:
             else:
                 self.available.append(name)
                 accepted += 1
+        self._stocked += accepted
         self.counters.invalid += invalid
         self.counters.duplicates += duplicate
         return Admission(accepted, invalid, duplicate)
@@ -293,9 +298,14 @@ class PoolState:
         """How many names are known: available or checked out."""
         return self._leases.known_count
 
-    def stats(self, chunk_size: int, *, fetching: int) -> PoolStats:
+    @property
+    def drawn(self) -> int:
+        """How many more names were asked for than given back; found from what is there anyway."""
+        return self._stocked - len(self.available) + len(self.waiters)
+
+    def stats(self, chunk_size: int, *, fetching: int, low_water_mark: int) -> PoolStats:
         """Return the counts at this moment."""
-        counters = self.counters
+        counters, learnt = self.counters, self.learnt
         return PoolStats(
             available_count=len(self.available),
             checked_out_count=len(self.leases),
@@ -309,6 +319,11 @@ class PoolState:
             duplicate_count=counters.duplicates,
             reclaimed_count=counters.reclaimed,
             restart_count=max(counters.starts - 1, 0),
+            demand_per_second=max(learnt.demand, 0.0),
+            fetch_seconds=learnt.seconds,
+            low_water_mark=low_water_mark,
+            waited_count=counters.waited,
+            longest_wait=counters.longest_wait,
             last_error=counters.last_error,
             last_source=counters.last_source,
         )
@@ -316,6 +331,7 @@ class PoolState:
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""
         self.epoch += 1
+        self._stocked -= len(self.available)
         self._leases.clear()
         self._bindings.clear_scopes()
         self.recover()

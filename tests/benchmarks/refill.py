@@ -2,7 +2,8 @@
 
 The model is an HTTP server on loopback that takes a fixed time, L, for each request. Prints how
 long a rush of agents takes, as a multiple of L, and how many requests it makes; then which share of
-a steady demand had to wait; then how long the prompt is after many names. ``--quick`` shortens it.
+a steady demand had to wait, by the pool's own count, and what was in stock; then how long the
+prompt is after many names. ``--quick`` shortens it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pykka
 
@@ -44,9 +45,8 @@ def pool_on(latency: float, **options: Any) -> Iterator[tuple[PoolHandle, Endpoi
             ref.stop()
 
 
-def rush(agents: int, latency: float, max_fetches: int) -> tuple[float, int]:
+def rush(agents: int, latency: float, **options: Any) -> tuple[float, int]:
     """Return the seconds until the last of ``agents`` has its name, and the requests made."""
-    options = {"max_fetches": max_fetches, "max_chunk_size": 50}
     with pool_on(latency, **options) as (pool, endpoint):
         start = threading.Barrier(agents + 1)
         names: list[str] = []
@@ -67,44 +67,54 @@ def rush(agents: int, latency: float, max_fetches: int) -> tuple[float, int]:
         return took, len(endpoint.seen)
 
 
-def print_rushes(agents: int, latency: float) -> None:
-    print(f"{agents} agents at once, L = {latency:g} s, max_chunk_size 50")
-    print(f"{'max_fetches':>12}{'last name after':>18}{'requests':>10}")
-    for max_fetches in (1, 4):
-        took, requests = rush(agents, latency, max_fetches)
-        print(f"{max_fetches:12}{took / latency:15.1f} × L{requests:10}", flush=True)
+def print_rushes(agents: int, latency: float, rounds: int) -> None:
+    print(f"{agents} agents at once, L = {latency:g} s, {rounds} times")
+    print(f"{'options':16}{'last name after':>24}{'requests':>10}")
+    for name, options in (("default", {}), ("max_fetches=1", {"max_fetches": 1})):
+        runs = sorted(rush(agents, latency, **options) for _ in range(rounds))
+        times = f"{runs[0][0] / latency:.1f}–{runs[-1][0] / latency:.1f} × L"
+        print(f"{name:16}{times:>24}{max(n for _, n in runs):10}", flush=True)
 
 
-def steady(latency: float, every: float, checkouts: int, **options: Any) -> tuple[int, int]:
-    """Return how many of ``checkouts``, one each ``every`` seconds, waited; and the requests.
+class Steady(NamedTuple):
+    """How a steady demand was met, after its warm-up."""
 
-    Nothing is given back. What comes before the first full chunk is warm-up.
-    """
-    with pool_on(latency, prefetch=True, **options) as (pool, endpoint):
-        pool.checkout_name()
-        waited, pause = 0, threading.Event()
-        began = time.perf_counter()
-        for number in itertools.count(-checkouts // 4):  # a fifth of them: warm-up
-            if number == checkouts:
-                return waited, len(endpoint.seen)
-            due = began + every * (number + checkouts // 4 + 1)
+    waited: int
+    checkouts: int
+    available: int
+    requests: int
+
+
+def steady(latency: float, every: float, warm_up: float, measured: float) -> Steady:
+    """Check a name out each ``every`` seconds; nothing is given back. Times are in seconds."""
+    with pool_on(latency) as (pool, endpoint):
+        before, stats = 0, None
+        pause, began = threading.Event(), time.perf_counter()
+        for number in itertools.count(1):
+            due = began + every * number
+            if due - began > warm_up + measured:
+                break
             pause.wait(max(due - time.perf_counter(), 0.0))
-            asked = time.perf_counter()
-            pool.checkout_name()
-            waited += number >= 0 and time.perf_counter() - asked > every / 2
-    raise AssertionError("not reached")
+            if stats is None and due - began > warm_up:
+                stats = pool.pool_stats()
+                before = number
+            pool.checkout_name(timeout=None)
+        assert stats is not None
+        end = pool.pool_stats()
+        waited = end.waited_count - stats.waited_count
+        return Steady(waited, number - before, end.available_count, len(endpoint.seen))
 
 
-def print_steady(latency: float, every: float, checkouts: int) -> None:
-    print(f"\none checkout each {every * 1e3:g} ms, L = {latency:g} s, after warm-up")
-    print(
-        f"{'chunk_size':>12}{'low_water_mark':>16}{'max_fetches':>13}{'waited':>9}{'requests':>10}"
-    )
-    for chunk, low, fetches in ((12, 6, 1), (12, 24, 1), (12, 24, 4), (24, 24, 1), (40, 30, 1)):
-        options = {"chunk_size": chunk, "low_water_mark": low, "max_fetches": fetches}
-        waited, requests = steady(latency, every, checkouts, **options)
-        share = waited / checkouts
-        print(f"{chunk:12}{low:16}{fetches:13}{share:9.1%}{requests:10}", flush=True)
+def print_steady(latency: float, warm_up: float, measured: float) -> None:
+    """Print what becomes of the demands of the table; ``warm_up`` and ``measured`` in latencies."""
+    print(f"\none checkout at a time, default options, L = {latency:g} s, {warm_up:g} L of warm-up")
+    row = "{:>12}{:>11}{:>9}{:>15}{:>10}"
+    print(row.format("every", "checkouts", "waited", "stock at end", "requests"))
+    for every in (0.25, 0.05, 0.02):
+        run = steady(latency, every * latency, warm_up * latency, measured * latency)
+        share = f"{run.waited / run.checkouts:.1%}"
+        print(row.format(f"{every:g} × L", run.checkouts, share, run.available,
+                         run.requests), flush=True)  # fmt: skip
 
 
 def print_prompts() -> None:
@@ -122,8 +132,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
     quick = parser.parse_args().quick
     print(f"CPython {sys.version.split()[0]}, a model on loopback\n")
-    print_rushes(100 if quick else 1000, 0.02 if quick else 0.2)
-    print_steady(0.1 if quick else 1.0, 0.005 if quick else 0.05, 40 if quick else 200)
+    print_rushes(100 if quick else 1000, 0.02 if quick else 0.2, 1 if quick else 5)
+    print_steady(0.1 if quick else 1.0, 15, 5 if quick else 40)
     print_prompts()
     pykka.ActorRegistry.stop_all()
 
