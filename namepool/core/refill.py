@@ -54,7 +54,7 @@ class RefillPolicy(NamedTuple):
         """
         if fetching >= self.max_fetches:
             return 0
-        unserved = waiting - expected
+        unserved = waiting - available - expected
         if unserved <= 0 and available + expected >= self.low_water_mark + waiting:
             return 0
         share = math.ceil(unserved / (self.max_fetches - fetching))

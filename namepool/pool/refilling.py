@@ -154,8 +154,8 @@ class Refilling:
         self._fetches.succeeded(fetch, admission.accepted, now)
         self._state.counters.last_error = None
         self._state.counters.last_source = message.source
+        self.refill()  # first, because those who are served then want the processor
         self._waiting.serve()
-        self.refill()
 
     def chunk_failed(self, message: ChunkFailed) -> None:
         """The source raised."""
