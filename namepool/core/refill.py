@@ -31,6 +31,9 @@ DEVIATION_GAIN = 1 / 4
 MEMORY = 1.5
 """Latencies after which what was seen of the demand counts for 1/e."""
 
+FIRST_DEVIATION = 1 / 8
+"""How far off a fetch may be, in latencies, when there was but one."""
+
 SHORTEST_MEMORY = 0.05
 """Seconds; with a source that is faster than this, less would be noise."""
 
@@ -103,7 +106,7 @@ class Learnt:
     def fetched(self, seconds: float, asked: int, came: int) -> None:
         """Learn from a fetch that took ``seconds`` and brought ``came`` names, at least one."""
         if self.seconds is None:
-            self.seconds, self.deviation = seconds, seconds / 2
+            self.seconds, self.deviation = seconds, seconds * FIRST_DEVIATION
         else:
             error = seconds - self.seconds
             self.deviation += DEVIATION_GAIN * (abs(error) - self.deviation)

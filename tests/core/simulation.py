@@ -1,6 +1,6 @@
 """A pool in a moved clock, without threads: what agents ask for, what the policy does about it.
 
-``python -m tests.core.simulation`` prints the table that ``test_refill_learns`` asserts. Time is in
+``python -m tests.core.simulation`` prints the table that ``test_simulation`` asserts. Time is in
 latencies: a fetch takes 1 unless a scenario says otherwise.
 """
 
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from namepool.core.refill import Learnt, RefillPolicy
@@ -27,8 +29,6 @@ class Outcome(NamedTuple):
     requests: int
     most: int
     """Names in stock or under way, at most."""
-    stock: int
-    """Names in stock or under way at the end."""
     longest: float
     """The longest wait, warm-up included."""
     last: float
@@ -67,9 +67,8 @@ class Simulation:
         while self._events and self._events[0][0] <= until:
             self.now, _, _, act, args = heapq.heappop(self._events)
             act(*args)
-        return Outcome(
-            **self._counts, stock=self._position(), longest=self._longest, last=self._last
-        )
+        self._counts["most"] = max(self._counts["most"], self._position())
+        return Outcome(**self._counts, longest=self._longest, last=self._last)
 
     def _at(self, when: float, act: Callable[..., None], *args: Any) -> None:
         is_last = act == self._refill  # the pool lets those come who come at the same moment
@@ -139,13 +138,15 @@ class Simulation:
         self._counts[what] += self.now >= self._measured_from
 
 
-def constant(rate: float) -> Arrivals:
-    return (n / rate for n in itertools.count(1))
+# -- arrivals, in latencies -------------------------------------------------------------------
 
 
-def poisson(rate: float, seed: int = 1) -> Arrivals:
-    draw = random.Random(seed)
-    now = 0.0
+def constant(rate: float, until: float = math.inf) -> Arrivals:
+    return itertools.takewhile(lambda when: when < until, (n / rate for n in itertools.count(1)))
+
+
+def poisson(rate: float) -> Arrivals:
+    draw, now = random.Random(1), 0.0
     while True:
         now += draw.expovariate(rate)
         yield now
@@ -159,9 +160,125 @@ def ramp(first: float, doubling: float, until: float) -> Arrivals:
         yield now
 
 
-def burst(size: int, at: float = 0.0) -> Arrivals:
-    return iter([at] * size)
+def burst(size: int) -> Arrivals:
+    return iter([0.0] * size)
 
 
-def stopped(arrivals: Arrivals, at: float) -> Arrivals:
-    return itertools.takewhile(lambda when: when < at, arrivals)
+# -- scenarios --------------------------------------------------------------------------------
+
+
+class Scenario(NamedTuple):
+    """A run, and what it may come to."""
+
+    name: str
+    run: Callable[[], Outcome]
+    share: float
+    """At most this share of the checkouts waits."""
+    requests: int
+    most: float
+    """At most so many names are in stock or under way."""
+    last: float = math.inf
+    """By then the last one has its name."""
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Yield what the policy must meet: share, requests and stock are bounded with room."""
+    yield from _steady()
+    yield Scenario("doubles every 5 L, from 1 to 128", _of(ramp(1, 5, 35), 5, 40), 0.01, 45, 250)
+    yield Scenario("doubles every 5 L, from 4 to 128", _of(ramp(4, 5, 25), 5, 30), 0.01, 40, 250)
+    for size in (1, 12, 30, 100, 200, 1000, 5000):
+        rounds = math.ceil(size / 200)
+        few = max(math.ceil(size / 50), math.ceil(size / 12) if size < 48 else 4) + 2
+        name = f"{size:,} at once"
+        yield Scenario(name, _of(burst(size), 0, 500), 1.0, few, size + 12, rounds + 0.01)
+    for rate in (1, 4, 20, 100):
+        name, arrivals = f"{rate} per L, stops", constant(rate, 40)
+        yield Scenario(name, _of(arrivals, 40, 500), 0.0, 3, _hoard(rate))
+    for rate in (1, 4, 20, 100):
+        held = partial(random.Random(3).expovariate, 1 / 5)
+        name = f"{rate} per L, given back after about 5 L"
+        yield Scenario(name, _of(poisson(rate), 50, 300, held=held), 0.01, 5, 20 + 10 * rate)
+    yield from _changing_sources()
+
+
+def _steady() -> Iterator[Scenario]:
+    for rate in (0.1, 0.5, 1, 2, 4, 8, 20, 50, 100, 150):
+        until = max(60, 200 / rate)
+        few = _requests(rate, until - 15)
+        yield Scenario(
+            f"{rate} per L", _of(constant(rate), 15, until), 0.0, few, _hoard(rate)
+        )  # fmt: skip
+    # At 200 four fetches of 50 are just what is asked for: who waited at first waits for ever.
+    name, eight = "200 per L, max_fetches=8", RefillPolicy(max_fetches=8)
+    yield Scenario(
+        name, _of(constant(200), 15, 60, eight), 0.0, _requests(200, 45), _hoard(200)
+    )  # fmt: skip
+    yield Scenario("200 per L, default", _of(constant(200), 15, 60), 1.0, 190, 210)
+    for rate in (0.1, 0.5, 1, 2, 4, 8, 20, 50, 100, 150):
+        until = max(200, 2000 / rate)
+        few = _requests(rate, until)
+        name = f"{rate} per L, by chance"
+        yield Scenario(name, _of(poisson(rate), 15, until), 0.02, few, 1.4 * _hoard(rate) + 12)
+
+
+def _changing_sources() -> Iterator[Scenario]:
+    def jumping(now: float) -> float:
+        return 10.0 if 60 <= now < 200 else 1.0
+
+    for rate in (1, 4, 10):
+        whens = ("before", 15, 60), ("at once", 60, 110), ("on", 110, 200), ("back", 200, 300)
+        for when, since, until in whens:
+            name = f"{rate} per L, latency × 10 and back: {when}"
+            run = _of(constant(rate), since, until, latency=jumping)
+            share = 0.6 if when == "at once" else 0.0
+            few = _requests(rate, until - since) + 4
+            most = _hoard(rate) if when == "before" else _hoard(10 * rate)
+            yield Scenario(name, run, share, few, most)
+    for rate in (1, 4, 20, 50, 90):
+        name = f"{rate} per L, half of what is asked comes"
+        run = _of(constant(rate), 30, 200, gives=0.5)
+        yield Scenario(name, run, 0.0, 2 * _requests(rate, 170), _hoard(rate))
+    for rate in (1, 4, 20, 100):
+        jitter = random.Random(3)
+        name = f"{rate} per L by chance, latency 0.3 to 3 L"
+        run = _of(
+            poisson(rate), 30, 500,
+            latency=lambda _, jitter=jitter: jitter.lognormvariate(-0.125, 0.5),
+        )  # fmt: skip
+        yield Scenario(name, run, 0.01, _requests(rate, 470), 3 * _hoard(rate))
+
+
+def _of(
+    arrivals: Arrivals,
+    warm_up: float,
+    until: float,
+    bounds: RefillPolicy = RefillPolicy(),  # noqa: B008
+    **options: Any,
+) -> Callable[[], Outcome]:
+    return lambda: Simulation(bounds, **options).run(arrivals, warm_up, until)
+
+
+def _hoard(rate: float) -> float:
+    """What is asked for in four latencies; or one chunk above the mark, which is 6 at least."""
+    return max(4 * rate, 12 + max(6, rate + 3 * math.sqrt(rate)))
+
+
+def _requests(rate: float, span: float) -> int:
+    """A fifth more than chunks of 12, or of one latency's worth, make up what is asked for."""
+    chunk = min(max(rate, 12), 50)
+    return math.ceil(1.2 * rate * span / chunk) + 2
+
+
+def main() -> None:
+    print("time in latencies (L); default options; what is bounded: in brackets\n")
+    print(f"{'':44}{'waited':>17}{'requests':>15}{'in stock or under way':>24}{'longest wait':>14}")
+    for name, run, share, requests, most, _ in scenarios():
+        came = run()
+        print(
+            f"{name:44}{came.share:8.2%} [{share:5.0%}]{came.requests:8} [{requests:4}]"
+            f"{came.most:16} [{most:5.0f}]{came.longest:12.2f} L"
+        )
+
+
+if __name__ == "__main__":
+    main()

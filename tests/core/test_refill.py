@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namepool.core.refill import (
+    FIRST_DEVIATION,
     FIRST_PAUSE,
     LEAST_SHARE,
     LONGEST_PAUSE,
@@ -221,7 +222,7 @@ def test_a_clock_that_stands_still_does_no_harm() -> None:
 
 def test_the_first_fetch_says_how_long_one_takes() -> None:
     learnt = _taught([0.2])
-    assert (learnt.seconds, learnt.deviation) == (0.2, 0.1)
+    assert (learnt.seconds, learnt.deviation) == (0.2, 0.2 * FIRST_DEVIATION)
 
 
 @pytest.mark.parametrize("factor", [10.0, 0.1])
@@ -245,9 +246,10 @@ def test_what_is_wanted_at_most_is_four_latencies_of_demand_or_a_chunk_above_the
     for seconds in ([1.0] * 20, [0.4, 1.6] * 10):
         learnt = _taught(seconds, rate)
         policy = learnt.policy(RefillPolicy())
-        late = learnt.demand * min(1.0 + 4 * learnt.deviation, 2.0)  # what one late fetch costs
-        a_chunk = max(6, late + 2 * late**0.5) + 12
-        most = max(4 * learnt.demand * (learnt.seconds or 0.0), a_chunk)
+        assert learnt.seconds is not None
+        one = learnt.demand * learnt.seconds
+        late = min(one + 4 * learnt.demand * learnt.deviation, 2 * one)
+        most = max(4 * one, max(6, late + 2 * late**0.5) + 12)
         assert policy.low_water_mark + policy.chunk_size <= most + 2
 
 
