@@ -233,10 +233,10 @@ class Nomenclater:
         chunk.status = None
         if remaining <= 0:
             raise EndpointError("the time for this chunk is over", final=True)
-        with self._themes.drawn() as themes:
+        with self._themes.drawn() as (themes, others):
             messages = prompts.messages(
                 chunk.missing, themes, chunk.listed(self._max_used), chunk.rejected.items(),
-                self._guidance,
+                self._guidance, others,
             )  # fmt: skip
             rung = prompts.RUNGS[chunk.rung]
             body = prompts.request_body(self._endpoint.model, rung, messages, self._extra)

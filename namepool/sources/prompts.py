@@ -72,8 +72,12 @@ def messages(
     used: Sequence[str] = (),
     rejected: Iterable[tuple[str, str]] = (),
     guidance: str | None = None,
+    others: Sequence[str] = (),
 ) -> list[dict[str, str]]:
-    """Return the messages that ask for ``count`` names; all of ``used`` is listed in them."""
+    """Return the messages that ask for ``count`` names; all of ``used`` is listed in them.
+
+    What requests made at this moment will bring nobody knows; but ``others`` are their themes.
+    """
     parts = [
         "You name the agents of a software crew. People meet these names in log lines and in "
         "conversation, so they should be a pleasure to read and impossible to mix up.",
@@ -87,6 +91,8 @@ def messages(
         "- Friendly to everybody: no insults, no slurs, nothing about bodies, religion, politics "
         "or disasters, no living persons, no brands.",
     ]
+    if others:
+        parts.append("- Somebody else has these themes now; keep away: " + "; ".join(others) + ".")
     if guidance:
         parts.append(guidance)
     if used:
