@@ -2,17 +2,21 @@
 
 The model is an HTTP server on loopback that takes a fixed time, L, for each request. Prints how
 long a rush of agents takes, as a multiple of L, and how many requests it makes; then which share of
-a steady demand had to wait, by the pool's own count, and what was in stock; then how long the
-prompt is after many names. ``--quick`` shortens it.
+a steady demand had to wait, by the pool's own count, and what was in stock; then how often a model
+with habits repeats itself, asked by one fetch at a time and by four; then how long the prompt is
+after many names. ``--quick`` shortens it.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import random
+import statistics
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -20,7 +24,8 @@ from typing import Any, NamedTuple
 import pykka
 
 from namepool import NamePool, Nomenclater, PoolHandle
-from tests.sources.endpoint import Endpoint, Names, Seen, Told
+from namepool.sources import prompts
+from tests.sources.endpoint import Endpoint, Names, Seen, Told, named
 
 
 def slow(latency: float) -> Callable[[Seen], Told]:
@@ -35,9 +40,9 @@ def slow(latency: float) -> Callable[[Seen], Told]:
 
 
 @contextmanager
-def pool_on(latency: float, **options: Any) -> Iterator[tuple[PoolHandle, Endpoint]]:
-    """Run a pool on a slow model for the length of the block."""
-    with Endpoint(slow(latency)) as endpoint:
+def pool_on(model: Callable[[Seen], Told], **options: Any) -> Iterator[tuple[PoolHandle, Endpoint]]:
+    """Run a pool on a model for the length of the block."""
+    with Endpoint(model) as endpoint:
         ref = NamePool.start(source=Nomenclater("m", endpoint.url), **options)
         try:
             yield PoolHandle(ref), endpoint
@@ -45,9 +50,11 @@ def pool_on(latency: float, **options: Any) -> Iterator[tuple[PoolHandle, Endpoi
             ref.stop()
 
 
-def rush(agents: int, latency: float, **options: Any) -> tuple[float, int]:
+def rush(
+    agents: int, latency: float, model: Callable[[Seen], Told] | None = None, **options: Any
+) -> tuple[float, int]:
     """Return the seconds until the last of ``agents`` has its name, and the requests made."""
-    with pool_on(latency, **options) as (pool, endpoint):
+    with pool_on(model or slow(latency), **options) as (pool, endpoint):
         start = threading.Barrier(agents + 1)
         names: list[str] = []
 
@@ -70,7 +77,11 @@ def rush(agents: int, latency: float, **options: Any) -> tuple[float, int]:
 def print_rushes(agents: int, latency: float, rounds: int) -> None:
     print(f"{agents} agents at once, L = {latency:g} s, {rounds} times")
     print(f"{'options':16}{'last name after':>24}{'requests':>10}")
-    for name, options in (("default", {}), ("max_fetches=1", {"max_fetches": 1})):
+    rows: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("default", {}),
+        ("max_fetches=1", {"max_fetches": 1}),
+    )
+    for name, options in rows:
         runs = sorted(rush(agents, latency, **options) for _ in range(rounds))
         times = f"{runs[0][0] / latency:.1f}–{runs[-1][0] / latency:.1f} × L"
         print(f"{name:16}{times:>24}{max(n for _, n in runs):10}", flush=True)
@@ -87,7 +98,7 @@ class Steady(NamedTuple):
 
 def steady(latency: float, every: float, warm_up: float, measured: float) -> Steady:
     """Check a name out each ``every`` seconds; nothing is given back. Times are in seconds."""
-    with pool_on(latency) as (pool, endpoint):
+    with pool_on(slow(latency)) as (pool, endpoint):
         before, stats = 0, None
         pause, began = threading.Event(), time.perf_counter()
         for number in itertools.count(1):
@@ -117,6 +128,60 @@ def print_steady(latency: float, warm_up: float, measured: float) -> None:
                          run.requests), flush=True)  # fmt: skip
 
 
+class Favourites:
+    """A model with habits: of each theme it knows 150 names and likes some far more than others.
+
+    One name in six is of a theme that it was not given. Of names that it is told are in use it
+    repeats one in ten, and it goes where it is told to keep away one time in five.
+    """
+
+    def __init__(self, latency: float) -> None:
+        self._random, self._lock = random.Random(1), threading.Lock()
+        self._latency, self._never = latency, threading.Event()
+        self.told: Counter[str] = Counter()
+
+    def __call__(self, seen: Seen) -> Told:
+        self._never.wait(self._latency)
+        elsewhere = "".join(line for line in seen.prompt.splitlines() if "keep away" in line)
+        mine = [t for t in prompts.THEMES if t in seen.prompt and t not in elsewhere]
+        with self._lock:
+            names = [self._name(seen.prompt, mine, elsewhere) for _ in range(seen.wanted)]
+            self.told.update(names)
+        return named(*names)
+
+    def _name(self, prompt: str, mine: list[str], elsewhere: str) -> str:
+        draw = self._random
+        while True:
+            theme = draw.choice(prompts.THEMES if draw.random() < 1 / 6 else mine)
+            if theme in elsewhere and draw.random() > 0.2:
+                continue
+            liked = int(150 ** draw.random())  # Zipf's law
+            name = f"Agent {prompts.THEMES.index(theme)} {liked} of It"
+            if name not in prompt or draw.random() < 0.1:
+                return name
+
+    @property
+    def repeated(self) -> float:
+        """The share of names that it had told before."""
+        return 1 - len(self.told) / self.told.total()
+
+
+def print_repetitions(agents: int, latency: float, rounds: int) -> None:
+    print(f"\n{agents} agents, a model with habits")
+    print(f"{'max_fetches':>12}{'told before':>15}{'requests':>10}{'last name after':>18}")
+    for max_fetches in (1, 4):
+        shares, times, requests = [], [], []
+        for _ in range(rounds):
+            model = Favourites(latency)
+            took, made = rush(agents, latency, model, max_fetches=max_fetches)
+            shares.append(model.repeated)
+            times.append(took / latency)
+            requests.append(made)
+        share, took = statistics.median(shares), statistics.median(times)
+        made = statistics.median_high(requests)
+        print(f"{max_fetches:12}{share:15.1%}{made:10}{took:14.1f} × L", flush=True)
+
+
 def print_prompts() -> None:
     print(f"\n{'names used':>12}{'characters of prompt':>22}")
     with Endpoint() as endpoint:
@@ -134,6 +199,7 @@ def main() -> None:
     print(f"CPython {sys.version.split()[0]}, a model on loopback\n")
     print_rushes(100 if quick else 1000, 0.02 if quick else 0.2, 1 if quick else 5)
     print_steady(0.1 if quick else 1.0, 15, 5 if quick else 40)
+    print_repetitions(60 if quick else 400, 0.02 if quick else 0.1, 1 if quick else 5)
     print_prompts()
     pykka.ActorRegistry.stop_all()
 
