@@ -83,7 +83,8 @@ def print_rushes(agents: int, latency: float, rounds: int) -> None:
     )
     for name, options in rows:
         runs = sorted(rush(agents, latency, **options) for _ in range(rounds))
-        times = f"{runs[0][0] / latency:.1f}–{runs[-1][0] / latency:.1f} × L"
+        least, median, most = (runs[n][0] / latency for n in (0, rounds // 2, -1))
+        times = f"{median:.1f} ({least:.1f}–{most:.1f}) × L"
         print(f"{name:16}{times:>24}{max(n for _, n in runs):10}", flush=True)
 
 
