@@ -753,7 +753,7 @@ def test_reset_empties_the_pool(pool: PoolHandle) -> None:
 
 def test_a_chunk_on_its_way_at_a_reset_is_dropped() -> None:
     source = GatedSource()
-    ref = NamePool.start(source=source)
+    ref = NamePool.start(source=source, max_fetches=1)
     future = ref.ask(CheckoutName(), block=False)
     source.wait_asked()
     ref.ask(Reset())
@@ -761,6 +761,21 @@ def test_a_chunk_on_its_way_at_a_reset_is_dropped() -> None:
     source.gate.set()
 
     assert future.get(timeout=PATIENCE) == "Name 13"  # of the second chunk
+    assert ref.ask(PoolStatsRequest()).all_used_count == 12
+
+
+def test_after_a_reset_one_who_waits_is_fetched_for_while_the_old_chunk_is_on_its_way() -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    future = ref.ask(CheckoutName(), block=False)
+    source.wait_asked()
+
+    ref.ask(Reset())
+
+    source.wait_asked()
+    source.gate.set()
+    assert future.get(timeout=PATIENCE).startswith("Name ")
+    wait_until(lambda: ref.ask(PoolStatsRequest()).fetching_count == 0, ref)
     assert ref.ask(PoolStatsRequest()).all_used_count == 12
 
 
