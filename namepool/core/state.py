@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeAlias
 from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
+from namepool.core.refill import Learnt
 from namepool.core.stats import Counters
 from namepool.core.waiters import Waiter, Waiters
 
@@ -38,11 +39,13 @@ _NO_JOURNAL: Journal = _NoJournal()
 
 
 class PoolState:
-    """See the module. One thread at a time may call it; ``speaking`` may be read by any."""
+    """See the module. One thread at a time may call it; ``speaking`` may be read by any.
+
+    What the leases or the bindings know alone, they are asked themselves.
+    """
 
     def __init__(self) -> None:
         self._leases, self._bindings = leases, bindings = Leases(), Bindings()
-        # What one of them knows alone, it is asked itself.
         self.lease_of: Callable[[str], Lease] = leases.lease_of
         self.is_current: Callable[[Lease], bool] = leases.is_current
         self.canonical: Callable[[str], str] = leases.canonical
@@ -66,6 +69,7 @@ class PoolState:
         self.in_transition: bool = False
         """A transition is under way, or was cut short."""
         self.counters: Counters = Counters()
+        self.learnt: Learnt = Learnt()
         self.epoch: int = 0
         """Counts resets: what was fetched before the last one is not wanted."""
         self._moment = 0
@@ -230,6 +234,11 @@ class PoolState:
     def known_count(self) -> int:
         """How many names are known: available or checked out."""
         return self._leases.known_count
+
+    @property
+    def drawn(self) -> int:
+        """How many more names were asked for than given back."""
+        return self._leases.drawn + len(self.waiters)
 
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""

@@ -48,9 +48,11 @@ class WaitingList:
     ) -> None:
         """Let a caller wait; its reply is held weakly, so that a dropped one is noticed."""
         reply.fail_timeouts_with(self.timeout_error)
-        deadline = None if timeout is None else self._inbox.clock() + timeout
+        now = self._inbox.clock()
+        deadline = None if timeout is None else now + timeout
         notice = reply.carry(None, self._inbox.signal.put)
-        ticket = self._state.park(owner, deadline, (notice, wants_lease))
+        ticket = self._state.park(owner, deadline, (notice, wants_lease, now))
+        self._state.counters.waited += 1
         notice.grant = Withdrawal(ticket)
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(ticket, timeout))
@@ -74,6 +76,7 @@ class WaitingList:
             reply = _reply_of(waiter)
             if reply is None:
                 continue  # nobody will read it: the name stays
+            self._note_wait(waiter)
             if waiter.deadline is not None and self._inbox.clock() >= waiter.deadline:
                 reply.fail_quietly(self.timeout_error(0.0))
                 continue
@@ -117,7 +120,12 @@ class WaitingList:
         """Tell one who has waited too long."""
         waiter = self._state.waiters.withdraw(message.ticket)
         if waiter is not None:
+            self._note_wait(waiter)
             _fail(waiter, self.timeout_error(message.timeout))
+
+    def _note_wait(self, waiter: Waiter) -> None:
+        counters = self._state.counters
+        counters.longest_wait = max(counters.longest_wait, self._inbox.clock() - waiter.reply[2])
 
     def timeout_error(self, timeout: float) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread, so these are glances only."""
@@ -142,6 +150,8 @@ class WaitingList:
             error.__cause__ = cause
             return error
 
+        if self._state.waiters:
+            self._note_wait(self._state.waiters.oldest())
         _fail_all(self._state, unavailable)
 
 
