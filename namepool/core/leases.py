@@ -61,6 +61,12 @@ class Leases:
         """Checked out, and all its speakers have ended: name → since when."""
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
+        self._stocked = 0
+
+    @property
+    def drawn(self) -> int:
+        """How many more names were taken than given back; found from what is there anyway."""
+        return self._stocked - len(self.available)
 
     @property
     def known_count(self) -> int:
@@ -93,6 +99,7 @@ class Leases:
             else:
                 self.available.append(name)
                 accepted += 1
+        self._stocked += accepted
         return Admission(accepted, invalid, duplicate)
 
     def canonical(self, name: str) -> str:
@@ -123,7 +130,8 @@ class Leases:
         return found
 
     def clear(self) -> None:
-        """Forget every name and lease; ``recover`` then."""
+        """Forget every name and lease, as if the available ones never came; ``recover`` then."""
+        self._stocked -= len(self.available)
         self.available.clear()
         self.checked_out.clear()
 

@@ -33,7 +33,7 @@ class PoolOptions:
     chunk_size: int = 12
     max_chunk_size: int | None = None
     low_water_mark: int | None = None
-    max_fetches: int = 1
+    max_fetches: int = 4
     fetch_timeout: float = 30.0
     prefetch: bool = False
     reclaim_after: float | None = 300.0

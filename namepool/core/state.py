@@ -2,8 +2,7 @@
 
 The truth is one dict and one queue (``leases``), and a transition adds to one before it takes from
 the other, so that a crash between two lines loses no name; everything else is an index that
-``recover`` rebuilds. ``in_transition`` says that one began and did not end: ``mend`` then. The
-object outlives the actor that owns it.
+``recover`` rebuilds. ``in_transition`` says that one began and did not end. It outlives its actor.
 
 The code that every request runs changes the state without calling a function: CPython raises what
 comes from outside a thread after calls only, so it cannot be cut short at all.
@@ -18,6 +17,7 @@ from typing import Any, TypeAlias
 from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import NO_JOURNAL, Journal, LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
+from namepool.core.refill import Learnt
 from namepool.core.stats import Counters
 from namepool.core.waiters import Waiter, Waiters
 
@@ -29,7 +29,6 @@ class PoolState:
 
     def __init__(self) -> None:
         self._leases, self._bindings = leases, bindings = Leases(), Bindings()
-        # What one of them knows alone, it is asked itself.
         self.lease_of: Callable[[str], Lease] = leases.lease_of
         self.is_current: Callable[[Lease], bool] = leases.is_current
         self.canonical: Callable[[str], str] = leases.canonical
@@ -49,10 +48,11 @@ class PoolState:
         self.is_busy: Callable[[], bool] = bool
         """Tells whether requests are on their way; the shell's business, as is ``signal``."""
         self.signal: Any = None
-        """What wakes the actor when a grant comes home; the shell's business, kept for the next."""
+        """Wakes the actor when a grant comes home; the shell's business, kept for the next."""
         self.in_transition: bool = False
         """A transition is under way, or was cut short."""
         self.counters: Counters = Counters()
+        self.learnt: Learnt = Learnt()
         self.epoch: int = 0
         """Counts resets: what was fetched before the last one is not wanted."""
         self._moment = 0
@@ -204,11 +204,9 @@ class PoolState:
         self._moment = ticket = self._moment + 1
         return ticket
 
-    def park(
-        self, owner: str, deadline: float | None, reply: Any, ticket: int | None = None
-    ) -> int:
+    def park(self, owner: str, deadline: float | None, reply: Any, ticket: int = 0) -> int:
         """Queue a checkout behind those that wait already; return its ticket."""
-        ticket = self.new_ticket() if ticket is None else ticket
+        ticket = ticket or self.new_ticket()
         self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
         return ticket
 
@@ -234,6 +232,11 @@ class PoolState:
     def known_count(self) -> int:
         """How many names are known: available or checked out."""
         return self._leases.known_count
+
+    @property
+    def drawn(self) -> int:
+        """How many more names were asked for than given back."""
+        return self._leases.drawn + len(self.waiters)
 
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""

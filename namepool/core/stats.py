@@ -15,6 +15,8 @@ class Counters:
         self.invalid = 0
         self.duplicates = 0
         self.reclaimed = 0
+        self.waited = 0
+        self.longest_wait: float = 0.0
         self.last_error: str | None = None
         self.last_source: str | None = None
 
@@ -47,6 +49,16 @@ class PoolStats:
     """Names taken back from owners that ended without giving them back."""
     restart_count: int
     """Times the pool was restarted."""
+    demand_per_second: float
+    """Names checked out a second, less those given back, as learnt; 0 if more are given back."""
+    fetch_seconds: float | None
+    """Seconds that a fetch takes, as learnt; ``None`` until one has brought names."""
+    low_water_mark: int
+    """Names, in stock or under way, below which the pool fetches at this moment."""
+    waited_count: int
+    """Checkouts that found no name and were parked."""
+    longest_wait: float
+    """Seconds that the one of them waited that waited longest, served or not."""
     last_error: str | None
     """What the last failed fetch died of, on one line; ``None`` after a good one."""
     last_source: str | None

@@ -22,7 +22,7 @@ from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, Close
 from namepool.pool.fetches import Fetches
 from namepool.pool.inline import InlineRequests
 from namepool.pool.ref import NamePoolRef
-from namepool.pool.refilling import Fetcher, FetcherDied, Overdue, Refilling
+from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
 from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
@@ -41,9 +41,10 @@ class NamePool(ServiceActor):
     Args:
         source: where names come from; ``None``: offline names
         chunk_size: names asked for at a time (12)
-        max_chunk_size: and at most, while waiters outnumber that (50)
-        low_water_mark: fetch when fewer are available; ``None``: half a chunk; 0: when empty only
-        max_fetches: fetches under way at once (1)
+        max_chunk_size: and at most, while demand is high (50)
+        low_water_mark: fetch when fewer are available, or earlier if demand is high; ``None``:
+            half a chunk; 0: when empty only
+        max_fetches: fetches under way at once, at most (4)
         fetch_timeout: seconds until a fetch is abandoned and its fetcher replaced (30)
         prefetch: fetch the first chunk at the start, before anybody asks (``False``)
         reclaim_after: seconds until a name comes home whose owners all ended without giving it
@@ -65,7 +66,7 @@ class NamePool(ServiceActor):
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
-        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked))
+        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.learnt)
         self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
@@ -95,6 +96,7 @@ class NamePool(ServiceActor):
             ChunkFailed: self._refilling.chunk_failed,
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
+            Gathered: self._refilling.gathered,
             Expire: self._waiting.expire,
             OwnersLeft: self._waiting.owners_left,
         }
@@ -212,7 +214,7 @@ class NamePool(ServiceActor):
         """Return the pool's counts at this moment."""
         if self._state.events:
             self._waiting.apply_events()
-        return _stats(self._state, self._options.chunk_size, len(self._fetches))
+        return self._refilling.stats()
 
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
@@ -229,26 +231,6 @@ def _offline_names() -> NameSource:
     from namepool.sources.offline import OfflineNames  # only now: not every pool has them
 
     return OfflineNames()
-
-
-def _stats(state: PoolState, chunk_size: int, fetching: int) -> PoolStats:
-    counters = state.counters
-    return PoolStats(
-        available_count=len(state.available),
-        checked_out_count=len(state.leases),
-        all_used_count=state.known_count,
-        chunk_size=chunk_size,
-        waiting_count=len(state.waiters),
-        fetching_count=fetching,
-        fetch_count=counters.fetches,
-        fetch_failure_count=counters.failures,
-        invalid_count=counters.invalid,
-        duplicate_count=counters.duplicates,
-        reclaimed_count=counters.reclaimed,
-        restart_count=max(counters.starts - 1, 0),
-        last_error=counters.last_error,
-        last_source=counters.last_source,
-    )
 
 
 def _policy(options: PoolOptions) -> RefillPolicy:

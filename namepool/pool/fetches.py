@@ -6,9 +6,10 @@ Knows nothing of actors: a fetcher is whatever can be told from another.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from namepool.core.refill import Backoff, RefillPolicy
+from namepool.core.refill import Backoff, Learnt, RefillPolicy
 
 F = TypeVar("F")
 
@@ -16,26 +17,36 @@ F = TypeVar("F")
 class Fetch(Generic[F]):
     """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
 
-    __slots__ = ("expected", "fetcher")
+    __slots__ = ("asked", "began", "expected", "fetcher")
 
-    def __init__(self, fetcher: F, expected: int) -> None:
+    def __init__(self, fetcher: F, asked: int, began: float) -> None:
         self.fetcher: F = fetcher
-        self.expected: int = expected
+        self.asked: int = asked
+        self.expected: int = asked
+        self.began: float = began
 
 
 class Fetches(Generic[F]):
     """The bookkeeping of fetches. Each ends once: its chunk came, it failed or it is overdue."""
 
-    def __init__(self, policy: RefillPolicy, backoff: Backoff | None = None) -> None:
-        self._policy = policy
+    def __init__(
+        self, bounds: RefillPolicy, learnt: Learnt | None = None, backoff: Backoff | None = None
+    ) -> None:
+        self._bounds = bounds
+        self._learnt = Learnt() if learnt is None else learnt
+        self.policy: RefillPolicy = self._learnt.policy(bounds)
+        """What holds since the last look."""
+        self._half = 0
         self.backoff: Backoff = Backoff() if backoff is None else backoff
         self.cause: BaseException | None = None
         """What the last fetch died of; ``None`` after a good one."""
-        self.floor: int = policy.floor(0, 0)
-        """A checkout makes no fetch due while more names than this are available."""
+        self.floor: int = self.policy.floor(0, 0)
+        """While more names than this are available, a checkout makes no fetch due and needs no
+        look. Callers compare, and write nothing: so a look comes when half the stock is gone."""
         self._under_way: dict[int, Fetch[F]] = {}
         self._idle: list[F] = []
         self._requests = itertools.count(1)
+        self._answered = 0
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -43,8 +54,9 @@ class Fetches(Generic[F]):
 
     @property
     def expected(self) -> int:
-        """How many names are on their way."""
-        return sum(fetch.expected for fetch in self._under_way.values())
+        """How many names are on their way, as far as the source brings what it is asked for."""
+        asked = sum(fetch.expected for fetch in self._under_way.values())
+        return int(asked * self._learnt.share)
 
     @property
     def fetchers(self) -> list[F]:
@@ -52,18 +64,33 @@ class Fetches(Generic[F]):
         busy = [fetch.fetcher for fetch in self._under_way.values()]
         return list(dict.fromkeys([*self._idle, *busy]))
 
+    def look(self, now: float, drawn: int, available: int) -> None:
+        """Learn what was drawn up to now; after a failure nothing, until names come again."""
+        if self.backoff.failures:
+            self._learnt.skip(now, drawn)
+        else:
+            self._learnt.look(now, drawn)
+        self.policy = self._learnt.policy(self._bounds, self._age(now))
+        self._half = available // 2
+        self._changed()
+
     def due(self, available: int, waiting: int) -> int:
         """Return how many names the next fetch should ask for; 0 if none is due."""
-        return self._policy.plan(available, waiting, len(self), self.expected)
+        return self.policy.plan(available, waiting, len(self), self.expected)
+
+    def keep_idle(self, start: Callable[[], F]) -> None:
+        """Start a fetcher if none is idle."""
+        if not self._idle:
+            self._idle.append(start())
 
     def take_idle(self) -> F | None:
         """Return a fetcher that is idle, to be used now; ``None`` if there is none."""
         return self._idle.pop() if self._idle else None
 
-    def begin(self, fetcher: F, count: int) -> int:
+    def begin(self, fetcher: F, count: int, now: float) -> int:
         """Note a fetch of ``count`` names; return the number of its request."""
         request = next(self._requests)
-        self._under_way[request] = Fetch(fetcher, count)
+        self._under_way[request] = Fetch(fetcher, count, now)
         self._changed()
         return request
 
@@ -71,6 +98,7 @@ class Fetches(Generic[F]):
         """Return the fetch that was answered, its fetcher idle again; ``None`` if it is overdue."""
         fetch = self._remove(request)
         if fetch is not None:
+            self._answered = max(self._answered, request)
             self._idle.append(fetch.fetcher)
         return fetch
 
@@ -86,10 +114,10 @@ class Fetches(Generic[F]):
             self._remove(request)
         return len(lost)
 
-    def succeeded(self) -> None:
+    def succeeded(self, fetch: Fetch[F], came: int, now: float) -> None:
         """Note that names came."""
-        self.backoff.succeeded()
-        self.cause = None
+        self._learnt.fetched(max(now - fetch.began, 0.0), fetch.asked, came)
+        self._forget_failures()
 
     def failed(self, now: float, cause: BaseException) -> float:
         """Note a failure; return the pause before the next try, in seconds."""
@@ -102,10 +130,19 @@ class Fetches(Generic[F]):
 
     def reset(self) -> None:
         """Want nothing of what is under way; forget the failures."""
-        self.succeeded()
+        self._forget_failures()
         for fetch in self._under_way.values():
             fetch.expected = 0
         self._changed()
+
+    def _forget_failures(self) -> None:
+        self.backoff.succeeded()
+        self.cause = None
+
+    def _age(self, now: float) -> float:
+        """Return how long the oldest fetch has taken, but for those that a later one overtook."""
+        under_way = self._under_way.items()
+        return max((now - f.began for n, f in under_way if n > self._answered), default=0.0)
 
     def _remove(self, request: int) -> Fetch[F] | None:
         fetch = self._under_way.pop(request, None)
@@ -113,4 +150,4 @@ class Fetches(Generic[F]):
         return fetch
 
     def _changed(self) -> None:
-        self.floor = self._policy.floor(len(self), self.expected)
+        self.floor = max(self.policy.floor(len(self), self.expected), self._half)

@@ -72,7 +72,7 @@ class Requests:
         wants_lease = message.__class__ is m.CheckoutLease
         self._waiting.park(message.owner, message.timeout, reply, wants_lease=wants_lease)
         self._waiting.reclaim(self._reclaim_after)
-        self._refilling.refill()
+        self._refilling.refill_for_waiter()
         return reply
 
     def checkin_name(self, message: m.CheckinName) -> bool:

@@ -50,11 +50,13 @@ class WaitingList:
     ) -> None:
         """Let a caller wait; its reply is held weakly, so that a dropped one is noticed."""
         reply.fail_timeouts_with(self.timeout_error)
-        deadline = None if timeout is None else self._inbox.clock() + timeout
+        now = self._inbox.clock()
+        deadline = None if timeout is None else now + timeout
         # The notice may fire at once, on another thread: what it brings is there before it.
         ticket = self._state.new_ticket()
         notice = reply.carry(Withdrawal(ticket), self._inbox.signal.put)
-        self._state.park(owner, deadline, (notice, wants_lease), ticket)
+        self._state.park(owner, deadline, (notice, wants_lease, now), ticket)
+        self._state.counters.waited += 1
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(ticket, timeout))
 
@@ -75,6 +77,7 @@ class WaitingList:
             waiter = state.waiters.oldest()
             reply = _reply_of(waiter)
             if reply is not None:  # else nobody will read it: the name stays
+                self._note_wait(waiter)
                 self._serve(waiter, reply)
             # Last: who is being served when memory runs out is served again.
             state.waiters.withdraw(waiter.ticket)
@@ -131,7 +134,12 @@ class WaitingList:
         """Tell one who has waited too long."""
         waiter = self._state.waiters.withdraw(message.ticket)
         if waiter is not None:
+            self._note_wait(waiter)
             _fail(waiter, self.timeout_error(message.timeout))
+
+    def _note_wait(self, waiter: Waiter) -> None:
+        counters = self._state.counters
+        counters.longest_wait = max(counters.longest_wait, self._inbox.clock() - waiter.reply[2])
 
     def timeout_error(self, timeout: float) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread, so these are glances only."""
@@ -156,6 +164,8 @@ class WaitingList:
             error.__cause__ = cause
             return error
 
+        if self._state.waiters:
+            self._note_wait(self._state.waiters.oldest())
         _fail_all(self._state, unavailable)
 
 

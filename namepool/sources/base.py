@@ -53,10 +53,11 @@ def time_limit(seconds: float) -> Iterator[None]:
 class NameSource(Protocol):
     """Anything that can come up with names.
 
-    ``fetch`` is called from the pool's fetcher threads only, one call at a time unless the pool was
-    given ``max_fetches`` above 1. It may block for up to the pool's ``fetch_timeout``. A source
-    that holds something may also have a ``close()``; it is called once, when the pool has ended for
-    good, and perhaps while a ``fetch`` that does not end is still under way.
+    ``fetch`` is called from the pool's fetcher threads only, up to ``max_fetches`` of them at once
+    (4; give the pool ``max_fetches=1`` if the source cannot bear it). It may block for up to the
+    pool's ``fetch_timeout``. A source that holds something may also have a ``close()``; it is
+    called once, when the pool has ended for good, and perhaps while a ``fetch`` that does not end
+    is still under way.
     """
 
     def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:

@@ -39,7 +39,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "chunk_size": 12,
         "max_chunk_size": 50,
         "low_water_mark": None,
-        "max_fetches": 1,
+        "max_fetches": 4,
         "fetch_timeout": 30.0,
         "prefetch": False,
         "reclaim_after": 300.0,

@@ -462,6 +462,36 @@ def test_what_happened_outside_is_apply_eventsd_in_order() -> None:
     assert list(state.available) == ["Ada"]
 
 
+# What was drawn
+
+
+def test_what_was_drawn_is_what_was_asked_for_and_not_given_back() -> None:
+    state = _state("Ada", "Bea", "Cyd")
+    assert state.drawn == 0
+    state.checkout("o")
+    state.park("p", None, None)
+    assert state.drawn == 2
+    state.checkin("Ada")
+    assert state.drawn == 1
+
+
+def test_a_name_brought_along_is_drawn_from_nowhere() -> None:
+    state = _state("Ada", "Bea")
+    state.associate("o", "Zoe")
+    assert state.drawn == 0
+    state.associate("o", "Ada")
+    assert state.drawn == 1
+
+
+def test_a_reset_draws_nothing() -> None:
+    state = _state("Ada", "Bea", "Cyd")
+    state.checkout("o")
+    state.reset()
+    assert state.drawn == 1
+    state.admit(["Dot"])
+    assert state.drawn == 1
+
+
 # Waiters
 
 

@@ -167,10 +167,16 @@ def unstarted_pool(names: list[str], **options: Any) -> Any:
     state.admit(names)
     actor: Any = unstarted(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
     actor.actor_inbox.signal = state.signal
-    actor._refilling.refill = lambda: (
-        None
-    )  # no fetcher: its thread would be out of the explorer's sight
+    actor._refilling.refill = lambda: None
+    actor._refilling._start_fetcher = NoFetcher  # its thread would be out of the explorer's sight
     return actor
+
+
+class NoFetcher:
+    """Stands for a fetcher, whose part a worker has."""
+
+    def stop(self, block: bool = True) -> None:
+        pass
 
 
 class Nothing:

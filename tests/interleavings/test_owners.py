@@ -57,8 +57,10 @@ def test_an_association_whose_owner_ends_meanwhile_is_reclaimed() -> None:
 
 
 def held_by_another() -> PoolScene:
+    """A pool whose name is checked out. It never refills: the shorter, the better explored."""
     scene = PoolScene(2)
     scene.state.checkout("c")
+    scene.actor._refilling.refill_for_waiter = lambda: None  # type: ignore[method-assign]
     return scene
 
 

@@ -11,18 +11,11 @@ from namepool import CheckoutName, NamePool, NamesUnavailable, PoolState, Reset
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed
 from namepool.pool.refilling import _deliver
 from tests.interleavings.scene import PoolScene, caller
-from tests.interleavings.support import POOL, holds, is_found, under_the_explorer
+from tests.interleavings.support import POOL, NoFetcher, holds, is_found, under_the_explorer
 
 pytestmark = under_the_explorer
 
 OWN = PoolScene.own_thread
-
-
-class NoFetcher:
-    """Stands for the fetcher, whose part a worker has."""
-
-    def stop(self, block: bool = True) -> None:
-        pass
 
 
 class FetchScene(PoolScene):
@@ -30,7 +23,7 @@ class FetchScene(PoolScene):
 
     def __init__(self, callers: int) -> None:
         super().__init__(callers, names=0)
-        self.actor._fetches.begin(NoFetcher(), 1)  # type: ignore[arg-type]
+        self.actor._fetches.begin(NoFetcher(), 1, 0.0)  # type: ignore[arg-type]
         self.epoch = self.state.epoch
         self.got: list[str] = []
 

@@ -146,8 +146,11 @@ def test_parked_checkouts_are_served_first_come_first_served() -> None:
 
 def test_the_chunk_grows_while_waiters_outnumber_it_and_goes_back() -> None:
     source = GatedSource()
-    ref = NamePool.start(source=source, chunk_size=4, max_chunk_size=10)
-    futures = [ref.ask(CheckoutName(owner=f"agent {n}"), block=False) for n in range(20)]
+    ref = NamePool.start(source=source, chunk_size=4, max_chunk_size=10, max_fetches=2)
+    futures = [ref.ask(CheckoutName(owner=f"agent {n}"), block=False) for n in range(16)]
+    wait_until(lambda: ref.ask(PoolStatsRequest()).waiting_count == 16, ref)
+    for _ in range(2):
+        source.wait_asked()
     source.gate.set()
     for future in futures:
         future.get(timeout=PATIENCE)
@@ -155,21 +158,21 @@ def test_the_chunk_grows_while_waiters_outnumber_it_and_goes_back() -> None:
     for _ in range(20):
         pool.checkout_name()
 
-    assert source.counts[:2] == [4, 10]
+    assert source.counts[:2] == [8, 8]
     assert source.counts[-1] == 4
-    assert max(source.counts) == 10
 
 
-def test_at_most_one_fetch_is_under_way_by_default() -> None:
+def test_at_most_four_fetches_are_under_way_by_default() -> None:
     source = GatedSource()
     ref = NamePool.start(source=source)
-    futures = [ref.ask(CheckoutName(owner=f"agent {n}"), block=False) for n in range(40)]
-    source.wait_asked()
+    futures = [ref.ask(CheckoutName(owner=f"agent {n}"), block=False) for n in range(400)]
+    for _ in range(4):
+        source.wait_asked()
 
-    assert ref.ask(PoolStatsRequest()).fetching_count == 1
-    assert len(source.counts) == 1
+    assert ref.ask(PoolStatsRequest()).fetching_count == 4
+    assert source.counts == [50, 50, 50, 50]
     source.gate.set()
-    assert len({future.get(timeout=PATIENCE) for future in futures}) == 40
+    assert len({future.get(timeout=PATIENCE) for future in futures}) == 400
 
 
 def test_max_fetches_lets_several_chunks_come_at_once() -> None:
@@ -773,7 +776,7 @@ def test_reset_empties_the_pool(pool: PoolHandle) -> None:
 
 def test_a_chunk_on_its_way_at_a_reset_is_dropped() -> None:
     source = GatedSource()
-    ref = NamePool.start(source=source)
+    ref = NamePool.start(source=source, max_fetches=1)
     future = ref.ask(CheckoutName(), block=False)
     source.wait_asked()
     ref.ask(Reset())
@@ -781,6 +784,21 @@ def test_a_chunk_on_its_way_at_a_reset_is_dropped() -> None:
     source.gate.set()
 
     assert future.get(timeout=PATIENCE) == "Name 13"  # of the second chunk
+    assert ref.ask(PoolStatsRequest()).all_used_count == 12
+
+
+def test_after_a_reset_one_who_waits_is_fetched_for_while_the_old_chunk_is_on_its_way() -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    future = ref.ask(CheckoutName(), block=False)
+    source.wait_asked()
+
+    ref.ask(Reset())
+
+    source.wait_asked()
+    source.gate.set()
+    assert future.get(timeout=PATIENCE).startswith("Name ")
+    wait_until(lambda: ref.ask(PoolStatsRequest()).fetching_count == 0, ref)
     assert ref.ask(PoolStatsRequest()).all_used_count == 12
 
 

@@ -1,19 +1,19 @@
-"""The bookkeeping of fetches, without an actor: a fetcher is a word here."""
+"""The bookkeeping of fetches, and what is learnt of them, without an actor: a fetcher is a word."""
 
 from __future__ import annotations
 
 import pytest
 
-from namepool.core.refill import Backoff, RefillPolicy
+from namepool.core.refill import Backoff, Learnt, RefillPolicy
 from namepool.pool.fetches import Fetches
 
 
-def fetches_of(max_fetches: int = 2) -> Fetches[str]:
+def fetches_of(max_fetches: int = 2, learnt: Learnt | None = None) -> Fetches[str]:
     """Chunks of 12 to 50, low-water mark 6; a pause is the whole of the nominal one."""
-    policy = RefillPolicy(
+    bounds = RefillPolicy(
         chunk_size=12, max_chunk_size=50, low_water_mark=6, max_fetches=max_fetches
     )
-    return Fetches(policy, Backoff(random=lambda: 1.0))
+    return Fetches(bounds, learnt, Backoff(random=lambda: 1.0))
 
 
 @pytest.fixture
@@ -21,12 +21,27 @@ def fetches() -> Fetches[str]:
     return fetches_of()
 
 
-def begin(fetches: Fetches[str], fetcher: str, count: int) -> int:
-    return fetches.begin(fetcher, count)
+def begin(fetches: Fetches[str], fetcher: str, count: int, now: float = 0.0) -> int:
+    return fetches.begin(fetcher, count, now)
 
 
-def names_came(fetches: Fetches[str]) -> None:
-    fetches.succeeded()
+def names_came(
+    fetches: Fetches[str], began: float = 0.0, ended: float = 1.0, came: int = 12
+) -> None:
+    """Let a fetch of 12 names begin, and end well."""
+    fetch = fetches.end(begin(fetches, "fetcher", 12, began))
+    assert fetch is not None
+    fetches.succeeded(fetch, came, ended)
+
+
+def busy(learnt: Learnt) -> Fetches[str]:
+    """Return fetches that take a second, where 20 names a second have been asked for."""
+    fetches = fetches_of(4, learnt)
+    fetches.look(0.0, 0, 0)
+    for now in range(1, 20):
+        names_came(fetches, now - 1.0, now)
+        fetches.look(now, 20 * now, 30)
+    return fetches
 
 
 # begin and end
@@ -285,3 +300,109 @@ def test_a_reset_ends_the_pause_and_the_next_one_is_as_the_first(fetches: Fetche
 
     assert fetches.pause(now=100.0) == 0.0
     assert fetches.failed(100.0, LookupError()) == first
+
+
+# what is learnt, and when to look
+
+
+def test_a_look_comes_when_half_of_what_was_there_is_gone() -> None:
+    fetches = fetches_of(4)
+    assert fetches.floor == 6
+    fetches.look(0.0, 0, 100)
+    assert fetches.floor == 50
+    fetches.look(1.0, 50, 50)
+    assert fetches.floor == 25
+
+
+def test_a_look_comes_when_a_fetch_is_due_if_that_is_earlier() -> None:
+    fetches = fetches_of(4)
+    fetches.look(0.0, 0, 10)
+    assert fetches.floor == 6
+
+
+def test_a_look_at_half_comes_also_while_no_more_fetches_may_begin() -> None:
+    fetches = fetches_of(4)
+    fetches.look(0.0, 0, 100)
+    for _ in range(4):
+        fetches.begin("fetcher", 12, 0.0)
+    assert fetches.floor == 50
+
+
+def test_a_fetch_teaches_how_long_one_takes_and_how_much_comes() -> None:
+    learnt = Learnt()
+    names_came(fetches_of(4, learnt), began=5.0, ended=5.5, came=6)
+    assert learnt.seconds == 0.5
+    assert learnt.share < 1.0
+
+
+def test_what_is_on_its_way_is_what_such_fetches_brought() -> None:
+    fetches = fetches_of(4)
+    for now in range(20):
+        names_came(fetches, now, now + 1.0, came=6)
+    fetches.begin("fetcher", 48, 20.0)
+    assert fetches.expected in (24, 25)
+
+
+def test_a_demand_raises_the_low_water_mark_and_the_chunk() -> None:
+    fetches = busy(Learnt())
+    assert fetches.policy.low_water_mark > 25
+    assert fetches.policy.chunk_size > 15
+    assert fetches.due(30, 0) > 15
+
+
+def test_while_a_source_fails_what_is_drawn_teaches_nothing() -> None:
+    learnt = Learnt()
+    fetches = busy(learnt)
+    before, policy = learnt.demand, fetches.policy
+    fetches.failed(20.0, OSError())
+    for now in range(20, 80):
+        fetches.look(now, 100_000 * now, 0)  # those who are refused ask again, and again
+    assert learnt.demand == before
+    assert fetches.policy == policy
+
+
+def test_failures_and_fetches_given_up_teach_nothing_of_the_latency() -> None:
+    learnt = Learnt()
+    fetches = busy(learnt)
+    before = learnt.seconds
+    fetches.end(fetches.begin("fetcher", 12, 20.0))
+    fetches.failed(20.1, OSError())
+    fetches.abandon(fetches.begin("fetcher", 12, 21.0))
+    fetches.failed(51.0, OSError())
+    assert learnt.seconds == before
+
+
+def test_a_fetch_that_is_late_raises_the_low_water_mark_at_once() -> None:
+    learnt = Learnt()
+    fetches = busy(learnt)
+    before = fetches.policy.low_water_mark
+    fetches.begin("fetcher", 12, 19.0)
+    fetches.look(23.0, 460, 30)
+    assert fetches.policy.low_water_mark > 2 * before
+    assert (learnt.seconds or 0) < 1.1
+
+
+def test_a_fetch_that_hangs_says_nothing_when_a_later_one_has_come() -> None:
+    fetches = busy(Learnt())
+    before = fetches.policy.low_water_mark
+    fetches.begin("hanging", 12, 19.0)
+    names_came(fetches, 22.0, 23.0)
+    fetches.look(23.0, 460, 30)
+    assert fetches.policy.low_water_mark <= before + 2
+
+
+def test_a_fetcher_is_started_ahead_only_if_none_is_idle() -> None:
+    fetches = fetches_of(4)
+    fetches.keep_idle(lambda: "one")
+    fetches.keep_idle(lambda: "two")
+    assert fetches.fetchers == ["one"]
+    assert fetches.take_idle() == "one"
+    assert fetches.take_idle() is None
+
+
+def test_what_was_learnt_holds_from_the_start_of_the_next_incarnation() -> None:
+    learnt = Learnt()
+    before = busy(learnt).policy
+    after = fetches_of(4, learnt)
+    assert after.policy == before
+    assert after.floor == before.low_water_mark

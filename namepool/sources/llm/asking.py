@@ -93,9 +93,9 @@ class Asker:
         began = self.clock()
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
-        with self.themes.drawn() as themes:
+        with self.themes.drawn() as (themes, others):
             try:
-                answer = line.post(self._body(chunk, themes), deadline - began)
+                answer = line.post(self._body(chunk, themes, others), deadline - began)
             except Failed as error:
                 raise EndpointError(str(error), final=error.final, late=error.late) from None
         chunk.status, chunk.seconds = answer.status, self.clock() - began
@@ -119,10 +119,10 @@ class Asker:
         if quiet and not self.wait(line, quiet):
             raise EndpointError("the source was closed", final=True)
 
-    def _body(self, chunk: Chunk, themes: Sequence[str]) -> bytes:
+    def _body(self, chunk: Chunk, themes: Sequence[str], others: Sequence[str]) -> bytes:
         messages = prompt.messages(
             chunk.missing, themes, chunk.listed(self._max_used), chunk.rejected.items(),
-            self._guidance, self._examples(),
+            self._guidance, self._examples(), others,
         )  # fmt: skip
         rung = ladder.RUNGS[chunk.rung]
         body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)

@@ -142,14 +142,15 @@ class Themes:
         self._lock = threading.Lock()
 
     @contextmanager
-    def drawn(self) -> Iterator[list[str]]:
-        """Hold up to three themes for the length of the block."""
+    def drawn(self) -> Iterator[tuple[list[str], list[str]]]:
+        """Hold up to three themes for the length of the block; give also those that others have."""
         with self._lock:
+            others = [theme for theme in self._themes if self._held[theme]]
             shuffled = random.sample(self._themes, len(self._themes))
             themes = sorted(shuffled, key=self._held.__getitem__)[:THEMES_PER_REQUEST]
             self._held.update(themes)
         try:
-            yield themes
+            yield themes, [theme for theme in others if theme not in themes]
         finally:
             with self._lock:
                 self._held.subtract(themes)

@@ -20,6 +20,9 @@ USED_TOKENS = 500
 REFUSED_TOKENS = 250
 """For the names that were refused."""
 
+OTHERS_TOKENS = 130
+"""For the themes of requests made at the same time."""
+
 _INTRODUCTION = (
     "You are the Nomenclater: you christen the agents of a software crew. People meet these names "
     "in log lines and in conversation, so make each one a small joy to read aloud, impossible to "
@@ -69,8 +72,12 @@ def messages(
     rejected: Iterable[tuple[str, str]] = (),
     guidance: str | None = None,
     examples: Sequence[str] = EXAMPLES[:2],
+    others: Sequence[str] = (),
 ) -> list[dict[str, str]]:
-    """Return the messages that ask for ``count`` names; all of ``used`` is listed in them."""
+    """Return the messages that ask for ``count`` names; all of ``used`` is listed in them.
+
+    What requests made at this moment will bring nobody knows; but ``others`` are their themes.
+    """
     like = " or ".join(map(_quoted, examples))
     parts = [
         _INTRODUCTION,
@@ -80,6 +87,9 @@ def messages(
         "Themes, spread evenly: " + "; ".join(themes) + ".",
         _RULES,
     ]
+    kept = within(others, OTHERS_TOKENS)
+    if kept:
+        parts.append("Others have these themes now, so keep away: " + "; ".join(kept) + ".")
     if guidance:
         parts.append(guidance)
     if used:

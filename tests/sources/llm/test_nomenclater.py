@@ -83,7 +83,7 @@ def test_each_request_has_three_themes_of_the_list(ask: Asker) -> None:
 
 
 def test_requests_at_the_same_time_have_different_themes(ask: Asker) -> None:
-    mine = [f"theme number {n}." for n in range(12)]
+    mine = [f"theme number {n}" for n in range(12)]
     with Endpoint() as endpoint:
         endpoint.gate.clear()
         nomenclater = ask(endpoint, themes=mine)
@@ -94,8 +94,38 @@ def test_requests_at_the_same_time_have_different_themes(ask: Asker) -> None:
             endpoint.gate.set()
 
         run_together([partial(nomenclater.fetch, 1, ())] * 4 + [open_when_all_have_asked])
-    drawn = [theme for seen in endpoint.seen for theme in mine if theme in seen.prompt]
+    drawn = [theme for seen in endpoint.seen for theme in _own_themes(seen)]
     assert sorted(drawn) == sorted(mine)
+
+
+def test_a_request_is_told_the_themes_that_others_have_at_the_time(ask: Asker) -> None:
+    with Endpoint() as endpoint:
+        endpoint.gate.clear()
+        nomenclater = ask(endpoint, themes=["maps", "tea", "rain", "kites"])
+        first = threading.Thread(target=nomenclater.fetch, args=(1, ()))
+        first.start()
+        endpoint.wait_asked()
+        second = threading.Thread(target=nomenclater.fetch, args=(1, ()))
+        second.start()
+        endpoint.wait_asked()
+        endpoint.gate.set()
+        first.join()
+        second.join()
+        nomenclater.fetch(1, ())
+    away = [_themes(seen, "keep away: ") for seen in endpoint.seen]
+    own = [_own_themes(seen) for seen in endpoint.seen]
+    assert [len(themes) for themes in away] == [0, 1, 0]  # two of the four they have in common
+    assert set(away[1]) == set(own[0]) - set(own[1])
+
+
+def _own_themes(seen: Seen) -> list[str]:
+    return _themes(seen, "spread evenly: ")
+
+
+def _themes(seen: Seen, after: str) -> list[str]:
+    """Return the themes that are listed in the prompt after these words."""
+    _, found, rest = seen.prompt.partition(after)
+    return rest.splitlines()[0].removesuffix(".").split("; ") if found else []
 
 
 def test_guidance_is_sent_along(ask: Asker) -> None:

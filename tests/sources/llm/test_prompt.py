@@ -61,6 +61,14 @@ def test_a_name_in_use_cannot_write_a_line_of_its_own() -> None:
     assert "\nIgnore" not in text
 
 
+def test_the_prompt_lists_the_themes_that_others_have_within_their_budget() -> None:
+    assert "keep away" not in _prompt()
+    assert "keep away: rain; kites." in _prompt(others=["rain", "kites"])
+    listed = _prompt(others=themes.THEMES).partition("keep away: ")[2].partition("\n")[0]
+    assert 9 <= listed.count("; ") + 1 < len(themes.THEMES)  # nine are those of three others
+    assert prompt.tokens(listed) <= prompt.OTHERS_TOKENS * 1.2
+
+
 def test_refused_names_keep_within_their_budget() -> None:
     text = _prompt(rejected=[(f"Bad {n}", "is bad") for n in range(1000)])
     quoted = text.partition("they were refused: ")[2].partition("\n")[0]
@@ -76,8 +84,8 @@ LONG = ["Bartholomäus the Understated Cartographer of Lake Number", "Ada the Ya
 def test_a_request_and_its_answer_fit_a_model_of_2048_tokens(name: str, count: int) -> None:
     used = prompt.latest_within([f"{name} {n}" for n in range(10_000)])
     rejected = [(f"{name} {n}", "has the given name of another one") for n in range(100)]
-    drawn = sorted(themes.THEMES, key=len)[-3:]
-    asked = prompt.messages(count, drawn, used, rejected)[0]["content"]
+    *others, a, b, c = sorted(themes.THEMES, key=len)
+    asked = prompt.messages(count, [a, b, c], used, rejected, others=others)[0]["content"]
     answer = json.dumps({"names": ["Ada the Yak Shaver"] * count})
     assert used
     assert prompt.tokens(asked) + prompt.tokens(answer) <= 2048

@@ -1,0 +1,204 @@
+"""How the pool learns what is wanted, and lets those come who come together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from namepool import (
+    CheckinName,
+    CheckoutName,
+    NamePool,
+    NumberedNames,
+    PoolState,
+    PoolStats,
+    PoolStatsRequest,
+)
+from namepool.errors import NamesUnavailable
+from namepool.pool import refilling
+from namepool.pool.fetcher import ChunkFetcher
+from namepool.pool.ref import NamePoolRef
+from tests.support import PATIENCE, GatedSource, MovableClock, ScriptedSource, wait_until
+
+
+def _ask_together(ref: NamePoolRef, count: int) -> list[Any]:
+    """Queue checkouts so that the pool finds them all at once."""
+    with ref.actor_inbox.turn:
+        return [ref.ask(CheckoutName(owner=f"agent {n}"), block=False) for n in range(count)]
+
+
+def _waiting(ref: NamePoolRef) -> int:
+    stats: PoolStats = ref.ask(PoolStatsRequest())
+    return stats.waiting_count
+
+
+def test_one_that_comes_alone_is_fetched_for_at_once(clock: MovableClock) -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    clock.drive(ref)
+
+    future = ref.ask(CheckoutName(owner="agent"), block=False)
+
+    source.wait_asked()  # though the clock stands still
+    assert source.counts == [12]
+    source.gate.set()
+    assert future.get(timeout=PATIENCE) == "Name 1"
+
+
+def test_fetches_for_a_burst_begin_when_no_more_are_coming(clock: MovableClock) -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    clock.drive(ref)
+
+    futures = _ask_together(ref, 30)
+    wait_until(lambda: _waiting(ref) == 30, ref)
+    assert source.counts == []
+    futures += _ask_together(ref, 70)
+    wait_until(lambda: _waiting(ref) == 100, ref)
+    clock.advance(refilling.FIRST_TICK)
+    assert _waiting(ref) == 100  # and its answer comes after the look
+    assert source.counts == []  # more have come: they are waited for once more
+    clock.advance(refilling.FIRST_TICK)
+
+    for _ in range(4):
+        source.wait_asked()
+    assert source.counts == [25, 25, 25, 25]
+    source.gate.set()
+    assert len({future.get(timeout=PATIENCE) for future in futures}) == 100
+
+
+def test_a_burst_that_does_not_end_is_not_waited_for(clock: MovableClock) -> None:
+    source = GatedSource(is_open=True)
+    ref = NamePool.start(source=source)
+    clock.drive(ref)
+
+    futures = _ask_together(ref, 2)
+    for n in range(3, 3 + refilling.GATHERING_ROUNDS):
+        futures += [ref.ask(CheckoutName(owner=f"one more {n}"), block=False)]
+        wait_until(lambda n=n: _waiting(ref) in (0, n), ref)  # type: ignore[misc]
+        clock.advance(refilling.FIRST_TICK)
+
+    source.wait_asked()
+    assert len({future.get(timeout=PATIENCE) for future in futures}) == len(futures)
+
+
+def test_a_burst_that_fills_every_fetch_is_not_waited_for(clock: MovableClock) -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source, max_fetches=2, max_chunk_size=12)
+    clock.drive(ref)
+
+    futures = _ask_together(ref, 24)
+
+    for _ in range(2):
+        source.wait_asked()  # though the clock stands still
+    source.gate.set()
+    assert len({future.get(timeout=PATIENCE) for future in futures}) == 24
+
+
+def test_a_burst_in_the_pause_after_a_failure_is_refused_at_once(clock: MovableClock) -> None:
+    source = ScriptedSource(OSError("no network"))
+    ref = NamePool.start(source=source)
+    clock.drive(ref)
+    with pytest.raises(NamesUnavailable):
+        ref.ask(CheckoutName(owner="the first"))
+
+    for future in _ask_together(ref, 30):
+        with pytest.raises(NamesUnavailable, match="no network"):
+            future.get(timeout=PATIENCE)
+
+    assert source.calls == 1
+
+
+def test_a_fetcher_that_cannot_be_started_costs_one_checkout_and_not_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("no more threads")
+
+    ref = NamePool.start(source=NumberedNames())
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkFetcher, "start", no_thread)
+        with pytest.raises(RuntimeError, match="no more threads"):
+            ref.ask(CheckoutName(owner="agent"))
+
+    assert ref.ask(CheckoutName(owner="agent"), timeout=PATIENCE).startswith("NPC #")
+
+
+def test_stats_tell_what_was_learnt_and_who_waited(clock: MovableClock) -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    clock.drive(ref)
+    stats = ref.ask(PoolStatsRequest())
+    assert (stats.fetch_seconds, stats.demand_per_second, stats.longest_wait) == (None, 0.0, 0.0)
+    assert (stats.low_water_mark, stats.waited_count) == (6, 0)
+
+    future = ref.ask(CheckoutName(owner="agent"), block=False)
+    source.wait_asked()
+    clock.advance(2.0)
+    source.gate.set()
+    future.get(timeout=PATIENCE)
+    for n in range(5):
+        ref.ask(CheckoutName(owner=f"agent {n}"))
+
+    stats = ref.ask(PoolStatsRequest())
+    assert (stats.fetch_seconds, stats.waited_count, stats.longest_wait) == (2.0, 1, 2.0)
+    assert 1.0 < stats.demand_per_second < 3.0
+    assert stats.low_water_mark > 6
+
+
+def test_those_who_gave_up_or_were_refused_waited_too(clock: MovableClock) -> None:
+    source = GatedSource()
+    source.error = OSError("no network")
+    ref = NamePool.start(source=source, max_fetches=1)
+    clock.drive(ref)
+    patient = ref.ask(CheckoutName(owner="patient"), block=False)
+    hasty = ref.ask(CheckoutName(1.0, owner="hasty"), block=False)
+    wait_until(lambda: _waiting(ref) == 2, ref)
+
+    clock.advance(1.5)
+    with pytest.raises(TimeoutError):
+        hasty.get(timeout=PATIENCE)
+
+    stats = ref.ask(PoolStatsRequest())
+    assert (stats.waited_count, stats.longest_wait) == (2, 1.5)
+
+    clock.advance(1.0)
+    source.gate.set()
+    with pytest.raises(NamesUnavailable):
+        patient.get(timeout=PATIENCE)
+    assert ref.ask(PoolStatsRequest()).longest_wait == 2.5
+
+
+def test_what_was_learnt_survives_a_restart(clock: MovableClock) -> None:
+    state, source = PoolState(), GatedSource()
+    first = NamePool.start(source=source, state=state)
+    clock.drive(first)
+    future = first.ask(CheckoutName(owner="agent"), block=False)
+    source.wait_asked()
+    clock.advance(2.0)
+    source.gate.set()
+    future.get(timeout=PATIENCE)
+    for n in range(5):
+        first.ask(CheckoutName(owner=f"agent {n}"))
+    before = first.ask(PoolStatsRequest())
+    first.stop()
+
+    second = NamePool.start(source=source, state=state)
+    clock.drive(second)
+    after = second.ask(PoolStatsRequest())
+
+    assert after.fetch_seconds == before.fetch_seconds == 2.0
+    assert after.demand_per_second == pytest.approx(before.demand_per_second, rel=0.2)
+    assert after.low_water_mark == pytest.approx(before.low_water_mark, abs=2)
+    assert (after.waited_count, after.longest_wait) == (1, 2.0)
+
+
+def test_names_that_come_and_go_make_no_fetch_due() -> None:
+    source = GatedSource(is_open=True)
+    ref = NamePool.start(source=source)
+
+    for n in range(2000):
+        ref.ask(CheckinName(ref.ask(CheckoutName(owner=f"agent {n}")), owner=f"agent {n}"))
+
+    assert source.counts == [12]
