@@ -12,6 +12,7 @@ from typing import Any
 from namepool.actors import LATER
 from namepool.core.events import Journal
 from namepool.core.state import PoolState
+from namepool.inheritance import inherited_name
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
 
@@ -23,6 +24,7 @@ class InlineRequests:
         self._state = state
         self._fetches = fetches
         self._journal = journal
+        self._name_of = state.speaking.get
 
     def table(self) -> dict[type, Callable[[Any], Any]]:
         """Return the handler of each message; any other message is for the pool's own thread."""
@@ -96,4 +98,9 @@ class InlineRequests:
         return self._state.dissociate(message.owner, name)
 
     def _get_name_by_owner(self, message: m.GetNameByOwner) -> Any:
-        return LATER if self._state.events else self._state.speaking.get(message.owner)
+        if self._state.events:
+            return LATER
+        name = self._name_of(message.owner)
+        if name is None and message.lineage is not None:
+            return inherited_name(self._state.speaking, message.lineage)
+        return name

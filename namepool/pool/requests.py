@@ -12,6 +12,7 @@ from namepool.core.leases import Lease
 from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
+from namepool.inheritance import inherited_name
 from namepool.pool import messages as m
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting import WaitingList
@@ -138,7 +139,8 @@ class Requests:
         """Look an owner up, after what has happened up to now."""
         if self._state.events:
             self._waiting.apply_events()
-        return self._state.speaking.get(message.owner)
+        speaking = self._state.speaking
+        return speaking.get(message.owner) or inherited_name(speaking, message.lineage)
 
 
 def _spoken(message: m.AssociateName) -> str | None:
