@@ -10,6 +10,7 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.attribution.threads import NamedExecutor, inherit_everywhere, named_thread
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
@@ -69,6 +70,7 @@ __all__ = [
     "NamePoolProxy",
     "NamePoolRef",
     "NameSource",
+    "NamedExecutor",
     "NamesUnavailable",
     "Nomenclater",
     "NumberedNames",
@@ -85,8 +87,10 @@ __all__ = [
     "WouldDeadlock",
     "color_of",
     "current_owner",
+    "inherit_everywhere",
     "inherit_owner",
     "name_key",
+    "named_thread",
     "open_pool",
     "owner_id",
     "owner_scope",

@@ -70,7 +70,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("pool.requests",),
     ("pool.actor",),
     ("pool.handle",),
-    ("attribution", "attribution.logging"),
+    ("attribution", "attribution.logging", "attribution.threads"),
     ("pool.service",),
     ("pool",),
     ("cli.demo", "cli.doctor", "cli.names"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import pykka
 
 from namepool.actors import WouldDeadlock, lineage
 from namepool.core.leases import Lease
-from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import GRACE
-from namepool.errors import CheckoutTimeout
-from namepool.inheritance import restore
+from namepool.core.names import DEFAULT_NAME, validate_name
+from namepool.core.options import GRACE, invalid
+from namepool.errors import CheckoutTimeout, NamesUnavailable
+from namepool.inheritance import restore, standing_in
+from namepool.owners import name_of_caller
 from namepool.pool import messages as m
 
 
@@ -60,6 +61,34 @@ def named(pool: Askable, timeout: float | None) -> Iterator[str]:
         raise
     finally:
         restore(noted, before)
+
+
+def default_of(default: object) -> str | None:
+    """Return the name to speak under where none is to be had; ``None``: such a block raises."""
+    if isinstance(default, bool):
+        return DEFAULT_NAME if default else None
+    if isinstance(default, str):
+        return validate_name(default)
+    raise invalid("default", default, "True, False or a name")
+
+
+@contextmanager
+def named_or_default(
+    pool: Askable,
+    timeout: float | None,
+    speaking: Mapping[str, str],
+    default: str,
+    tell: Callable[[str, Exception], object],
+) -> Iterator[str]:
+    """As ``named``; where no name is to be had, tell of it and speak under ``default``."""
+    with ExitStack() as blocks:
+        try:
+            name = blocks.enter_context(named(pool, timeout))
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            tell(default, error)
+            blocks.enter_context(standing_in(speaking, default))
+            name = name_of_caller(speaking) or default  # it may hold another name
+        yield name
 
 
 @contextmanager
