@@ -73,12 +73,11 @@ def inherit_everywhere() -> Iterator[None]:
                 _patch(ThreadPoolExecutor, "submit", _submit)
         yield
     finally:
-        with _lock:
-            if user in _users:
-                _users.remove(user)
-            while _patches and not _users:
-                _patches[-1]()
-                _patches.pop()
+        try:
+            _leave(user)
+        except BaseException:
+            _leave(user)  # struck: it ends all the same
+            raise
 
 
 _here = threading.local()
@@ -86,6 +85,16 @@ _lock = threading.RLock()  # re-entrant: a finaliser may end a block inside it
 _users: list[object] = []
 _patches: list[Callable[[], None]] = []
 """How each is undone."""
+
+
+def _leave(user: object) -> None:
+    with _lock:
+        if user in _users:
+            _users.remove(user)
+        if not _users:
+            for undo in reversed(_patches):
+                undo()
+            _patches.clear()
 
 
 def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
