@@ -38,10 +38,10 @@ def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there() -> None
     scene = o.Scene(supervised=False)
 
     scene.pool.speaker()
-    struck = [strike_at(k, scene.pool.speaker, Strike) for k in range(8)]
+    struck = [strike_at(k, scene.pool.speaker, Strike) for k in range(9)]
 
-    # At both entries; after one call in ``speaker`` and three in ``current_owner``, or so.
+    # At both entries; after each call in ``speaker`` and three in ``current_owner``, or so.
     assert [str(place).split()[-1] for place, _ in struck] == [
-        "speaker", *["current_owner"] * 4, "speaker", "speaker", "None",
+        "speaker", *["current_owner"] * 4, *["speaker"] * 3, "None",
     ]  # fmt: skip
     assert [came_out for _, came_out in struck] == [True] * 7 + [False]
