@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+
 import pytest
 
 from tests.strikes import operations as o
@@ -38,7 +40,8 @@ def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there() -> None
     scene = o.Scene(supervised=False)
 
     scene.pool.speaker()
-    struck = [strike_at(k, scene.pool.speaker, Strike) for k in range(9)]
+    alone = contextvars.Context()  # where nothing is inherited
+    struck = [alone.run(strike_at, k, scene.pool.speaker, Strike) for k in range(9)]
 
     # At both entries; after each call in ``speaker`` and three in ``current_owner``, or so.
     assert [str(place).split()[-1] for place, _ in struck] == [
