@@ -47,4 +47,4 @@ def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there() -> None
     assert [str(place).split()[-1] for place, _ in struck] == [
         "speaker", *["current_owner"] * 4, *["speaker"] * 3, "None",
     ]  # fmt: skip
-    assert [came_out for _, came_out in struck] == [True] * 7 + [False]
+    assert [came_out for _, came_out in struck] == [True] * 8 + [False]
