@@ -126,8 +126,7 @@ class Procedures:
     def terminate(self, child: Child) -> Procedure:
         """Stop a child, not to be restarted."""
         yield from self.take_down(child)
-        if child.spec.restart == "temporary":
-            self._children.forget(child, "it is temporary, and has ended")
+        self._children.forget_temporary(child)
 
     def replace(self, child: Child) -> Procedure:
         """Restart a dead child, with those that the strategy replaces too.
@@ -153,8 +152,7 @@ class Procedures:
             if other is not child:
                 yield from self.take_down(other)
                 other.state = "restarting"
-                if other.spec.restart == "temporary":
-                    self._children.forget(other, "it is temporary, and has ended")
+                self._children.forget_temporary(other)
 
     def bring_up(self, child: Child) -> Procedure:
         """Start a child, and go on when it is up or has failed; then ``failure`` says why."""
