@@ -63,7 +63,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("sources.llm.nomenclater",),
     ("sources",),
     ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher"),
-    ("pool.ref", "pool.waiting", "pool.inline", "pool.scopes"),
+    ("pool.ref", "pool.waiting", "pool.scopes"),
     ("pool.refilling",),
     ("pool.requests",),
     ("pool.actor",),
