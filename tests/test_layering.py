@@ -43,6 +43,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision.supervisor",),
     ("actors.supervision",),
     ("actors",),
+    ("ends",),
+    ("inheritance",),
     ("owners",),
     ("sources._alike", "sources._theme"),
     ("sources.base", "sources.offline", "sources.numbered"),

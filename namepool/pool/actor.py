@@ -15,8 +15,9 @@ from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
+from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
-from namepool.owners import notify_gone, owner_id
+from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches

@@ -17,6 +17,7 @@ from namepool.core.leases import Lease
 from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
+from namepool.inheritance import inherited_name
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
 from namepool.pool.refilling import Refilling
@@ -43,6 +44,7 @@ class Requests:
         deferred: Callable[[], Reply[Any]],
     ) -> None:
         self._state = state
+        self._name_of = state.speaking.get
         self._fetches = fetches
         self._waiting = waiting
         self._refilling = refilling
@@ -118,7 +120,12 @@ class Requests:
         return LATER
 
     def _get_inline(self, message: m.GetNameByOwner) -> Any:
-        return LATER if self._state.events else self._state.speaking.get(message.owner)
+        if self._state.events:
+            return LATER
+        name = self._name_of(message.owner)
+        if name is None and message.lineage is not None:
+            return inherited_name(self._state.speaking, message.lineage)
+        return name
 
     # -- on the pool's own thread -----------------------------------------------------------
 
@@ -211,7 +218,8 @@ class Requests:
         """Look an owner up, after what has happened up to now."""
         if self._state.events:
             self._waiting.apply_events()
-        return self._state.speaking.get(message.owner)
+        speaking = self._state.speaking
+        return speaking.get(message.owner) or inherited_name(speaking, message.lineage)
 
     def _spoken(self, message: m.AssociateName) -> str | None:
         """Return the name to speak under; ``None`` if there is nothing to do."""
