@@ -18,7 +18,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("core.names",),
     ("core.offence", "core.display"),
     ("core.guard",),
-    ("core.options", "core.refill", "core.stats", "core.events", "core.waiters", "core.leases"),
+    ("core.options", "core.refill", "core.stats", "core.events", "core.waiters"),
+    ("core.stock",),
+    ("core.leases",),
     ("core.bindings",),
     ("core.state",),
     ("core",),
@@ -78,7 +80,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
-    *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
+    *("core.events", "core.waiters", "core.leases", "core.stock", "core.bindings", "pool.fetches"),
     *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
     *("sources.llm", "sources.llm.themes", "sources.llm.ladder", "sources.llm.secrets"),
     *("sources.llm.prompt", "sources.llm.fragments", "sources.llm.retry", "sources.llm.texts"),

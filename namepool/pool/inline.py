@@ -40,9 +40,17 @@ class InlineRequests:
 
     def _checkout_name(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
         state = self._state
+        if message.theme is not None:
+            return self._checkout_of_theme(message, message.theme)
         if state.events or len(state.available) <= self._fetches.floor:
             return LATER
         return state.checkout(message.owner, self._journal)
+
+    def _checkout_of_theme(self, message: m.CheckoutName | m.CheckoutLease, theme: str) -> Any:
+        state, fetches = self._state, self._fetches.by_theme.get(theme)
+        if state.events or fetches is None or len(state.stocks[theme].names) <= fetches.floor:
+            return LATER
+        return state.checkout(message.owner, self._journal, theme)
 
     def _checkout_lease(self, message: m.CheckoutLease) -> Any:
         name = self._checkout_name(message)
@@ -54,15 +62,19 @@ class InlineRequests:
         if name.__class__ is str and not state.events and not state.waiters:
             record = state.leases.get(name)
             if record is not None and message.owner in record[1]:
+                if name in state.homes and state.homes[name].waiters:
+                    return LATER
                 state.end_lease(name, record)
                 return True
         return LATER
 
     def _checkin_lease(self, message: m.CheckinLease) -> Any:
-        state = self._state
+        state, name = self._state, message.lease.name
         if state.events or state.waiters or not state.is_current(message.lease):
             return LATER
-        return state.checkin(message.lease.name)
+        if name in state.homes and state.homes[name].waiters:
+            return LATER
+        return state.checkin(name)
 
     def _associate_name(self, message: m.AssociateName) -> Any:
         name: Any = message.name

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.owners import current_owner, owner_id
 
 if TYPE_CHECKING:
@@ -24,24 +24,31 @@ _new = tuple.__new__
 class _CheckoutFields(NamedTuple):
     timeout: float | None
     owner: str
+    theme: str | None
 
 
 class _Checkout(_CheckoutFields):
     __slots__ = ()
 
     def __new__(
-        cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
+        cls,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> Self:
         if timeout is not DEFAULT_TIMEOUT and timeout is not None:
             check_seconds("timeout", timeout, none=True)
-        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner)))
+        if theme is not None:
+            check_theme(theme)
+        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner), theme))
 
 
 class CheckoutName(_Checkout):
     """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
 
-    The owner is bound to the name. Answered with ``NamesUnavailable`` if the source fails, with
-    ``CheckoutTimeout`` if no name comes in time.
+    The owner is bound to the name. With a ``theme`` the name is of that theme, if the source knows
+    themes. Answered with ``NamesUnavailable`` if the source fails, with ``CheckoutTimeout`` if no
+    name comes in time, with ``UnknownTheme`` if the source does not know that theme.
     """
 
     __slots__ = ()

@@ -12,6 +12,7 @@ from namepool.core.leases import Lease
 from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
+from namepool.core.stock import Stock
 from namepool.pool import messages as m
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting import WaitingList
@@ -56,9 +57,10 @@ class Requests:
         state = self._state
         if state.events:
             self._waiting.apply_events()
-        name = state.checkout(message.owner, self._journal)
+        theme = self._refilling.theme_of(message.theme)
+        name = state.checkout(message.owner, self._journal, theme)
         if name is None:
-            return self._park(message)
+            return self._park(message, state.stocks[theme])
         self._refilling.refill()
         return name
 
@@ -67,12 +69,11 @@ class Requests:
         answer = self.checkout_name(message)
         return answer if isinstance(answer, Reply) else self._state.lease_of(answer)
 
-    def _park(self, message: m.CheckoutName | m.CheckoutLease) -> Reply[Any]:
+    def _park(self, message: m.CheckoutName | m.CheckoutLease, stock: Stock) -> Reply[Any]:
         reply = self._deferred()
-        wants_lease = message.__class__ is m.CheckoutLease
-        self._waiting.park(message.owner, message.timeout, reply, wants_lease=wants_lease)
+        self._waiting.park(stock, message, reply)
         self._waiting.reclaim(self._reclaim_after)
-        self._refilling.refill_for_waiter()
+        self._refilling.refill_for_waiter(stock)
         return reply
 
     def checkin_name(self, message: m.CheckinName) -> bool:

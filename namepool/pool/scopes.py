@@ -37,9 +37,9 @@ def give_back(pool: Askable, receipt: list[Any]) -> None:
 
 
 @contextmanager
-def named(pool: Askable, timeout: float | None) -> Iterator[str]:
+def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Iterator[str]:
     """Hold a name of one's own; see ``PoolHandle.named``."""
-    message = m.CheckoutLease(timeout)
+    message = m.CheckoutLease(timeout, None, theme)
     receipt: list[Any] = []
     try:
         patience = None if timeout is None else timeout + GRACE
