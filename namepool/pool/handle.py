@@ -55,17 +55,23 @@ class PoolHandle:
     # -- the operations ---------------------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """Return a name nobody else has; the caller speaks under it.
 
-        Waits up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+        With a ``theme`` it is a name of that theme; a source that knows no themes gives what it
+        has. Waits up to ``timeout`` seconds (``None``: for ever) if there is none at the moment.
 
         Raises:
+            UnknownTheme: the source does not know that theme
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        message = m.CheckoutName(timeout, owner)
+        message = m.CheckoutName(timeout, owner, theme)
         receipt: list[Any] = []
         try:
             # The pool keeps the time; the wait here ends one without a pool, as during a restart.
@@ -166,14 +172,16 @@ class PoolHandle:
             DEFAULT_NAME if line is None else inherited_name(self._speaking, line) or DEFAULT_NAME
         )
 
-    def named(self, timeout: float | None = DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
-        """Speak under a name of one's own for the length of the ``with`` block.
+    def named(
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+    ) -> AbstractContextManager[str]:
+        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
         """
-        return scopes.named(self._target, timeout)
+        return scopes.named(self._target, timeout, theme)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.

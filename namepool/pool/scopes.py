@@ -38,10 +38,10 @@ def give_back(pool: Askable, receipt: list[Any]) -> None:
 
 
 @contextmanager
-def named(pool: Askable, timeout: float | None) -> Iterator[str]:
+def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Iterator[str]:
     """Hold a name of one's own; see ``PoolHandle.named``."""
     before = lineage.get()
-    message = m.CheckoutLease(timeout)
+    message = m.CheckoutLease(timeout, None, theme)
     noted = lineage.get()
     receipt: list[Any] = []
     try:
