@@ -58,17 +58,23 @@ class PoolHandle:
     # -- the operations ---------------------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """Return a name nobody else has; the caller speaks under it.
 
-        Waits up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+        With a ``theme`` it is a name of that theme; a source that knows no themes gives what it
+        has. Waits up to ``timeout`` seconds (``None``: for ever) if there is none at the moment.
 
         Raises:
+            UnknownTheme: the source does not know that theme
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        message = m.CheckoutName(timeout, owner)
+        message = m.CheckoutName(timeout, owner, theme)
         receipt: list[Any] = []
         try:
             # The pool keeps the time; the wait here ends one without a pool, as during a restart.
@@ -170,9 +176,13 @@ class PoolHandle:
         )
 
     def named(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, default: bool | str = False
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        theme: str | None = None,
+        default: bool | str = False,
     ) -> AbstractContextManager[str]:
-        """Speak under a name of one's own for the length of the ``with`` block.
+        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
@@ -184,11 +194,10 @@ class PoolHandle:
         that. A warning says so, the first time.
         """
         name = scopes.default_of(default)
+        block = scopes.named(self._target, timeout, theme)
         if name is None:
-            return scopes.named(self._target, timeout)
-        return scopes.named_or_default(
-            self._target, timeout, self._speaking, name, self._tell_of_default
-        )
+            return block
+        return scopes.named_or_default(block, self._speaking, name, self._tell_of_default)
 
     def _tell_of_default(self, name: str, error: Exception) -> None:
         if self._untold.acquire(blocking=False):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from namepool.actors import lineage
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.inheritance import Lineage, following
 from namepool.owners import current_owner, noted_owner, owner_id
 
@@ -27,30 +27,37 @@ _line = lineage.get
 class _CheckoutFields(NamedTuple):
     timeout: float | None
     owner: str
+    theme: str | None
 
 
 class _Checkout(_CheckoutFields):
     __slots__ = ()
 
     def __new__(
-        cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
+        cls,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> Self:
         if timeout is not DEFAULT_TIMEOUT and timeout is not None:
             check_seconds("timeout", timeout, none=True)
+        if theme is not None:
+            check_theme(theme)
         if owner is not None:
-            return _new(cls, (timeout, owner_id(owner)))
+            return _new(cls, (timeout, owner_id(owner), theme))
         caller = current_owner()
         line = _line()
         if line is None or line[0] is not caller:
             lineage.set(following(caller, line))
-        return _new(cls, (timeout, caller))
+        return _new(cls, (timeout, caller, theme))
 
 
 class CheckoutName(_Checkout):
     """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
 
-    The owner is bound to the name. Answered with ``NamesUnavailable`` if the source fails, with
-    ``CheckoutTimeout`` if no name comes in time.
+    The owner is bound to the name. With a ``theme`` the name is of that theme, if the source knows
+    themes. Answered with ``NamesUnavailable`` if the source fails, with ``CheckoutTimeout`` if no
+    name comes in time, with ``UnknownTheme`` if the source does not know that theme.
     """
 
     __slots__ = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
 import pykka
@@ -39,10 +39,10 @@ def give_back(pool: Askable, receipt: list[Any]) -> None:
 
 
 @contextmanager
-def named(pool: Askable, timeout: float | None) -> Iterator[str]:
+def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Iterator[str]:
     """Hold a name of one's own; see ``PoolHandle.named``."""
     before = lineage.get()
-    message = m.CheckoutLease(timeout)
+    message = m.CheckoutLease(timeout, None, theme)
     noted = lineage.get()
     receipt: list[Any] = []
     try:
@@ -74,16 +74,15 @@ def default_of(default: object) -> str | None:
 
 @contextmanager
 def named_or_default(
-    pool: Askable,
-    timeout: float | None,
+    block: AbstractContextManager[str],
     speaking: Mapping[str, str],
     default: str,
     tell: Callable[[str, Exception], object],
 ) -> Iterator[str]:
-    """As ``named``; where no name is to be had, tell of it and speak under ``default``."""
+    """Enter a block of ``named``; where no name is to be had, tell and speak under ``default``."""
     with ExitStack() as blocks:
         try:
-            name = blocks.enter_context(named(pool, timeout))
+            name = blocks.enter_context(block)
         except (NamesUnavailable, CheckoutTimeout) as error:
             tell(default, error)
             blocks.enter_context(standing_in(speaking, default))
