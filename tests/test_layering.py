@@ -18,7 +18,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("core.names",),
     ("core.offence", "core.display"),
     ("core.guard",),
-    ("core.options", "core.refill", "core.stats", "core.events", "core.waiters", "core.leases"),
+    ("core.options", "core.refill", "core.stats", "core.events", "core.waiters"),
+    ("core.stock",),
+    ("core.leases",),
     ("core.bindings",),
     ("core.state",),
     ("core",),
@@ -43,6 +45,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision.supervisor",),
     ("actors.supervision",),
     ("actors",),
+    ("ends",),
+    ("inheritance",),
     ("owners",),
     ("sources._alike", "sources._theme"),
     ("sources.base", "sources.offline", "sources.numbered"),
@@ -81,7 +85,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
-    *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
+    *("core.events", "core.waiters", "core.leases", "core.stock", "core.bindings", "pool.fetches"),
     *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
     "sources.numbered",
     *("sources.llm", "sources.llm.subjects", "sources.llm.ladder", "sources.llm.secrets"),

@@ -1,7 +1,8 @@
 """Log records that know their agent: ``%(agent)s``, ``%(agent_short)s`` and ``%(agent_slug)s``.
 
-Each record gets the name that the logging thread or task speaks under, or the default name, read
-from the pool's published view: no message, no lock, safe inside any handler.
+Each record gets the name that the logging thread or task speaks under, its own or that of whoever
+started it, or else the default name. It is read from the pool's published view: no message, no
+lock, safe inside any handler.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any, NamedTuple, Protocol
 
+from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import invalid
-from namepool.owners import current_owner
+from namepool.owners import current_owner, name_of_caller
 
 
 class Published(Protocol):
@@ -42,16 +43,25 @@ def view(pool: object) -> Mapping[str, str]:
 
 
 def who_speaks(speaking: Mapping[str, str]) -> Agent | None:
-    """Return who speaks on this thread and in this context, ``None`` for nobody in particular."""
+    """Return who speaks on this thread and in this context, ``None`` for nobody in particular.
+
+    Whoever speaks under the name of who started it speaks for that agent: it is the one returned.
+    """
+    name = name_of_caller(speaking)
+    if name is None:
+        return None
     owner = current_owner()
-    name = speaking.get(owner)
-    return None if name is None else Agent(owner, name)
+    line = None if speaking.get(owner) == name else lineage.get()
+    while line is not None:
+        link, line, _ = line
+        if speaking.get(link) == name:
+            return Agent(link, name)
+    return Agent(owner, name)
 
 
 def attribute(fields: MutableMapping[str, Any], key: str, speaking: Mapping[str, str]) -> str:
     """Give ``fields`` the name of who speaks, unless it has one; return the name it has."""
     name = fields.get(key)
     if name is None:
-        agent = who_speaks(speaking)
-        name = fields[key] = DEFAULT_NAME if agent is None else agent.name
+        name = fields[key] = name_of_caller(speaking) or DEFAULT_NAME
     return str(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -94,6 +95,17 @@ def test_two_agents_at_once_are_told_apart(pool: PoolHandle) -> None:
     logger.remove(sink)
     expected = [f"{number}|{name}\n" for number, name in enumerate(names) for _ in range(20)]
     assert sorted(written) == sorted(expected)
+
+
+def test_what_an_agent_starts_logs_under_its_name(pool: PoolHandle, written: list[str]) -> None:
+    log = logger.patch(agent_patcher(pool))
+
+    async def agent() -> None:
+        with pool.named():
+            await asyncio.to_thread(log.info, "searching")
+
+    asyncio.run(agent())
+    assert written == ["NPC #1: searching\n"]
 
 
 def test_an_agent_that_was_bound_is_kept(pool: PoolHandle, written: list[str]) -> None:

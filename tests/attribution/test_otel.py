@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -116,6 +117,65 @@ def test_a_worker_that_inherits_begins_its_spans_as_its_agent(
     with pool.named(), ThreadPoolExecutor(1) as workers:
         workers.submit(inherit_owner(tool), "search").result()
     assert traces.agents == {"search": "NPC #1"}
+
+
+def test_what_an_agent_starts_begins_its_spans_as_that_agent(
+    pool: PoolHandle, traces: Traces
+) -> None:
+    def tool(name: str) -> None:
+        traces.tracer.start_span(name).end()
+
+    async def child(name: str) -> None:
+        tool(name)
+
+    async def agent() -> str:
+        with pool.named():
+            await asyncio.gather(child("task"), asyncio.to_thread(tool, "thread"))
+            with owner_scope("a role"):  # with no name of its own
+                tool("scope")
+            return current_owner()
+
+    owner = asyncio.run(agent())
+    assert traces.agents == {"task": "NPC #1", "thread": "NPC #1", "scope": "NPC #1"}
+    assert {(span.attributes or {})[ID] for span in traces.spans.values()} == {owner}
+
+
+def test_a_child_with_a_name_of_its_own_begins_its_spans_as_itself(
+    pool: PoolHandle, traces: Traces
+) -> None:
+    async def child() -> str:
+        with pool.named():
+            traces.tracer.start_span("child").end()
+            return current_owner()
+
+    async def agent() -> str:
+        with pool.named():
+            owner = await asyncio.create_task(child())
+            traces.tracer.start_span("parent").end()
+            return owner
+
+    owner = asyncio.run(agent())
+    assert traces.agents == {"child": "NPC #2", "parent": "NPC #1"}
+    assert (traces.spans["child"].attributes or {})[ID] == owner
+
+
+def test_when_the_agents_name_has_gone_home_its_child_begins_spans_of_nobody(
+    pool: PoolHandle, traces: Traces
+) -> None:
+    async def child(ended: asyncio.Event) -> None:
+        await ended.wait()
+        traces.tracer.start_span("late").end()
+
+    async def agent() -> None:
+        ended = asyncio.Event()
+        with pool.named():
+            late = asyncio.create_task(child(ended))
+            await asyncio.sleep(0)
+        ended.set()
+        await late
+
+    asyncio.run(agent())
+    assert traces.agents == {"late": None}
 
 
 def test_the_spans_of_two_agents_at_once_are_told_apart(pool: PoolHandle, traces: Traces) -> None:

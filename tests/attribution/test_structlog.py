@@ -105,7 +105,7 @@ def test_an_event_of_the_asynchronous_methods_has_the_agent_of_its_task(
     log = logger(written, AgentProcessor(pool))
 
     async def agent(number: int) -> str:
-        with owner_scope(f"agent-{number}"), pool.named() as name:
+        with pool.named() as name:
             await log.ainfo("working", number=number)  # rendered on a thread of an executor
             return name
 
