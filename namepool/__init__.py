@@ -27,6 +27,7 @@ from namepool.errors import (
 )
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
+from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.handle import PoolHandle
 from namepool.pool.messages import (
     AssociateName,
@@ -40,7 +41,7 @@ from namepool.pool.messages import (
     Reset,
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
-from namepool.pool.service import open_pool
+from namepool.pool.service import open_async_pool, open_pool
 from namepool.sources import FallbackSource, NameSource, NumberedNames
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = [
     "DEFAULT_NAME",
     "ActorHandle",
     "AssociateName",
+    "AsyncPoolHandle",
     "Backoff",
     "CheckinLease",
     "CheckinName",
@@ -87,6 +89,7 @@ __all__ = [
     "current_owner",
     "inherit_owner",
     "name_key",
+    "open_async_pool",
     "open_pool",
     "owner_id",
     "owner_scope",

@@ -1,9 +1,9 @@
 """Who is calling, and how to hand that identity to workers.
 
 An owner is a string. ``current_owner`` finds it where it is called, never in an actor's thread by
-accident: an explicit ``owner_scope`` first, then the asyncio task, then the Pykka actor whose
-thread this is, then the thread. Thread idents are recycled by the operating system and never used:
-an id is minted once for each ``Thread`` or ``Task`` object.
+accident: an explicit ``owner_scope`` first, then the asyncio or trio task, then the Pykka actor
+whose thread this is, then the thread. Thread idents are recycled by the operating system and never
+used: an id is minted once for each ``Thread`` or ``Task`` object.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 import pykka
 
 from namepool.actors import acting_as
+from namepool.actors.replies.suspending import trio_task
 from namepool.core.names import shown
 from namepool.errors import InvalidOwner
 
@@ -57,6 +58,8 @@ _numbers = itertools.count(1)
 _modules = sys.modules
 _ATTRIBUTE = "_namepool_owner"
 
+_trio_tasks: weakref.WeakKeyDictionary[Any, _Mortal] = weakref.WeakKeyDictionary()
+
 _lock = threading.RLock()  # re-entrant: a finaliser may end a thread's or a task's life inside it
 
 _listeners: tuple[weakref.ref[GoneListener], ...] = ()  # replaced, never changed
@@ -88,6 +91,10 @@ def current_owner() -> str:
                 return owner
             except AttributeError:
                 return _first_words_of_task(task)
+    if "trio" in _modules:
+        task = trio_task()
+        if task is not None:
+            return _trio_owner(task)
     try:
         return _local.owner  # type: ignore[no-any-return]
     except AttributeError:
@@ -250,6 +257,15 @@ def _first_words_of_task(task: asyncio.Task[Any]) -> str:
     task.add_done_callback(mortal.tell)
     task._namepool_speaker = mortal.owner  # type: ignore[attr-defined]  # noqa: SLF001
     return mortal.owner
+
+
+def _trio_owner(task: Any) -> str:
+    """Return the id of a trio task, which has no room for it; it ends when it is collected."""
+    with _lock:
+        mortal = _trio_tasks.get(task)
+        if mortal is None:
+            mortal = _trio_tasks[task] = _Mortal(_mint("task"))
+        return mortal.owner
 
 
 def _thread_owner(thread: threading.Thread) -> str:

@@ -20,9 +20,17 @@ class Askable(Protocol):
     """A pool's ref, or a handle of one that survives restarts."""
 
     def ask(
-        self, message: Any, *, timeout: float | None = None, receipt: list[Any] | None = None
+        self,
+        message: Any,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
     ) -> Any:
-        """Return the answer; what must be given back if it is not delivered is the receipt."""
+        """Return the answer, or a future of it.
+
+        What must be given back if the answer is not delivered is the receipt.
+        """
         ...
 
     def give_back(self, grant: object) -> None:

@@ -1,14 +1,20 @@
-"""``open_pool()``: supervisor, pool and handle, wired."""
+"""``open_pool()`` and ``open_async_pool()``: supervisor, pool and handle, wired."""
 
 from __future__ import annotations
 
+import sys
+import threading
 import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
-from namepool.actors import Supervisor
+from namepool.actors import Reply, Supervisor
 from namepool.actors.inbox import Inbox
 from namepool.actors.launch import give_up
 from namepool.pool.actor import NamePool
+from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.handle import PoolHandle
 
 
@@ -47,3 +53,37 @@ def open_pool(**options: Any) -> PoolHandle:
     except BaseException:
         give_up(started)
         raise
+
+
+@asynccontextmanager
+async def open_async_pool(**options: Any) -> AsyncIterator[AsyncPoolHandle]:
+    """As ``open_pool``, for ``async with``: neither its start nor its end blocks the event loop.
+
+    The pool has stopped when the block has ended; where a cancelled task cannot wait for that, the
+    pool stops all the same. Takes the options of ``NamePool.start``.
+
+    Raises:
+        InvalidOption: an unknown option, or one of the wrong type or range
+    """
+    # Given up on the way, the handle is dropped, and its pool ends with it.
+    handle = await _on_its_own_thread(partial(open_pool, **options))
+    try:
+        yield AsyncPoolHandle(handle)
+    finally:
+        closed = _on_its_own_thread(handle.close)
+        if not isinstance(sys.exception(), GeneratorExit):  # whoever closes us does not run us on
+            await closed
+
+
+def _on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
+    """Run ``function``: not on a loop's executor, whose threads may all wait for names."""
+    reply: Reply[Any] = Reply()
+
+    def run() -> None:
+        try:
+            reply.set_quietly(function())
+        except BaseException as error:
+            reply.fail_quietly(error)
+
+    threading.Thread(target=run, name="namepool-open-or-close", daemon=True).start()
+    return reply
