@@ -10,6 +10,7 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.attribution.named_actor import NamedActor
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
@@ -71,6 +72,7 @@ __all__ = [
     "NamePoolProxy",
     "NamePoolRef",
     "NameSource",
+    "NamedActor",
     "NamesUnavailable",
     "Nomenclater",
     "NumberedNames",

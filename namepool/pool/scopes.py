@@ -37,6 +37,10 @@ class Askable(Protocol):
         """Return what came with an answer that was not delivered."""
         ...
 
+    def is_alive(self) -> bool:
+        """Tell whether it runs at this moment."""
+        ...
+
 
 def give_back(pool: Askable, receipt: list[Any]) -> None:
     """Return what came with an answer that was not delivered; twice does no harm."""
@@ -59,7 +63,7 @@ def named(pool: Askable, timeout: float | None) -> Iterator[str]:
         try:
             yield lease.name
         finally:
-            _end(pool, m.CheckinLease(lease))
+            _end(pool, m.CheckinLease(lease), lease)
     except BaseException:
         give_back(pool, receipt)  # it may have been the way in, or out, that was cut short
         raise
@@ -75,7 +79,7 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
             yield DEFAULT_NAME if speaking is None else speaking.name
         finally:
             if speaking is not None:
-                _end(pool, m.EndSpeaking(speaking))
+                _end(pool, m.EndSpeaking(speaking), speaking)
     except BaseException:
         give_back(pool, receipt)
         raise
@@ -89,7 +93,12 @@ def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
         ) from error
 
 
-def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking) -> None:
+def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking, grant: object) -> None:
+    if not pool.is_alive():
+        # Perhaps it restarts. Its supervisor may be waiting for this very block to end, in an actor that it
+        # stops: so nobody waits for it here.
+        pool.give_back(grant)
+        return
     try:
         pool.ask(message)
     except WouldDeadlock:

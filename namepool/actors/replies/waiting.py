@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import pykka
 
@@ -15,6 +15,9 @@ from namepool.actors.replies.resolving import HOOKED
 from namepool.actors.replies.suspending import called_back, next_turn
 
 T = TypeVar("T")
+
+Wait: TypeAlias = float | None
+"""Seconds to wait at most; ``None``: for ever."""
 
 EVERY: Final = 64
 """Every so many awaits of an answer that is ready, the event loop goes on: else a task that asks
