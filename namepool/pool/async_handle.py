@@ -132,8 +132,8 @@ class AsyncPoolHandle:
         Nests, and ends this very checkout, as ``PoolHandle.named`` does. A task that is cancelled
         on its way in or out loses no name. Raises as ``checkout_name`` does.
         """
-        return async_scopes.named(self._target, timeout)
+        return async_scopes.Scope(self._target, lambda: m.CheckoutLease(timeout))
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractAsyncContextManager[str]:
         """Speak under a given name for the length of the block; see ``PoolHandle.speaking_as``."""
-        return async_scopes.speaking_as(self._target, name, exclusive)
+        return async_scopes.Scope(self._target, lambda: m.BeginSpeaking(name, exclusive))

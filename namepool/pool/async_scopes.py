@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Any
 
 import pykka
@@ -42,47 +42,51 @@ async def answer(pool: Askable, message: Any, timeout: float | None = None) -> A
         raise
 
 
-@asynccontextmanager
-async def named(pool: Askable, timeout: float | None) -> AsyncIterator[str]:
-    """Hold a name of one's own; see ``AsyncPoolHandle.named``."""
-    lease: Lease | None = None
-    try:
-        lease = await checkout(pool, m.CheckoutLease(timeout))
+class Scope(AbstractAsyncContextManager[str]):
+    """The block of one ``async with``: begun with a ``CheckoutLease`` or a ``BeginSpeaking``.
+
+    A class, because to close a task leaves an async generator that waits for its start as it is.
+    """
+
+    def __init__(
+        self, pool: Askable, begin: Callable[[], m.CheckoutLease | m.BeginSpeaking]
+    ) -> None:
+        self._pool = pool
+        self._begin = begin
+        self._grant: Lease | Speaking | None = None
+
+    async def __aenter__(self) -> str:
+        message = self._begin()  # here, where the owner is
+        asked = checkout if isinstance(message, m.CheckoutLease) else answer
+        self._grant = grant = await asked(self._pool, message)
+        return DEFAULT_NAME if grant is None else grant.name
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        grant = self._grant
         try:
-            yield lease.name
+            # Whoever closes a task does not run it on: then there is no awaiting.
+            if grant is not None and kind is not GeneratorExit:
+                await self._pool.ask(_end(grant), block=False)
+                self._grant = None
+        except (pykka.ActorDeadError, WouldDeadlock):
+            pass  # the pool was stopped inside the block: nothing is left to end
         finally:
-            await _end(pool, m.CheckinLease(lease), lease)
-    except BaseException:
-        if lease is not None:
-            pool.give_back(lease)  # it may have been the way out that was cut short
-        raise
+            self.__del__()
+
+    def __del__(self) -> None:
+        # Of a block that nobody left in the usual way, too.
+        grant, self._grant = self._grant, None
+        if grant is not None:
+            self._pool.give_back(grant)
 
 
-@asynccontextmanager
-async def speaking_as(pool: Askable, name: str, exclusive: bool) -> AsyncIterator[str]:
-    """Speak under a given name; see ``AsyncPoolHandle.speaking_as``."""
-    speaking: Speaking | None = None
-    try:
-        speaking = await answer(pool, m.BeginSpeaking(name, exclusive))
-        try:
-            yield DEFAULT_NAME if speaking is None else speaking.name
-        finally:
-            if speaking is not None:
-                await _end(pool, m.EndSpeaking(speaking), speaking)
-    except BaseException:
-        if speaking is not None:
-            pool.give_back(speaking)
-        raise
-
-
-async def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking, grant: object) -> None:
-    if isinstance(sys.exception(), GeneratorExit):
-        pool.give_back(grant)  # whoever closes a task does not run it on: it cannot await
-        return
-    try:
-        await pool.ask(message, block=False)
-    except (pykka.ActorDeadError, WouldDeadlock):
-        pass  # the pool was stopped inside the block: nothing is left to end
+def _end(grant: Lease | Speaking) -> m.CheckinLease | m.EndSpeaking:
+    return m.CheckinLease(grant) if isinstance(grant, Lease) else m.EndSpeaking(grant)
 
 
 def _take_back(pool: Askable, reply: Reply[Any] | None) -> None:

@@ -95,8 +95,8 @@ def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
 
 def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking, grant: object) -> None:
     if not pool.is_alive():
-        # Perhaps it restarts. Its supervisor may be waiting for this very block to end, in an actor that it
-        # stops: so nobody waits for it here.
+        # Perhaps it restarts. Then its supervisor may be waiting for this very block to end, in an
+        # actor that it stops first: so nobody waits for the pool here.
         pool.give_back(grant)
         return
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
+from types import TracebackType
 from typing import Any, cast
 
 from namepool.actors import Reply, Supervisor
@@ -55,23 +55,35 @@ def open_pool(**options: Any) -> PoolHandle:
         raise
 
 
-@asynccontextmanager
-async def open_async_pool(**options: Any) -> AsyncIterator[AsyncPoolHandle]:
+def open_async_pool(**options: Any) -> AbstractAsyncContextManager[AsyncPoolHandle]:
     """As ``open_pool``, for ``async with``: neither its start nor its end blocks the event loop.
 
     The pool has stopped when the block has ended; where a cancelled task cannot wait for that, the
     pool stops all the same. Takes the options of ``NamePool.start``.
 
     Raises:
-        InvalidOption: an unknown option, or one of the wrong type or range
+        InvalidOption: by ``async with``: an unknown option, or one of the wrong type or range
     """
-    # Given up on the way, the handle is dropped, and its pool ends with it.
-    handle = await _on_its_own_thread(partial(open_pool, **options))
-    try:
-        yield AsyncPoolHandle(handle)
-    finally:
-        closed = _on_its_own_thread(handle.close)
-        if not isinstance(sys.exception(), GeneratorExit):  # whoever closes us does not run us on
+    return _Opened(options)
+
+
+class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._open = partial(open_pool, **options)
+
+    async def __aenter__(self) -> AsyncPoolHandle:
+        # Given up on the way, the handle is dropped, and its pool ends with it.
+        self._handle: PoolHandle = await _on_its_own_thread(self._open)
+        return AsyncPoolHandle(self._handle)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        closed = _on_its_own_thread(self._handle.close)
+        if kind is not GeneratorExit:  # whoever closes a task does not run it on
             await closed
 
 
