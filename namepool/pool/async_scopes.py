@@ -57,9 +57,11 @@ class Scope(AbstractAsyncContextManager[str]):
 
     async def __aenter__(self) -> str:
         message = self._begin()  # here, where the owner is
-        asked = checkout if isinstance(message, m.CheckoutLease) else answer
-        self._grant = grant = await asked(self._pool, message)
-        return DEFAULT_NAME if grant is None else grant.name
+        if isinstance(message, m.CheckoutLease):
+            self._grant = await checkout(self._pool, message)
+        else:
+            self._grant = await answer(self._pool, message)
+        return DEFAULT_NAME if self._grant is None else self._grant.name
 
     async def __aexit__(
         self,

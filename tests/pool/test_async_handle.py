@@ -511,7 +511,7 @@ def test_a_loop_goes_on_while_a_chunk_takes_its_time() -> None:
         async with pool.named() as name:
             return name
 
-    async def main() -> list[Any]:
+    async def main() -> tuple[str, str, None]:
         return await asyncio.gather(agent(), pool.checkout_name(), tick())
 
     first, second, _ = asyncio.run(main())

@@ -25,6 +25,11 @@ from tests.support import GatedSource
 BACKENDS = ["asyncio", "trio"]
 
 
+@pytest.fixture(autouse=True)
+def _idle_threads_of_trio_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.01)
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
