@@ -41,7 +41,8 @@ class NamedActor(pykka.Actor):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for base in cls.__mro__[: cls.__mro__.index(NamedActor)]:
-            if "_actor_loop" in vars(base) and issubclass(base, pykka.Actor):
+            foreign = issubclass(base, pykka.Actor) and not issubclass(base, NamedActor)
+            if foreign and "_actor_loop" in vars(base):
                 raise TypeError(
                     f"class {cls.__name__}: NamedActor must stand before its actor class"
                 )
