@@ -42,18 +42,19 @@ async def answer(pool: Askable, message: Any, timeout: float | None = None) -> A
         raise
 
 
-class Scope(AbstractAsyncContextManager[str]):
+class _Block(AbstractAsyncContextManager[str]):
     """The block of one ``async with``: begun with a ``CheckoutLease`` or a ``BeginSpeaking``.
 
     A class, because to close a task leaves an async generator that waits for its start as it is.
     """
+
+    _grant: Lease | Speaking | None = None
 
     def __init__(
         self, pool: Askable, begin: Callable[[], m.CheckoutLease | m.BeginSpeaking]
     ) -> None:
         self._pool = pool
         self._begin = begin
-        self._grant: Lease | Speaking | None = None
 
     async def __aenter__(self) -> str:
         message = self._begin()  # here, where the owner is
@@ -69,22 +70,28 @@ class Scope(AbstractAsyncContextManager[str]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        grant = self._grant
         try:
             # Whoever closes a task does not run it on: then there is no awaiting.
-            if grant is not None and kind is not GeneratorExit:
-                await self._pool.ask(_end(grant), block=False)
+            if self._grant is not None and kind is not GeneratorExit:
+                await self._pool.ask(_end(self._grant), block=False)
                 self._grant = None
         except (pykka.ActorDeadError, WouldDeadlock):
             pass  # the pool was stopped inside the block: nothing is left to end
         finally:
-            self.__del__()
+            self._let_go()
+            self.__class__ = _Block  # no finaliser, where what strikes it would vanish
+
+    def _let_go(self) -> None:
+        if self._grant is not None:
+            self._pool.give_back(self._grant)  # first, because twice does no harm
+            self._grant = None
+
+
+class Scope(_Block):
+    """A block that may be dropped before anybody has left it."""
 
     def __del__(self) -> None:
-        # Of a block that nobody left in the usual way, too.
-        grant, self._grant = self._grant, None
-        if grant is not None:
-            self._pool.give_back(grant)
+        self._let_go()
 
 
 def _end(grant: Lease | Speaking) -> m.CheckinLease | m.EndSpeaking:

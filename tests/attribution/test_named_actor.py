@@ -26,6 +26,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import ServiceActor, StartChild
+from namepool.actors.lifecycle import lifecycle_of
 from namepool.attribution.logging import AgentFilter
 from tests.support import PATIENCE, GatedSource, ScriptedSource, on_thread
 
@@ -178,13 +179,43 @@ def test_an_agent_whose_hook_fails_gives_its_name_back(
     assert pool.pool_stats().checked_out_count == 0
 
 
-def test_the_name_is_home_when_a_service_actors_death_is_reported(pool: PoolHandle) -> None:
-    agent_class: Any = type("Agent", (Agent, ServiceActor), {})
-    for _ in range(200):
-        ref = agent_class.start(Heard(), pool=pool)
-        ref.tell("crash")
-        assert ref.wait_gone(PATIENCE)
-        assert pool.pool_stats().checked_out_count == 0
+def test_the_name_is_home_when_the_death_is_reported(agent_class: Any, pool: PoolHandle) -> None:
+    heard, spoken, reported = Heard(), [], threading.Event()
+    root = Supervisor.start(
+        children=[ChildSpec("a", agent_class, (heard,), {"pool": pool}, restart="temporary")]
+    )
+    ref: Any = root.handle("a").current
+
+    def report(_: str | None) -> None:
+        spoken.append(dict(pool.speaking))
+        reported.set()
+
+    lifecycle_of(ref).watch(report)
+    ref.tell("crash")
+    assert reported.wait(PATIENCE)
+
+    assert spoken == [{}]
+    root.stop()
+
+
+def test_the_name_is_home_when_whoever_stops_an_agent_is_told(
+    agent_class: Any, pool: PoolHandle
+) -> None:
+    held = threading.Event()
+
+    class Lingering(agent_class):  # type: ignore[misc]
+        def _actor_loop_teardown(self) -> None:
+            assert held.wait(PATIENCE)
+            super()._actor_loop_teardown()
+
+        def _finish(self) -> None:
+            assert held.wait(PATIENCE)
+            super()._finish()
+
+    ref = Lingering.start(Heard(), pool=pool)
+    ref.stop()
+    assert dict(pool.speaking) == {}
+    held.set()
 
 
 def test_a_restarted_agent_gets_a_name_again_and_leaves_none_behind(
