@@ -25,6 +25,7 @@ from namepool.errors import (
     NamesUnavailable,
     OwnerRequired,
     SourceError,
+    UnknownTheme,
 )
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
@@ -86,6 +87,7 @@ __all__ = [
     "SourceError",
     "Supervisor",
     "SupervisorRef",
+    "UnknownTheme",
     "WouldDeadlock",
     "color_of",
     "current_owner",

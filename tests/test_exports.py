@@ -16,8 +16,8 @@ CheckoutName CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSourc
 InvalidName InvalidOption InvalidOwner Lease NamePool NamePoolError NamePoolProxy NamePoolRef
 NameSource NamedActor NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired
 PoolHandle PoolState PoolStats PoolStatsRequest Reset SourceError Supervisor SupervisorRef
-WouldDeadlock color_of current_owner inherit_owner name_key open_async_pool open_pool owner_id
-owner_scope short_name slug validate_name
+UnknownTheme WouldDeadlock color_of current_owner inherit_owner name_key open_async_pool open_pool
+owner_id owner_scope short_name slug validate_name
 """.split()  # noqa: SIM905  easier to read
 
 

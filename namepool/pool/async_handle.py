@@ -44,17 +44,23 @@ class AsyncPoolHandle:
     # -- the operations ---------------------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> Awaited[str]:
         """Return a name nobody else has; the caller speaks under it.
 
-        Suspends up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+        With a ``theme`` it is a name of that theme; a source that knows no themes gives what it
+        has. Suspends up to ``timeout`` seconds (``None``: for ever) if there is none at the moment.
 
         Raises:
+            UnknownTheme: the source does not know that theme
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        return async_scopes.checkout(self._target, m.CheckoutName(timeout, owner))
+        return async_scopes.checkout(self._target, m.CheckoutName(timeout, owner, theme))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> Awaited[bool]:
         """End the lease of ``name``; see ``PoolHandle.checkin_name``."""
@@ -88,7 +94,9 @@ class AsyncPoolHandle:
     def get_name_by_owner(
         self, owner: OwnerLike | None = None, timeout: float | None = 5.0
     ) -> Awaited[str | None]:
-        """Return the name that ``owner`` (the caller if not given) speaks under, or ``None``.
+        """Return the name that ``owner`` speaks under, or ``None``.
+
+        If no owner is given: the name of the caller, or of whoever started it.
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
@@ -126,13 +134,15 @@ class AsyncPoolHandle:
         """Return the name that the caller speaks under, or the default name; nothing to await."""
         return self.handle.speaker()
 
-    def named(self, timeout: float | None = DEFAULT_TIMEOUT) -> AbstractAsyncContextManager[str]:
-        """Speak under a name of one's own for the length of the ``async with`` block.
+    def named(
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+    ) -> AbstractAsyncContextManager[str]:
+        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests, and ends this very checkout, as ``PoolHandle.named`` does. A task that is cancelled
         on its way in or out loses no name. Raises as ``checkout_name`` does.
         """
-        return async_scopes.Scope(self._target, lambda: m.CheckoutLease(timeout))
+        return async_scopes.Scope(self._target, lambda: m.CheckoutLease(timeout, None, theme))
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractAsyncContextManager[str]:
         """Speak under a given name for the length of the block; see ``PoolHandle.speaking_as``."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import pykka
 
-from namepool.actors import Reply, WouldDeadlock
+from namepool.actors import Reply, WouldDeadlock, lineage
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
+from namepool.inheritance import restore
 from namepool.pool import messages as m
 from namepool.pool.scopes import Askable, raise_checkout_timeout
 
@@ -57,12 +58,18 @@ class _Block(AbstractAsyncContextManager[str]):
         self._begin = begin
 
     async def __aenter__(self) -> str:
-        message = self._begin()  # here, where the owner is
-        if isinstance(message, m.CheckoutLease):
-            self._grant = await checkout(self._pool, message)
-        else:
-            self._grant = await answer(self._pool, message)
-        return DEFAULT_NAME if self._grant is None else self._grant.name
+        self._before = self._noted = lineage.get()
+        try:
+            message = self._begin()  # here, where the owner is; its lineage is noted
+            self._noted = lineage.get()
+            if isinstance(message, m.CheckoutLease):
+                self._grant = await checkout(self._pool, message)
+            else:
+                self._grant = await answer(self._pool, message)
+            return DEFAULT_NAME if self._grant is None else self._grant.name
+        except BaseException:
+            restore(self._noted, self._before)
+            raise
 
     async def __aexit__(
         self,
@@ -78,8 +85,11 @@ class _Block(AbstractAsyncContextManager[str]):
         except (pykka.ActorDeadError, WouldDeadlock):
             pass  # the pool was stopped inside the block: nothing is left to end
         finally:
-            self._let_go()
-            self.__class__ = _Block  # no finaliser, where what strikes it would vanish
+            try:
+                self._let_go()
+                self.__class__ = _Block  # no finaliser, where what strikes it would vanish
+            finally:
+                restore(self._noted, self._before)
 
     def _let_go(self) -> None:
         if self._grant is not None:

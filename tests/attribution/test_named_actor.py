@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import threading
@@ -133,6 +134,23 @@ def test_a_handler_on_its_callers_thread_speaks_as_the_agent_and_the_caller_as_i
         pytest.fail("it never ran here")
 
     on_thread(caller)
+    ref.stop()
+
+
+def test_what_a_handler_starts_speaks_as_the_agent(agent_class: Any, pool: PoolHandle) -> None:
+    async def tool() -> str:
+        return await asyncio.to_thread(pool.speaker)
+
+    def work() -> list[str]:
+        async def both() -> list[str]:
+            return await asyncio.gather(tool(), tool())
+
+        return asyncio.run(both())
+
+    ref = agent_class.start(Heard(), pool=pool)
+    name = ref.ask("who", timeout=PATIENCE)[0]
+    assert ref.ask(work, timeout=PATIENCE) == [name, name]
+    assert on_thread(lambda: ref.ask(work)) == [name, name]  # perhaps on this thread
     ref.stop()
 
 

@@ -31,7 +31,7 @@ from namepool import (
     open_async_pool,
     open_pool,
 )
-from namepool.actors import ActorHandle
+from namepool.actors import ActorHandle, lineage
 from namepool.actors.replies import waiting
 from namepool.pool import async_scopes, service
 from tests.support import PATIENCE, GatedSource, ScriptedSource, run_together
@@ -204,8 +204,8 @@ def test_named_never_leaks_when_the_block_raises(pool: AsyncPoolHandle) -> None:
 def test_speaking_as_shares_a_name_for_the_length_of_the_block(pool: AsyncPoolHandle) -> None:
     async def helper(name: str) -> None:
         async with pool.speaking_as(name) as spoken:
-            assert spoken == pool.speaker() == name
-        assert await pool.get_name_by_owner() is None
+            assert spoken == pool.speaking[current_owner()] == name
+        assert current_owner() not in pool.speaking
 
     async def agent() -> None:
         async with pool.named() as name:
@@ -278,6 +278,67 @@ def test_a_scope_that_is_dropped_inside_its_block_gives_its_name_back(
         assert await all_home(pool)
 
     asyncio.run(main())
+
+
+# -- who is started inside ------------------------------------------------------------------
+
+
+def test_children_speak_under_the_name_until_it_goes_home(pool: AsyncPoolHandle) -> None:
+    async def tool() -> list[str | None]:
+        await asyncio.sleep(0)
+        return [pool.speaker(), await pool.get_name_by_owner()]
+
+    async def agent_of_its_own() -> None:
+        async with pool.named() as own:
+            assert await tool() == [own, own]
+
+    async def late(go: asyncio.Event) -> str:
+        await go.wait()
+        return pool.speaker()
+
+    async def main() -> None:
+        go = asyncio.Event()
+        async with pool.named() as name:
+            ways = [
+                *await asyncio.gather(tool(), tool()),
+                await asyncio.create_task(tool()),
+                await asyncio.wait_for(tool(), PATIENCE),
+                [await asyncio.to_thread(pool.speaker)] * 2,
+            ]
+            assert ways == [[name, name]] * 5
+            await asyncio.create_task(agent_of_its_own())
+            assert pool.speaker() == name
+            waiting = asyncio.create_task(late(go))
+        go.set()
+        assert await waiting == DEFAULT_NAME
+        assert await tool() == [DEFAULT_NAME, None]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("scope", ["named", "speaking_as"])
+def test_after_a_block_whose_start_or_end_failed_nothing_is_inherited(
+    pool: AsyncPoolHandle, scope: str
+) -> None:
+    source = GatedSource()
+    other = AsyncPoolHandle(NamePool.start(source=source))
+    impossible = other.named(timeout=0.01) if scope == "named" else other.speaking_as("\n")
+
+    async def fail() -> None:
+        async with pool.named() if scope == "named" else pool.speaking_as("Saved Sue"):
+            assert lineage.get() is not None
+            raise RuntimeError("in the block")
+
+    async def both() -> None:
+        with pytest.raises((TimeoutError, InvalidName)):
+            await impossible.__aenter__()
+        assert lineage.get() is None
+        with pytest.raises(RuntimeError, match="in the block"):
+            await fail()
+        assert lineage.get() is None
+
+    asyncio.run(both())
+    source.gate.set()
 
 
 # -- giving up ------------------------------------------------------------------------------

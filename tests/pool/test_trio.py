@@ -86,6 +86,33 @@ def test_a_task_is_one_owner_and_another_than_its_thread_and_its_siblings(backen
     assert len(set(owners[:5])) == 5
 
 
+def test_children_speak_under_the_name_of_whoever_started_them(backend: str) -> None:
+    spoken: list[str] = []
+
+    async def tool(pool: AsyncPoolHandle) -> None:
+        await anyio.lowlevel.checkpoint()
+        spoken.append(pool.speaker())
+
+    async def agent_of_its_own(pool: AsyncPoolHandle) -> None:
+        async with pool.named() as own:
+            await tool(pool)
+            assert spoken.pop() == own
+
+    async def main() -> None:
+        async with open_async_pool(source=NumberedNames()) as pool:
+            async with pool.named() as name, anyio.create_task_group() as group:
+                group.start_soon(tool, pool)
+                await anyio.to_thread.run_sync(lambda: spoken.append(pool.speaker()))
+            with pool.handle.named() as second:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(tool, pool)
+                    group.start_soon(agent_of_its_own, pool)
+            assert sorted(spoken) == sorted([name, name, second])
+            assert pool.speaker() == DEFAULT_NAME
+
+    anyio.run(main, backend=backend)
+
+
 def test_a_loop_goes_on_while_a_chunk_takes_its_time(backend: str) -> None:
     source = GatedSource()
     pool = AsyncPoolHandle(NamePool.start(source=source))
