@@ -143,7 +143,7 @@ def test_what_a_handler_starts_speaks_as_the_agent(agent_class: Any, pool: PoolH
 
     def work() -> list[str]:
         async def both() -> list[str]:
-            return await asyncio.gather(tool(), tool())
+            return list(await asyncio.gather(tool(), tool()))
 
         return asyncio.run(both())
 
