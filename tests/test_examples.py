@@ -127,17 +127,15 @@ def test_crew_keeps_its_names_through_the_crash_of_an_agent_and_of_the_pool() ->
 
 def test_tasks_gives_up_without_loss_and_names_every_agent_and_its_tools() -> None:
     first, *agents, last = _run("tasks.py")
+    verbs = (" wants ", " looks up ", " computes ")
     assert first == "the first agent gave up"
     spoken = [
-        [part.partition(verb)[0] for part, verb in zip(line.split("; "), VERBS, strict=True)]
+        [part.partition(verb)[0] for part, verb in zip(line.split("; "), verbs, strict=True)]
         for line in agents
     ]
     assert [len(set(names)) for names in spoken] == [1, 1, 1]
     assert len({names[0] for names in spoken} - {DEFAULT_NAME}) == 3
     assert last == "0 names are out after 100 turns of the loop"
-
-
-VERBS = (" wants ", " looks up ", " computes ")
 
 
 def test_agents_speak_under_their_names_until_they_end_and_leave_none_behind() -> None:
