@@ -46,7 +46,8 @@ _running_tasks: Any = None
 """Its table, loop → task, once asyncio is there."""
 
 _local = threading.local()
-_module = sys.modules.get  # bound here: what is read for each log line is read at once
+_modules = sys.modules
+_module = _modules.get  # bound here: what is read for each log line is read at once
 _acting = acting_as.get
 _line = lineage.get
 
@@ -77,7 +78,7 @@ def current_owner() -> str:
                 return owner
             except AttributeError:
                 return _first_words_of_task(task)
-    if _module("trio") is not None and (task := trio_task()) is not None:
+    if "trio" in _modules and (task := trio_task()) is not None:
         return mortal_of(task, "task").owner
     try:
         return _local.owner  # type: ignore[no-any-return]
