@@ -22,13 +22,25 @@ class Askable(Protocol):
     """A pool's ref, or a handle of one that survives restarts."""
 
     def ask(
-        self, message: Any, *, timeout: float | None = None, receipt: list[Any] | None = None
+        self,
+        message: Any,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        receipt: list[Any] | None = None,
     ) -> Any:
-        """Return the answer; what must be given back if it is not delivered is the receipt."""
+        """Return the answer, or a future of it.
+
+        What must be given back if the answer is not delivered is the receipt.
+        """
         ...
 
     def give_back(self, grant: object) -> None:
         """Return what came with an answer that was not delivered."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Tell whether it runs at this moment."""
         ...
 
 
@@ -55,7 +67,7 @@ def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Ite
         try:
             yield lease.name
         finally:
-            _end(pool, m.CheckinLease(lease))
+            _end(pool, m.CheckinLease(lease), lease)
     except BaseException:
         give_back(pool, receipt)  # it may have been the way in, or out, that was cut short
         raise
@@ -103,7 +115,7 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
             yield DEFAULT_NAME if speaking is None else speaking.name
         finally:
             if speaking is not None:
-                _end(pool, m.EndSpeaking(speaking))
+                _end(pool, m.EndSpeaking(speaking), speaking)
     except BaseException:
         give_back(pool, receipt)
         raise
@@ -119,7 +131,12 @@ def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
         ) from error
 
 
-def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking) -> None:
+def _end(pool: Askable, message: m.CheckinLease | m.EndSpeaking, grant: object) -> None:
+    if not pool.is_alive():
+        # Perhaps it restarts. Then its supervisor may be waiting for this very block to end, in an
+        # actor that it stops first: so nobody waits for the pool here.
+        pool.give_back(grant)
+        return
     try:
         pool.ask(message)
     except WouldDeadlock:
