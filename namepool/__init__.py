@@ -20,11 +20,14 @@ from namepool.errors import (
     InvalidName,
     InvalidOption,
     InvalidOwner,
+    LedgerError,
+    NameHeld,
     NamePoolError,
     NamesUnavailable,
     OwnerRequired,
     SourceError,
 )
+from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
 from namepool.pool.handle import PoolHandle
@@ -64,6 +67,9 @@ __all__ = [
     "InvalidOption",
     "InvalidOwner",
     "Lease",
+    "Ledger",
+    "LedgerError",
+    "NameHeld",
     "NamePool",
     "NamePoolError",
     "NamePoolProxy",
