@@ -58,7 +58,7 @@ class Leases:
         self.checked_out: dict[str, LeaseRecord] = {}
         self.available: deque[str] = deque()
         self.orphans: OrderedDict[str, float] = OrderedDict()
-        """Checked out, and all its speakers have ended: name → since when."""
+        """Leases whose speakers have all ended: name → since when."""
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
         self._stocked = 0

@@ -14,7 +14,7 @@ from namepool.sources.llm.chunk import Chunk, Quiet, Themes
 from namepool.sources.llm.endpoint import Endpoint
 from namepool.sources.llm.reply import Reader, Reading
 from namepool.sources.llm.retry import EndpointError
-from namepool.sources.llm.themes import EXAMPLES
+from namepool.sources.llm.subjects import EXAMPLES
 
 if TYPE_CHECKING:
     from namepool.sources.llm.transport import Answer, Line

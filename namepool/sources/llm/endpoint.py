@@ -16,7 +16,7 @@ from namepool.core.names import one_line
 from namepool.core.options import check_text, invalid
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
-from namepool.sources.llm.themes import THEMES
+from namepool.sources.llm.subjects import THEMES
 from namepool.sources.llm.vendors import Vendor, likely
 
 OPENAI = "https://api.openai.com/v1"
