@@ -15,8 +15,10 @@ from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.errors import SourceError
+from namepool.pool.claims import ClaimedNames
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
+from namepool.pool.keeper import LedgerKeeper, Renew, Spoken, Unwanted
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource
@@ -70,6 +72,9 @@ class Refilling:
         self._fetches = fetches
         self._waiting = waiting
         self._is_gathering = False
+        self._keeper: ServiceRef[LedgerKeeper] | None = None
+        if isinstance(source, ClaimedNames):
+            source.serve(state)
         self.ref: ServiceRef[Any]
 
     def look(self) -> None:
@@ -131,8 +136,17 @@ class Refilling:
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch, seconds))
 
+    def tell_keeper(self, message: Spoken | Unwanted | Renew) -> None:
+        """Have the ledger, if there is one, told behind everybody's back."""
+        if not isinstance(self._source, ClaimedNames):
+            return
+        if self._keeper is None or not self._keeper.try_tell(message):  # none yet, or it died
+            self._keeper = LedgerKeeper.start(self._source)
+            self._keeper.tell(message)
+
     def _start_fetcher(self) -> Fetcher:
         ref = self.ref
+        self.tell_keeper(Renew())  # which goes on for as long as it lives
         fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
         fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
@@ -141,6 +155,7 @@ class Refilling:
         """Make the names of a chunk available, and grant them to those who wait."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
+            self.tell_keeper(Unwanted(message.names))
             return
         self.look()
         admission = self._state.admit(message.names)
@@ -200,6 +215,8 @@ class Refilling:
             fetch_failure_count=counters.failures,
             invalid_count=counters.invalid,
             duplicate_count=counters.duplicates,
+            rejected_count=counters.rejected,
+            conflict_count=counters.conflicts,
             reclaimed_count=counters.reclaimed,
             restart_count=max(counters.starts - 1, 0),
             demand_per_second=max(learnt.demand, 0.0),
@@ -215,6 +232,8 @@ class Refilling:
         """Stop every fetcher, without waiting for it."""
         for fetcher in self._fetches.fetchers:
             fetcher.stop(block=False)
+        if self._keeper is not None:
+            self._keeper.stop(block=False)
 
     def _is_wanted(self, fetch: Fetch[Fetcher] | None) -> bool:
         """Tell whether what became of a fetch matters: it was not given up, nor reset since."""

@@ -19,6 +19,7 @@ from namepool.core.options import invalid
 from namepool.core.state import PoolState
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
+from namepool.pool.keeper import Spoken
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
@@ -221,7 +222,10 @@ class Requests:
         if name is None or _is_known(name, self._state.leases):
             return name
         name = validate_name(name)
-        return None if is_default_name(name) else name
+        if is_default_name(name):
+            return None
+        self._refilling.tell_keeper(Spoken(name))
+        return name
 
 
 def _is_known(name: object, leases: dict[str, Any]) -> TypeGuard[str]:
