@@ -30,7 +30,7 @@ def runs_here(place: str, pid: int) -> bool | None:
 @cache
 def _machine() -> str:
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot}/{(_PROC / 'self/ns/pid').stat().st_ino}"
     except OSError:
         return ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from namepool.errors import LedgerError
 
@@ -41,20 +43,32 @@ def prepare(connection: sqlite3.Connection, deadline: float) -> None:
     """
     if sqlite3.sqlite_version_info < (3, 35):
         raise LedgerError(f"SQLite 3.35 or later is needed, not {sqlite3.sqlite_version}")
-    if not _is_ready(connection):
+    with _transaction(connection, "BEGIN"):  # one moment: others may be making the tables
+        ready = _is_ready(connection)
+    if not ready:
         _switch_to_wal(connection, deadline)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(connection, "BEGIN IMMEDIATE"):
             if not _is_ready(connection):
-                for statement in _TABLES:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                _make(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _is_ready(connection: sqlite3.Connection) -> bool:
