@@ -78,7 +78,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "attribution.logging"),
     ("pool.service",),
     ("pool",),
-    ("cli.demo", "cli.doctor", "cli.names"),
+    ("cli.demo", "cli.doctor", "cli.ledger", "cli.names"),
     ("cli.command",),
     ("cli",),
     ("__main__",),

@@ -108,7 +108,7 @@ class SessionLedger(ABC):
         holder = self._call(lambda: self._take(name_key(name), name, identity, None))
         if holder is None or identity is None or holder.identity != identity:
             return holder
-        if self._lives(holder.session):
+        if self.lives(holder.session):
             return holder
         before = holder.session.id  # somebody else may have been faster: then that one has it
         return self._call(lambda: self._take(name_key(name), name, identity, before))
@@ -150,9 +150,20 @@ class SessionLedger(ABC):
     def stats(self) -> LedgerStats:
         """See ``Ledger.stats``."""
         claimed, sessions = self._look(self._count)
-        living = sum(self._lives(session) for session in sessions)
+        living = sum(self.lives(session) for session in sessions)
         ended = sum(session.ended for session in sessions)
         return LedgerStats(self.namespace, claimed, living, len(sessions) - living - ended, ended)
+
+    def exists(self) -> bool:
+        """Tell whether there is something to look into, without making it."""
+        return True
+
+    def lives(self, session: Session) -> bool:
+        """Tell whether a session is to be taken for living: its process runs, or it was renewed."""
+        if session.ended:
+            return False
+        runs = self._runs(session)
+        return session.silent < LIVING_FOR if runs is None else runs
 
     def prune(self, older_than: float) -> int:
         """See ``Ledger.prune``.
@@ -193,12 +204,6 @@ class SessionLedger(ABC):
         if self._closed:
             raise LedgerError(f"{self} is closed")
         return self._guarded(work)
-
-    def _lives(self, session: Session) -> bool:
-        if session.ended:
-            return False
-        runs = self._runs(session)
-        return session.silent < LIVING_FOR if runs is None else runs
 
     def _is_known_to_run(self, session: Session) -> bool:
         return self._runs(session) is True

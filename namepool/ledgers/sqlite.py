@@ -45,6 +45,10 @@ class SQLiteLedger(SessionLedger):
     def __repr__(self) -> str:
         return f"SQLiteLedger({str(self._file.path)!r}, namespace={self.namespace!r})"
 
+    def exists(self) -> bool:
+        """Tell whether there is a file; a look into one that is missing would make it."""
+        return self._file.path.exists()
+
     def _guarded(self, work: Callable[[], T]) -> T:
         return self._file.transact(work)
 
