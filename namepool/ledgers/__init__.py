@@ -12,6 +12,7 @@ from namepool.ledgers.base import Holder, Ledger, LedgerStats, Session
 
 if TYPE_CHECKING:
     from namepool.ledgers.memory import Book, MemoryLedger
+    from namepool.ledgers.redis import RedisLedger
     from namepool.ledgers.sqlite import SQLiteLedger
     from namepool.ledgers.urls import open_ledger
 
@@ -21,6 +22,7 @@ __all__ = [
     "Ledger",
     "LedgerStats",
     "MemoryLedger",
+    "RedisLedger",
     "SQLiteLedger",
     "Session",
     "open_ledger",
@@ -36,6 +38,10 @@ def __getattr__(name: str) -> Any:
         from namepool.ledgers.sqlite import SQLiteLedger
 
         return SQLiteLedger
+    if name == "RedisLedger":
+        from namepool.ledgers.redis import RedisLedger
+
+        return RedisLedger
     if name == "open_ledger":
         from namepool.ledgers.urls import open_ledger
 

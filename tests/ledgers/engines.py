@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from namepool.ledgers.memory import Book, MemoryLedger
+from namepool.ledgers.redis import RedisLedger
 from namepool.ledgers.session import SessionLedger
 from namepool.ledgers.sqlite import SQLiteLedger
-from tests.support import MovableClock
+from tests.ledgers.redis_server import RedisServer
+from tests.support import PATIENCE, MovableClock
 
-ENGINES = ["memory", "sqlite"]
+ENGINES = ["memory", "sqlite", "redis"]
 
 
 class Engine:
@@ -77,6 +81,32 @@ class SQLiteEngine(Engine):
         return SQLiteLedger(self.path, namespace, clock=self.clock, **options)
 
 
+class RedisEngine(Engine):
+    """Its clock is the server's: time passes there when it is written back in what was seen."""
+
+    kind = "redis"
+    server: RedisServer | None = None
+    """One for all tests; each has it empty."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        if RedisEngine.server is None:
+            RedisEngine.server = RedisServer(Path(tempfile.mkdtemp()))
+            atexit.register(RedisEngine.server.stop)
+        self._server = RedisEngine.server
+        self._server.do("FLUSHALL")
+
+    def pass_time(self, seconds: float) -> None:
+        for key in self._server.do("KEYS", "*:seen"):
+            for session in self._server.do("ZRANGE", key, 0, -1):
+                self._server.do("ZINCRBY", key, -seconds, session)
+
+    def _make(self, namespace: str, **options: Any) -> SessionLedger:
+        return RedisLedger(self._server.url, namespace, **{"timeout": PATIENCE, **options})
+
+
 def engine_of(kind: str, folder: Path) -> Engine:
     """Return a new, empty engine of a kind."""
-    return MemoryEngine() if kind == "memory" else SQLiteEngine(folder)
+    if kind == "memory":
+        return MemoryEngine()
+    return SQLiteEngine(folder) if kind == "sqlite" else RedisEngine(folder)
