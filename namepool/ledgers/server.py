@@ -44,7 +44,7 @@ class Server:
         self.shown: str = _shown(url)
         """Its URL without user, password and options."""
         try:
-            self.client  # noqa: B018  it is made, not connected
+            redis.ConnectionPool.from_url(url).make_connection()  # it is made, not connected
         except Exception:
             raise InvalidOption(
                 "ledger must be a URL such as 'redis://host:6379/0', with redis-py's options only"
@@ -63,6 +63,7 @@ class Server:
             client = self._client = kind.from_url(
                 self._url,
                 decode_responses=True,
+                protocol=2,  # it needs nothing of the third, which some proxies do not speak
                 socket_timeout=seconds,
                 socket_connect_timeout=seconds,
                 retry=Retry(NoBackoff(), 0),  # ``reach`` tries again, and knows when to stop
@@ -82,6 +83,7 @@ class Server:
             errors.ReadOnlyError,
             errors.TryAgainError,
             errors.ClusterDownError,
+            errors.RedisClusterException,
         )
         deadline, pause = time.monotonic() + self._timeout, _FIRST_PAUSE
         while True:
@@ -164,7 +166,8 @@ class Server:
             found = self.client.info()
         except self._redis.exceptions.NoPermissionError:
             found = {}  # who may not ask, must know
-        for info in found.values() if self._cluster else [found]:
+        nodes = all(isinstance(info, dict) for info in found.values())  # of a cluster
+        for info in found.values() if nodes else [found]:
             policy = str(info.get("maxmemory_policy", ""))
             if policy.startswith("allkeys") and info.get("maxmemory"):
                 raise LedgerError(
