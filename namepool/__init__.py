@@ -26,6 +26,7 @@ from namepool.errors import (
     NamesUnavailable,
     OwnerRequired,
     SourceError,
+    UnknownTheme,
 )
 from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
@@ -88,6 +89,7 @@ __all__ = [
     "SourceError",
     "Supervisor",
     "SupervisorRef",
+    "UnknownTheme",
     "WouldDeadlock",
     "color_of",
     "current_owner",

@@ -16,8 +16,9 @@ CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOw
 InvalidOption InvalidOwner Lease Ledger LedgerError NameHeld NamePool NamePoolError NamePoolProxy
 NamePoolRef NameSource
 NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired PoolHandle PoolState
-PoolStats PoolStatsRequest Reset SourceError Supervisor SupervisorRef WouldDeadlock color_of
-current_owner inherit_owner name_key open_pool owner_id owner_scope short_name slug validate_name
+PoolStats PoolStatsRequest Reset SourceError Supervisor SupervisorRef UnknownTheme WouldDeadlock
+color_of current_owner inherit_owner name_key open_pool owner_id owner_scope short_name slug
+validate_name
 """.split()  # noqa: SIM905  easier to read
 
 

@@ -15,8 +15,9 @@ from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
+from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
-from namepool.owners import notify_gone, owner_id
+from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches
@@ -68,7 +69,7 @@ class NamePool(ServiceActor):
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
-        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.learnt)
+        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None].learnt)
         self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
@@ -160,10 +161,10 @@ class NamePool(ServiceActor):
         state.counters.starts += 1
         notify_gone(state)
         self._waiting.resume()
-        if state.waiters:
+        if state.stocks.waiting:
             self._refilling.refill()
         elif self._options.prefetch and not state.available:
-            self._refilling.fetch(self._options.chunk_size)
+            self._refilling.fetch(self._options.chunk_size, state.stocks[None])
 
     def on_stop(self) -> None:
         """Let go of the fetchers; answer who waits and close the source, unless others go on."""
@@ -191,10 +192,15 @@ class NamePool(ServiceActor):
     # -- the operations, for proxies --------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
-        return cast("str", self._requests.checkout_name(m.CheckoutName(timeout, _given(owner))))
+        message = m.CheckoutName(timeout, _given(owner), theme)
+        return cast("str", self._requests.checkout_name(message))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """See ``messages.CheckinName``."""
@@ -230,9 +236,9 @@ class NamePool(ServiceActor):
         self._state.reset()
         self._refilling.reset()
 
-    def timeout_error(self, timeout: float) -> CheckoutTimeout:
+    def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread may ask."""
-        return self._waiting.timeout_error(timeout)
+        return self._waiting.timeout_error(timeout, theme)
 
 
 def _policy(options: PoolOptions) -> RefillPolicy:

@@ -5,9 +5,10 @@ It waits for the ledger, so that neither the pool nor its callers do.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from namepool.actors import ServiceActor
+from namepool.core.state import PoolState
 from namepool.ledgers.base import RENEW_EVERY
 from namepool.pool.claims import ClaimedNames
 
@@ -57,3 +58,26 @@ class LedgerKeeper(ServiceActor):
     def _again(self) -> None:
         self._is_renewing = False
         self._renew()
+
+
+class Keeping:
+    """Has a pool's ledger, if it has one, told behind everybody's back."""
+
+    def __init__(self, source: object, state: PoolState) -> None:
+        self._claims = source if isinstance(source, ClaimedNames) else None
+        self._keeper: Any = None
+        if self._claims is not None:
+            self._claims.serve(state)
+
+    def tell(self, message: Spoken | Unwanted | Renew) -> None:
+        """Tell the keeper; nothing happens without a ledger."""
+        if self._claims is None:
+            return
+        if self._keeper is None or not self._keeper.try_tell(message):  # none yet, or it died
+            self._keeper = LedgerKeeper.start(self._claims)
+            self._keeper.tell(message)
+
+    def let_go(self) -> None:
+        """Stop the keeper, without waiting for it."""
+        if self._keeper is not None:
+            self._keeper.stop(block=False)
