@@ -20,6 +20,8 @@ unchanged; ``namepool.actors`` adds ``WouldDeadlock``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pykka
 
 
@@ -64,4 +66,12 @@ class LedgerError(NamePoolError):
 
 
 class NameHeld(NamePoolError):
-    """A name that was asked for by name is another's; the message says whose."""
+    """A name that was asked for by name is another's; the message says whose.
+
+    ``holder`` is a ``namepool.ledgers.Holder`` if the ledger says so, ``None`` if it is checked out
+    in this very pool.
+    """
+
+    def __init__(self, message: str, holder: Any = None) -> None:
+        super().__init__(message)
+        self.holder: Any = holder

@@ -75,6 +75,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("pool.claims", "pool.counting"),
     ("pool.keeper", "pool.supply"),
     ("pool.ref", "pool.waiting", "pool.scopes"),
+    ("pool.resuming",),
     ("pool.refilling",),
     ("pool.requests",),
     ("pool.actor",),

@@ -83,7 +83,8 @@ class NamePool(ServiceActor):
             self,
             self.deferred,
         )
-        self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
+        ref = NamePoolRef(self, self._state.speaking, self._source)
+        self._actor_ref = self._refilling.ref = ref
         self._handlers.update(self._table())
         self._inline.update(self._requests.inline())
         self._inline_other = lambda _: LATER

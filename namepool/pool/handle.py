@@ -15,6 +15,7 @@ from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
+from namepool.pool.resuming import resumed
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -46,6 +47,7 @@ class PoolHandle:
         view = getattr(getattr(target, "current", target), "speaking", None)
         if view is None or not callable(getattr(target, "ask", None)):
             raise invalid("target", target, "a running pool's ref or handle")
+        self._ledger = getattr(getattr(target, "current", target), "ledger", None)
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view
@@ -173,15 +175,30 @@ class PoolHandle:
         )
 
     def named(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        theme: str | None = None,
+        name: str | None = None,
+        identity: str | None = None,
     ) -> AbstractContextManager[str]:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
+
+        With ``name`` it is this very name, perhaps from an earlier run. With ``identity`` the
+        ledger keeps the name for who has it: in another process, once this one has ended, that
+        identity gets it back by its ``name``.
+
+        Raises:
+            NameHeld: another session has the name, or another agent of this pool; it says which
+            LedgerError: the ledger cannot be reached
         """
-        return scopes.named(self._target, timeout, theme)
+        if name is None and identity is None:
+            return scopes.named(self._target, timeout, theme)
+        return resumed(self._target, self._ledger, timeout, theme, name, identity)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
