@@ -11,6 +11,7 @@ from namepool.actors import (
     WouldDeadlock,
 )
 from namepool.attribution.named_actor import NamedActor
+from namepool.attribution.threads import NamedExecutor, inherit_everywhere, named_thread
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
@@ -74,6 +75,7 @@ __all__ = [
     "NamePoolRef",
     "NameSource",
     "NamedActor",
+    "NamedExecutor",
     "NamesUnavailable",
     "Nomenclater",
     "NumberedNames",
@@ -91,8 +93,10 @@ __all__ = [
     "WouldDeadlock",
     "color_of",
     "current_owner",
+    "inherit_everywhere",
     "inherit_owner",
     "name_key",
+    "named_thread",
     "open_async_pool",
     "open_pool",
     "owner_id",

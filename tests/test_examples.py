@@ -78,10 +78,10 @@ def test_messages_loses_no_name_to_a_timeout() -> None:
 
 def test_workers_speak_as_their_agent_only_where_they_were_asked_to() -> None:
     lines = _run("workers.py")
-    for agent, *work in (lines[:6], lines[6:]):
+    for agent, *work in (lines[:7], lines[7:]):
         name = agent.removeprefix("The agent is ").removesuffix(".")
         ran_by = [line.partition("run by ")[2] for line in work]
-        assert ran_by == [DEFAULT_NAME, name, name, name, DEFAULT_NAME]
+        assert ran_by == [DEFAULT_NAME, name, name, name, name, DEFAULT_NAME]
 
 
 def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:

@@ -73,7 +73,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("pool.actor",),
     ("pool.handle",),
     ("pool.async_handle",),
-    ("attribution", "attribution.logging", "attribution.named_actor"),
+    ("attribution", "attribution.logging", "attribution.named_actor", "attribution.threads"),
     ("pool.service",),
     ("pool",),
     ("cli.demo", "cli.doctor", "cli.names"),

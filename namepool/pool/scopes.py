@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
 import pykka
 
 from namepool.actors import WouldDeadlock, lineage
 from namepool.core.leases import Lease
-from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import GRACE
-from namepool.errors import CheckoutTimeout
-from namepool.inheritance import restore
+from namepool.core.names import DEFAULT_NAME, validate_name
+from namepool.core.options import GRACE, invalid
+from namepool.errors import CheckoutTimeout, NamesUnavailable
+from namepool.inheritance import restore, standing_in
+from namepool.owners import name_of_caller
 from namepool.pool import messages as m
 
 
@@ -72,6 +73,33 @@ def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Ite
         raise
     finally:
         restore(noted, before)
+
+
+def default_of(default: object) -> str | None:
+    """Return the name to speak under where none is to be had; ``None``: such a block raises."""
+    if isinstance(default, bool):
+        return DEFAULT_NAME if default else None
+    if isinstance(default, str):
+        return validate_name(default)
+    raise invalid("default", default, "True, False or a name")
+
+
+@contextmanager
+def named_or_default(
+    block: AbstractContextManager[str],
+    speaking: Mapping[str, str],
+    default: str,
+    tell: Callable[[str, Exception], object],
+) -> Iterator[str]:
+    """Enter a block of ``named``; where no name is to be had, tell and speak under ``default``."""
+    with ExitStack() as blocks:
+        try:
+            name = blocks.enter_context(block)
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            tell(default, error)
+            blocks.enter_context(standing_in(speaking, default))
+            name = name_of_caller(speaking) or default  # it may hold another name
+        yield name
 
 
 @contextmanager
