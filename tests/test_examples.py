@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,10 +17,20 @@ from .support import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NEEDS = {
+    "logs_structlog.py": "structlog",
+    "logs_loguru.py": "loguru",
+    "logs_rich.py": "rich",
+    "traces.py": "opentelemetry.sdk",
+}
+"""What an example needs beyond the package; the extra ``dev`` installs it all."""
 
 
 def _run(example: str) -> list[str]:
     """Run an example as a user does; return the lines it printed."""
+    if example in NEEDS:
+        library = NEEDS[example]
+        pytest.importorskip(library, reason=f"examples/{example} WAS NOT RUN: it needs {library}")
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / example)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -93,6 +104,43 @@ def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:
     ]
     assert len({agent for agent, _ in rows[::2]} - {DEFAULT_NAME}) == 3
     assert {agent.strip() for agent, _ in rows[1::2]} == {DEFAULT_NAME}
+
+
+def test_logs_structlog_attributes_the_events_of_an_agent_but_those_that_name_another() -> None:
+    events = [json.loads(line) for line in _run("logs_structlog.py")]
+    said = {event["job"]: event["agent"] for event in events if event["event"] == "started"}
+    assert len({*said.values(), DEFAULT_NAME}) == 3
+    for event in events:
+        quoted = event["event"] == "quoted"
+        expected = said.get(event.get("job"), DEFAULT_NAME)
+        assert event["agent"] == ("Somebody Else" if quoted else expected)
+
+
+def test_logs_loguru_attributes_what_another_thread_writes() -> None:
+    rows = [line.split(" | ") for line in _run("logs_loguru.py")]
+    assert [message for _, message in rows] == ["started planning", "started testing", "all done"]
+    agents = [agent.strip() for agent, _ in rows]
+    assert len(set(agents)) == 3
+    assert agents[-1] == DEFAULT_NAME
+
+
+def test_logs_rich_shows_the_agents_one_below_the_other() -> None:
+    lines = _run("logs_rich.py")
+    assert [line[34:].rstrip() for line in lines] == [
+        "started planning",
+        "started testing",
+        "all done",
+    ]
+    agents = [line[9:33].strip() for line in lines]
+    assert len(set(agents)) == 3
+    assert agents[-1] == DEFAULT_NAME
+
+
+def test_traces_names_the_agent_here_and_where_it_asks_for_something() -> None:
+    rows = [line.split(" | ") for line in _run("traces.py")]
+    assert [span.strip() for span, _ in rows] == ["search", "planning", "search", "testing", "idle"]
+    searched, planned, again, tested, idle = (agent for _, agent in rows)
+    assert searched == planned != again == tested != idle == "-"
 
 
 def test_nomenclater_takes_names_of_the_model_then_of_the_next_source() -> None:
