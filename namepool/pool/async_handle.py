@@ -135,14 +135,24 @@ class AsyncPoolHandle:
         return self.handle.speaker()
 
     def named(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        theme: str | None = None,
+        default: bool | str = False,
     ) -> AbstractAsyncContextManager[str]:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests, and ends this very checkout, as ``PoolHandle.named`` does. A task that is cancelled
-        on its way in or out loses no name. Raises as ``checkout_name`` does.
+        on its way in or out loses no name. Raises as ``checkout_name`` does; with ``default`` it
+        runs under that name instead, as ``PoolHandle.named`` does.
         """
-        return async_scopes.Scope(self._target, lambda: m.CheckoutLease(timeout, None, theme))
+        name = scopes.default_of(default)
+        block = async_scopes.Scope(self._target, lambda: m.CheckoutLease(timeout, None, theme))
+        if name is None:
+            return block
+        tell = self.handle._tell_of_default  # noqa: SLF001  once for both faces
+        return async_scopes.ScopeOrDefault(block, self.speaking, name, tell)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractAsyncContextManager[str]:
         """Speak under a given name for the length of the block; see ``PoolHandle.speaking_as``."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +14,9 @@ from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
-from namepool.inheritance import restore
+from namepool.errors import CheckoutTimeout, NamesUnavailable
+from namepool.inheritance import restore, standing_in
+from namepool.owners import name_of_caller
 from namepool.pool import messages as m
 from namepool.pool.scopes import Askable, raise_checkout_timeout
 
@@ -102,6 +104,39 @@ class Scope(_Block):
 
     def __del__(self) -> None:
         self._let_go()
+
+
+class ScopeOrDefault(AbstractAsyncContextManager[str]):
+    """As ``block``; where no name is to be had, ``tell`` of it and speak under ``default``."""
+
+    def __init__(
+        self,
+        block: AbstractAsyncContextManager[str],
+        speaking: Mapping[str, str],
+        default: str,
+        tell: Callable[[str, Exception], object],
+    ) -> None:
+        self._block = block
+        self._speaking = speaking
+        self._default = default
+        self._tell = tell
+        self._blocks = AsyncExitStack()
+
+    async def __aenter__(self) -> str:
+        try:
+            return await self._blocks.enter_async_context(self._block)
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            self._tell(self._default, error)
+            self._blocks.enter_context(standing_in(self._speaking, self._default))
+            return name_of_caller(self._speaking) or self._default  # it may hold another name
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._blocks.__aexit__(kind, error, trace)
 
 
 def _end(grant: Lease | Speaking) -> m.CheckinLease | m.EndSpeaking:
