@@ -89,10 +89,10 @@ def test_messages_loses_no_name_to_a_timeout() -> None:
 
 def test_workers_speak_as_their_agent_only_where_they_were_asked_to() -> None:
     lines = _run("workers.py")
-    for agent, *work in (lines[:6], lines[6:]):
+    for agent, *work in (lines[:7], lines[7:]):
         name = agent.removeprefix("The agent is ").removesuffix(".")
         ran_by = [line.partition("run by ")[2] for line in work]
-        assert ran_by == [DEFAULT_NAME, name, name, name, DEFAULT_NAME]
+        assert ran_by == [DEFAULT_NAME, name, name, name, name, DEFAULT_NAME]
 
 
 def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:
@@ -171,3 +171,28 @@ def test_crew_keeps_its_names_through_the_crash_of_an_agent_and_of_the_pool() ->
     assert [len(names) for names in named.values()] == [1, 1]
     assert sum("(restart 1)" in message for _, message in rows) == 2
     assert rows[-1][1] == "names unchanged: True"
+
+
+def test_tasks_gives_up_without_loss_and_names_every_agent_and_its_tools() -> None:
+    first, *agents, last = _run("tasks.py")
+    verbs = (" wants ", " looks up ", " computes ")
+    assert first == "the first agent gave up"
+    spoken = [
+        [part.partition(verb)[0] for part, verb in zip(line.split("; "), verbs, strict=True)]
+        for line in agents
+    ]
+    assert [len(set(names)) for names in spoken] == [1, 1, 1]
+    assert len({names[0] for names in spoken} - {DEFAULT_NAME}) == 3
+    assert last == "0 names are out after 100 turns of the loop"
+
+
+def test_agents_speak_under_their_names_until_they_end_and_leave_none_behind() -> None:
+    rows = [line.split(" | ", 1) for line in _run("agents.py")]
+    said = {message: agent.strip() for agent, message in rows}
+    first = said["looking up what they sing"]
+    second = said["looking up the same again"]
+    assert said["falling over"] == first != second
+    assert len({first, second, said["crawling the web"], said["here, for bees"]}) == 4
+    assert DEFAULT_NAME not in {agent.strip() for agent, _ in rows[:-4]}
+    assert [message for _, message in rows].count("leaving") == 2
+    assert said["names out: 0"] == DEFAULT_NAME
