@@ -22,12 +22,15 @@ from namepool.errors import (
     InvalidName,
     InvalidOption,
     InvalidOwner,
+    LedgerError,
+    NameHeld,
     NamePoolError,
     NamesUnavailable,
     OwnerRequired,
     SourceError,
     UnknownTheme,
 )
+from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
 from namepool.pool.async_handle import AsyncPoolHandle
@@ -69,6 +72,9 @@ __all__ = [
     "InvalidOption",
     "InvalidOwner",
     "Lease",
+    "Ledger",
+    "LedgerError",
+    "NameHeld",
     "NamePool",
     "NamePoolError",
     "NamePoolProxy",

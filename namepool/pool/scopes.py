@@ -51,10 +51,12 @@ def give_back(pool: Askable, receipt: list[Any]) -> None:
 
 
 @contextmanager
-def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Iterator[str]:
-    """Hold a name of one's own; see ``PoolHandle.named``."""
+def named(
+    pool: Askable, timeout: float | None, theme: str | None = None, name: str | None = None
+) -> Iterator[str]:
+    """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
     before = lineage.get()
-    message = m.CheckoutLease(timeout, None, theme)
+    message = m.CheckoutLease(timeout, None, theme) if name is None else m.TakeLease(name)
     noted = lineage.get()
     receipt: list[Any] = []
     try:
