@@ -9,6 +9,7 @@ from namepool.actors import Supervisor
 from namepool.actors.inbox import Inbox
 from namepool.actors.launch import give_up
 from namepool.pool.actor import NamePool
+from namepool.pool.claims import wait_released
 from namepool.pool.handle import PoolHandle
 
 
@@ -38,6 +39,8 @@ def open_pool(**options: Any) -> PoolHandle:
                 root.stop(block=False)  # struck: it is stopped all the same
                 raise
             forgotten.detach()
+            if not inside:
+                wait_released(spec.kwargs["source"])
 
         handle = PoolHandle(pool, close=close)
         # A ``with`` that was struck on its way in, or out, never closes what it was given.

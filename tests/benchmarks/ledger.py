@@ -122,6 +122,8 @@ def print_share(kind: str, ledger: SessionLedger, times: int) -> None:
     with open_pool(source=NumberedNames(), ledger=timed, prefetch=True) as pool:
         for name in [pool.checkout_name() for _ in range(40)]:
             pool.checkin_name(name)
+        while pool.pool_stats().fetching_count:
+            time.sleep(0.01)
         cost, share = measured(timed, lambda: pool.checkin_name(pool.checkout_name()), times)
         print(f"{kind:8}{'checkout + checkin':>22}{cost:12.1f}{share:12.1%}")
         cost, share = measured(timed, pool.checkout_name, times // 10)
