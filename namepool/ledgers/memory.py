@@ -34,7 +34,7 @@ class Book:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._namespaces: dict[str, _Namespace] = {}
 
     def namespace(self, name: str) -> Any:

@@ -57,7 +57,7 @@ class SessionLedger(ABC):
         retire_after: float | None = None,
         timeout: float = 5.0,
     ) -> None:
-        self.namespace = check_text("namespace", namespace, 100)
+        self.namespace: str = check_text("namespace", namespace, 100)
         if retire_after is not None:
             _check_age("retire_after", retire_after)
         check_seconds("timeout", timeout, zero=False)

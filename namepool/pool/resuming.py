@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption, NameHeld
@@ -25,19 +25,39 @@ def resumed(
     identity: str | None,
 ) -> Iterator[str]:
     """Hold this very name, or any, for an identity; see ``PoolHandle.named``."""
+    check(ledger, theme, name, identity)
+    if name is not None and ledger is not None:
+        take(ledger, name, identity)
+    with ExitStack() as block:
+        with ExitStack() as of_others:  # names that other identities keep, until one is free
+            while True:
+                attempt = of_others.enter_context(ExitStack())
+                given = attempt.enter_context(named(pool, timeout, theme, name))
+                if name is None and ledger is not None and not _is_taken(ledger, given, identity):
+                    continue
+                block.push(attempt.pop_all())
+                break
+        yield given
+
+
+def check(ledger: Ledger | None, theme: str | None, name: str | None, identity: str | None) -> None:
+    """Refuse what does not go together."""
     if name is not None and theme is not None:
         raise invalid("theme", theme, "left out where a name is asked for by name")
     if identity is not None and ledger is None:
         raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
-    if name is not None and ledger is not None:
-        _take(ledger, name, identity)
-    with named(pool, timeout, theme, name) as given:
-        if name is None and ledger is not None:
-            _take(ledger, given, identity)
-        yield given
 
 
-def _take(ledger: Ledger, name: str, identity: str | None) -> None:
+def _is_taken(ledger: Ledger, name: str, identity: str | None) -> bool:
+    try:
+        take(ledger, name, identity)
+    except NameHeld:
+        return False
+    return True
+
+
+def take(ledger: Ledger, name: str, identity: str | None) -> None:
+    """Have the ledger keep a name for an identity; ``NameHeld`` says who else has it."""
     holder = ledger.take(name, identity)
     if holder is not None:
         raise NameHeld(_told(ledger, holder), holder)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,70 @@ def test_a_restarted_pool_resumes_too(book: Book, others: SessionLedger) -> None
     with open_pool(book) as pool:
         handle: Any = pool._target
         assert pool._ledger is handle.current.ledger
+
+
+def test_a_name_that_an_identity_keeps_is_passed_over_by_others(book: Book) -> None:
+    with open_pool(book) as pool:
+        for identity in ("planner", "builder", "tester"):
+            with pool.named(identity=identity) as name:
+                assert name == pool.speaker()
+        held = [pool.pool_stats().checked_out_count]
+        with pool.named(name="NPC #1", identity="planner"):
+            held.append(pool.pool_stats().checked_out_count)
+        assert held == [0, 1]
+    kept = {claim.name: claim.identity for claim in MemoryLedger(book).holders() if claim.identity}
+    assert kept == {
+        "NPC #1": "planner",
+        "NPC #2": "builder",
+        "NPC #3": "tester",
+    }
+
+
+def test_a_task_takes_its_name_back_and_is_told_who_has_it(
+    book: Book, others: MemoryLedger
+) -> None:
+    async def agent() -> None:
+        async with namepool.open_async_pool(
+            source=NumberedNames(), ledger=MemoryLedger(book)
+        ) as pool:
+            async with pool.named(name=ADA, identity="planner") as name:
+                assert name == pool.speaker() == ADA
+                others.take("Bea Sharp", "tester")
+                with pytest.raises(NameHeld, match="'tester'"):
+                    async with pool.named(name="Bea Sharp", identity="planner"):
+                        raise AssertionError("it is held")
+                assert pool.speaker() == ADA
+            async with pool.named(identity="builder") as fresh:
+                assert fresh == pool.speaker() == "NPC #1"  # the planner's is passed over
+            assert (await pool.pool_stats()).checked_out_count == 0
+            with pytest.raises(InvalidOption, match="theme"):
+                pool.named(name=ADA, theme="sea")
+        identities = {holder.name: holder.identity for holder in others.holders()}
+        assert identities["NPC #1"] == "builder"
+
+    asyncio.run(agent())
+
+
+def test_while_a_task_waits_for_the_ledger_its_loop_goes_on(book: Book) -> None:
+    gate, asked = threading.Event(), threading.Event()
+
+    class Slow(MemoryLedger):
+        def take(self, name: str, identity: str | None = None) -> Any:
+            asked.set()
+            assert gate.wait(PATIENCE)
+            return super().take(name, identity)
+
+    async def agent() -> None:
+        async with namepool.open_async_pool(source=NumberedNames(), ledger=Slow(book)) as pool:
+
+            async def resume() -> str:
+                async with pool.named(name=ADA, identity="planner") as name:
+                    return name
+
+            resuming = asyncio.create_task(resume())
+            while not asked.is_set():
+                await asyncio.sleep(0)  # it is the loop that goes on
+            gate.set()
+            assert await resuming == ADA
+
+    asyncio.run(agent())
