@@ -394,7 +394,7 @@ def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) ->
         other.renew()
         assert sorted(h.name for h in other.holders()) == ["Bob", "Cleo", "Dora"]
         assert (other.stats().claimed, other.stats().living) == (3, 2)
-        assert other._look(lambda led=ledger, o=other: o._free(led.session, -1.0)) == 3  # type: ignore[misc]
+        assert other._do(lambda led=ledger, o=other: o._free(led.session, -1.0)) == 3  # type: ignore[misc]
         ledger.close()
 
 
