@@ -122,7 +122,8 @@ class Refilling:
     def refill(self) -> None:
         """Begin the fetches that are due; in the pause after a failure, tell those who wait."""
         self.look()
-        ready = [stock for stock in self._state.stocks.values() if self._may_fetch(stock)]
+        stocks = [stock for stock in self._state.stocks.values() if stock.in_use]
+        ready = [stock for stock in stocks if self._may_fetch(stock)]
         while due := [stock for stock in ready if self._due(stock)]:
             stock = min(due, key=self._precedence)
             self.fetch(self._due(stock), stock)
@@ -218,7 +219,8 @@ class Refilling:
         self.look()
         state, counters, stocks = self._state, self._state.counters, self._state.stocks
         learnt = [stock.learnt for stock in stocks.values()]
-        marks = [fetches.policy.low_water_mark for fetches in self._fetches.by_theme.values()]
+        used = [stock for stock in stocks.values() if stock.in_use] or [stocks[None]]
+        marks = [self._fetches.of(stock).policy.low_water_mark for stock in used]
         return PoolStats(
             available_count=stocks.available,
             checked_out_count=len(state.leases),

@@ -259,6 +259,22 @@ def test_fetches_are_shared_out_among_the_themes_for_which_somebody_waits() -> N
     assert len({future.get(timeout=PATIENCE) for future in futures}) == 11
 
 
+def test_nothing_is_fetched_that_nobody_has_asked_for() -> None:
+    source = Themed()
+    ref = NamePool.start(source=source)
+    for n in range(20):
+        assert ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE) == f"Sea {n + 1}"
+    assert set(source.asked) == {"sea"}
+    assert _stats(ref).low_water_mark == 6
+
+    ref.ask(Reset(), timeout=PATIENCE)
+    assert ref.ask(CheckoutName(theme="kitchen"), timeout=PATIENCE) == "Kitchen 1"
+    asked = len(source.asked)
+    for _ in range(11):
+        ref.ask(CheckoutName(theme="kitchen"), timeout=PATIENCE)
+    assert set(source.asked[asked:]) == {"kitchen"}
+
+
 def test_a_reset_drops_what_is_on_its_way_for_a_theme_and_fetches_anew() -> None:
     source = Themed("sea")
     ref = NamePool.start(source=source)
