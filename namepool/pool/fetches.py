@@ -34,7 +34,7 @@ class Shared(Generic[F]):
     def __init__(self) -> None:
         self.under_way: dict[int, Fetch[F]] = {}
         self.idle: list[F] = []
-        self.numbers = itertools.count(1)
+        self.numbers: itertools.count[int] = itertools.count(1)
         self.by_theme: dict[str | None, Fetches[F]] = {}
 
 

@@ -281,8 +281,13 @@ def test_a_reset_drops_what_is_on_its_way_for_a_theme_and_fetches_anew() -> None
     future = _later(ref, "sailor", "sea")
     assert source.calls.acquire(timeout=PATIENCE)
     ref.ask(Reset(), timeout=PATIENCE)
+    assert source.calls.acquire(timeout=PATIENCE)
     source.gates["sea"].set()
-    assert future.get(timeout=PATIENCE) == "Sea 13"  # of the second chunk
+    assert future.get(timeout=PATIENCE)
+    _until(lambda stats: stats.fetching_count == 0, ref)
+    stats = _stats(ref)
+    assert (stats.all_used_count, stats.checked_out_count) == (12, 1)
+    assert source.asked == ["sea", "sea"]
 
 
 def test_who_waits_for_a_theme_is_served_after_a_crash() -> None:
