@@ -132,6 +132,21 @@ def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T
     return results[0]
 
 
+def started(function: Any) -> tuple[threading.Thread, list[Any]]:
+    """Run ``function`` on a thread; return the thread and the list that its result will be in."""
+    results: list[Any] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except Exception as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, results
+
+
 def run_together(functions: Iterable[Callable[[], Any]]) -> None:
     """Run all functions at once, each on its own thread; raise what one of them raised."""
     functions = list(functions)

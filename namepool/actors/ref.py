@@ -11,7 +11,7 @@ from pykka._envelope import Envelope
 
 from namepool.actors import forks
 from namepool.actors.inbox import Inbox, NotHandled, refuse
-from namepool.actors.reply import Reply
+from namepool.actors.reply import Receipt, Reply, Wait
 
 A = TypeVar("A", bound="pykka.Actor")
 
@@ -30,17 +30,9 @@ class QueuingRef(pykka.ActorRef[A]):
         forks.remember(self)
 
     def ask(
-        self,
-        message: Any,
-        *,
-        block: bool = True,
-        timeout: float | None = None,
-        receipt: list[Any] | None = None,
+        self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
     ) -> Any:
         """Send a message; return the answer, or with ``block=False`` a future of it.
-
-        What must be given back (see ``give_back``) if the answer does not get where the caller
-        wants it is appended to ``receipt``.
 
         Raises:
             pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import pykka
 
-from namepool.actors.replies.giving_up import Notice, Withdrawn, forget
+from namepool.actors.replies.giving_up import Notice, Receipt, Withdrawn, forget
 from namepool.actors.replies.resolving import FAILED, HOOKED, VALUE
-from namepool.actors.replies.waiting import Waiting, WouldDeadlock
+from namepool.actors.replies.waiting import Wait, Waiting, WouldDeadlock
 
-__all__ = ["Notice", "Reply", "Withdrawn", "WouldDeadlock", "forget"]
+__all__ = ["Notice", "Receipt", "Reply", "Wait", "Withdrawn", "WouldDeadlock", "forget"]
 
 T = TypeVar("T")
 J = TypeVar("J")

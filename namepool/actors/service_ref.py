@@ -17,7 +17,7 @@ from namepool.actors.inbox import Inbox
 from namepool.actors.latch import passed_on
 from namepool.actors.lifecycle import Lifecycle
 from namepool.actors.ref import QueuingRef
-from namepool.actors.reply import Reply, WouldDeadlock
+from namepool.actors.reply import Receipt, Reply, Wait, WouldDeadlock
 
 A = TypeVar("A", bound=pykka.Actor)
 
@@ -47,30 +47,15 @@ class ServiceRef(QueuingRef[A]):
 
     @overload
     def ask(
-        self,
-        message: Any,
-        *,
-        block: Literal[False],
-        timeout: float | None = None,
-        receipt: list[Any] | None = None,
+        self, message: Any, *, block: Literal[False], timeout: Wait = None, receipt: Receipt = None
     ) -> pykka.Future[Any]: ...
     @overload
     def ask(
-        self,
-        message: Any,
-        *,
-        block: bool = True,
-        timeout: float | None = None,
-        receipt: list[Any] | None = None,
+        self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
     ) -> Any: ...
 
     def ask(
-        self,
-        message: Any,
-        *,
-        block: bool = True,
-        timeout: float | None = None,
-        receipt: list[Any] | None = None,
+        self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
     ) -> Any:
         """Send a message; return the answer, or with ``block=False`` a future of it.
 
@@ -79,7 +64,7 @@ class ServiceRef(QueuingRef[A]):
         inside a handler not made for it.
 
         A struck caller gets its exception; the actor's own thread mends what was left half done,
-        and what was granted meanwhile goes home. ``receipt``: see ``QueuingRef``.
+        and what was granted meanwhile goes home.
 
         Raises:
             pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn
@@ -117,12 +102,7 @@ class ServiceRef(QueuingRef[A]):
         return response if block else Reply.resolved(response)
 
     def _ask_further(
-        self,
-        response: NoAnswer,
-        message: Any,
-        block: bool,
-        timeout: float | None,
-        receipt: list[Any] | None,
+        self, response: NoAnswer, message: Any, block: bool, timeout: Wait, receipt: Receipt
     ) -> Any:
         if response.error is not None:
             if block:
@@ -132,9 +112,7 @@ class ServiceRef(QueuingRef[A]):
             return response.reply.get_once(timeout) if block else response.reply
         return self._ask_its_thread(message, block, timeout, receipt)
 
-    def _ask_its_thread(
-        self, message: Any, block: bool, timeout: float | None, receipt: list[Any] | None
-    ) -> Any:
+    def _ask_its_thread(self, message: Any, block: bool, timeout: Wait, receipt: Receipt) -> Any:
         grants: list[Any] = [] if receipt is None else receipt
         try:
             answer = super().ask(message, block=block, timeout=timeout, receipt=grants)

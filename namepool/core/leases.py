@@ -62,7 +62,7 @@ class Leases:
         self.homes: dict[str, Stock] = {}
         """Name → the stock it came for, while it is known; that without a theme is not listed."""
         self.orphans: OrderedDict[str, float] = OrderedDict()
-        """Checked out, and all its speakers have ended: name → since when."""
+        """Leases whose speakers have all ended: name → since when."""
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
 

@@ -15,12 +15,12 @@ from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
+from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
-from namepool.owners import notify_gone, owner_id
+from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches
-from namepool.pool.inline import InlineRequests
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
@@ -51,8 +51,8 @@ class NamePool(ServiceActor):
             back (300); ``None``: never
         state: a ``PoolState`` that outlives this incarnation
 
-    No handler blocks: what must wait for the world is the fetcher's. Callers run what ``inline``
-    has; all else is handled here, on the pool's own thread.
+    No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
+    themselves says ``requests``; all else is handled here, on the pool's own thread.
     """
 
     non_blocking = True
@@ -72,11 +72,17 @@ class NamePool(ServiceActor):
             self._source, checked, self._state, self._fetches, self._waiting
         )
         self._requests = Requests(
-            self._state, self._waiting, self._refilling, checked.reclaim_after, self, self.deferred
+            self._state,
+            self._fetches,
+            self._waiting,
+            self._refilling,
+            checked.reclaim_after,
+            self,
+            self.deferred,
         )
         self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
         self._handlers.update(self._table())
-        self._inline.update(InlineRequests(self._state, self._fetches, self).table())
+        self._inline.update(self._requests.inline())
         self._inline_other = lambda _: LATER
 
     def _use_inbox_of(self, state: PoolState) -> None:

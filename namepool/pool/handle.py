@@ -7,15 +7,19 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
 from namepool.core.stats import PoolStats
+from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
+
+_line = lineage.get
 
 
 class PoolHandle:
@@ -45,6 +49,7 @@ class PoolHandle:
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view
+        self._name_of: Callable[[str], str | None] = view.get
         self._close = close
 
     # -- the operations ---------------------------------------------------------------------
@@ -119,7 +124,9 @@ class PoolHandle:
     def get_name_by_owner(
         self, owner: OwnerLike | None = None, timeout: float | None = 5.0
     ) -> str | None:
-        """Return the name that ``owner`` (the caller if not given) speaks under, or ``None``.
+        """Return the name that ``owner`` speaks under, or ``None``.
+
+        If no owner is given: the name of the caller, or of whoever started it.
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
@@ -154,9 +161,16 @@ class PoolHandle:
     def speaker(self) -> str:
         """Return the name that the caller speaks under, or the default name.
 
-        A dict read: no message, no lock; safe inside any handler, finaliser or log filter.
+        Its own name, or that of whoever started it. Dict reads: no message, no lock; safe inside
+        any handler, finaliser or log filter.
         """
-        return self._speaking.get(current_owner(), DEFAULT_NAME)
+        name = self._name_of(current_owner())
+        if name is not None:
+            return name
+        line = _line()
+        return (
+            DEFAULT_NAME if line is None else inherited_name(self._speaking, line) or DEFAULT_NAME
+        )
 
     def named(
         self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None

@@ -2,23 +2,26 @@
 
 They are named tuples with a constructor of their own, because a request is made for each operation
 and a frozen dataclass costs a third more. Where an owner may be given, it is given in any form that
-``owner_id`` takes; left out, it is who makes the message. What may not be raises at once:
-``InvalidOption`` or ``InvalidOwner``.
+``owner_id`` takes; left out, it is who makes the message, and what that starts from then on speaks
+under its name. What may not be raises at once: ``InvalidOption`` or ``InvalidOwner``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from namepool.actors import lineage
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
-from namepool.owners import current_owner, owner_id
+from namepool.inheritance import Lineage, following
+from namepool.owners import current_owner, noted_owner, owner_id
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
 _new = tuple.__new__
+_line = lineage.get
 
 
 class _CheckoutFields(NamedTuple):
@@ -40,7 +43,13 @@ class _Checkout(_CheckoutFields):
             check_seconds("timeout", timeout, none=True)
         if theme is not None:
             check_theme(theme)
-        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner), theme))
+        if owner is not None:
+            return _new(cls, (timeout, owner_id(owner), theme))
+        caller = current_owner()
+        line = _line()
+        if line is None or line[0] is not caller:
+            lineage.set(following(caller, line))
+        return _new(cls, (timeout, caller, theme))
 
 
 class CheckoutName(_Checkout):
@@ -94,7 +103,7 @@ class AssociateName(_AssociateFields):
     def __new__(
         cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
     ) -> Self:
-        return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
+        return _new(cls, (name, exclusive, noted_owner() if owner is None else owner_id(owner)))
 
 
 class BeginSpeaking(AssociateName):
@@ -123,17 +132,23 @@ class DissociateName(_DissociateFields):
         return _new(cls, (name, current_owner() if owner is None else owner_id(owner)))
 
 
-class _OwnerField(NamedTuple):
+class _LookupFields(NamedTuple):
     owner: str
+    lineage: Lineage
 
 
-class GetNameByOwner(_OwnerField):
-    """Answered with the name that an owner (the caller if not given) speaks under, or ``None``."""
+class GetNameByOwner(_LookupFields):
+    """Answered with the name that an owner speaks under, or ``None``.
+
+    If none is given: the name of the caller, or of whoever started it.
+    """
 
     __slots__ = ()
 
     def __new__(cls, owner: OwnerLike | None = None) -> Self:
-        return _new(cls, (current_owner() if owner is None else owner_id(owner),))
+        if owner is None:
+            return _new(cls, (current_owner(), _line()))
+        return _new(cls, (owner_id(owner), None))
 
 
 class PoolStatsRequest(NamedTuple):

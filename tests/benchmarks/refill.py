@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import pykka
 
 from namepool import NamePool, Nomenclater, PoolHandle
-from namepool.sources.llm.themes import THEMES
+from namepool.sources.llm.subjects import THEMES
 from tests.sources.llm.scripted import Endpoint, Names, Seen, Told, named
 
 

@@ -10,13 +10,17 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import pykka
 
 from namepool.actors.replies.resolving import FAILED, HOOKED, Resolving, exception_of
 
 T = TypeVar("T")
+
+Receipt: TypeAlias = list[Any] | None
+"""Where a caller that blocks finds what came with its answer: if it is struck before it has put the
+answer where it wants it, it gives that back (``give_back``)."""
 
 READ: Final = (True,)
 RETURNED: Final = (False,)

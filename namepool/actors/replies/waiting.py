@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 import pykka
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+
+Wait: TypeAlias = float | None
+"""Seconds to wait at most; ``None``: for ever."""
 
 EVERY: Final = 64
 """Every so many awaits of an answer that is ready, the event loop goes on: else a task that asks

@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 
 import pykka
 
+from namepool.actors.supervision.restarts import is_seconds
+
 Restart = Literal["permanent", "transient", "temporary"]
 Kind = Literal["worker", "supervisor"]
 
@@ -58,10 +60,11 @@ class ChildSpec:
         _check_one_of("restart", self.restart, get_args(Restart))
         _check_one_of("kind", self.kind, get_args(Kind))
         if self.shutdown == "default":
-            settled = None if self.kind == "supervisor" else WORKER_SHUTDOWN
-            object.__setattr__(self, "shutdown", settled)
+            shutdown = None if self.kind == "supervisor" else WORKER_SHUTDOWN
+            object.__setattr__(self, "shutdown", shutdown)
         expected = "seconds, at least 0 and at most 1e8, or None"
-        _check("shutdown", self.shutdown, _is_seconds(self.shutdown), expected)
+        is_right = self.shutdown is None or is_seconds(self.shutdown, zero=True)
+        _check("shutdown", self.shutdown, is_right, expected)
         _check("significant", self.significant, isinstance(self.significant, bool), "True or False")
         if self.significant and self.restart == "permanent":
             _check("significant", True, False, "False for a permanent child: it never just ends")
@@ -88,9 +91,3 @@ def _is_actor(value: object) -> bool:
 
 def _is_kwargs(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-
-
-def _is_seconds(value: object) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e8

@@ -33,7 +33,7 @@ class Child:
         self.handle: ActorHandle = ActorHandle(spec.id)
 
     @property
-    def is_settled(self) -> bool:
+    def is_stable(self) -> bool:
         """It is neither starting nor stopping."""
         return self.state not in ("starting", "stopping")
 
@@ -90,6 +90,12 @@ class Children(dict[str, Child]):
         """Take a child out for good."""
         self.pop(child.spec.id, None)
         child.abandon(reason)
+
+    def forget_temporary(self, child: Child) -> bool:
+        """Take out a child that has ended, if its spec says so; tell whether it does."""
+        if child.spec.restart == "temporary":
+            self.forget(child, "it is temporary, and has ended")
+        return child.spec.restart == "temporary"
 
     def group_of(self, child: Child, strategy: Strategy) -> list[Child]:
         """Return whom a strategy replaces when ``child`` has died, in the order of start."""

@@ -24,11 +24,11 @@ from namepool.actors.supervision.procedures import (
     start_failed,
 )
 from namepool.actors.supervision.protocol import (
-    AutoShutdown,
     RestartIntensityExceeded,
+    Rules,
     SupervisorError,
 )
-from namepool.actors.supervision.restarts import Backoff, RestartBudget
+from namepool.actors.supervision.restarts import RestartBudget
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -55,17 +55,14 @@ class Deaths:
         children: Children,
         procedures: Procedures,
         runner: Runner,
-        budget: RestartBudget,
-        backoff: Backoff | None,
-        auto_shutdown: AutoShutdown,
+        rules: Rules,
         give_up: Callable[[SupervisorError], None],
     ) -> None:
         self._children = children
         self._procedures = procedures
         self._runner = runner
-        self._budget = budget
-        self._backoff = backoff
-        self._auto_shutdown = auto_shutdown
+        self._rules = rules
+        self._budget = RestartBudget(rules.max_restarts, rules.max_seconds)
         self._give_up = give_up
         self.ref: ServiceRef[Any]
 
@@ -121,7 +118,7 @@ class Deaths:
 
     def _child_overdue(self, message: ChildOverdue) -> None:
         child = self._known(message.id, message.ref)
-        if child is not None and not child.is_settled:
+        if child is not None and not child.is_stable:
             if child.state == "starting":
                 child.failure = "it was terminated before it was up"
             abandon(child, message.ref)
@@ -135,10 +132,7 @@ class Deaths:
     def _sweep(self, message: Sweep) -> None:
         """Find children whose thread has ended without a report; there should be none."""
         for child in list(self._children.values()):
-            if child.ref is None:
-                continue
-            lifecycle = lifecycle_of(child.ref)
-            if lifecycle.has_vanished():
+            if child.ref is not None and lifecycle_of(child.ref).has_vanished():
                 self._child_died(ChildDied(child.spec.id, child.ref, "its thread ended unreported"))
         self.sweep_later()
 
@@ -150,24 +144,22 @@ class Deaths:
         if restart == "permanent" or (restart == "transient" and _is_abnormal(reason)):
             self._restart(child, reason)
             return
-        if restart == "temporary":
-            self._children.forget(child, "it is temporary, and has ended")
-        else:
+        if not self._children.forget_temporary(child):
             child.abandon("it has ended, and ended well")
         if child.spec.significant and self._shuts_down():
             self.ref.stop(block=False)
 
     def _shuts_down(self) -> bool:
-        if self._auto_shutdown == "any_significant":
-            return True
+        auto = self._rules.auto_shutdown
         significant = [c for c in self._children.values() if c.spec.significant]
-        return self._auto_shutdown == "all_significant" and all(c.ref is None for c in significant)
+        gone = auto == "all_significant" and all(c.ref is None for c in significant)
+        return gone or auto == "any_significant"
 
     def _restart(self, child: Child, reason: str | None) -> None:
         """Restart a dead child, now or after a pause; or give up."""
-        now = self.ref.actor_inbox.clock()
+        now, backoff = self.ref.actor_inbox.clock(), self._rules.backoff
         child.state = "restarting"
-        quiet = self._backoff is None or now - child.last_death > self._backoff.quiet
+        quiet = backoff is None or now - child.last_death > backoff.quiet
         child.deaths_in_a_row = 1 if quiet else child.deaths_in_a_row + 1
         child.last_death = now
         if not self._budget.spend(now):
@@ -178,10 +170,10 @@ class Deaths:
             "%s: child %r is restarted (restart %d): %s",
             self.ref, child.spec.id, child.restarts + 1, reason or "it had stopped",
         )  # fmt: skip
-        if self._backoff is None:
+        if backoff is None:
             self._runner.add(self._replace(child))
             return
-        pause = self._backoff.pause(child.deaths_in_a_row)
+        pause = backoff.pause(child.deaths_in_a_row)
         self.ref.actor_inbox.schedule(pause, Retry(child.spec.id, child.deaths_in_a_row))
 
     def _replace(self, child: Child) -> Procedure:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import Any, cast
+from typing import Any
 
 import pykka
 
 from namepool.actors import forks
 from namepool.actors.inbox import NotHandled
 from namepool.actors.ref import FORKED, QueuingRef
-from namepool.actors.reply import Reply
+from namepool.actors.reply import Receipt, Reply, Wait
 
 RESTARTING = "it is restarting; ask() waits for that"
 
@@ -51,18 +51,12 @@ class ActorHandle:
         return ref is not None and ref.is_alive()
 
     def ask(
-        self,
-        message: Any,
-        *,
-        block: bool = True,
-        timeout: float | None = None,
-        receipt: list[Any] | None = None,
+        self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
     ) -> Any:
         """Return the answer; waits up to ``timeout`` seconds for an incarnation and its answer.
 
         With ``block=False`` it returns a future at once, which waits for the next incarnation if it
-        must. What must be given back if the answer does not get where it is wanted is appended to
-        ``receipt``.
+        must.
 
         Raises:
             pykka.Timeout: no incarnation, or no answer, in time
@@ -139,10 +133,7 @@ class ActorHandle:
         Raises:
             pykka.ActorDeadError: there is none at this moment
         """
-        ref = self._ref
-        if ref is None:
-            raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
-        ref.tell(message)
+        self._present().tell(message)
 
     def proxy(self) -> pykka.ActorProxy[Any]:
         """Return a proxy of the present incarnation; it does not outlive it.
@@ -150,10 +141,13 @@ class ActorHandle:
         Raises:
             pykka.ActorDeadError: there is none at this moment
         """
+        return self._present().proxy()
+
+    def _present(self) -> pykka.ActorRef[Any]:
         ref = self._ref
         if ref is None:
             raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
-        return ref.proxy()
+        return ref
 
     def stop(self, **_: Any) -> None:
         """Refused: a supervised actor is stopped by its supervisor.
@@ -173,20 +167,17 @@ class ActorHandle:
     ) -> None:
         """Send a request to an incarnation other than ``last``, or park it until there is one."""
         with self._lock:
-            ref = self._ref
-            if ref is None or ref is last:
-                if self._closed is None:
-                    self._parked.append((message, waiting))
-                    return
-                ref = None
+            ref: Any = self._ref if self._ref is not last else None
+            if ref is None and self._closed is None:
+                self._parked.append((message, waiting))
+                return
         reply = waiting()
         if reply is None:
             return  # nobody will read it
         if ref is None:
-            error = NotHandled(f"{self.name} is not running: {self._closed}")
-            reply.fail_quietly(error)
-            return
-        self._follow(message, cast("Any", ref).ask(message, block=False), reply, ref)
+            reply.fail_quietly(NotHandled(f"{self.name} is not running: {self._closed}"))
+        else:
+            self._follow(message, ref.ask(message, block=False), reply, ref)
 
     def _follow(
         self, message: Any, answer: Reply[Any], reply: Reply[Any], ref: pykka.ActorRef[Any]

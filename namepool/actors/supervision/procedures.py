@@ -126,8 +126,7 @@ class Procedures:
     def terminate(self, child: Child) -> Procedure:
         """Stop a child, not to be restarted."""
         yield from self.take_down(child)
-        if child.spec.restart == "temporary":
-            self._children.forget(child, "it is temporary, and has ended")
+        self._children.forget_temporary(child)
 
     def replace(self, child: Child) -> Procedure:
         """Restart a dead child, with those that the strategy replaces too.
@@ -153,8 +152,7 @@ class Procedures:
             if other is not child:
                 yield from self.take_down(other)
                 other.state = "restarting"
-                if other.spec.restart == "temporary":
-                    self._children.forget(other, "it is temporary, and has ended")
+                self._children.forget_temporary(other)
 
     def bring_up(self, child: Child) -> Procedure:
         """Start a child, and go on when it is up or has failed; then ``failure`` says why."""
@@ -173,18 +171,18 @@ class Procedures:
         tell = self.ref.try_tell
         lifecycle.watch_up(lambda: tell(ChildUp(spec.id, ref)))
         lifecycle.watch(lambda reason: tell(ChildDied(spec.id, ref, reason)))
-        yield lambda: child.is_settled
+        yield lambda: child.is_stable
 
     def take_down(self, child: Child) -> Procedure:
         """Stop a child, and go on when it is down or has been abandoned."""
-        yield lambda: child.is_settled
+        yield lambda: child.is_stable
         ref = child.ref
         if ref is None:
             child.state = "stopped"
             return
         child.state = "stopping"
         self.ask_to_stop(child, ref)
-        yield lambda: child.is_settled
+        yield lambda: child.is_stable
 
     def ask_to_stop(self, child: Child, ref: pykka.ActorRef[Any]) -> None:
         """Ask a child to stop within its ``shutdown``."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pykka
 
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
-from namepool.actors.supervision.restarts import Backoff
+from namepool.actors.supervision.restarts import Backoff, is_seconds
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
@@ -126,30 +125,28 @@ def checked_specs(children: Iterable[ChildSpec]) -> list[ChildSpec]:
     return specs
 
 
-def check_flags(
-    strategy: object, max_restarts: object, max_seconds: object, backoff: object, auto: object
-) -> None:
-    """Refuse an option of the wrong type or range, by name."""
+class Rules(NamedTuple):
+    """How a supervisor restarts its children; see ``Supervisor.start``."""
 
-    def check(name: str, value: object, is_right: bool, expected: str) -> None:
-        if not is_right:
-            raise ValueError(f"{name} must be {expected}, not {ascii(value)[:100]}")
+    strategy: Strategy
+    max_restarts: int
+    max_seconds: float
+    backoff: Backoff | None
+    auto_shutdown: AutoShutdown
 
-    is_count = isinstance(max_restarts, int) and not isinstance(max_restarts, bool)
-    is_number = isinstance(max_seconds, int | float) and not isinstance(max_seconds, bool)
-    one_of = partial("one of {}".format)
-    check("strategy", strategy, strategy in get_args(Strategy), one_of(get_args(Strategy)))
-    check(
-        "max_restarts",
-        max_restarts,
-        is_count and cast("int", max_restarts) >= 0,
-        "an integer of at least 0",
-    )
-    check(
-        "max_seconds",
-        max_seconds,
-        is_number and 0 < cast("float", max_seconds) <= 1e8,
-        "seconds, above 0 and at most 1e8",
-    )
-    check("backoff", backoff, backoff is None or isinstance(backoff, Backoff), "a Backoff, or None")
-    check("auto_shutdown", auto, auto in get_args(AutoShutdown), one_of(get_args(AutoShutdown)))
+    def checked(self) -> Rules:
+        """Return them; refuse one of the wrong type or range, by name."""
+        count, strategies, shutdowns = self.max_restarts, get_args(Strategy), get_args(AutoShutdown)
+        is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        is_backoff = self.backoff is None or isinstance(self.backoff, Backoff)
+        for name, is_right, expected in (
+            ("strategy", self.strategy in strategies, f"one of {strategies}"),
+            ("max_restarts", is_count, "an integer of at least 0"),
+            ("max_seconds", is_seconds(self.max_seconds), "seconds, above 0 and at most 1e8"),
+            ("backoff", is_backoff, "a Backoff, or None"),
+            ("auto_shutdown", self.auto_shutdown in shutdowns, f"one of {shutdowns}"),
+        ):
+            if not is_right:
+                value = ascii(getattr(self, name))[:100]
+                raise ValueError(f"{name} must be {expected}, not {value}")
+        return self

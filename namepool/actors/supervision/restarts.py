@@ -6,6 +6,13 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
+
+
+def is_seconds(value: object, *, zero: bool = False) -> bool:
+    """Tell whether ``value`` is a time to wait; ``zero`` says whether that may be none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= cast("float", value) <= 1e8 and (zero or value != 0)
 
 
 class RestartBudget:
@@ -36,8 +43,7 @@ class Backoff:
     def __post_init__(self) -> None:
         for field in ("first", "longest", "quiet"):
             value = getattr(self, field)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 < value <= 1e8:
+            if not is_seconds(value):
                 raise ValueError(f"{field} must be seconds, above 0 and at most 1e8, not {value!a}")
 
     def pause(self, failures: int, jitter: Callable[[], float] = random.random) -> float:

@@ -14,7 +14,7 @@ import pykka
 from namepool.actors.launch import give_up, launch
 from namepool.actors.lifecycle import lifecycle_of
 from namepool.actors.ref import QueuingRef
-from namepool.actors.reply import Reply
+from namepool.actors.reply import Receipt, Reply, Wait
 from namepool.actors.service_actor import ServiceActor
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec
@@ -31,17 +31,17 @@ from namepool.actors.supervision.protocol import (
     GetChildSpec,
     GetHandle,
     RestartChild,
+    Rules,
     StartChild,
     StartFailed,
     Strategy,
     SupervisorError,
     TerminateChild,
     WhichChildren,
-    check_flags,
     check_spec,
     checked_specs,
 )
-from namepool.actors.supervision.restarts import Backoff, RestartBudget
+from namepool.actors.supervision.restarts import Backoff
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -71,19 +71,10 @@ class Supervisor(ServiceActor):
     ) -> None:
         super().__init__()
         self._children = Children(checked_specs(children))
-        check_flags(strategy, max_restarts, max_seconds, backoff, auto_shutdown)
-        budget = RestartBudget(max_restarts, max_seconds)
+        rules = Rules(strategy, max_restarts, max_seconds, backoff, auto_shutdown).checked()
         self._runner = Runner()
         self._procedures = Procedures(self._children, strategy)
-        self._deaths = Deaths(
-            self._children,
-            self._procedures,
-            self._runner,
-            budget,
-            backoff,
-            auto_shutdown,
-            self._give_up,
-        )
+        self._deaths = Deaths(self._children, self._procedures, self._runner, rules, self._give_up)
         self._actor_ref = self._procedures.ref = self._deaths.ref = SupervisorRef(self)
         self._handlers.update(self._table())
 
@@ -136,7 +127,7 @@ class Supervisor(ServiceActor):
     def start_for(cls, receipt: list[Any], *args: Any, **options: Any) -> SupervisorRef:
         """Like ``start``; the ref is appended to ``receipt``, for a struck caller to stop."""
         ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
-        ref.lifecycle.settled.wait()
+        ref.lifecycle.is_up_or_gone.wait()
         if ref.start_failure is not None:
             ref.wait_gone()
             raise ref.start_failure
@@ -266,12 +257,7 @@ class SupervisorRef(ServiceRef[Supervisor]):
     if TYPE_CHECKING:
 
         def ask(
-            self,
-            message: Any,
-            *,
-            block: bool = True,
-            timeout: float | None = None,
-            receipt: list[Any] | None = None,
+            self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
         ) -> Any:
             """See ``QueuingRef``; always on the supervisor's own thread."""
     else:

@@ -14,7 +14,7 @@ from namepool.sources.llm.chunk import Chunk, Quiet, Themes
 from namepool.sources.llm.endpoint import Endpoint
 from namepool.sources.llm.reply import Reader, Reading
 from namepool.sources.llm.retry import EndpointError
-from namepool.sources.llm.themes import EXAMPLES
+from namepool.sources.llm.subjects import EXAMPLES
 
 if TYPE_CHECKING:
     from namepool.sources.llm.transport import Answer, Line
@@ -39,7 +39,7 @@ class Asker:
         self.themes = themes
         self.rung: int = 0
         self._proven = False  # the form to ask for, and whether it has worked
-        self._endpoint, self._reader = endpoint, Reader(endpoint.strike)
+        self._endpoint, self._reader = endpoint, Reader(endpoint.striker)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
         self._quiet = Quiet()
         self._examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)

@@ -12,7 +12,7 @@ from namepool.core.display import given_name, is_title
 from namepool.core.names import name_key, one_line
 from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
 from namepool.sources.llm.reply import Reading
-from namepool.sources.llm.themes import EXAMPLES
+from namepool.sources.llm.subjects import EXAMPLES
 
 REMEMBERED = 10_000
 """Names of its own that a nomenclater does not give again."""

@@ -66,7 +66,7 @@ class Nomenclater:
             URL insists on one. Not sent if ``headers`` or the session have an ``Authorization`` or
             ``api-key``; that of the environment not if they bring what may be a credential: any
             header but the usual ones, a login, a cookie, a certificate, a key in the URL
-        themes: what names may be about, three of them at a time; else ``themes.THEMES``
+        themes: what names may be about, three of them at a time; else ``subjects.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
         timeout: seconds that a chunk may take in all, retries included. It ends a tenth earlier,
             so that a pool whose ``fetch_timeout`` is the same still gets the answer; and earlier

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from namepool.core.names import one_line
-from namepool.sources.llm.themes import EXAMPLES
+from namepool.sources.llm.subjects import EXAMPLES
 
 THEMES_PER_REQUEST = 3
 

@@ -6,7 +6,7 @@ import pytest
 
 from namepool.sources.llm.chunk import Chunk, Given, Quiet
 from namepool.sources.llm.reply import Reading
-from namepool.sources.llm.themes import EXAMPLES
+from namepool.sources.llm.subjects import EXAMPLES
 from tests.sources.llm.asker import Asker
 from tests.sources.llm.scripted import Endpoint, named
 

@@ -23,7 +23,7 @@ from namepool import (
     open_pool,
 )
 from namepool.core.refill import LONGEST_REQUEST
-from namepool.sources.llm.themes import THEMES
+from namepool.sources.llm.subjects import THEMES
 from tests.sources.llm.asker import Asker, failure
 from tests.sources.llm.scripted import (
     Endpoint,

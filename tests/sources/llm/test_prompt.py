@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from namepool.core.names import name_key, why_invalid
-from namepool.sources.llm import ladder, prompt, themes
+from namepool.sources.llm import ladder, prompt, subjects
 
 
 def _prompt(**options: Any) -> str:
@@ -16,22 +16,22 @@ def _prompt(**options: Any) -> str:
 
 
 def test_there_are_forty_themes_or_more_and_no_two_alike() -> None:
-    assert len({name_key(theme) for theme in themes.THEMES}) == len(themes.THEMES) >= 40
+    assert len({name_key(theme) for theme in subjects.THEMES}) == len(subjects.THEMES) >= 40
 
 
-@pytest.mark.parametrize("kind", [themes.JARGON, themes.PULP, themes.PUNS, themes.QUIET])
+@pytest.mark.parametrize("kind", [subjects.JARGON, subjects.PULP, subjects.PUNS, subjects.QUIET])
 def test_each_kind_of_theme_has_ten_or_more(kind: tuple[str, ...]) -> None:
     assert len(kind) >= 10
 
 
 def test_no_theme_holds_a_word_of_a_name_to_copy() -> None:
-    words = {word for theme in themes.THEMES for word in theme.lower().split()}
-    shown = {word for name in themes.EXAMPLES for word in name.lower().split()}
+    words = {word for theme in subjects.THEMES for word in theme.lower().split()}
+    shown = {word for name in subjects.EXAMPLES for word in name.lower().split()}
     assert words & shown <= {"the", "of"}
 
 
 def test_every_example_is_a_name_that_could_be_given() -> None:
-    assert [why_invalid(name) for name in themes.EXAMPLES] == [None] * len(themes.EXAMPLES)
+    assert [why_invalid(name) for name in subjects.EXAMPLES] == [None] * len(subjects.EXAMPLES)
 
 
 def test_the_prompt_says_how_many_about_what_and_in_which_form() -> None:
@@ -64,8 +64,8 @@ def test_a_name_in_use_cannot_write_a_line_of_its_own() -> None:
 def test_the_prompt_lists_the_themes_that_others_have_within_their_budget() -> None:
     assert "keep away" not in _prompt()
     assert "keep away: rain; kites." in _prompt(others=["rain", "kites"])
-    listed = _prompt(others=themes.THEMES).partition("keep away: ")[2].partition("\n")[0]
-    assert 9 <= listed.count("; ") + 1 < len(themes.THEMES)  # nine are those of three others
+    listed = _prompt(others=subjects.THEMES).partition("keep away: ")[2].partition("\n")[0]
+    assert 9 <= listed.count("; ") + 1 < len(subjects.THEMES)  # nine are those of three others
     assert prompt.tokens(listed) <= prompt.OTHERS_TOKENS * 1.2
 
 
@@ -84,7 +84,7 @@ LONG = ["Bartholomäus the Understated Cartographer of Lake Number", "Ada the Ya
 def test_a_request_and_its_answer_fit_a_model_of_2048_tokens(name: str, count: int) -> None:
     used = prompt.latest_within([f"{name} {n}" for n in range(10_000)])
     rejected = [(f"{name} {n}", "has the given name of another one") for n in range(100)]
-    *others, a, b, c = sorted(themes.THEMES, key=len)
+    *others, a, b, c = sorted(subjects.THEMES, key=len)
     asked = prompt.messages(count, [a, b, c], used, rejected, others=others)[0]["content"]
     answer = json.dumps({"names": ["Ada the Yak Shaver"] * count})
     assert used
