@@ -267,7 +267,6 @@ def test_nothing_is_fetched_that_nobody_has_asked_for() -> None:
     for n in range(20):
         assert ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE) == f"Sea {n + 1}"
     assert set(source.asked) == {"sea"}
-    assert _stats(ref).low_water_mark == 6
 
     _until(lambda stats: stats.fetching_count == 0, ref)
     ref.ask(Reset(), timeout=PATIENCE)
