@@ -42,8 +42,8 @@ class Row(NamedTuple):
 class Board(Page):
     """Who speaks, since when, doing what; and how the pool is."""
 
-    pace = 1.0
-    narrated = 1000
+    pace: float = 1.0
+    narrated: int = 1000
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()

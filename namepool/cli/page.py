@@ -16,9 +16,9 @@ WIDTH = 35
 class Page(logging.Handler):
     """What the demo is shown on; its handler gets what agents say, each with its ``agent``."""
 
-    pace = 0.0
+    pace: float = 0.0
     """Seconds that a second of an agent's work takes."""
-    narrated = 24
+    narrated: int = 24
     """Agents whose lines are shown."""
 
     def title(self, text: str) -> None:
