@@ -261,6 +261,24 @@ def test_fetches_are_shared_out_among_the_themes_for_which_somebody_waits() -> N
     assert len({future.get(timeout=PATIENCE) for future in futures}) == 11
 
 
+def test_what_is_wanted_of_one_theme_is_learnt_of_no_other(clock: MovableClock) -> None:
+    state = PoolState()
+    ref = NamePool.start(source=Themed(), state=state)
+    clock.drive(ref)
+    ref.ask(CheckoutName(), timeout=PATIENCE)
+    for _ in range(10):
+        ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE)
+    _stats(ref)
+    clock.advance(0.01)
+    for _ in range(5):
+        ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE)
+    before = state.stocks[None].learnt.demand
+    stats = _stats(ref)
+    assert state.stocks["sea"].learnt.demand > 0.0
+    assert state.stocks[None].learnt.demand <= before
+    assert stats.demand_per_second >= state.stocks["sea"].learnt.demand
+
+
 def test_nothing_is_fetched_that_nobody_has_asked_for() -> None:
     source = Themed()
     ref = NamePool.start(source=source)
