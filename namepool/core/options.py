@@ -37,6 +37,7 @@ class PoolOptions:
     fetch_timeout: float = 30.0
     prefetch: bool = False
     reclaim_after: float | None = 300.0
+    ledger: object = None
 
     def __post_init__(self) -> None:
         check_count("chunk_size", self.chunk_size, 1)

@@ -6,7 +6,7 @@ Knows nothing of actors: a fetcher is whatever can be told from another.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from namepool.core.refill import Backoff, Learnt, RefillPolicy
@@ -34,7 +34,7 @@ class Shared(Generic[F]):
     def __init__(self) -> None:
         self.under_way: dict[int, Fetch[F]] = {}
         self.idle: list[F] = []
-        self.numbers: itertools.count[int] = itertools.count(1)
+        self.numbers: Iterator[int] = itertools.count(1)
         self.by_theme: dict[str | None, Fetches[F]] = {}
 
 

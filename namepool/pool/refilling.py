@@ -17,8 +17,10 @@ from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.core.stock import Stock
 from namepool.errors import SourceError, UnknownTheme
+from namepool.pool.counting import stats_of
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
+from namepool.pool.keeper import Keeping, Renew, Unwanted
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, knows_themes
@@ -73,6 +75,7 @@ class Refilling:
         self._waiting = waiting
         self._is_gathering = False
         self._knows_themes = knows_themes(source)
+        self.keeping = Keeping(source, state)
         self.ref: ServiceRef[Any]
 
     def theme_of(self, theme: str | None) -> str | None:
@@ -157,6 +160,7 @@ class Refilling:
 
     def _start_fetcher(self) -> Fetcher:
         ref = self.ref
+        self.keeping.tell(Renew())  # which goes on for as long as it lives
         fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
         fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
@@ -165,6 +169,7 @@ class Refilling:
         """Make the names of a chunk available, and grant them to those who wait."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
+            self.keeping.tell(Unwanted(message.names))
             return
         self.look()
         admission = self._state.admit(message.names, message.theme)
@@ -216,38 +221,13 @@ class Refilling:
     def stats(self) -> PoolStats:
         """Return the pool's counts, and what has been learnt up to now."""
         self.look()
-        state, counters, stocks = self._state, self._state.counters, self._state.stocks
-        learnt = [stock.learnt for stock in stocks.values()]
-        used = [stock for stock in stocks.values() if stock.in_use] or [stocks[None]]
-        marks = [self._fetches.of(stock).policy.low_water_mark for stock in used]
-        return PoolStats(
-            available_count=stocks.available,
-            checked_out_count=len(state.leases),
-            all_used_count=state.known_count,
-            chunk_size=self._options.chunk_size,
-            waiting_count=stocks.waiting,
-            fetching_count=self._fetches.total,
-            fetch_count=counters.fetches,
-            fetch_failure_count=counters.failures,
-            invalid_count=counters.invalid,
-            duplicate_count=counters.duplicates,
-            reclaimed_count=counters.reclaimed,
-            restart_count=max(counters.starts - 1, 0),
-            demand_per_second=sum(max(one.demand, 0.0) for one in learnt),
-            fetch_seconds=max(
-                (s for one in learnt if (s := one.seconds) is not None), default=None
-            ),
-            low_water_mark=sum(marks),
-            waited_count=counters.waited,
-            longest_wait=counters.longest_wait,
-            last_error=counters.last_error,
-            last_source=counters.last_source,
-        )
+        return stats_of(self._state, self._fetches, self._options)
 
     def let_go(self) -> None:
         """Stop every fetcher, without waiting for it."""
         for fetcher in self._fetches.fetchers:
             fetcher.stop(block=False)
+        self.keeping.let_go()
 
     def _is_wanted(self, fetch: Fetch[Fetcher]) -> bool:
         """Tell whether what became of a fetch matters: it was not reset since."""
