@@ -13,14 +13,15 @@ ROOT = Path(namepool.__file__).parent
 
 # From what everything may build on to what nothing may: a module imports from rows above its own.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "events"),
     ("core.confusables",),
     ("core.names",),
     ("core.offence", "core.display"),
     ("core.guard",),
     ("core.options", "core.refill", "core.stats", "core.events", "core.waiters", "core.leases"),
-    ("core.bindings",),
+    ("core.bindings", "core.log"),
     ("core.state",),
+    ("core.observed",),
     ("core",),
     ("actors.latch", "actors.forks", "actors.supervision.restarts"),
     ("actors.supervision.child_spec",),
@@ -62,9 +63,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("sources.llm.asking",),
     ("sources.llm.nomenclater",),
     ("sources",),
-    ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher"),
+    ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher", "pool.places"),
     ("pool.ref", "pool.waiting", "pool.inline", "pool.scopes"),
-    ("pool.refilling",),
+    ("pool.refilling", "pool.observing", "pool.subscriptions"),
     ("pool.requests",),
     ("pool.actor",),
     ("pool.handle",),
@@ -79,6 +80,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
     *("core.events", "core.waiters", "core.leases", "core.bindings", "pool.fetches"),
+    *("events", "core.log", "core.observed"),
     *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
     "sources.numbered",
     *("sources.llm", "sources.llm.subjects", "sources.llm.ladder", "sources.llm.secrets"),

@@ -37,6 +37,7 @@ class PoolOptions:
     fetch_timeout: float = 30.0
     prefetch: bool = False
     reclaim_after: float | None = 300.0
+    leak_after: float | None = None
 
     def __post_init__(self) -> None:
         check_count("chunk_size", self.chunk_size, 1)
@@ -50,6 +51,7 @@ class PoolOptions:
         if not isinstance(self.prefetch, bool):
             raise invalid("prefetch", self.prefetch, "True or False")
         check_seconds("reclaim_after", self.reclaim_after, none=True)
+        check_seconds("leak_after", self.leak_after, none=True, zero=False)
 
 
 def check_count(option: str, value: object, least: int) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Outcome: TypeAlias = Literal["served", "timeout", "unavailable", "withdrawn"]
+"""What became of a checkout that waited."""
 
 
 class Counters:
@@ -16,9 +20,22 @@ class Counters:
         self.duplicates = 0
         self.reclaimed = 0
         self.waited = 0
+        self.tickets = 0
+        """Moments that were no checkout."""
+        self.adopted = 0
+        """Leases that began with an association."""
+        self.forgotten = 0
+        """Leases that a reset ended."""
         self.longest_wait: float = 0.0
         self.last_error: str | None = None
         self.last_source: str | None = None
+        self.served = self.timeout = self.unavailable = self.withdrawn = 0
+
+    def wait_ended(self, seconds: float, outcome: Outcome) -> None:
+        """Note what became of a checkout that waited so long."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+        if outcome != "withdrawn":  # how long it would have waited is not known
+            self.longest_wait = max(self.longest_wait, seconds)
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,19 @@ from namepool.actors import LATER, ServiceActor, is_exiting
 from namepool.actors.launch import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.core.names import DEFAULT_NAME, one_line, shown
+from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
+from namepool.events import PoolReset, PoolRestarted
 from namepool.owners import notify_gone, owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.inline import InlineRequests
+from namepool.pool.observing import Observing
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
@@ -49,6 +52,8 @@ class NamePool(ServiceActor):
         prefetch: fetch the first chunk at the start, before anybody asks (``False``)
         reclaim_after: seconds until a name comes home whose owners all ended without giving it
             back (300); ``None``: never
+        leak_after: seconds after which a name that is still held is called a leak in the log, with
+            the line that checked it out; ``None``: never, and no such lines are kept
         state: a ``PoolState`` that outlives this incarnation
 
     No handler blocks: what must wait for the world is the fetcher's. Callers run what ``inline``
@@ -74,6 +79,10 @@ class NamePool(ServiceActor):
         self._requests = Requests(
             self._state, self._waiting, self._refilling, checked.reclaim_after, self, self.deferred
         )
+        self._observing = Observing(
+            self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying
+        )
+        self.keeps_places: bool = checked.leak_after is not None  # the ref does, for its requests
         self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
         self._handlers.update(self._table())
         self._inline.update(InlineRequests(self._state, self._fetches, self).table())
@@ -90,6 +99,7 @@ class NamePool(ServiceActor):
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
             **self._requests.table(),
+            **self._observing.table(),
             m.PoolStatsRequest: lambda _: self.pool_stats(),
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._refilling.chunk_arrived,
@@ -148,8 +158,11 @@ class NamePool(ServiceActor):
     def on_start(self) -> None:
         """Take over the state; those who waited for an earlier incarnation are served."""
         state = self._state
+        self._observing.resume()
         state.recover()
         state.counters.starts += 1
+        if restarts := state.counters.starts - 1:
+            state.log.add(PoolRestarted(restarts, at=self.actor_inbox.clock()))
         notify_gone(state)
         self._waiting.resume()
         if state.waiters:
@@ -210,6 +223,10 @@ class NamePool(ServiceActor):
         """Return the name of an agent that has none."""
         return DEFAULT_NAME
 
+    def leases(self) -> list[LeaseInfo]:
+        """See ``messages.LeasesRequest``."""
+        return self._observing.leases()
+
     def pool_stats(self) -> PoolStats:
         """Return the pool's counts at this moment."""
         if self._state.events:
@@ -220,6 +237,7 @@ class NamePool(ServiceActor):
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
         self._waiting.take_in()  # who waits still does, and may have ended
         self._state.reset()
+        self._state.log.add(PoolReset(at=self.actor_inbox.clock()))
         self._refilling.reset()
 
     def timeout_error(self, timeout: float) -> CheckoutTimeout:
@@ -268,8 +286,9 @@ def _given(owner: OwnerLike | None) -> str:
 
 
 def _abandon(state: PoolState, source: NameSource) -> None:
-    """No pool of this state will be started again: answer who waits, have the source closed."""
+    """No pool of this state will be started again: answer who waits, end what was begun for it."""
     abandon_waiters(state)
+    state.log.end()
     if not hasattr(source, "close"):
         return
     if is_exiting():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
+from namepool.core.log import Reader
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.owners import current_owner, owner_id
 
@@ -131,6 +132,22 @@ class GetNameByOwner(_OwnerField):
 
 class PoolStatsRequest(NamedTuple):
     """Answered with ``PoolStats``."""
+
+
+class LeasesRequest(NamedTuple):
+    """Answered with a list of ``LeaseInfo``, the oldest lease first."""
+
+
+class Subscribe(NamedTuple):
+    """Has a reader told of what happens from now on. ``PoolHandle`` sends it."""
+
+    reader: Reader
+
+
+class Unsubscribe(NamedTuple):
+    """Ends that."""
+
+    reader: Reader
 
 
 class Reset(NamedTuple):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from namepool.actors import Reply, ServiceRef
+from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
 from namepool.pool import messages as m
+from namepool.pool.places import place_of_caller
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -28,6 +30,8 @@ class NamePoolRef(ServiceRef[Any]):
         actor = self._actor
         if actor is not None and isinstance(message, m.CheckoutName | m.CheckoutLease):
             reply.fail_timeouts_with(actor.timeout_error)
+        if actor is not None and actor.keeps_places:
+            reply.asked_from = place_of_caller()
 
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
@@ -71,6 +75,10 @@ class NamePoolProxy(pykka.ActorProxy[Any]):
     def get_name_by_owner(self, owner: OwnerLike | None = None) -> pykka.Future[str | None]:
         """See ``messages.GetNameByOwner``; without an argument, the caller's name."""
         return self.actor_ref.ask(m.GetNameByOwner(owner), block=False)
+
+    def leases(self) -> pykka.Future[list[LeaseInfo]]:
+        """See ``messages.LeasesRequest``."""
+        return self.actor_ref.ask(m.LeasesRequest(), block=False)
 
     def pool_stats(self) -> pykka.Future[PoolStats]:
         """See ``messages.PoolStatsRequest``."""

@@ -15,6 +15,7 @@ from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.errors import SourceError
+from namepool.events import FetchBegan, FetchFailed, NamesFetched
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
 from namepool.pool.waiting import WaitingList
@@ -127,6 +128,7 @@ class Refilling:
         fetcher = self._fetches.take_idle() or self._start_fetcher()
         request = self._fetches.begin(fetcher, count, self.ref.actor_inbox.clock())
         self._state.counters.fetches += 1
+        self._state.log.add(FetchBegan(count, at=self.ref.actor_inbox.clock()))
         seconds = self._options.fetch_timeout
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch, seconds))
@@ -154,6 +156,8 @@ class Refilling:
             return
         now = self.ref.actor_inbox.clock()
         self._fetches.succeeded(fetch, admission.accepted, now)
+        took = max(now - fetch.began, 0.0)
+        self._state.log.add(NamesFetched(*admission, took, message.source, at=now))
         self._state.counters.last_error = None
         self._state.counters.last_source = message.source
         self.refill()  # first, because those who are served then want the processor
@@ -226,7 +230,9 @@ class Refilling:
         counters = self._state.counters
         counters.failures += 1
         counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
-        pause = self._fetches.failed(self.ref.actor_inbox.clock(), cause)
+        now = self.ref.actor_inbox.clock()
+        pause = self._fetches.failed(now, cause)
+        self._state.log.add(FetchFailed(counters.last_error, pause, at=now))
         if not len(self._fetches):
             self._waiting.refuse_all()
         warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)

@@ -16,8 +16,10 @@ from namepool.actors.inbox import Inbox
 from namepool.core.events import Withdrawal
 from namepool.core.names import one_line
 from namepool.core.state import PoolState
+from namepool.core.stats import Outcome
 from namepool.core.waiters import Waiter
 from namepool.errors import CheckoutTimeout, NamesUnavailable
+from namepool.events import WaitBegan, WaitEnded
 from namepool.pool.fetches import Fetches
 from namepool.pool.warnings import warn
 
@@ -44,6 +46,8 @@ class WaitingList:
         self._inbox = inbox
         self.undelivered: Any = None
         """What is being granted to one who waits, noted before it is granted."""
+        self.granting: Reply[Any] | None = None
+        """The reply of the one to whom a name is just being granted."""
 
     def park(
         self, owner: str, timeout: float | None, reply: Reply[Any], *, wants_lease: bool
@@ -57,6 +61,7 @@ class WaitingList:
         notice = reply.carry(Withdrawal(ticket), self._inbox.signal.put)
         self._state.park(owner, deadline, (notice, wants_lease, now), ticket)
         self._state.counters.waited += 1
+        self._state.log.add(WaitBegan(owner, at=now))
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(ticket, timeout))
 
@@ -76,31 +81,36 @@ class WaitingList:
         while state.waiters and state.available:
             waiter = state.waiters.oldest()
             reply = _reply_of(waiter)
+            outcome: Outcome = "withdrawn"
             if reply is not None:  # else nobody will read it: the name stays
-                self._note_wait(waiter)
-                self._serve(waiter, reply)
+                outcome = self._serve(waiter, reply)
+            self._wait_ended(waiter, outcome)
             # Last: who is being served when memory runs out is served again.
             state.waiters.withdraw(waiter.ticket)
 
-    def _serve(self, waiter: Waiter, reply: Reply[Any]) -> None:
+    def _serve(self, waiter: Waiter, reply: Reply[Any]) -> Outcome:
         now = self._inbox.clock()
         if waiter.deadline is not None and now >= waiter.deadline:
             reply.fail_quietly(self.timeout_error(0.0))
-            return
+            return "timeout"
+        self.granting = reply
         try:
-            self._grant(waiter, reply, now)
+            return "served" if self._grant(waiter, reply, now) else "withdrawn"
         finally:
+            self.granting = None
             if reply.is_resolved():  # else what it was to bring is taken back
                 self.undelivered = None
 
-    def _grant(self, waiter: Waiter, reply: Reply[Any], now: float) -> None:
+    def _grant(self, waiter: Waiter, reply: Reply[Any], now: float) -> bool:
         state = self._state
         name = state.grant(waiter, now, self)
         reply.carry(state.leases[name], self._inbox.signal.put)
         wants_lease = waiter.reply[1]
-        if not reply.set_quietly(state.lease_of(name) if wants_lease else name):
+        is_delivered = reply.set_quietly(state.lease_of(name) if wants_lease else name)
+        if not is_delivered:
             # The grant crossed the withdrawal on the way; then the name comes home.
             state.checkin(name)
+        return is_delivered
 
     def apply_events(self) -> None:
         """Apply what happened outside the turn; what came home is granted to who waits."""
@@ -113,6 +123,8 @@ class WaitingList:
             self._state.events.append(self.undelivered)
             self.undelivered = None
         leaving = self._state.apply_events(self._inbox.clock())
+        for waiter in self._state.waiters.take_gone():
+            self._wait_ended(waiter, "withdrawn")
         if leaving:  # behind what they may have asked for
             self._inbox.put(Envelope(OwnersLeft(leaving)))
 
@@ -134,12 +146,14 @@ class WaitingList:
         """Tell one who has waited too long."""
         waiter = self._state.waiters.withdraw(message.ticket)
         if waiter is not None:
-            self._note_wait(waiter)
+            self._wait_ended(waiter, "timeout")
             _fail(waiter, self.timeout_error(message.timeout))
 
-    def _note_wait(self, waiter: Waiter) -> None:
-        counters = self._state.counters
-        counters.longest_wait = max(counters.longest_wait, self._inbox.clock() - waiter.reply[2])
+    def _wait_ended(self, waiter: Waiter, outcome: Outcome) -> None:
+        now = self._inbox.clock()
+        seconds = now - waiter.reply[2]
+        self._state.counters.wait_ended(seconds, outcome)
+        self._state.log.add(WaitEnded(waiter.owner, seconds, outcome, at=now))
 
     def timeout_error(self, timeout: float) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread, so these are glances only."""
@@ -164,8 +178,8 @@ class WaitingList:
             error.__cause__ = cause
             return error
 
-        if self._state.waiters:
-            self._note_wait(self._state.waiters.oldest())
+        for waiter in self._state.waiters.values():
+            self._wait_ended(waiter, "unavailable")
         _fail_all(self._state, unavailable)
 
 
