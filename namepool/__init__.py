@@ -13,6 +13,7 @@ from namepool.actors import (
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
+from namepool.core.observed import LeaseInfo
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.errors import (
@@ -36,11 +37,13 @@ from namepool.pool.messages import (
     CheckoutName,
     DissociateName,
     GetNameByOwner,
+    LeasesRequest,
     PoolStatsRequest,
     Reset,
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_pool
+from namepool.pool.subscriptions import Subscription
 from namepool.sources import FallbackSource, NameSource, NumberedNames
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ __all__ = [
     "InvalidOption",
     "InvalidOwner",
     "Lease",
+    "LeaseInfo",
+    "LeasesRequest",
     "NamePool",
     "NamePoolError",
     "NamePoolProxy",
@@ -80,6 +85,7 @@ __all__ = [
     "PoolStatsRequest",
     "Reset",
     "SourceError",
+    "Subscription",
     "Supervisor",
     "SupervisorRef",
     "WouldDeadlock",

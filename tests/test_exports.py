@@ -13,10 +13,11 @@ import namepool
 EXPORTED = """
 ActorHandle AssociateName Backoff CheckinLease CheckinName CheckoutLease CheckoutName
 CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOwner InvalidName
-InvalidOption InvalidOwner Lease NamePool NamePoolError NamePoolProxy NamePoolRef NameSource
-NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired PoolHandle PoolState
-PoolStats PoolStatsRequest Reset SourceError Supervisor SupervisorRef WouldDeadlock color_of
-current_owner inherit_owner name_key open_pool owner_id owner_scope short_name slug validate_name
+InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest NamePool NamePoolError NamePoolProxy
+NamePoolRef NameSource NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired
+PoolHandle PoolState PoolStats PoolStatsRequest Reset SourceError Subscription Supervisor
+SupervisorRef WouldDeadlock color_of current_owner inherit_owner name_key open_pool owner_id
+owner_scope short_name slug validate_name
 """.split()  # noqa: SIM905  easier to read
 
 

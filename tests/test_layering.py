@@ -72,6 +72,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "attribution.logging"),
     ("pool.service",),
     ("pool",),
+    ("testing",),
+    ("testing.pytest_plugin",),
     ("cli.demo", "cli.doctor", "cli.names"),
     ("cli.command",),
     ("cli",),

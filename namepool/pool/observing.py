@@ -25,6 +25,9 @@ from namepool.pool.places import place_of_caller
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
 
+_ROUNDING = 1e-6
+"""Seconds by which sums of times may differ."""
+
 
 class LookForLeaks(NamedTuple):
     """A lease may have lasted ``leak_after`` seconds."""
@@ -74,7 +77,8 @@ class Observing:
         """Observe as the incarnation before did; on the pool's own thread, before all else."""
         self._thread = threading.current_thread()
         self._observe()
-        self.lease_began()
+        if self._state.leases:
+            self.lease_began()
 
     def subscribe(self, message: m.Subscribe) -> None:
         """Have a reader told of what happens from now on."""
@@ -141,7 +145,7 @@ class Observing:
         now = self._inbox.clock()
         for name, told in [*self._state.told.items()]:
             left = told.began + self._leak_after - now
-            if left > 0:
+            if left > _ROUNDING:
                 self._inbox.schedule(left, LookForLeaks())
                 self._is_looking = True
                 return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 import pykka
 from pykka._envelope import Envelope
 
 from namepool.actors import ServiceActor, ServiceRef, WouldDeadlock
+from namepool.actors.launch import give_up, launch
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
 from namepool.core.options import check_seconds, invalid
@@ -51,7 +52,7 @@ class Reading:
         self._seen = 0
         self._log = EventLog()
         self._has_failed = False
-        self.ref: ServiceRef[Dispatcher] = Dispatcher.start(self._look)
+        self.ref: ServiceRef[Any]
 
     def begin(self, log: EventLog) -> None:
         """Read what is written from now on."""
@@ -66,7 +67,8 @@ class Reading:
         self.wake()
         self.ref.stop(block=False)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Deliver what is new; on the dispatcher's thread."""
         self.is_woken = False
         for number, event in self._log.after(self._seen):
             missed, self._seen = number - self._seen - 1, number
@@ -121,7 +123,7 @@ class Subscription:
         check_seconds("timeout", timeout)
         reading = self._reading
         try:
-            self._stop_reading(timeout)
+            _unsubscribe(self._pool, reading, timeout)
             if not reading.ref.actor_inbox.is_mine():
                 reading.wake()
                 reading.ref.stop(timeout=timeout)
@@ -131,12 +133,6 @@ class Subscription:
         finally:
             reading.is_over = True
             reading.ref.stop(block=False)
-
-    def _stop_reading(self, timeout: float) -> None:
-        try:
-            self._pool.ask(m.Unsubscribe(self._reading), timeout=timeout)
-        except (pykka.Timeout, pykka.ActorDeadError, WouldDeadlock):
-            pass  # it notices with the next event that nobody reads, or there is no next one
 
     def __enter__(self) -> Self:
         return self
@@ -157,13 +153,23 @@ def subscribe(
     if not callable(callback):
         raise invalid("callback", callback, "a function of one event")
     reading = Reading(callback, _kinds(only))
-    subscription = Subscription(pool, reading)
+    started: list[Any] = []
     try:
+        ref = launch(Dispatcher, (reading.look,), {}, receipt=started)
+        reading.ref = cast("ServiceRef[Any]", ref)
         pool.ask(m.Subscribe(reading))
-        return subscription
+        return Subscription(pool, reading)
     except BaseException:
-        subscription.close()
+        give_up(started)
+        _unsubscribe(pool, reading, timeout=5.0)
         raise
+
+
+def _unsubscribe(pool: Askable, reading: Reading, timeout: float) -> None:
+    try:
+        pool.ask(m.Unsubscribe(reading), timeout=timeout)
+    except (pykka.Timeout, pykka.ActorDeadError, WouldDeadlock):
+        pass  # it is asked, or is no more
 
 
 def _kinds(only: object) -> tuple[type[PoolEvent], ...]:
