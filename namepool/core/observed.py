@@ -57,9 +57,9 @@ class Told:
         self.speakers: dict[str, int] = {} if self.owner is None else {self.owner: token}
         self.began: float = began
         self.where: str | None = where
-        self.is_timed = True
+        self.is_timed: bool = True
         """``began`` is when it began, rather than when it was first seen."""
-        self.is_warned = False
+        self.is_warned: bool = False
         """It has been called a leak."""
 
 
@@ -88,7 +88,7 @@ class ObservedState(PoolState):
 
     told: dict[str, Told]
     observer: Observer
-    _is_reclaiming = False
+    _is_reclaiming: bool = False
 
     def checkout(self, owner: str, journal: Journal = NO_JOURNAL) -> str | None:
         """As before, and tell of it."""

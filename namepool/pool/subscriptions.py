@@ -40,15 +40,15 @@ class Reading:
     def __init__(
         self, callback: Callable[[Any], object], only: tuple[type[PoolEvent], ...]
     ) -> None:
-        self._callback = callback
-        self._only = only
+        self._callback: Callable[[Any], object] = callback
+        self._only: tuple[type[PoolEvent], ...] = only
         self.wants_leases: bool = any(
             issubclass(kind, LeaseEvent) or issubclass(LeaseEvent, kind) for kind in only
         )
-        self.is_woken = False
-        self.is_over = False
+        self.is_woken: bool = False
+        self.is_over: bool = False
         """Nothing more is to be delivered."""
-        self.lost = 0
+        self.lost: int = 0
         self._seen = 0
         self._log = EventLog()
         self._has_failed = False
@@ -106,8 +106,8 @@ class Subscription:
     """
 
     def __init__(self, pool: Askable, reading: Reading) -> None:
-        self._pool = pool
-        self._reading = reading
+        self._pool: Askable = pool
+        self._reading: Reading = reading
 
     @property
     def lost(self) -> int:
