@@ -72,6 +72,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "attribution.logging"),
     ("pool.service",),
     ("pool",),
+    ("metrics",),
+    ("metrics.table",),
+    ("metrics.prometheus", "metrics.otel"),
     ("testing",),
     ("testing.pytest_plugin",),
     ("cli.demo", "cli.doctor", "cli.names"),
@@ -92,7 +95,7 @@ PURE = {
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
-    *("typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
+    *("bisect", "typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
     *("base64", "codecs", "functools", "hashlib", "urllib.parse", "zlib"),
 }
 

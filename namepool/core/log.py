@@ -78,7 +78,9 @@ class EventLog:
                 continue  # it grew meanwhile
             if not found:
                 break
-            wanted = found[0][0] - number
+            wanted = (
+                found[0][0] - number
+            )  # the last may be counted and not yet be here, or not last
             if len(found) >= min(wanted, KEPT_EVENTS):
-                return found[::-1]
+                return found[:wanted][::-1]
         return []

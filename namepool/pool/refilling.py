@@ -158,8 +158,10 @@ class Refilling:
         self._fetches.succeeded(fetch, admission.accepted, now)
         took = max(now - fetch.began, 0.0)
         self._state.log.add(NamesFetched(*admission, took, message.source, at=now))
-        self._state.counters.last_error = None
-        self._state.counters.last_source = message.source
+        counters = self._state.counters
+        counters.fetch_times = counters.fetch_times.with_one(took)
+        counters.last_error = None
+        counters.last_source = message.source
         self.refill()  # first, because those who are served then want the processor
         self._waiting.serve()
 
@@ -211,6 +213,13 @@ class Refilling:
             low_water_mark=self._fetches.policy.low_water_mark,
             waited_count=counters.waited,
             longest_wait=counters.longest_wait,
+            checkout_count=_checkouts(state),
+            checkin_count=_checkins(state),
+            timeout_count=counters.timeout,
+            unavailable_count=counters.unavailable,
+            withdrawn_count=counters.withdrawn,
+            wait_times=counters.wait_times,
+            fetch_times=counters.fetch_times,
             last_error=counters.last_error,
             last_source=counters.last_source,
         )
@@ -236,6 +245,18 @@ class Refilling:
         if not len(self._fetches):
             self._waiting.refuse_all()
         warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
+
+
+def _checkouts(state: PoolState) -> int:
+    """Return how many there were, which nobody counts as they happen."""
+    return state.new_ticket() - state.counters.tickets  # moments that are no tickets
+
+
+def _checkins(state: PoolState) -> int:
+    """The same of leases that ended, but for those that the pool ended by itself."""
+    counters = state.counters
+    ended = _checkouts(state) + counters.adopted - len(state.leases)
+    return ended - counters.reclaimed - counters.forgotten
 
 
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:

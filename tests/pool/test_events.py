@@ -395,6 +395,9 @@ def test_the_events_of_a_storm_tell_who_holds_what(pool: PoolHandle) -> None:
 
     assert mirror.leases == spoken(state_of(pool).leases)
     assert len(mirror.leases) == 24
+    stats = pool.pool_stats()  # one checkout and its check-in were before
+    assert stats.checkout_count - 1 == mirror.kinds().count("NameCheckedOut") == 8 * 63
+    assert stats.checkin_count - 1 == mirror.kinds().count("NameCheckedIn") == 8 * 60
     assert "EventsLost" not in mirror.kinds()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from namepool.pool import messages as m
@@ -17,6 +19,7 @@ def strike_observed(supervised: bool, name: str) -> Count:
     reader, mirror = StillReader(), Mirror()
     scene.target.ask(m.Subscribe(reader))
     mirror.leases = spoken(scene.ref._actor._state.leases)
+    before = counted(scene)
 
     def harm_done() -> str | None:
         harm = o.harm_done(scene)
@@ -33,8 +36,22 @@ def strike_observed(supervised: bool, name: str) -> Count:
         return o.EVERY[name](scene)
 
     count = strike_everywhere(name, operation, before=scene.refresh, harm_done=harm_done, every=1)
+    harm_done()  # what came after the last strike
+    told = Counter(mirror.kinds())
+    found = {kind: number - before[kind] for kind, number in counted(scene).items()}
+    if found != {kind: told[kind] for kind in found}:
+        count.harm.append(f"the books count {found}, the events {told}")
     scene.stop()
     return count
+
+
+def counted(scene: o.Scene) -> dict[str, int]:
+    """Return how many leases have begun and ended, by the pool's own count."""
+    stats, adopted = scene.pool.pool_stats(), scene.ref._actor._state.counters.adopted
+    return {
+        "NameCheckedOut": stats.checkout_count + adopted,
+        "NameCheckedIn": stats.checkin_count,
+    }
 
 
 @pytest.mark.parametrize("supervised", [False, True])
