@@ -25,6 +25,7 @@ from namepool.errors import (
     NamesUnavailable,
     OwnerRequired,
     SourceError,
+    UnknownTheme,
 )
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
@@ -88,6 +89,7 @@ __all__ = [
     "Subscription",
     "Supervisor",
     "SupervisorRef",
+    "UnknownTheme",
     "WouldDeadlock",
     "color_of",
     "current_owner",

@@ -5,6 +5,7 @@
     NamePoolError
     ├── InvalidName        (also a ValueError)   a name that may not be a name
     ├── InvalidOption      (also a ValueError)   an option of the wrong type or range
+    │   └── UnknownTheme                         a theme that the source does not know
     ├── InvalidOwner       (also a ValueError)   something that cannot be an owner
     ├── OwnerRequired      (also a TypeError)    a request that does not say who asks
     ├── NamesUnavailable                         the source gave no name; the cause is chained
@@ -30,6 +31,10 @@ class InvalidName(NamePoolError, ValueError):
 
 class InvalidOption(NamePoolError, ValueError):
     """An option of the wrong type or range; the message names option, value and expectation."""
+
+
+class UnknownTheme(InvalidOption):
+    """A source knows its themes, and this is none; the message names it and those that exist."""
 
 
 class InvalidOwner(NamePoolError, ValueError):

@@ -85,9 +85,10 @@ class NameDissociated(LeaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class WaitBegan(PoolEvent):
-    """A checkout of ``owner`` found no name, and waits."""
+    """A checkout of ``owner`` found no name, and waits; ``theme``: it wants one of that theme."""
 
     owner: str
+    theme: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,17 @@ class WaitEnded(PoolEvent):
     """
 
     owner: str
+    theme: str | None
     seconds: float
     outcome: Literal["served", "timeout", "unavailable", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
 class FetchBegan(PoolEvent):
-    """The source is asked for ``count`` names."""
+    """The source is asked for ``count`` names, of ``theme`` if that is not ``None``."""
 
     count: int
+    theme: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class NamesFetched(PoolEvent):
     duplicate: int
     seconds: float
     source: str
+    theme: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class FetchFailed(PoolEvent):
 
     error: str
     retry_in: float
+    theme: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from namepool import PoolState
+from namepool.core.waiters import Waiter
+
 T = TypeVar("T")
 
 PATIENCE = 20.0
@@ -86,6 +89,19 @@ class ScriptedSource:
         return answer
 
 
+def park(
+    state: PoolState,
+    owner: str,
+    deadline: float | None = None,
+    reply: Any = None,
+    theme: str | None = None,
+) -> int:
+    """Let ``owner`` wait for a name; return its ticket."""
+    ticket = state.new_ticket()
+    state.stocks.park(Waiter(ticket, owner, deadline, reply, theme))
+    return ticket
+
+
 def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T:
     """Run ``function`` on a thread of its own; return its result or raise its exception."""
     results: list[T] = []
@@ -104,6 +120,21 @@ def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T
     if errors:
         raise errors[0]
     return results[0]
+
+
+def started(function: Any) -> tuple[threading.Thread, list[Any]]:
+    """Run ``function`` on a thread; return the thread and the list that its result will be in."""
+    results: list[Any] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except Exception as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, results
 
 
 def run_together(functions: Iterable[Callable[[], Any]]) -> None:

@@ -16,8 +16,8 @@ CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOw
 InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest NamePool NamePoolError NamePoolProxy
 NamePoolRef NameSource NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired
 PoolHandle PoolState PoolStats PoolStatsRequest Reset SourceError Subscription Supervisor
-SupervisorRef WouldDeadlock color_of current_owner inherit_owner name_key open_pool owner_id
-owner_scope short_name slug validate_name
+SupervisorRef UnknownTheme WouldDeadlock color_of current_owner inherit_owner name_key open_pool
+owner_id owner_scope short_name slug validate_name
 """.split()  # noqa: SIM905  easier to read
 
 

@@ -82,7 +82,7 @@ class Inbox:
         """The actor's thread handles a message."""
         self.returned: deque[Any] = deque()
         """What came home through ``signal``; the actor takes it in when it is told ``Returned``."""
-        self._note: Any = None
+        self._signalled: Any = None
         """What ``signal`` brought, until it is in ``returned``."""
         self._timers: list[tuple[float, int, Envelope[Any]]] = []
         self._timer_numbers = itertools.count()
@@ -172,18 +172,18 @@ class Inbox:
 
     def _look(self) -> bool:
         """Take one signal, waiting for it if there is nothing to do; tell whether there is now."""
-        wait = 0.0 if self.queue or self.returned or self._note else self._until_timer()
-        if self._note is None:
+        wait = 0.0 if self.queue or self.returned or self._signalled else self._until_timer()
+        if self._signalled is None:
             try:
-                self._note = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
+                self._signalled = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
             except queue.Empty:
                 pass
-        note = self._note
-        if note is not None:
-            self.returned.append(note.grant if note.__class__ is Notice else note)
-            self._note = None
-            if note.__class__ is Notice:
-                forget(note)
+        signalled = self._signalled
+        if signalled is not None:
+            self.returned.append(signalled.grant if signalled.__class__ is Notice else signalled)
+            self._signalled = None
+            if signalled.__class__ is Notice:
+                forget(signalled)
         return bool(self.queue or self.returned) or self._until_timer() == 0.0
 
     def _until_timer(self) -> float:

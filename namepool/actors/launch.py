@@ -2,6 +2,7 @@
 
 Our own actors report theirs; for any other, ``launch`` starts a dynamic subclass of its class that
 does, that turns a BaseException into the death of this one actor, and closes the inbox behind it.
+A caller is *struck* when an exception is raised in it from outside, as by Ctrl-C.
 """
 
 from __future__ import annotations

@@ -26,8 +26,7 @@ class Lifecycle:
         self.thread: threading.Thread | None = None
         self.is_up: Latch = Latch()
         self.is_gone: Latch = Latch()
-        self.settled: Latch = Latch()
-        """It is up, or gone."""
+        self.is_up_or_gone: Latch = Latch()
         self._up_watchers: list[Callable[[], object]] = []
         self._watchers: list[Report] = []
         forks.remember(self)
@@ -46,20 +45,20 @@ class Lifecycle:
     def came_up(self) -> None:
         """``on_start`` is over, and the actor lives."""
         self.is_up.set()
-        self.settled.set()
+        self.is_up_or_gone.set()
         self._tell(self._up_watchers, lambda watcher: watcher())
 
     def died(self) -> None:
         """Nothing of the actor runs any more, and every request has been answered."""
         self.is_gone.set()
-        self.settled.set()
+        self.is_up_or_gone.set()
         self._tell(self._watchers, lambda watcher: watcher(self._first))
 
     def forked(self) -> None:
         """Nothing of the actor runs in a forked child; who watched it did so in its parent."""
         self._watchers.clear()
         self._up_watchers.clear()
-        self.is_gone = self.settled = Latch()
+        self.is_gone = self.is_up_or_gone = Latch()
         self.is_gone.set()
 
     def has_vanished(self) -> bool:

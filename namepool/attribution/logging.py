@@ -1,7 +1,8 @@
 """Log records that know their agent: ``%(agent)s``, ``%(agent_short)s`` and ``%(agent_slug)s``.
 
-Each record gets the name that the logging thread or task speaks under, or the default name, read
-from the pool's published view: no message, no lock, safe inside any handler.
+Each record gets the name that the logging thread or task speaks under, its own or that of whoever
+started it, or else the default name. It is read from the pool's published view: no message, no
+lock, safe inside any handler.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from namepool.core.display import short_name, slug
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import check_text, invalid
-from namepool.owners import current_owner
+from namepool.owners import name_of_caller
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
 _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
@@ -84,7 +85,7 @@ def _attribute_to_agent(
 ) -> None:
     name = fields.get(attribute)
     if name is None:
-        name = fields[attribute] = speaking.get(current_owner(), DEFAULT_NAME)
+        name = fields[attribute] = name_of_caller(speaking) or DEFAULT_NAME
     name = str(name)
     if f"{attribute}_short" not in fields:
         held = list(speaking.values())  # in one step: other threads are changing it

@@ -90,9 +90,11 @@ class ObservedState(PoolState):
     observer: Observer
     _is_reclaiming: bool = False
 
-    def checkout(self, owner: str, journal: Journal = NO_JOURNAL) -> str | None:
+    def checkout(
+        self, owner: str, journal: Journal = NO_JOURNAL, theme: str | None = None
+    ) -> str | None:
         """As before, and tell of it."""
-        name = PoolState.checkout(self, owner, journal)
+        name = PoolState.checkout(self, owner, journal, theme)
         if name is not None:
             self._began(name, self.leases[name], self.observer.where())
         return name

@@ -54,6 +54,15 @@ class PoolOptions:
         check_seconds("leak_after", self.leak_after, none=True, zero=False)
 
 
+LONGEST_THEME = 200
+"""The most characters in a theme."""
+
+
+def check_theme(theme: object) -> str | None:
+    """Return ``theme`` if it can be one, or is ``None``."""
+    return None if theme is None else check_text("theme", theme, LONGEST_THEME)
+
+
 def check_count(option: str, value: object, least: int) -> None:
     """Refuse what is not an integer of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:

@@ -14,16 +14,13 @@ class Waiter(NamedTuple):
     deadline: float | None
     """Seconds by the pool's clock; ``None``: it waits for ever."""
     reply: Any
+    theme: str | None = None
     has_ended: bool = False
     """Its owner has ended; somebody else may still read the reply."""
 
 
 class Waiters(OrderedDict[int, Waiter]):
     """Ticket → waiter, in the order in which they came."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._gone: list[Waiter] = []
 
     def oldest(self) -> Waiter:
         """Return who has waited longest.
@@ -36,17 +33,6 @@ class Waiters(OrderedDict[int, Waiter]):
     def withdraw(self, ticket: int) -> Waiter | None:
         """Take a waiter out; ``None`` if it is not here any more."""
         return self.pop(ticket, None)
-
-    def give_up(self, ticket: int) -> None:
-        """Take out one who has given up by itself, if it is still here."""
-        waiter = self.withdraw(ticket)
-        if waiter is not None:
-            self._gone.append(waiter)
-
-    def take_gone(self) -> list[Waiter]:
-        """Return who has given up by itself since this was last asked."""
-        gone, self._gone = self._gone, []
-        return gone
 
     def take_all(self) -> list[Waiter]:
         """Take everybody out and return them, first come first."""

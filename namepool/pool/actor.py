@@ -11,18 +11,16 @@ from namepool.actors import LATER, ServiceActor, is_exiting
 from namepool.actors.launch import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.core.names import DEFAULT_NAME, one_line, shown
-from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
+from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
-from namepool.events import PoolReset, PoolRestarted
-from namepool.owners import notify_gone, owner_id
+from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches
-from namepool.pool.inline import InlineRequests
 from namepool.pool.observing import Observing
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
@@ -52,12 +50,11 @@ class NamePool(ServiceActor):
         prefetch: fetch the first chunk at the start, before anybody asks (``False``)
         reclaim_after: seconds until a name comes home whose owners all ended without giving it
             back (300); ``None``: never
-        leak_after: seconds after which a name that is still held is called a leak in the log, with
-            the line that checked it out; ``None``: never, and no such lines are kept
+        leak_after: seconds until a name that is still held is called a leak in the log (``None``)
         state: a ``PoolState`` that outlives this incarnation
 
-    No handler blocks: what must wait for the world is the fetcher's. Callers run what ``inline``
-    has; all else is handled here, on the pool's own thread.
+    No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
+    themselves says ``requests``; all else is handled here, on the pool's own thread.
     """
 
     non_blocking = True
@@ -71,13 +68,19 @@ class NamePool(ServiceActor):
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
-        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.learnt)
+        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None].learnt)
         self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
         )
         self._requests = Requests(
-            self._state, self._waiting, self._refilling, checked.reclaim_after, self, self.deferred
+            self._state,
+            self._fetches,
+            self._waiting,
+            self._refilling,
+            checked.reclaim_after,
+            self,
+            self.deferred,
         )
         self._observing = Observing(
             self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying
@@ -85,7 +88,7 @@ class NamePool(ServiceActor):
         self.keeps_places: bool = checked.leak_after is not None  # the ref does, for its requests
         self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
         self._handlers.update(self._table())
-        self._inline.update(InlineRequests(self._state, self._fetches, self).table())
+        self._inline.update(self._requests.inline())
         self._inline_other = lambda _: LATER
 
     def _use_inbox_of(self, state: PoolState) -> None:
@@ -161,14 +164,12 @@ class NamePool(ServiceActor):
         self._observing.resume()
         state.recover()
         state.counters.starts += 1
-        if restarts := state.counters.starts - 1:
-            state.log.add(PoolRestarted(restarts, at=self.actor_inbox.clock()))
         notify_gone(state)
         self._waiting.resume()
-        if state.waiters:
+        if state.stocks.waiting:
             self._refilling.refill()
         elif self._options.prefetch and not state.available:
-            self._refilling.fetch(self._options.chunk_size)
+            self._refilling.fetch(self._options.chunk_size, state.stocks[None])
 
     def on_stop(self) -> None:
         """Let go of the fetchers; answer who waits and close the source, unless others go on."""
@@ -196,10 +197,15 @@ class NamePool(ServiceActor):
     # -- the operations, for proxies --------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
-        return cast("str", self._requests.checkout_name(m.CheckoutName(timeout, _given(owner))))
+        message = m.CheckoutName(timeout, _given(owner), theme)
+        return cast("str", self._requests.checkout_name(message))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """See ``messages.CheckinName``."""
@@ -223,10 +229,6 @@ class NamePool(ServiceActor):
         """Return the name of an agent that has none."""
         return DEFAULT_NAME
 
-    def leases(self) -> list[LeaseInfo]:
-        """See ``messages.LeasesRequest``."""
-        return self._observing.leases()
-
     def pool_stats(self) -> PoolStats:
         """Return the pool's counts at this moment."""
         if self._state.events:
@@ -237,12 +239,11 @@ class NamePool(ServiceActor):
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
         self._waiting.take_in()  # who waits still does, and may have ended
         self._state.reset()
-        self._state.log.add(PoolReset(at=self.actor_inbox.clock()))
         self._refilling.reset()
 
-    def timeout_error(self, timeout: float) -> CheckoutTimeout:
+    def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread may ask."""
-        return self._waiting.timeout_error(timeout)
+        return self._waiting.timeout_error(timeout, theme)
 
 
 def _offline_names() -> NameSource:

@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
+from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
@@ -19,6 +21,8 @@ from namepool.pool.subscriptions import Kinds, Subscription, subscribe
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
+
+_line = lineage.get
 
 
 class PoolHandle:
@@ -48,22 +52,29 @@ class PoolHandle:
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view
+        self._name_of: Callable[[str], str | None] = view.get
         self._close = close
 
     # -- the operations ---------------------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """Return a name nobody else has; the caller speaks under it.
 
-        Waits up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+        With a ``theme`` it is a name of that theme; a source that knows no themes gives what it
+        has. Waits up to ``timeout`` seconds (``None``: for ever) if there is none at the moment.
 
         Raises:
+            UnknownTheme: the source does not know that theme
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        message = m.CheckoutName(timeout, owner)
+        message = m.CheckoutName(timeout, owner, theme)
         receipt: list[Any] = []
         try:
             # The pool keeps the time; the wait here ends one without a pool, as during a restart.
@@ -116,7 +127,9 @@ class PoolHandle:
     def get_name_by_owner(
         self, owner: OwnerLike | None = None, timeout: float | None = 5.0
     ) -> str | None:
-        """Return the name that ``owner`` (the caller if not given) speaks under, or ``None``.
+        """Return the name that ``owner`` speaks under, or ``None``.
+
+        If no owner is given: the name of the caller, or of whoever started it.
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
@@ -178,18 +191,27 @@ class PoolHandle:
     def speaker(self) -> str:
         """Return the name that the caller speaks under, or the default name.
 
-        A dict read: no message, no lock; safe inside any handler, finaliser or log filter.
+        Its own name, or that of whoever started it. Dict reads: no message, no lock; safe inside
+        any handler, finaliser or log filter.
         """
-        return self._speaking.get(current_owner(), DEFAULT_NAME)
+        name = self._name_of(current_owner())
+        if name is not None:
+            return name
+        line = _line()
+        return (
+            DEFAULT_NAME if line is None else inherited_name(self._speaking, line) or DEFAULT_NAME
+        )
 
-    def named(self, timeout: float | None = DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
-        """Speak under a name of one's own for the length of the ``with`` block.
+    def named(
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+    ) -> AbstractContextManager[str]:
+        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
         """
-        return scopes.named(self._target, timeout)
+        return scopes.named(self._target, timeout, theme)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.

@@ -20,6 +20,7 @@ from namepool.core.log import EventLog
 from namepool.core.names import one_line
 from namepool.core.observed import LeaseInfo, ObservedState, Told, observe, unobserve
 from namepool.core.state import PoolState
+from namepool.events import PoolRestarted
 from namepool.pool import messages as m
 from namepool.pool.places import place_of_caller
 from namepool.pool.waiting import WaitingList
@@ -77,6 +78,8 @@ class Observing:
         """Observe as the incarnation before did; on the pool's own thread, before all else."""
         self._thread = threading.current_thread()
         self._observe()
+        if restarts := self._state.counters.starts:
+            self._state.log.add(PoolRestarted(restarts, at=self.clock()))
         if self._state.leases:
             self.lease_began()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -29,7 +30,7 @@ class NamePoolRef(ServiceRef[Any]):
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
         actor = self._actor
         if actor is not None and isinstance(message, m.CheckoutName | m.CheckoutLease):
-            reply.fail_timeouts_with(actor.timeout_error)
+            reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
         if actor is not None and actor.keeps_places:
             reply.asked_from = place_of_caller()
 
@@ -49,10 +50,14 @@ class NamePoolProxy(pykka.ActorProxy[Any]):
     actor_ref: NamePoolRef
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> pykka.Future[str]:
         """See ``messages.CheckoutName``. A future that is dropped unread costs no name."""
-        return self.actor_ref.ask(m.CheckoutName(timeout, owner), block=False)
+        return self.actor_ref.ask(m.CheckoutName(timeout, owner, theme), block=False)
 
     def checkin_name(
         self, name: str | None, *, owner: OwnerLike | None = None

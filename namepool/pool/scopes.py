@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import pykka
 
-from namepool.actors import WouldDeadlock
+from namepool.actors import WouldDeadlock, lineage
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
 from namepool.errors import CheckoutTimeout
+from namepool.inheritance import restore
 from namepool.pool import messages as m
 
 
@@ -37,9 +38,11 @@ def give_back(pool: Askable, receipt: list[Any]) -> None:
 
 
 @contextmanager
-def named(pool: Askable, timeout: float | None) -> Iterator[str]:
+def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Iterator[str]:
     """Hold a name of one's own; see ``PoolHandle.named``."""
-    message = m.CheckoutLease(timeout)
+    before = lineage.get()
+    message = m.CheckoutLease(timeout, None, theme)
+    noted = lineage.get()
     receipt: list[Any] = []
     try:
         patience = None if timeout is None else timeout + GRACE
@@ -55,14 +58,19 @@ def named(pool: Askable, timeout: float | None) -> Iterator[str]:
     except BaseException:
         give_back(pool, receipt)  # it may have been the way in, or out, that was cut short
         raise
+    finally:
+        restore(noted, before)
 
 
 @contextmanager
 def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
     """Speak under a given name; see ``PoolHandle.speaking_as``."""
+    before = lineage.get()
+    message = m.BeginSpeaking(name, exclusive)
+    noted = lineage.get()
     receipt: list[Any] = []
     try:
-        speaking = pool.ask(m.BeginSpeaking(name, exclusive), receipt=receipt)
+        speaking = pool.ask(message, receipt=receipt)
         try:
             yield DEFAULT_NAME if speaking is None else speaking.name
         finally:
@@ -71,6 +79,8 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
     except BaseException:
         give_back(pool, receipt)
         raise
+    finally:
+        restore(noted, before)
 
 
 def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:

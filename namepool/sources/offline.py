@@ -20,7 +20,7 @@ from typing import cast
 
 from namepool.core.guard import MAX_WORDS
 from namepool.core.names import name_key, shown
-from namepool.errors import InvalidOption
+from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, blocks, built_in, read_theme
 
@@ -93,12 +93,13 @@ class OfflineNames:
         out twelve would make every chunk dearer than the one before.
 
         Raises:
-            InvalidOption: ``count`` is not a positive int, or ``theme`` is none of ``themes``
+            InvalidOption: ``count`` is not a positive int
+            UnknownTheme: ``theme`` is none of ``themes``
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InvalidOption(f"count must be a positive int, not {shown(count)}")
         if theme is not None and theme not in self.themes:
-            raise InvalidOption(f"theme must be one of {_listed(self.themes)}, not {shown(theme)}")
+            raise UnknownTheme(f"theme must be one of {_listed(self.themes)}, not {shown(theme)}")
         with self._lock:
             positions = self._ahead() if theme is None else self._ahead_in(theme)
             return [self._name_at(next(positions)) for _ in range(count)]

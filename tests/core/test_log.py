@@ -12,7 +12,7 @@ from tests.support import PATIENCE, switching_often
 
 def written(log: EventLog, count: int) -> None:
     for n in range(count):
-        log.add(FetchBegan(n, at=0.0))
+        log.add(FetchBegan(n, None, at=0.0))
 
 
 def test_nothing_is_kept_while_nobody_reads() -> None:

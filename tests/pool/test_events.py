@@ -210,6 +210,17 @@ def test_a_timeout_and_a_withdrawal_are_told(clock: MovableClock) -> None:
     assert ended[1].seconds == 5.0
 
 
+def test_the_theme_that_is_wanted_is_told() -> None:
+    mirror = Mirror()
+    with namepool.open_pool() as pool, pool.subscribe(mirror):
+        name = pool.checkout_name(owner="o", theme="kitchen")
+
+    of_theme = [event for event in mirror.events if getattr(event, "theme", "") == "kitchen"]
+    wanted = ["WaitBegan", "FetchBegan", "NamesFetched", "WaitEnded"]
+    assert [kind for kind in dict.fromkeys(kinds(of_theme)) if kind in wanted] == wanted
+    assert mirror.leases == {name: {"o"}}
+
+
 def test_a_reset_is_told(pool: PoolHandle) -> None:
     mirror = Mirror()
     with pool.subscribe(mirror):

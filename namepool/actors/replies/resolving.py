@@ -2,7 +2,7 @@
 
 Whoever appends the first outcome (``list.append`` is atomic) has resolved or withdrawn the reply;
 what came later is ignored. No lock is held while something else runs, so a finaliser may touch any
-reply at any moment.
+reply at any moment. A thread is *struck* when an exception is raised in it from outside.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Resolving(pykka.Future[T]):
         Raises:
             queue.Full: if it was resolved, hooked or withdrawn before
         """
-        self._settle((VALUE, value))
+        self._resolve_or_raise((VALUE, value))
 
     def set_exception(self, exc_info: ExcInfo | None = None) -> None:
         """Resolve with an exception: ``exc_info``, or the one being handled.
@@ -56,7 +56,7 @@ class Resolving(pykka.Future[T]):
             queue.Full: if it was resolved, hooked or withdrawn before
         """
         assert exc_info is None or len(exc_info) == 3  # noqa: S101  as Pykka does
-        self._settle((FAILED, exc_info or sys.exc_info()))
+        self._resolve_or_raise((FAILED, exc_info or sys.exc_info()))
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
         """Let a hook, ``func(timeout)``, produce the value when somebody asks for it.
@@ -67,7 +67,7 @@ class Resolving(pykka.Future[T]):
             queue.Full: if it was resolved, hooked or withdrawn before
         """
         self._hook_turn = threading.RLock()  # who does not own it cannot release it
-        self._settle((HOOKED, func))
+        self._resolve_or_raise((HOOKED, func))
 
     def set_quietly(self, value: T) -> bool:
         """Resolve with ``value``; ``False`` if it was resolved or withdrawn before."""
@@ -87,7 +87,7 @@ class Resolving(pykka.Future[T]):
             return None
         return exception_of(self._outcomes[0][1])
 
-    def _settle(self, outcome: tuple[str, Any]) -> None:
+    def _resolve_or_raise(self, outcome: tuple[str, Any]) -> None:
         if not self._resolve(outcome):
             raise queue.Full(f"{self!r} is resolved or withdrawn already")
 

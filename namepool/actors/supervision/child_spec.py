@@ -60,8 +60,8 @@ class ChildSpec:
         _check_one_of("restart", self.restart, get_args(Restart))
         _check_one_of("kind", self.kind, get_args(Kind))
         if self.shutdown == "default":
-            settled = None if self.kind == "supervisor" else WORKER_SHUTDOWN
-            object.__setattr__(self, "shutdown", settled)
+            shutdown = None if self.kind == "supervisor" else WORKER_SHUTDOWN
+            object.__setattr__(self, "shutdown", shutdown)
         expected = "seconds, at least 0 and at most 1e8, or None"
         is_right = self.shutdown is None or is_seconds(self.shutdown, zero=True)
         _check("shutdown", self.shutdown, is_right, expected)

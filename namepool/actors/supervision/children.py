@@ -33,7 +33,7 @@ class Child:
         self.handle: ActorHandle = ActorHandle(spec.id)
 
     @property
-    def is_settled(self) -> bool:
+    def is_stable(self) -> bool:
         """It is neither starting nor stopping."""
         return self.state not in ("starting", "stopping")
 

@@ -118,7 +118,7 @@ class Deaths:
 
     def _child_overdue(self, message: ChildOverdue) -> None:
         child = self._known(message.id, message.ref)
-        if child is not None and not child.is_settled:
+        if child is not None and not child.is_stable:
             if child.state == "starting":
                 child.failure = "it was terminated before it was up"
             abandon(child, message.ref)

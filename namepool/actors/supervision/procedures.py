@@ -171,18 +171,18 @@ class Procedures:
         tell = self.ref.try_tell
         lifecycle.watch_up(lambda: tell(ChildUp(spec.id, ref)))
         lifecycle.watch(lambda reason: tell(ChildDied(spec.id, ref, reason)))
-        yield lambda: child.is_settled
+        yield lambda: child.is_stable
 
     def take_down(self, child: Child) -> Procedure:
         """Stop a child, and go on when it is down or has been abandoned."""
-        yield lambda: child.is_settled
+        yield lambda: child.is_stable
         ref = child.ref
         if ref is None:
             child.state = "stopped"
             return
         child.state = "stopping"
         self.ask_to_stop(child, ref)
-        yield lambda: child.is_settled
+        yield lambda: child.is_stable
 
     def ask_to_stop(self, child: Child, ref: pykka.ActorRef[Any]) -> None:
         """Ask a child to stop within its ``shutdown``."""

@@ -127,7 +127,7 @@ class Supervisor(ServiceActor):
     def start_for(cls, receipt: list[Any], *args: Any, **options: Any) -> SupervisorRef:
         """Like ``start``; the ref is appended to ``receipt``, for a struck caller to stop."""
         ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
-        ref.lifecycle.settled.wait()
+        ref.lifecycle.is_up_or_gone.wait()
         if ref.start_failure is not None:
             ref.wait_gone()
             raise ref.start_failure

@@ -39,7 +39,7 @@ class Asker:
         self.themes = themes
         self.rung: int = 0
         self._proven = False  # the form to ask for, and whether it has worked
-        self._endpoint, self._reader = endpoint, Reader(endpoint.strike)
+        self._endpoint, self._reader = endpoint, Reader(endpoint.striker)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
         self._quiet = Quiet()
         self._examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
@@ -93,7 +93,7 @@ class Asker:
         began = self.clock()
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
-        with self.themes.drawn() as (themes, others):
+        with self.themes.drawn(chunk.theme) as (themes, others):
             try:
                 answer = line.post(self._body(chunk, themes, others), deadline - began)
             except Failed as error:

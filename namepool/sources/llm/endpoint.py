@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -112,12 +113,16 @@ class Endpoint:
 
     def strike(self, text: str) -> str:
         """Return ``text`` without the secrets that we, the session or a proxy may hold now."""
+        return self.striker()(text)
+
+    def striker(self) -> Callable[[str], str]:
+        """Return ``strike`` for many texts at this moment: the secrets are looked up once."""
         from urllib.request import getproxies  # slow; whoever has a text to strike has it already
 
         of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
         of_session = secrets.of_session(self._session)
         sent = [one for carried in list(self._sent) for one in carried]
-        return secrets.strike(text, [*self._secrets, *of_session, *of_proxies, *sent])
+        return partial(secrets.strike, secrets=[*self._secrets, *of_session, *of_proxies, *sent])
 
 
 def environ(variable: str) -> str | None:

@@ -28,16 +28,16 @@ class Reading(NamedTuple):
     rejected: dict[str, str]
 
 
-def nothing_secret(text: str) -> str:
-    """Return ``text`` as it is."""
-    return text
+def nothing_secret() -> Strike:
+    """Return what strikes nothing out of a text."""
+    return str
 
 
 class Reader:
     """Reads the bodies of chat completions, without our secrets."""
 
-    def __init__(self, strike: Strike = nothing_secret) -> None:
-        self._strike = strike
+    def __init__(self, striker: Callable[[], Strike] = nothing_secret) -> None:
+        self._striker = striker
 
     def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
         """Return the names in an answer of this type. Raises as ``read_body`` does.
@@ -105,7 +105,7 @@ class Reader:
             what = what.decode("utf-8", "backslashreplace")
         if not isinstance(what, str):
             what = _dumped(what)
-        return one_line(self._strike(what.strip()), limit)
+        return one_line(self._striker()(what.strip()), limit)
 
     def _message(self, document: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the message of the first choice, and the choice."""
@@ -119,21 +119,19 @@ class Reader:
         return message, cast("dict[str, Any]", choice)
 
     def _reading(self, found: list[object]) -> Reading:
-        reading = Reading([], {})
+        reading, strike = Reading([], {}), self._striker()
         for candidate in found:
-            struck = self._strike(candidate) if isinstance(candidate, str) else candidate
+            struck = strike(candidate) if isinstance(candidate, str) else candidate
             name = clean(struck) if isinstance(struck, str) else struck
             # Once more: cleaning may have put one together.
-            whole = isinstance(name, str) and self._strike(name) != name
+            whole = isinstance(name, str) and strike(name) != name
             secret = whole or struck != candidate
             reason = "must not hold a secret" if secret else why_unusable(name)
             if reason is None:
                 reading.names.append(cast("str", name))
             else:
                 told = (
-                    one_line(self._strike(name), 80)
-                    if isinstance(name, str)
-                    else self.quote(name, 100)
+                    one_line(strike(name), 80) if isinstance(name, str) else self.quote(name, 100)
                 )
                 reading.rejected[told] = reason
         return reading

@@ -845,7 +845,7 @@ def test_an_interrupted_start_leaves_nothing(
     def init(self: Any, name: str) -> None:
         original(self, name)
         if name.startswith("Supervisor"):
-            self.settled.wait = partial(interrupt, self)
+            self.is_up_or_gone.wait = partial(interrupt, self)
 
     monkeypatch.setattr(Lifecycle, "__init__", init)
     with pytest.raises(KeyboardInterrupt):
