@@ -147,6 +147,9 @@ class PoolRestarted(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class EventsLost(PoolEvent):
-    """In place of ``count`` events that were dropped, because this subscriber was too slow."""
+    """In place of ``count`` events that were dropped, because this subscriber was too slow.
+
+    They are of all kinds, also of those that it does not want.
+    """
 
     count: int

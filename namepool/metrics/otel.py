@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from types import TracebackType
 from typing import Any, Self
 
@@ -101,8 +100,7 @@ def instrument(
         pykka.ActorDeadError: a pool has ended
     """
     known = named_pools(pools)
-    version = metadata.version("namepool")
-    return PoolInstruments(known, metrics.get_meter("namepool", version, meter_provider))
+    return PoolInstruments(known, metrics.get_meter("namepool", meter_provider=meter_provider))
 
 
 def _histogram(meter: metrics.Meter, name: str, text: str) -> metrics.Histogram:

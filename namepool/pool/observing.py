@@ -155,12 +155,16 @@ class Observing:
             if not told.is_warned:
                 told.is_warned = True
                 text = "%a may have leaked: %a has held it for %.1f s, checked out at %s"
-                warn(text, name, told.owner, now - told.began, one_line(told.where))
+                warn(text, name, told.owner, now - told.began, _place(told))
 
     def say_it_ended(self, message: LeakEnded) -> None:
         """Say that it was none."""
         name, told, held = message
-        warn("%a was returned after all, after %.1f s: %s", name, held, one_line(told.where))
+        warn("%a was returned after all, after %.1f s: %s", name, held, _place(told))
+
+
+def _place(told: Told) -> str:
+    return "a place that is not known" if told.where is None else one_line(told.where)
 
 
 def _info(

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from pykka._envelope import Envelope
 
 import namepool
 from namepool import (
@@ -24,6 +25,7 @@ from namepool import (
     PoolHandle,
     current_owner,
 )
+from namepool.actors import Reply
 from tests.pool.test_service import crash
 from tests.support import (
     PATIENCE,
@@ -283,6 +285,20 @@ def test_an_associated_name_can_leak_too(
 
     assert warnings(caplog) == [
         f"'Grace Hopper' may have leaked: 'o' has held it for 10.0 s, checked out at {line}"
+    ]
+
+
+def test_a_leak_whose_line_nobody_saw_is_one_too(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = Reply[str]()  # as it is of one that waits while there is no pool
+    watched.ref.actor_inbox.put(Envelope(CheckoutName(owner="o"), reply_to=reply))
+    name = reply.get(timeout=PATIENCE)
+    watched.advance(10.0)
+
+    assert warnings(caplog) == [
+        f"'{name}' may have leaked: 'o' has held it for 10.0 s, "
+        "checked out at a place that is not known"
     ]
 
 

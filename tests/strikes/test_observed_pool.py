@@ -13,8 +13,8 @@ from tests.strikes.__main__ import Count, strike_everywhere
 from tests.support import on_thread
 
 
-def strike_observed(supervised: bool, name: str) -> Count:
-    """Strike one operation at every place; the pool's events must tell all of what became of it."""
+def strike_observed(supervised: bool, name: str, every: int = 1) -> Count:
+    """Strike one operation; the pool's events must tell all of what became of it, and no more."""
     scene = o.Scene(supervised, leak_after=1000.0)
     reader, mirror = StillReader(), Mirror()
     scene.target.ask(m.Subscribe(reader))
@@ -35,7 +35,9 @@ def strike_observed(supervised: bool, name: str) -> Count:
     def operation() -> object:
         return o.EVERY[name](scene)
 
-    count = strike_everywhere(name, operation, before=scene.refresh, harm_done=harm_done, every=1)
+    count = strike_everywhere(
+        name, operation, before=scene.refresh, harm_done=harm_done, every=every
+    )
     harm_done()  # what came after the last strike
     told = Counter(mirror.kinds())
     found = {kind: number - before[kind] for kind, number in counted(scene).items()}
@@ -63,3 +65,12 @@ def test_a_strike_at_every_place_is_told_of_as_it_turned_out(name: str, supervis
 
     assert count.harm == []
     assert count.strikes > 50
+
+
+def test_a_strike_at_any_place_of_any_operation_is_told_of_as_it_turned_out() -> None:
+    names = {**o.OPERATIONS, **o.OPERATIONS_OF_A_NEWCOMER}
+
+    counts = [on_thread(lambda: strike_observed(False, name, 11), patience=None) for name in names]  # noqa: B023
+
+    assert [harm for count in counts for harm in count.harm] == []
+    assert sum(count.strikes for count in counts) > 300
