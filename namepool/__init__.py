@@ -10,6 +10,8 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.attribution.named_actor import NamedActor
+from namepool.attribution.threads import NamedExecutor, inherit_everywhere, named_thread
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
@@ -29,6 +31,7 @@ from namepool.errors import (
 )
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
+from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.handle import PoolHandle
 from namepool.pool.messages import (
     AssociateName,
@@ -43,7 +46,7 @@ from namepool.pool.messages import (
     Reset,
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
-from namepool.pool.service import open_pool
+from namepool.pool.service import open_async_pool, open_pool
 from namepool.pool.subscriptions import Subscription
 from namepool.sources import FallbackSource, NameSource, NumberedNames
 
@@ -54,6 +57,7 @@ __all__ = [
     "DEFAULT_NAME",
     "ActorHandle",
     "AssociateName",
+    "AsyncPoolHandle",
     "Backoff",
     "CheckinLease",
     "CheckinName",
@@ -75,6 +79,8 @@ __all__ = [
     "NamePoolProxy",
     "NamePoolRef",
     "NameSource",
+    "NamedActor",
+    "NamedExecutor",
     "NamesUnavailable",
     "Nomenclater",
     "NumberedNames",
@@ -93,8 +99,11 @@ __all__ = [
     "WouldDeadlock",
     "color_of",
     "current_owner",
+    "inherit_everywhere",
     "inherit_owner",
     "name_key",
+    "named_thread",
+    "open_async_pool",
     "open_pool",
     "owner_id",
     "owner_scope",

@@ -26,6 +26,9 @@ class GoneListener(Protocol):
 ATTRIBUTE = "_namepool_owner"
 """Where an owner's object keeps what tells of its end."""
 
+_roomless: weakref.WeakKeyDictionary[object, Ended] = weakref.WeakKeyDictionary()
+"""The same for what takes no attribute, as a task of trio: it ends when it is collected."""
+
 _numbers = itertools.count(1)
 _lock = threading.RLock()  # re-entrant: a finaliser may end a thread's or a task's life inside it
 
@@ -98,10 +101,13 @@ def mortal_of(thing: object, owner: str) -> Ended:
     Made and stored under a lock, and found by whoever comes after one that was cut short.
     """
     with _lock:
-        mortal: Ended | None = getattr(thing, ATTRIBUTE, None)
+        mortal: Ended | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
         if mortal is None:
             mortal = Mortal(_mint(owner) if owner in ("thread", "task") else owner)
-            setattr(thing, ATTRIBUTE, mortal)
+            try:
+                setattr(thing, ATTRIBUTE, mortal)
+            except AttributeError:
+                _roomless[thing] = mortal
         return mortal
 
 

@@ -76,7 +76,8 @@ def run_following(line: Lineage, func: Callable[P, R], /, *args: P.args, **kwarg
     before = lineage.get()
     try:  # not a ``with``: a worker that is struck between its two ends would keep the lineage
         lineage.set(line)
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        return result  # noqa: RET504  it may be struck in between
     finally:
         lineage.set(before)
 

@@ -1,9 +1,9 @@
 """Who is calling, and how to hand that identity to workers.
 
 An owner is a string. ``current_owner`` finds it where it is called, never in an actor's thread by
-accident: an explicit ``owner_scope`` first, then the asyncio task, then the Pykka actor whose
-thread this is, then the thread. Thread idents are recycled by the operating system and never used:
-an id is minted once for each ``Thread`` or ``Task`` object.
+accident: an explicit ``owner_scope`` first, then the asyncio or trio task, then the Pykka actor
+whose thread this is, then the thread. Thread idents are recycled by the operating system and never
+used: an id is minted once for each ``Thread`` or ``Task`` object.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 import pykka
 
 from namepool.actors import acting_as, lineage
+from namepool.actors.replies.suspending import trio_task
 from namepool.core.names import shown
 from namepool.ends import ATTRIBUTE, Ended, Mortal, mortal_of
 from namepool.errors import InvalidOwner
@@ -45,7 +46,8 @@ _running_tasks: Any = None
 """Its table, loop → task, once asyncio is there."""
 
 _local = threading.local()
-_module = sys.modules.get  # bound here: what is read for each log line is read at once
+_modules = sys.modules
+_module = _modules.get  # bound here: what is read for each log line is read at once
 _acting = acting_as.get
 _line = lineage.get
 
@@ -76,6 +78,8 @@ def current_owner() -> str:
                 return owner
             except AttributeError:
                 return _first_words_of_task(task)
+    if "trio" in _modules and (task := trio_task()) is not None:
+        return mortal_of(task, "task").owner
     try:
         return _local.owner  # type: ignore[no-any-return]
     except AttributeError:

@@ -202,6 +202,12 @@ def test_a_scope_without_a_name_speaks_under_that_of_whoever_enters_it(pool: Poo
         assert pool.speaker() == name
 
 
+def test_a_scope_within_a_scope_speaks_under_the_name_of_the_outer_one(pool: PoolHandle) -> None:
+    name = pool.checkout_name(owner="planner-7")
+    with owner_scope("planner-7"), owner_scope("helper"):
+        assert pool.speaker() == name
+
+
 def test_who_has_left_a_scope_does_not_inherit_from_it(pool: PoolHandle) -> None:
     def agent() -> list[str]:
         with owner_scope("planner-7"):
@@ -294,11 +300,24 @@ def test_a_name_that_an_actor_takes_on_its_callers_thread_is_not_lent_to_the_cal
 
     def agent() -> list[str]:
         name = actor.ask(pool.checkout_name)
+        assert [pool.speaker(), child(pool.speaker)] == [DEFAULT_NAME] * 2
         assert actor.ask(pool.speaker) == name
         assert actor.ask(lambda: child(pool.speaker)) == name
         return [pool.speaker(), child(pool.speaker)]
 
     assert on_thread(agent) == [DEFAULT_NAME] * 2
+
+
+def test_who_has_asked_an_actor_lends_its_name_as_before(pool: PoolHandle) -> None:
+    actor = _Actor.start()
+    actor.ask(lambda: None, timeout=PATIENCE)
+
+    def agent() -> None:
+        with pool.named() as name:
+            actor.ask(pool.speaker)
+            assert child(pool.speaker) == name
+
+    on_thread(agent)
 
 
 class _Stock(pykka.ThreadingActor):

@@ -71,7 +71,7 @@ class ActorLoop(pykka.ThreadingActor):
         self._lineage = lineage.get()
         self._actor_ref.lifecycle.thread = threading.current_thread()
         try:
-            self._guard(self.on_start)
+            self._actor_loop_setup()
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.lifecycle.came_up()
             while not self.actor_stopped.is_set():
@@ -80,6 +80,9 @@ class ActorLoop(pykka.ThreadingActor):
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
             self._finish()
+
+    def _actor_loop_setup(self) -> None:
+        self._guard(self.on_start)
 
     def _next(self) -> Envelope[Any]:
         """Wait for a message; what a caller left half done is mended before it is handled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -18,6 +19,7 @@ from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
 from namepool.pool.subscriptions import Kinds, Subscription, subscribe
+from namepool.pool.warnings import warn
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -54,6 +56,7 @@ class PoolHandle:
         self._speaking: Mapping[str, str] = view
         self._name_of: Callable[[str], str | None] = view.get
         self._close = close
+        self._untold = Lock()
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -203,15 +206,32 @@ class PoolHandle:
         )
 
     def named(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        theme: str | None = None,
+        default: bool | str = False,
     ) -> AbstractContextManager[str]:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
+
+        With ``default`` it raises neither ``NamesUnavailable`` nor ``CheckoutTimeout``: the block,
+        and what it starts, speaks under the default name (``True``) or under the one given, which
+        is unknown to the pool and shared by all who get it. A caller that holds another name keeps
+        that. A warning says so, the first time.
         """
-        return scopes.named(self._target, timeout, theme)
+        name = scopes.default_of(default)
+        block = scopes.named(self._target, timeout, theme)
+        if name is None:
+            return block
+        return scopes.named_or_default(block, self._speaking, name, self._tell_of_default)
+
+    def _tell_of_default(self, name: str, error: Exception) -> None:
+        if self._untold.acquire(blocking=False):
+            warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.

@@ -663,7 +663,7 @@ def test_a_checked_in_name_serves_who_waits() -> None:
     hold = GatedSource()
     pool._target._actor._refilling._source = hold  # type: ignore[attr-defined]
     pool._target._actor._fetches._shared.idle.clear()  # type: ignore[attr-defined]
-    waiting = pool._target.ask(CheckoutName(owner="second"), block=False)  # type: ignore[call-arg]
+    waiting = pool._target.ask(CheckoutName(owner="second"), block=False)
     hold.wait_asked()
 
     pool.checkin_name(name, owner="first")
