@@ -23,12 +23,15 @@ from namepool.errors import (
     InvalidName,
     InvalidOption,
     InvalidOwner,
+    LedgerError,
+    NameHeld,
     NamePoolError,
     NamesUnavailable,
     OwnerRequired,
     SourceError,
     UnknownTheme,
 )
+from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
 from namepool.pool.async_handle import AsyncPoolHandle
@@ -74,6 +77,9 @@ __all__ = [
     "Lease",
     "LeaseInfo",
     "LeasesRequest",
+    "Ledger",
+    "LedgerError",
+    "NameHeld",
     "NamePool",
     "NamePoolError",
     "NamePoolProxy",

@@ -25,8 +25,9 @@ LONG = 8
 class StandIn:
     """In a lineage: a name in no pool, under which a caller without one speaks in this pool."""
 
-    def __init__(self, speaking: Mapping[str, str], name: str) -> None:
+    def __init__(self, speaking: Mapping[str, str], name: str, owner: str) -> None:
         self.speaking = speaking
+        self.owner = owner
         self.name: str | None = name
         """``None`` when its block has ended: then it says nothing, wherever it was copied."""
 
@@ -83,10 +84,10 @@ def run_following(line: Lineage, func: Callable[P, R], /, *args: P.args, **kwarg
 
 
 @contextmanager
-def standing_in(speaking: Mapping[str, str], name: str) -> Iterator[str]:
-    """Speak under ``name``, which no pool knows, unless one has a name of one's own."""
+def standing_in(speaking: Mapping[str, str], name: str, owner: str) -> Iterator[str]:
+    """As ``owner``, speak under ``name``, in no pool, unless one has a name of one's own."""
     before = lineage.get()
-    link = StandIn(speaking, name)
+    link = StandIn(speaking, name, owner)
     mine = following(link, before)
     try:
         lineage.set(mine)

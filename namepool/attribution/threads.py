@@ -142,7 +142,8 @@ def _submit(
     before = getattr(_here, "is_submitting", False)
     try:
         _here.is_submitting = True
-        return submit(run_following, line, fn, *args, **kw)
+        future = submit(run_following, line, fn, *args, **kw)
+        return future  # noqa: RET504  it may be struck in between
     finally:
         _here.is_submitting = before
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import invalid
+from namepool.inheritance import StandIn
 from namepool.owners import current_owner, name_of_caller
 
 
@@ -56,6 +57,8 @@ def who_speaks(speaking: Mapping[str, str]) -> Agent | None:
         link, line, _ = line
         if speaking.get(link) == name:
             return Agent(link, name)
+        if isinstance(link, StandIn) and link.speaking is speaking and link.name == name:
+            return Agent(link.owner, name)
     return Agent(owner, name)
 
 

@@ -38,6 +38,7 @@ class PoolOptions:
     prefetch: bool = False
     reclaim_after: float | None = 300.0
     leak_after: float | None = None
+    ledger: object = None
 
     def __post_init__(self) -> None:
         check_count("chunk_size", self.chunk_size, 1)

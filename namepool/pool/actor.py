@@ -25,6 +25,7 @@ from namepool.pool.observing import Observing
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
+from namepool.pool.supply import supply
 from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, check_source
@@ -51,6 +52,8 @@ class NamePool(ServiceActor):
         reclaim_after: seconds until a name comes home whose owners all ended without giving it
             back (300); ``None``: never
         leak_after: seconds until a name that is still held is called a leak in the log (``None``)
+        ledger: where names are claimed, so that no other process uses them: a URL such as
+            "sqlite:///names.db", or a ``Ledger``; it is closed with the pool
         state: a ``PoolState`` that outlives this incarnation
 
     No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
@@ -64,7 +67,7 @@ class NamePool(ServiceActor):
     ) -> None:
         super().__init__()
         self._options = checked = _checked(source, state, options)
-        self._source = source if source is not None else _offline_names()
+        self._source = supply(source, options)
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
@@ -86,7 +89,8 @@ class NamePool(ServiceActor):
             self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying
         )
         self.keeps_places: bool = checked.leak_after is not None  # the ref does, for its requests
-        self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
+        ref = NamePoolRef(self, self._state.speaking, self._source)
+        self._actor_ref = self._refilling.ref = ref
         self._handlers.update(self._table())
         self._inline.update(self._requests.inline())
         self._inline_other = lambda _: LATER
@@ -154,7 +158,7 @@ class NamePool(ServiceActor):
         _checked(source, state, options)
         # One source and one state for all incarnations: no name comes twice, no lease is lost.
         state = options["state"] = state if state is not None else PoolState()
-        options["source"] = source if source is not None else _offline_names()
+        options["source"] = supply(source, options)
         abandon = partial(_abandon, state, options["source"])
         return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
 
@@ -244,12 +248,6 @@ class NamePool(ServiceActor):
     def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread may ask."""
         return self._waiting.timeout_error(timeout, theme)
-
-
-def _offline_names() -> NameSource:
-    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
-
-    return OfflineNames()
 
 
 def _policy(options: PoolOptions) -> RefillPolicy:

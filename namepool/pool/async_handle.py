@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from namepool.core.observed import LeaseInfo
@@ -12,6 +13,7 @@ from namepool.core.stats import PoolStats
 from namepool.pool import async_scopes, scopes
 from namepool.pool import messages as m
 from namepool.pool.handle import PoolHandle
+from namepool.pool.resuming import check
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -144,14 +146,41 @@ class AsyncPoolHandle:
         return self.handle.speaker()
 
     def named(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, theme: str | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        theme: str | None = None,
+        default: bool | str = False,
+        name: str | None = None,
+        identity: str | None = None,
     ) -> AbstractAsyncContextManager[str]:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests, and ends this very checkout, as ``PoolHandle.named`` does. A task that is cancelled
-        on its way in or out loses no name. Raises as ``checkout_name`` does.
+        on its way in or out loses no name. Raises as ``checkout_name`` does; with ``default`` it
+        runs under that name instead, and with ``name`` or ``identity`` it takes an earlier name
+        back, as ``PoolHandle.named`` does.
         """
-        return async_scopes.Scope(self._target, lambda: m.CheckoutLease(timeout, None, theme))
+        substitute = scopes.default_of(default)
+        block: AbstractAsyncContextManager[str] = self._named(timeout, theme, name, identity)
+        if substitute is None:
+            return block
+        tell = self.handle._tell_of_default  # noqa: SLF001  once for both faces
+        return async_scopes.ScopeOrDefault(block, self.speaking, substitute, tell)
+
+    def _named(
+        self, timeout: float | None, theme: str | None, name: str | None, identity: str | None
+    ) -> AbstractAsyncContextManager[str]:
+        ledger = self.handle._ledger  # noqa: SLF001
+        check(ledger, theme, name, identity)
+
+        def begin() -> m.CheckoutLease | m.TakeLease:
+            return m.CheckoutLease(timeout, None, theme) if name is None else m.TakeLease(name)
+
+        block = partial(async_scopes.Scope, self._target, begin)
+        if name is None and identity is None:
+            return block()
+        return async_scopes.Resumed(block, ledger, name, identity)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractAsyncContextManager[str]:
         """Speak under a given name for the length of the block; see ``PoolHandle.speaking_as``."""

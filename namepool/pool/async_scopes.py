@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -14,8 +16,12 @@ from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
-from namepool.inheritance import restore
+from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
+from namepool.inheritance import restore, standing_in
+from namepool.ledgers.base import Ledger
+from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
+from namepool.pool.resuming import take
 from namepool.pool.scopes import Askable, raise_checkout_timeout
 
 
@@ -52,7 +58,7 @@ class _Block(AbstractAsyncContextManager[str]):
     _grant: Lease | Speaking | None = None
 
     def __init__(
-        self, pool: Askable, begin: Callable[[], m.CheckoutLease | m.BeginSpeaking]
+        self, pool: Askable, begin: Callable[[], m.CheckoutLease | m.TakeLease | m.BeginSpeaking]
     ) -> None:
         self._pool = pool
         self._begin = begin
@@ -102,6 +108,97 @@ class Scope(_Block):
 
     def __del__(self) -> None:
         self._let_go()
+
+
+class ScopeOrDefault(AbstractAsyncContextManager[str]):
+    """As ``block``; where no name is to be had, ``tell`` of it and speak under ``default``."""
+
+    def __init__(
+        self,
+        block: AbstractAsyncContextManager[str],
+        speaking: Mapping[str, str],
+        default: str,
+        tell: Callable[[str, Exception], object],
+    ) -> None:
+        self._block = block
+        self._speaking = speaking
+        self._default = default
+        self._tell = tell
+        self._blocks = AsyncExitStack()
+
+    async def __aenter__(self) -> str:
+        try:
+            return await self._blocks.enter_async_context(self._block)
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            self._tell(self._default, error)
+            self._blocks.enter_context(standing_in(self._speaking, self._default, current_owner()))
+            return name_of_caller(self._speaking) or self._default  # it may hold another name
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._blocks.__aexit__(kind, error, trace)
+
+
+def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
+    """Run ``function``: not on a loop's executor, whose threads may all wait for names."""
+    reply: Reply[Any] = Reply()
+
+    def run() -> None:
+        try:
+            reply.set_quietly(function())
+        except BaseException as error:
+            reply.fail_quietly(error)
+
+    threading.Thread(target=run, name="namepool-aside", daemon=True).start()
+    return reply
+
+
+class Resumed(AbstractAsyncContextManager[str]):
+    """As ``resuming.resumed``; it is another thread that waits for the ledger."""
+
+    def __init__(
+        self,
+        block: Callable[[], Scope],
+        ledger: Ledger | None,
+        name: str | None,
+        identity: str | None,
+    ) -> None:
+        self._block = block
+        self._ledger = ledger
+        self._name = name
+        self._identity = identity
+        self._blocks = AsyncExitStack()
+
+    async def __aenter__(self) -> str:
+        if self._name is not None:
+            await self._take(self._name)
+        async with AsyncExitStack() as of_others:
+            while True:
+                attempt = await of_others.enter_async_context(AsyncExitStack())
+                given = await attempt.enter_async_context(self._block())
+                if self._name is None:
+                    try:
+                        await self._take(given)
+                    except NameHeld:
+                        continue
+                self._blocks = attempt.pop_all()
+                return given
+
+    async def _take(self, name: str) -> None:
+        if self._ledger is not None:
+            await on_its_own_thread(partial(take, self._ledger, name, self._identity))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._blocks.__aexit__(kind, error, trace)
 
 
 def _end(grant: Lease | Speaking) -> m.CheckinLease | m.EndSpeaking:

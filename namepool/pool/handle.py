@@ -18,6 +18,7 @@ from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
+from namepool.pool.resuming import resumed
 from namepool.pool.subscriptions import Kinds, Subscription, subscribe
 from namepool.pool.warnings import warn
 
@@ -51,6 +52,7 @@ class PoolHandle:
         view = getattr(getattr(target, "current", target), "speaking", None)
         if view is None or not callable(getattr(target, "ask", None)):
             raise invalid("target", target, "a running pool's ref or handle")
+        self._ledger = getattr(getattr(target, "current", target), "ledger", None)
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view
@@ -211,6 +213,8 @@ class PoolHandle:
         *,
         theme: str | None = None,
         default: bool | str = False,
+        name: str | None = None,
+        identity: str | None = None,
     ) -> AbstractContextManager[str]:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
@@ -222,12 +226,23 @@ class PoolHandle:
         and what it starts, speaks under the default name (``True``) or under the one given, which
         is unknown to the pool and shared by all who get it. A caller that holds another name keeps
         that. A warning says so, the first time.
+
+        With ``name`` it is this very name, perhaps from an earlier run. With ``identity`` the
+        ledger keeps the name for who has it: in another process, once this one has ended, that
+        identity gets it back by its ``name``.
+
+        Raises:
+            NameHeld: another session has the name, or another agent of this pool; it says which
+            LedgerError: the ledger cannot be reached
         """
-        name = scopes.default_of(default)
-        block = scopes.named(self._target, timeout, theme)
-        if name is None:
+        substitute = scopes.default_of(default)
+        if name is None and identity is None:
+            block = scopes.named(self._target, timeout, theme)
+        else:
+            block = resumed(self._target, self._ledger, timeout, theme, name, identity)
+        if substitute is None:
             return block
-        return scopes.named_or_default(block, self._speaking, name, self._tell_of_default)
+        return scopes.named_or_default(block, self._speaking, substitute, self._tell_of_default)
 
     def _tell_of_default(self, name: str, error: Exception) -> None:
         if self._untold.acquire(blocking=False):

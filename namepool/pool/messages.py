@@ -70,6 +70,23 @@ class CheckoutLease(_Checkout):
     __slots__ = ()
 
 
+class _TakeFields(NamedTuple):
+    name: str
+    owner: str
+
+
+class TakeLease(_TakeFields):
+    """Checks out this very name; answered with the ``Lease``. ``PoolHandle`` sends it.
+
+    Answered with ``NameHeld`` if it is checked out already.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (name, noted_owner() if owner is None else owner_id(owner)))
+
+
 class _CheckinFields(NamedTuple):
     name: str | None
     owner: str

@@ -12,7 +12,9 @@ from namepool.actors import Reply, ServiceRef
 from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
+from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
+from namepool.pool.claims import ClaimedNames
 from namepool.pool.places import place_of_caller
 
 if TYPE_CHECKING:
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 class NamePoolRef(ServiceRef[Any]):
     """A pool's ref: as any ``pykka.ActorRef``, with a view of who speaks under which name."""
 
-    def __init__(self, actor: Any, speaking: Mapping[str, str]) -> None:
+    def __init__(self, actor: Any, speaking: Mapping[str, str], source: object = None) -> None:
         super().__init__(actor)
+        self.ledger: Ledger | None = source.ledger if isinstance(source, ClaimedNames) else None
+        """Where the pool's names are claimed."""
         self.speaking = speaking
         """Owner → name; read-only and always current: a dict read, no message, no lock."""
 

@@ -19,9 +19,10 @@ from namepool.core.stats import PoolStats
 from namepool.core.stock import Stock
 from namepool.errors import SourceError, UnknownTheme
 from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
+from namepool.pool.counting import stats_of
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
-from namepool.pool.statistics import pool_stats
+from namepool.pool.keeper import Keeping, Renew, Unwanted
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, knows_themes
@@ -76,6 +77,7 @@ class Refilling:
         self._waiting = waiting
         self._is_gathering = False
         self._knows_themes = knows_themes(source)
+        self.keeping = Keeping(source, state)
         self.ref: ServiceRef[Any]
 
     def theme_of(self, theme: str | None) -> str | None:
@@ -161,6 +163,7 @@ class Refilling:
 
     def _start_fetcher(self) -> Fetcher:
         ref = self.ref
+        self.keeping.tell(Renew())  # which goes on for as long as it lives
         fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
         fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
@@ -169,6 +172,7 @@ class Refilling:
         """Make the names of a chunk available, and grant them to those who wait."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
+            self.keeping.tell(Unwanted(message.names))
             return
         self.look()
         admission = self._state.admit(message.names, message.theme)
@@ -230,12 +234,13 @@ class Refilling:
     def stats(self) -> PoolStats:
         """Return the pool's counts, and what has been learnt up to now."""
         self.look()
-        return pool_stats(self._state, self._fetches, self._options.chunk_size)
+        return stats_of(self._state, self._fetches, self._options)
 
     def let_go(self) -> None:
         """Stop every fetcher, without waiting for it."""
         for fetcher in self._fetches.fetchers:
             fetcher.stop(block=False)
+        self.keeping.let_go()
 
     def _is_wanted(self, fetch: Fetch[Fetcher]) -> bool:
         """Tell whether what became of a fetch matters: it was not reset since."""

@@ -8,6 +8,7 @@ the pool's own thread alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeGuard
 
 from namepool.actors import LATER, Reply
@@ -18,9 +19,11 @@ from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
 from namepool.core.stock import Stock
+from namepool.errors import NameHeld
 from namepool.inheritance import inherited_name
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
+from namepool.pool.keeper import Spoken
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
@@ -58,6 +61,7 @@ class Requests:
         return {
             m.CheckoutName: self.checkout_name,
             m.CheckoutLease: self.checkout_lease,
+            m.TakeLease: partial(_take_lease, self._state, self._journal),
             m.CheckinName: self.checkin_name,
             m.CheckinLease: self.checkin_lease,
             m.AssociateName: self.associate_name,
@@ -242,7 +246,22 @@ class Requests:
         if name is None or _is_known(name, self._state.leases):
             return name
         name = validate_name(name)
-        return None if is_default_name(name) else name
+        if is_default_name(name):
+            return None
+        self._refilling.keeping.tell(Spoken(name))
+        return name
+
+
+def _take_lease(state: PoolState, journal: Journal, message: m.TakeLease) -> Lease:
+    """Check out a name that is asked for by name."""
+    name = state.canonical(validate_name(message.name))
+    if is_default_name(name):
+        raise invalid("name", name, "a name of one's own")
+    if name in state.leases:
+        raise NameHeld(f"{name!r} is checked out in this pool by {[*state.speakers_of(name)]}")
+    state.associate(message.owner, name)
+    journal.undelivered = lease = state.lease_of(name)
+    return lease
 
 
 def _is_known(name: object, leases: dict[str, Any]) -> TypeGuard[str]:

@@ -14,7 +14,7 @@ from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import GRACE, invalid
 from namepool.errors import CheckoutTimeout, NamesUnavailable
 from namepool.inheritance import restore, standing_in
-from namepool.owners import name_of_caller
+from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 
 
@@ -51,10 +51,12 @@ def give_back(pool: Askable, receipt: list[Any]) -> None:
 
 
 @contextmanager
-def named(pool: Askable, timeout: float | None, theme: str | None = None) -> Iterator[str]:
-    """Hold a name of one's own; see ``PoolHandle.named``."""
+def named(
+    pool: Askable, timeout: float | None, theme: str | None = None, name: str | None = None
+) -> Iterator[str]:
+    """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
     before = lineage.get()
-    message = m.CheckoutLease(timeout, None, theme)
+    message = m.CheckoutLease(timeout, None, theme) if name is None else m.TakeLease(name)
     noted = lineage.get()
     receipt: list[Any] = []
     try:
@@ -97,7 +99,7 @@ def named_or_default(
             name = blocks.enter_context(block)
         except (NamesUnavailable, CheckoutTimeout) as error:
             tell(default, error)
-            blocks.enter_context(standing_in(speaking, default))
+            blocks.enter_context(standing_in(speaking, default, current_owner()))
             name = name_of_caller(speaking) or default  # it may hold another name
         yield name
 

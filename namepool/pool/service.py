@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, cast
 
-from namepool.actors import Reply, Supervisor
+from namepool.actors import Supervisor
 from namepool.actors.inbox import Inbox
 from namepool.actors.launch import give_up
 from namepool.pool.actor import NamePool
 from namepool.pool.async_handle import AsyncPoolHandle
+from namepool.pool.async_scopes import on_its_own_thread
 from namepool.pool.handle import PoolHandle
 
 
@@ -73,7 +72,7 @@ class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
 
     async def __aenter__(self) -> AsyncPoolHandle:
         # Given up on the way, the handle is dropped, and its pool ends with it.
-        self._handle: PoolHandle = await _on_its_own_thread(self._open)
+        self._handle: PoolHandle = await on_its_own_thread(self._open)
         return AsyncPoolHandle(self._handle)
 
     async def __aexit__(
@@ -82,20 +81,6 @@ class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        closed = _on_its_own_thread(self._handle.close)
+        closed = on_its_own_thread(self._handle.close)
         if kind is not GeneratorExit:  # whoever closes a task does not run it on
             await closed
-
-
-def _on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
-    """Run ``function``: not on a loop's executor, whose threads may all wait for names."""
-    reply: Reply[Any] = Reply()
-
-    def run() -> None:
-        try:
-            reply.set_quietly(function())
-        except BaseException as error:
-            reply.fail_quietly(error)
-
-    threading.Thread(target=run, name="namepool-open-or-close", daemon=True).start()
-    return reply

@@ -185,6 +185,13 @@ class FallbackSource:
         assert failure is not None  # noqa: S101  there is at least one source
         raise failure
 
+    def share(self, advance: Callable[[str, int], int], seed: str) -> None:
+        """Have those sources that can walk one walk with other processes."""
+        for rank in self._ranks:
+            share = getattr(rank.source, "share", None)
+            if share is not None:
+                share(advance, seed)
+
     def _candidates(self) -> list[_Rank]:
         """Return the sources that are not paused; the last one always: somebody must answer."""
         now = self._clock()

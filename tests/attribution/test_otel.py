@@ -140,6 +140,41 @@ def test_what_an_agent_starts_begins_its_spans_as_that_agent(
     assert {(span.attributes or {})[ID] for span in traces.spans.values()} == {owner}
 
 
+def test_under_a_default_name_an_agent_and_its_child_begin_spans_as_one() -> None:
+    pool = PoolHandle(NamePool.start(source=ScriptedSource()))
+    traces = Traces(AgentSpanProcessor(pool))
+
+    async def agent() -> str:
+        with pool.named(default="Reserve"):
+            traces.tracer.start_span("agent").end()
+            await asyncio.to_thread(lambda: traces.tracer.start_span("child").end())
+            return current_owner()
+
+    owner = asyncio.run(agent())
+    assert traces.agents == {"agent": "Reserve", "child": "Reserve"}
+    assert {(span.attributes or {})[ID] for span in traces.spans.values()} == {owner}
+
+
+def test_a_child_that_shares_its_parents_name_begins_its_spans_as_itself(
+    pool: PoolHandle, traces: Traces
+) -> None:
+    async def child(shared: asyncio.Event) -> str:
+        await shared.wait()
+        traces.tracer.start_span("child").end()
+        return current_owner()
+
+    async def agent() -> str:
+        with pool.named() as name:
+            shared = asyncio.Event()
+            task = asyncio.create_task(child(shared))
+            pool.associate_name(name, owner=task)
+            shared.set()
+            return await task
+
+    owner = asyncio.run(agent())
+    assert traces.spans["child"].attributes == {NAME: "NPC #1", ID: owner}
+
+
 def test_a_child_with_a_name_of_its_own_begins_its_spans_as_itself(
     pool: PoolHandle, traces: Traces
 ) -> None:

@@ -21,6 +21,7 @@ from namepool import (
     NamePool,
     PoolHandle,
     color_of,
+    owner_scope,
 )
 from namepool.attribution.logging import AgentFilter
 from namepool.attribution.rich import AgentRichHandler
@@ -99,6 +100,16 @@ def test_what_does_not_fit_even_so_is_cut(
     with pool.speaking_as(LONG):
         log.info("compiling")
     assert rows(file) == ["INFO     Barth… compiling"]
+
+
+def test_an_agent_takes_one_line_however_many_words_its_name_has(
+    pool: PoolHandle, log: logging.Logger, show: Callable[..., StringIO]
+) -> None:
+    file = show(show_path=False, agent_width=6)
+    other, one = pool.speaking_as("Ada Bogon"), pool.speaking_as("Ada Electron")
+    with owner_scope("another"), other, owner_scope("one"), one:
+        log.info("compiling")
+    assert rows(file) == ["INFO     Ada E… compiling"]
 
 
 def test_each_agent_has_its_own_colour(

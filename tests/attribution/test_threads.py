@@ -388,6 +388,16 @@ def test_a_struck_user_leaves_nothing_patched() -> None:
     assert count > 10
 
 
+def test_who_is_struck_while_it_submits_hands_names_on_as_before(pool: PoolHandle) -> None:
+    with ThreadPoolExecutor(1) as executor, inherit_everywhere(), pool.named() as name:
+        executor.submit(int).result(PATIENCE)
+        count = 0
+        for place in strike_each(lambda: executor.submit(int)):
+            assert speaker_of_a_thread(pool) == name, place
+            count += 1
+        assert count > 10
+
+
 def test_an_actor_speaks_under_its_starters_name_on_whatever_thread(pool: PoolHandle) -> None:
     class Actor(ServiceActor):
         def on_receive(self, message: Any) -> Any:

@@ -281,6 +281,38 @@ def test_a_scope_that_is_dropped_inside_its_block_gives_its_name_back(
     asyncio.run(main())
 
 
+def test_a_block_with_a_default_runs_under_it_where_no_name_is_to_be_had(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = ScriptedSource(SourceError("closed on Sundays"), SourceError("closed"))
+    pool = AsyncPoolHandle(NamePool.start(source=source))
+
+    async def tool() -> str:
+        return pool.speaker()
+
+    async def main() -> None:
+        for default, name in ((True, DEFAULT_NAME), ("Stand-in Stan", "Stand-in Stan")):
+            async with pool.named(default=default) as spoken:
+                assert await asyncio.create_task(tool()) == pool.speaker() == spoken == name
+            assert pool.speaker() == DEFAULT_NAME
+        with pytest.raises(NamesUnavailable):
+            await pool.named().__aenter__()
+
+    asyncio.run(main())
+    assert sum("works as" in record.message for record in caplog.records) == 1
+
+
+def test_a_block_with_a_default_runs_under_a_name_where_there_is_one(
+    pool: AsyncPoolHandle,
+) -> None:
+    async def main() -> None:
+        async with pool.named(default=True) as name:
+            assert pool.speaker() == name != DEFAULT_NAME
+        assert is_balanced(await pool.pool_stats())
+
+    asyncio.run(main())
+
+
 # -- who is started inside ------------------------------------------------------------------
 
 
@@ -327,16 +359,16 @@ def test_after_a_block_whose_start_or_end_failed_nothing_is_inherited(
 
     async def fail() -> None:
         async with pool.named() if scope == "named" else pool.speaking_as("Saved Sue"):
-            assert lineage.get() is not None
             raise RuntimeError("in the block")
 
     async def both() -> None:
+        before = lineage.get()
         with pytest.raises((TimeoutError, InvalidName)):
             await impossible.__aenter__()
-        assert lineage.get() is None
+        assert lineage.get() is before
         with pytest.raises(RuntimeError, match="in the block"):
             await fail()
-        assert lineage.get() is None
+        assert lineage.get() is before
 
     asyncio.run(both())
     source.gate.set()

@@ -1,4 +1,7 @@
-"""10,000 tools of 50 agents over 16 workers and 4 loops: each log line carries its agent's name."""
+"""10,000 tools of 50 agents over 16 workers and 4 loops.
+
+Each log line and each span carries its agent's name.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,12 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("opentelemetry.sdk", reason="pip install 'namepool[otel]'")
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from namepool import (
     NamedExecutor,
     NumberedNames,
@@ -24,6 +33,7 @@ from namepool import (
     open_pool,
 )
 from namepool.attribution.logging import AgentFilter
+from namepool.attribution.otel import AgentSpanProcessor
 from namepool.owners import name_of_caller
 from tests.support import PATIENCE, run_together, switching_often
 
@@ -65,22 +75,37 @@ class Storm:
     def __init__(self, pool: PoolHandle, workers: Executor) -> None:
         self.pool = pool
         self.workers = workers
+        self.exporter = InMemorySpanExporter()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        provider.add_span_processor(AgentSpanProcessor(pool))
+        self.tracer = provider.get_tracer("tests.storm")
+
+    def say(self, name: str) -> None:
+        """Log a line and begin a span that should carry ``name``."""
+        log.info("%s", name)
+        self.tracer.start_span(name).end()
+
+    def spans(self) -> list[tuple[object, str]]:
+        """Return, for each span, the name it carries and the one it should."""
+        spans = self.exporter.get_finished_spans()
+        return [((span.attributes or {}).get("gen_ai.agent.name"), span.name) for span in spans]
 
     def tool(self, agent: str, number: int) -> None:
         """Log a line for ``agent``; some tools take a name of their own, some fail."""
-        log.info("%s", agent)
+        self.say(agent)
         assert name_of_caller(self.pool.speaking) == agent
         if number % 7 == 0:
             with self.pool.named() as own:
-                log.info("%s", own)
+                self.say(own)
                 self.workers_child(own, number)
-            log.info("%s", agent)
+            self.say(agent)
         if number % 5 == 0:
             raise ToolFailed
 
     def workers_child(self, own: str, number: int) -> None:
         """Have what a tool starts log for the tool."""
-        thread = named_thread(lambda: log.info("%s", own))
+        thread = named_thread(self.say, args=[own])
         if number % 14 == 0:
             thread = threading.Thread(target=contextvars.copy_context().run, args=(thread.run,))
         thread.start()
@@ -132,7 +157,7 @@ class Storm:
     [(NamedExecutor, nullcontext), (ThreadPoolExecutor, inherit_everywhere)],
     ids=["NamedExecutor", "inherit_everywhere"],
 )
-def test_in_a_storm_of_tools_each_log_line_carries_its_agents_name(
+def test_in_a_storm_of_tools_each_log_line_and_span_carries_its_agents_name(
     executor: type[ThreadPoolExecutor],
     everywhere: Callable[[], AbstractContextManager[None]],
     lines: _Lines,
@@ -155,3 +180,4 @@ def test_in_a_storm_of_tools_each_log_line_carries_its_agents_name(
     extra = sum(3 for n in range(TOOLS) if n % 7 == 0)
     assert len(lines.lines) == AGENTS * (TOOLS + extra)
     assert [line for line in lines.lines if line[0] != line[1]] == []
+    assert sorted(storm.spans()) == sorted(lines.lines)

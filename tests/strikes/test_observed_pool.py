@@ -12,6 +12,8 @@ from tests.strikes import operations as o
 from tests.strikes.__main__ import Count, strike_everywhere
 from tests.support import on_thread
 
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+
 
 def strike_observed(supervised: bool, name: str, every: int = 1) -> Count:
     """Strike one operation; the pool's events must tell all of what became of it, and no more."""
