@@ -48,15 +48,15 @@ class Scene:
     Its supervisor has two more children: ``spare`` runs, ``idle`` does not.
     """
 
-    def __init__(self, supervised: bool) -> None:
+    def __init__(self, supervised: bool, **options: Any) -> None:
         self.root: Any = None
         if supervised:
-            spec = NamePool.child_spec(id="names", source=Crews(), chunk_size=24)
+            spec = NamePool.child_spec(id="names", source=Crews(), chunk_size=24, **options)
             self.root = Supervisor.start(children=[spec], max_restarts=0)
             self.target: Any = self.root.handle("names")
             self.ref: Any = self.target.current
         else:
-            self.target = self.ref = NamePool.start(source=Crews(), chunk_size=24)
+            self.target = self.ref = NamePool.start(source=Crews(), chunk_size=24, **options)
         self.pool = PoolHandle(self.target)
         for theme in (None, "sea"):
             self.pool.checkin_name(self.pool.checkout_name(theme=theme))
