@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from namepool.actors import ActorHandle, Supervisor
@@ -31,6 +31,10 @@ JOBS = (
     ("looking for a semicolon", "it was in the other file"),
     ("counting off-by-one errors", "there are six, or seven"),
 )
+
+HEARING = 0.5
+"""Seconds between looks at who has gone home: a Ctrl-C that comes just before the main thread
+begins to wait is heard only when that wait ends."""
 
 
 def run_demo(agents: int, source: NameSource, page: Page | None = None) -> int:
@@ -168,6 +172,8 @@ class _Crew:
             with shown, self.tools, ThreadPoolExecutor(self.size) as threads:
                 try:
                     for agent in [threads.submit(self._agent, n) for n in range(self.size)]:
+                        while wait([agent], HEARING).not_done:
+                            pass
                         agent.result()
                 except BaseException:
                     self.noon.abort()  # nobody waits for those who will not come
