@@ -73,15 +73,13 @@ class Circle:
     """
 
     def __init__(self, names: Iterable[str], rng: random.Random) -> None:
-        order = _by_initials(names, rng)
-        self.turns = {name: turn for turn, name in enumerate(order)}
-        """Name → its number, from 0; those of neighbours in the circle are close together."""
-        self._waiting = deque(order)
+        self._waiting = deque(_by_initials(names, rng))
+        self._size = len(self._waiting)
         self._firsts: dict[str, _First] = {}
         self._circle: list[_First] = []
 
     def __len__(self) -> int:
-        return len(self.turns)
+        return self._size
 
     def __getitem__(self, place: int) -> str:
         if place >= len(self._circle) and self._waiting:
