@@ -50,7 +50,7 @@ BUILT_IN = (
 
 WALK = (
     *("epithet", "deed", "surname", "epithet", "phrase", "deed", "epithet", "title", "phrase"),
-    *("epithet", "deed", "place", "epithet", "phrase", "byname", "deed", "surname"),
+    *("epithet", "deed", "place", "epithet", "phrase", "byname", "deed", "phrase"),
 )
 """The pattern of each name in a row: none within two of its like, the best loved most often."""
 
@@ -63,7 +63,7 @@ LISTS = {  # how many words each may have: with the given name they make at most
     "last": 2,
     "epithets": 3,
     "trades": 2,
-    "phrases": 3,
+    "phrases": 2,
     "deeds": 4,
     "titles": 2,
     "bynames": 1,
@@ -71,6 +71,7 @@ LISTS = {  # how many words each may have: with the given name they make at most
 }
 LEAST = {"first": 12, "last": 20}
 _LONGEST = 44  # characters: room for " the Twentieth" and for a number after it
+_LONGEST_WORD = 28
 _ENDINGS = {
     "epithet": ("epithets", "trades"),
     "phrase": ("phrases",),
@@ -181,7 +182,9 @@ def parse(text: str, theme_id: str, file: str) -> Theme:
         line = _line(text, key, word)
         raise InvalidOption(f"{one_line(file)}, line {line}: {one_line(reason)}")
     theme = _theme(theme_id, tables)
-    firsts = (max(words, key=len) for words in (theme.words["first"], theme.words["nicknames"]) if words)
+    firsts = (
+        max(words, key=len) for words in (theme.words["first"], theme.words["nicknames"]) if words
+    )
     longest = max((name for first in firsts for name in theme.names_of(first)), key=len)
     if len(longest) > _LONGEST:
         raise InvalidOption(
@@ -304,9 +307,11 @@ def _why_no_word(key: str, word: object) -> str | None:
     most = LISTS[key]
     if len(word.split()) > most:
         return f"must have at most {most} word{'s' if most > 1 else ''}, not {len(word.split())}"
-    if len(word) > 24:
-        return f"must have at most 24 characters, not {len(word)}"
-    return why_unissuable({"first": word, "nicknames": word, "titles": f"{word} Ada"}.get(key, f"Ada {word}"))
+    if len(word) > _LONGEST_WORD:
+        return f"must have at most {_LONGEST_WORD} characters, not {len(word)}"
+    return why_unissuable(
+        {"first": word, "nicknames": word, "titles": f"{word} Ada"}.get(key, f"Ada {word}")
+    )
 
 
 def _line(text: str, key: str, word: str) -> int:

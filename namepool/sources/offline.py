@@ -49,7 +49,8 @@ class OfflineNames:
 
     With all themes, no given name occurs twice in any 1000 consecutive names, no initial letter
     begins more than 12 % of any 200, no two given names in any 24 sound alike or are two letters
-    apart, and no two neighbours have one pattern. A single theme has some 140 given names: there,
+    apart, no two neighbours have one pattern, and what follows the first name does not come again
+    within 200 names. A single theme has some 140 given names: there,
     each returns only after all the others. When every combination has been told they come back as
     "Ada the Yak Shaver the Second", as people do.
 
