@@ -9,19 +9,9 @@ over as many lines as it takes, or a TOML array::
     Basil, Clementine, Saffron,
     '''
 
-``first`` and ``last`` are needed; each other list adds a pattern, or more to one:
-
-| list | names |
-|---|---|
-| ``first``, ``last`` | Basil Custard |
-| ``epithets`` | Basil the Slightly Burnt |
-| ``trades`` | Basil the Toast Timer |
-| ``phrases`` | Basil of the Copper Kettle |
-| ``deeds`` | Basil, Burner of Toast |
-| ``titles`` | Chef Basil Custard |
-| ``bynames`` | Basil Two-Spoons Custard |
-| ``places`` | Basil of Butterwick |
-| ``nicknames`` | Pickle the Toast Timer; Pickle of the Copper Kettle; Pickle, Burner of Toast |
+``first`` and ``last`` are needed; each other list adds a pattern (see ``_FORMS``), or more to one:
+"Basil the Toast Timer" has a trade, "Basil of the Copper Kettle" a phrase, "Basil, Burner of Toast"
+a deed, "Chef Basil Custard" a title, "Basil Two-Spoons Custard" a byname.
 
 A nickname is a first name that is a thing. It has no surname, no title and no place: "Pudding
 Custard" is nobody.
@@ -57,18 +47,9 @@ WALK = (
 FOR_NICKNAMES = ("epithet", "deed", "phrase")
 """The patterns of names that begin with a thing: the others need a person."""
 
-LISTS = {  # how many words each may have: with the given name they make at most five
-    "first": 1,
-    "nicknames": 1,
-    "last": 2,
-    "epithets": 3,
-    "trades": 2,
-    "phrases": 2,
-    "deeds": 4,
-    "titles": 2,
-    "bynames": 1,
-    "places": 3,
-}
+# How many words each may have: with the given name they make at most five.
+LISTS = {"first": 1, "nicknames": 1, "last": 2, "epithets": 3, "trades": 2, "phrases": 2}
+LISTS |= {"deeds": 4, "titles": 2, "bynames": 1, "places": 3}
 LEAST = {"first": 12, "last": 20}
 _LONGEST = 44  # characters: room for " the Twentieth" and for a number after it
 _LONGEST_WORD = 28
@@ -77,9 +58,7 @@ _ENDINGS = {
     "phrase": ("phrases",),
     "deed": ("deeds",),
     "place": ("places",),
-    "surname": ("last",),
-    "title": ("last",),
-    "byname": ("last",),
+    **dict.fromkeys(("surname", "title", "byname"), ("last",)),
 }
 _EXTRAS = {"title": "titles", "byname": "bynames"}
 _FORMS = {
@@ -113,10 +92,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The words of a theme, and the places of its walk, for people and for nicknames.
-
-    The walk is ``WALK``, without the patterns that the theme has no words for.
-    """
+    """The words of a theme, and its own ``WALK``, without patterns it has no words for."""
 
     id: str
     title: str
@@ -233,8 +209,8 @@ def _patterns(words: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[str
     left = Counter({keys: sum(len(words[key]) for key in keys) for keys in _ENDINGS.values()})
 
     def take(wanted: Iterable[str]) -> str:
-        possible = [p for p in wanted if left[_ENDINGS[p]] and (words[_EXTRAS.get(p, "last")])]
-        pattern = possible[0]
+        usable = (p for p in wanted if left[_ENDINGS[p]] and words[_EXTRAS.get(p, "last")])
+        pattern = next(usable)
         left[_ENDINGS[pattern]] -= 1
         return pattern
 
@@ -294,8 +270,7 @@ def _faults_of_nicknames(words: Mapping[str, Any]) -> Iterator[tuple[str, str, s
     for word in words["nicknames"]:
         if (other := people.get(name_key(word))) is not None:
             yield "nicknames", word, f"nicknames: {shown(word)} reads like {shown(other)} in first"
-    lists = ("epithets", "trades", "phrases", "deeds")
-    endings = sum(len(words[key]) for key in lists)
+    endings = sum(len(words[key]) for key in ("epithets", "trades", "phrases", "deeds"))
     if words["nicknames"] and endings < len(WALK):
         needed = f"at least {len(WALK)} words in epithets, trades, phrases and deeds"
         yield "nicknames", "", f"nicknames need {needed} together, not {endings}"

@@ -510,12 +510,12 @@ def test_without_a_seed_every_source_tells_other_names() -> None:
 
 # Changes with the data; until then it must not change with Python, platform or hash seed.
 PINNED = [
-    "Zenobia the Scarf Knitter",
-    "Elsie, Returner of Lost Geese",
-    "Clay Dramatic",
-    "Peanut the Soup Stirrer",
-    "Alva of the Happy Ending",
-    "Satria, Reader of Manuals",
+    "Topper the Precise after Coffee",
+    "Elroy, Returner of Lost Geese",
+    "Shadi Freight",
+    "Clara the Scene Stealer",
+    "Kosimo of the Happy Ending",
+    "Andromeda, Smeller of Old Books",
 ]
 
 
