@@ -41,6 +41,11 @@ def _names(source: OfflineNames, start: int, stop: int) -> Iterator[str]:
     return (source._name_at(position) for position in range(start, stop))
 
 
+def _position_of(source: OfflineNames, *, words: int) -> int:
+    """Return the first position of a name of so many words."""
+    return next(at for at in range(ALL) if len(source._name_at(at).split()) == words)
+
+
 def _first(name: str) -> str:
     """Return the given name in a name, which a title may come before."""
     return next(word for word in name.replace(",", "").split(" ") if word in THEME_OF)
@@ -256,13 +261,14 @@ def test_there_are_seven_patterns_no_two_neighbours_are_of_one_and_the_best_love
 
 def test_after_the_last_combination_names_come_back_as_the_second() -> None:
     source = OfflineNames(seed=8)
-    assert source._name_at(ALL) == source._name_at(0) + " the Second"
-    assert source._name_at(2 * ALL) == source._name_at(0) + " the Third"
+    at = _position_of(source, words=4)
+    assert source._name_at(ALL + at) == source._name_at(at) + " the Second"
+    assert source._name_at(2 * ALL + at) == source._name_at(at) + " the Third"
 
 
 def test_a_name_of_five_words_comes_back_with_a_number_a_source_may_issue_six() -> None:
     source = OfflineNames(seed=8)
-    at = next(p for p in range(10 * len(THEME_OF)) if len(source._name_at(p).split()) == 5)
+    at = _position_of(source, words=5)
     assert source._name_at(ALL + at) == source._name_at(at) + " #2"
     assert why_unissuable(source._name_at(10**15 + at)) is None
 
@@ -283,7 +289,8 @@ def test_a_name_of_five_words_comes_back_with_a_number_a_source_may_issue_six() 
 )
 def test_ordinals_read_as_people_write_them(bearer: int, ordinal: str) -> None:
     source = OfflineNames(seed=8)
-    assert source._name_at((bearer - 1) * ALL) == f"{source._name_at(0)} {ordinal}"
+    at = _position_of(source, words=4)
+    assert source._name_at((bearer - 1) * ALL + at) == f"{source._name_at(at)} {ordinal}"
 
 
 @settings(deadline=None, max_examples=20)
