@@ -1,8 +1,9 @@
 """An agent whose workers share its name.
 
-A thread of a thread pool is nobody in particular. Three ways to let it speak for an agent:
-``inherit_owner`` lends it the agent's identity for one call, ``speaking_as`` lets it join the
-agent's name for a block, ``associate_name`` until it leaves.
+A thread of a thread pool is nobody in particular. Four ways to let it speak for an agent: a
+``NamedExecutor`` has it speak for whoever submits the work, ``inherit_owner`` lends it the agent's
+identity for one call, ``speaking_as`` lets it join the agent's name for a block, ``associate_name``
+until it leaves.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def agent(pool: namepool.PoolHandle, executor: ThreadPoolExecutor) -> None:
         print(f"The agent is {name}.")
         lent = namepool.inherit_owner(tool)
         print(executor.submit(tool, pool, "on its own").result())
+        with namepool.NamedExecutor(1) as named:
+            print(named.submit(tool, pool, "NamedExecutor").result())
         print(executor.submit(lent, pool, "inherit_owner").result())
         print(executor.submit(assistant, pool, name).result())
         print(executor.submit(delegate, pool, name).result())

@@ -10,6 +10,8 @@ from namepool.actors import (
     SupervisorRef,
     WouldDeadlock,
 )
+from namepool.attribution.named_actor import NamedActor
+from namepool.attribution.threads import NamedExecutor, inherit_everywhere, named_thread
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
@@ -20,13 +22,18 @@ from namepool.errors import (
     InvalidName,
     InvalidOption,
     InvalidOwner,
+    LedgerError,
+    NameHeld,
     NamePoolError,
     NamesUnavailable,
     OwnerRequired,
     SourceError,
+    UnknownTheme,
 )
+from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
+from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.handle import PoolHandle
 from namepool.pool.messages import (
     AssociateName,
@@ -40,7 +47,7 @@ from namepool.pool.messages import (
     Reset,
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
-from namepool.pool.service import open_pool
+from namepool.pool.service import open_async_pool, open_pool
 from namepool.sources import FallbackSource, NameSource, NumberedNames
 
 if TYPE_CHECKING:
@@ -50,6 +57,7 @@ __all__ = [
     "DEFAULT_NAME",
     "ActorHandle",
     "AssociateName",
+    "AsyncPoolHandle",
     "Backoff",
     "CheckinLease",
     "CheckinName",
@@ -64,11 +72,16 @@ __all__ = [
     "InvalidOption",
     "InvalidOwner",
     "Lease",
+    "Ledger",
+    "LedgerError",
+    "NameHeld",
     "NamePool",
     "NamePoolError",
     "NamePoolProxy",
     "NamePoolRef",
     "NameSource",
+    "NamedActor",
+    "NamedExecutor",
     "NamesUnavailable",
     "Nomenclater",
     "NumberedNames",
@@ -82,11 +95,15 @@ __all__ = [
     "SourceError",
     "Supervisor",
     "SupervisorRef",
+    "UnknownTheme",
     "WouldDeadlock",
     "color_of",
     "current_owner",
+    "inherit_everywhere",
     "inherit_owner",
     "name_key",
+    "named_thread",
+    "open_async_pool",
     "open_pool",
     "owner_id",
     "owner_scope",

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from namepool import PoolState
+from namepool.core.waiters import Waiter
+
 T = TypeVar("T")
 
 PATIENCE = 20.0
@@ -84,6 +87,19 @@ class ScriptedSource:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+
+def park(
+    state: PoolState,
+    owner: str,
+    deadline: float | None = None,
+    reply: Any = None,
+    theme: str | None = None,
+) -> int:
+    """Let ``owner`` wait for a name; return its ticket."""
+    ticket = state.new_ticket()
+    state.stocks.park(Waiter(ticket, owner, deadline, reply, theme))
+    return ticket
 
 
 def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T:

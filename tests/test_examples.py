@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,10 +17,20 @@ from .support import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NEEDS = {
+    "logs_structlog.py": "structlog",
+    "logs_loguru.py": "loguru",
+    "logs_rich.py": "rich",
+    "traces.py": "opentelemetry.sdk",
+}
+"""What an example needs beyond the package; the extra ``dev`` installs it all."""
 
 
 def _run(example: str) -> list[str]:
     """Run an example as a user does; return the lines it printed."""
+    if example in NEEDS:
+        library = NEEDS[example]
+        pytest.importorskip(library, reason=f"examples/{example} WAS NOT RUN: it needs {library}")
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / example)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -78,10 +89,10 @@ def test_messages_loses_no_name_to_a_timeout() -> None:
 
 def test_workers_speak_as_their_agent_only_where_they_were_asked_to() -> None:
     lines = _run("workers.py")
-    for agent, *work in (lines[:6], lines[6:]):
+    for agent, *work in (lines[:7], lines[7:]):
         name = agent.removeprefix("The agent is ").removesuffix(".")
         ran_by = [line.partition("run by ")[2] for line in work]
-        assert ran_by == [DEFAULT_NAME, name, name, name, DEFAULT_NAME]
+        assert ran_by == [DEFAULT_NAME, name, name, name, name, DEFAULT_NAME]
 
 
 def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:
@@ -93,6 +104,43 @@ def test_logs_attributes_the_lines_of_an_agent_and_no_others() -> None:
     ]
     assert len({agent for agent, _ in rows[::2]} - {DEFAULT_NAME}) == 3
     assert {agent.strip() for agent, _ in rows[1::2]} == {DEFAULT_NAME}
+
+
+def test_logs_structlog_attributes_the_events_of_an_agent_but_those_that_name_another() -> None:
+    events = [json.loads(line) for line in _run("logs_structlog.py")]
+    said = {event["job"]: event["agent"] for event in events if event["event"] == "started"}
+    assert len({*said.values(), DEFAULT_NAME}) == 3
+    for event in events:
+        quoted = event["event"] == "quoted"
+        expected = said.get(event.get("job"), DEFAULT_NAME)
+        assert event["agent"] == ("Somebody Else" if quoted else expected)
+
+
+def test_logs_loguru_attributes_what_another_thread_writes() -> None:
+    rows = [line.split(" | ") for line in _run("logs_loguru.py")]
+    assert [message for _, message in rows] == ["started planning", "started testing", "all done"]
+    agents = [agent.strip() for agent, _ in rows]
+    assert len(set(agents)) == 3
+    assert agents[-1] == DEFAULT_NAME
+
+
+def test_logs_rich_shows_the_agents_one_below_the_other() -> None:
+    lines = _run("logs_rich.py")
+    assert [line[34:].rstrip() for line in lines] == [
+        "started planning",
+        "started testing",
+        "all done",
+    ]
+    agents = [line[9:33].strip() for line in lines]
+    assert len(set(agents)) == 3
+    assert agents[-1] == DEFAULT_NAME
+
+
+def test_traces_names_the_agent_here_and_where_it_asks_for_something() -> None:
+    rows = [line.split(" | ") for line in _run("traces.py")]
+    assert [span.strip() for span, _ in rows] == ["search", "planning", "search", "testing", "idle"]
+    searched, planned, again, tested, idle = (agent for _, agent in rows)
+    assert searched == planned != again == tested != idle == "-"
 
 
 def test_nomenclater_takes_names_of_the_model_then_of_the_next_source() -> None:
@@ -123,3 +171,28 @@ def test_crew_keeps_its_names_through_the_crash_of_an_agent_and_of_the_pool() ->
     assert [len(names) for names in named.values()] == [1, 1]
     assert sum("(restart 1)" in message for _, message in rows) == 2
     assert rows[-1][1] == "names unchanged: True"
+
+
+def test_tasks_gives_up_without_loss_and_names_every_agent_and_its_tools() -> None:
+    first, *agents, last = _run("tasks.py")
+    verbs = (" wants ", " looks up ", " computes ")
+    assert first == "the first agent gave up"
+    spoken = [
+        [part.partition(verb)[0] for part, verb in zip(line.split("; "), verbs, strict=True)]
+        for line in agents
+    ]
+    assert [len(set(names)) for names in spoken] == [1, 1, 1]
+    assert len({names[0] for names in spoken} - {DEFAULT_NAME}) == 3
+    assert last == "0 names are out after 100 turns of the loop"
+
+
+def test_agents_speak_under_their_names_until_they_end_and_leave_none_behind() -> None:
+    rows = [line.split(" | ", 1) for line in _run("agents.py")]
+    said = {message: agent.strip() for agent, message in rows}
+    first = said["looking up what they sing"]
+    second = said["looking up the same again"]
+    assert said["falling over"] == first != second
+    assert len({first, second, said["crawling the web"], said["here, for bees"]}) == 4
+    assert DEFAULT_NAME not in {agent.strip() for agent, _ in rows[:-4]}
+    assert [message for _, message in rows].count("leaving") == 2
+    assert said["names out: 0"] == DEFAULT_NAME

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ import pytest
 import namepool
 from namepool import NamePool, NumberedNames, PoolHandle
 from namepool.actors import ServiceActor
+from namepool.ends import notify_gone
 from namepool.errors import InvalidOwner
 from namepool.owners import (
     MAX_OWNER_LENGTH,
     current_owner,
     inherit_owner,
-    notify_gone,
     owner_id,
     owner_scope,
 )
@@ -75,6 +75,7 @@ class _OurActor(ServiceActor):
 
 class _Listener:
     def __init__(self) -> None:
+        self.speaking: Mapping[str, str] = {}
         self.gone: list[str] = []
         self.heard = threading.Semaphore(0)
 
@@ -864,10 +865,10 @@ def test_the_name_given_to_a_silent_actor_is_nobodys_after_its_end() -> None:
 
 LAST_WORDS = """
 import sys
-import namepool.owners, namepool.core.state
+import namepool.ends, namepool.owners, namepool.core.state
 
 state = namepool.core.state.PoolState()
-namepool.owners.notify_gone(state)
+namepool.ends.notify_gone(state)
 state.admit(["Ada"])
 state.checkout(namepool.owners.current_owner())
 sys.kept = (state, namepool.core.state, namepool.owners)  # outlives the modules, as test runners do

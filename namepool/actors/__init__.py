@@ -4,7 +4,7 @@ Here are the reply, the inbox and its turn, the actor with its ref, and supervis
 nothing of names and imports nothing of ours but itself; anybody may import it.
 """
 
-from namepool.actors.actor_loop import acting_as
+from namepool.actors.actor_loop import acting_as, lineage
 from namepool.actors.at_exit import is_exiting
 from namepool.actors.inbox import NotHandled
 from namepool.actors.reply import Reply, WouldDeadlock
@@ -66,4 +66,5 @@ __all__ = [
     "WouldDeadlock",
     "acting_as",
     "is_exiting",
+    "lineage",
 ]

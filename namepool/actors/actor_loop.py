@@ -27,6 +27,10 @@ acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
 """Who acts in this context, where that is not the thread, task or actor whose stack it is: the
 actor whose handler runs on its caller's thread, or whomever a program sets here."""
 
+lineage: ContextVar[Any] = ContextVar("lineage", default=None)
+"""Who started what runs in this context, as the layers above note it. An actor's handlers have the
+lineage of its own thread, also those that run on a caller's."""
+
 
 class _Crash(NamedTuple):
     """A BaseException left a handler on a caller's thread; the actor dies of it on its own."""
@@ -41,6 +45,7 @@ class ActorLoop(pykka.ThreadingActor):
     """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
 
     _replying: Reply[Any] | None = None
+    _lineage: Any = None
     _actor_ref: ServiceRef[Any]
     actor_inbox: Inbox
 
@@ -63,9 +68,10 @@ class ActorLoop(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
+        self._lineage = lineage.get()
         self._actor_ref.lifecycle.thread = threading.current_thread()
         try:
-            self._guard(self.on_start)
+            self._actor_loop_setup()
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.lifecycle.came_up()
             while not self.actor_stopped.is_set():
@@ -74,6 +80,9 @@ class ActorLoop(pykka.ThreadingActor):
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
             self._finish()
+
+    def _actor_loop_setup(self) -> None:
+        self._guard(self.on_start)
 
     def _next(self) -> Envelope[Any]:
         """Wait for a message; what a caller left half done is mended before it is handled."""
@@ -155,9 +164,10 @@ class ActorLoop(pykka.ThreadingActor):
 
     def _receive_as_itself(self, message: Any) -> Any:
         """Handle ``message`` on a caller's thread: what it says, this actor says."""
-        before = acting_as.get()
+        before, line = acting_as.get(), lineage.get()
         try:
             acting_as.set(self.actor_urn)
+            lineage.set(self._lineage)
             response = self._handle_receive(message)
             if isinstance(response, Reply) and response.is_deferred():
                 return NoAnswer(reply=response)
@@ -169,7 +179,10 @@ class ActorLoop(pykka.ThreadingActor):
             self.actor_inbox.put_first(Envelope(_Crash(error)))
             return NoAnswer(self._actor_ref.died_of(error))
         finally:
-            acting_as.set(before)
+            try:
+                acting_as.set(before)
+            finally:  # it may be struck
+                lineage.set(line)
 
     def _crash(self, message: _Crash) -> None:
         raise message.error

@@ -1,4 +1,4 @@
-"""Attributing log lines to who speaks: glue for logging.
+"""Attributing log lines and spans to who speaks: glue for logging and tracing, a module each.
 
 It imports ``core``, ``owners`` and ``pool``; the command and users import it.
 """

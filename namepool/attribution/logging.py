@@ -1,7 +1,8 @@
 """Log records that know their agent: ``%(agent)s``, ``%(agent_short)s`` and ``%(agent_slug)s``.
 
-Each record gets the name that the logging thread or task speaks under, or the default name, read
-from the pool's published view: no message, no lock, safe inside any handler.
+Each record gets the name that the logging thread or task speaks under, its own or that of whoever
+started it, or else the default name. It is read from the pool's published view: no message, no
+lock, safe inside any handler.
 """
 
 from __future__ import annotations
@@ -9,24 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
+from namepool.attribution import who
 from namepool.core.display import short_name, slug
-from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import check_text, invalid
-from namepool.owners import current_owner
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
 _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
-
-
-class Published(Protocol):
-    """A pool's ref or handle: whatever publishes who speaks under which name."""
-
-    @property
-    def speaking(self) -> Mapping[str, str]:
-        """Owner → name."""
-        ...
 
 
 class AgentFilter(logging.Filter):
@@ -40,9 +31,9 @@ class AgentFilter(logging.Filter):
     one that does not. A record that has its agent already keeps it.
     """
 
-    def __init__(self, pool: Published, attribute: str = "agent") -> None:
+    def __init__(self, pool: who.Published, attribute: str = "agent") -> None:
         super().__init__()
-        self._speaking = _view(pool)
+        self._speaking = who.view(pool)
         self._attribute = _attribute(attribute)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -52,13 +43,13 @@ class AgentFilter(logging.Filter):
 
 
 @contextmanager
-def agent_record_factory(pool: Published, attribute: str = "agent") -> Iterator[None]:
+def agent_record_factory(pool: who.Published, attribute: str = "agent") -> Iterator[None]:
     """Give *every* record of the program its agent, until the ``with`` block ends.
 
     Wraps the record factory that is set, and puts it back. A logging call that gives the attribute
     itself, by ``extra=``, is refused by ``logging``: use ``AgentFilter`` where there are such.
     """
-    speaking = _view(pool)
+    speaking = who.view(pool)
     attribute = _attribute(attribute)
     before = logging.getLogRecordFactory()
 
@@ -82,22 +73,12 @@ def agent_record_factory(pool: Published, attribute: str = "agent") -> Iterator[
 def _attribute_to_agent(
     fields: dict[str, Any], attribute: str, speaking: Mapping[str, str]
 ) -> None:
-    name = fields.get(attribute)
-    if name is None:
-        name = fields[attribute] = speaking.get(current_owner(), DEFAULT_NAME)
-    name = str(name)
+    name = who.attribute(fields, attribute, speaking)
     if f"{attribute}_short" not in fields:
         held = list(speaking.values())  # in one step: other threads are changing it
         fields[f"{attribute}_short"] = short_name(name, held)
     if f"{attribute}_slug" not in fields:
         fields[f"{attribute}_slug"] = slug(name)
-
-
-def _view(pool: Published) -> Mapping[str, str]:
-    view = getattr(pool, "speaking", None)
-    if not isinstance(view, Mapping):
-        raise invalid("pool", pool, "a pool's ref (NamePool.start()) or handle (open_pool())")
-    return view
 
 
 def _attribute(attribute: object) -> str:

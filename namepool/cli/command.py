@@ -1,4 +1,4 @@
-"""The command line: ``namepool demo``, ``names``, ``themes`` and ``doctor``.
+"""The command line: ``namepool demo``, ``names``, ``themes``, ``doctor`` and ``ledger``.
 
 Exit codes: 0 all is well, 1 it is not, 2 the arguments are wrong, 130 interrupted, 141 nobody reads
 the output any more. An error is one line on stderr, never a traceback.
@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from namepool.cli.demo import run_demo
 from namepool.cli.doctor import run_doctor
+from namepool.cli.ledger import ledger_arguments
 from namepool.cli.names import asked, joined, run_names, run_themes, walked
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, NamePoolError
@@ -111,6 +112,8 @@ def _parser() -> _Parser:
     _themes_arguments(commands.add_parser("themes", help=text, description=text))
     text = "ask an OpenAI-compatible endpoint for names once, and tell how it went"
     _doctor_arguments(commands.add_parser("doctor", help=text, description=text))
+    text = "look into a ledger of claimed names, or free those of the dead"
+    ledger_arguments(commands.add_parser("ledger", help=text, description=text))
     return parser
 
 

@@ -20,6 +20,7 @@ class LateChunk(NamedTuple):
 
     names: tuple[object, ...]
     epoch: int
+    theme: str | None = None
 
 
 class Withdrawal(NamedTuple):

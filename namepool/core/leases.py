@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias, cast, overload
 
 from namepool.core.guard import why_unissuable
 from namepool.core.names import is_default_name, name_key, plain
+from namepool.core.stock import Stock, Stocks
 
 
 class Lease(NamedTuple):
@@ -52,21 +53,18 @@ class UsedNames(Sequence[str]):
 
 
 class Leases:
-    """A name is in ``checked_out``, or in ``available``; in both only while it moves."""
+    """A name is in ``checked_out``, or in one of the ``stocks``; in both only while it moves."""
 
     def __init__(self) -> None:
         self.checked_out: dict[str, LeaseRecord] = {}
-        self.available: deque[str] = deque()
+        self.stocks: Stocks = Stocks()
+        self.available: deque[str] = self.stocks[None].names
+        self.homes: dict[str, Stock] = {}
+        """Name → the stock it came for, while it is known; that without a theme is not listed."""
         self.orphans: OrderedDict[str, float] = OrderedDict()
         """Leases whose speakers have all ended: name → since when."""
         self._known: dict[str, str] = {}  # name_key → the name as it was first spelled
         self._log: list[str] = []
-        self._stocked = 0
-
-    @property
-    def drawn(self) -> int:
-        """How many more names were taken than given back; found from what is there anyway."""
-        return self._stocked - len(self.available)
 
     @property
     def known_count(self) -> int:
@@ -86,8 +84,9 @@ class Leases:
         self._log.append(name)
         return True
 
-    def admit(self, candidates: Iterable[object]) -> Admission:
-        """Make the good ones available: issuable, unlike any known name and the default name."""
+    def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
+        """Stock the good ones: issuable, unlike any known name and the default name."""
+        stock = self.stocks[theme]
         accepted = invalid = duplicate = 0
         for candidate in candidates:
             if why_unissuable(candidate) is not None:
@@ -97,10 +96,24 @@ class Leases:
             if is_default_name(name) or not self.learn(name):
                 duplicate += 1
             else:
-                self.available.append(name)
+                if theme is not None:
+                    self.homes[name] = stock
+                stock.names.append(name)
                 accepted += 1
-        self._stocked += accepted
+        stock.stocked += accepted
         return Admission(accepted, invalid, duplicate)
+
+    def take(self, name: str) -> None:
+        """Take a name that is available out of its stock."""
+        self.homes.get(name, self.stocks[None]).names.remove(name)
+
+    def forget(self, theme: str) -> bool:
+        """Drop the stock of a theme, unless some name is of it; tell whether it is gone."""
+        stock = self.stocks.get(theme)
+        if stock is None or stock in self.homes.values():
+            return stock is None
+        del self.stocks[theme]
+        return True
 
     def canonical(self, name: str) -> str:
         """Return the known name that reads like ``name``, or ``name`` itself."""
@@ -131,22 +144,19 @@ class Leases:
 
     def clear(self) -> None:
         """Forget every name and lease, as if the available ones never came; ``recover`` then."""
-        self._stocked -= len(self.available)
-        self.available.clear()
+        for stock in self.stocks.values():
+            stock.clear()
         self.checked_out.clear()
 
     def recover(self) -> None:
-        """Take what is checked out out of the queue, and index what is left anew."""
-        leases, available = self.checked_out, self.available
+        """Take what is checked out out of the stocks, and index what is left anew."""
+        leases = self.checked_out
         for name in [name for name in self.orphans if name not in leases]:
             del self.orphans[name]
-        kept = [name for name in dict.fromkeys(available) if name not in leases]
-        size = len(available)
-        available.extend(kept)  # before the old ones go: a name that stands twice is not lost
-        for _ in range(size):
-            del available[0]
-        missing = set(leases).union(kept)
+        missing = set(leases).union(*[stock.recover(leases) for stock in self.stocks.values()])
         names = [name for name in self._log if name in missing]
         names += sorted(missing.difference(names))
         self._log = names
         self._known = {name_key(name): name for name in names}
+        for name in self.homes.keys() - self._known.values():
+            del self.homes[name]

@@ -37,6 +37,7 @@ class PoolOptions:
     fetch_timeout: float = 30.0
     prefetch: bool = False
     reclaim_after: float | None = 300.0
+    ledger: object = None
 
     def __post_init__(self) -> None:
         check_count("chunk_size", self.chunk_size, 1)
@@ -50,6 +51,15 @@ class PoolOptions:
         if not isinstance(self.prefetch, bool):
             raise invalid("prefetch", self.prefetch, "True or False")
         check_seconds("reclaim_after", self.reclaim_after, none=True)
+
+
+LONGEST_THEME = 200
+"""The most characters in a theme."""
+
+
+def check_theme(theme: object) -> str | None:
+    """Return ``theme`` if it can be one, or is ``None``."""
+    return None if theme is None else check_text("theme", theme, LONGEST_THEME)
 
 
 def check_count(option: str, value: object, least: int) -> None:

@@ -1,8 +1,9 @@
 """``PoolState``: leases, bindings and waiters, and each transition over the three. Pure.
 
-The truth is one dict and one queue (``leases``), and a transition adds to one before it takes from
-the other, so that a crash between two lines loses no name; everything else is an index that
-``recover`` rebuilds. ``in_transition`` says that one began and did not end. It outlives its actor.
+The truth is one dict (``leases``), a queue for each theme, and of which theme a name is; a
+transition adds to one before it takes from the other, so that a crash between two lines loses no
+name; everything else is an index that ``recover`` rebuilds. ``in_transition`` says that one began
+and did not end. It outlives its actor.
 
 The code that every request runs changes the state without calling a function: CPython raises what
 comes from outside a thread after calls only, so it cannot be cut short at all.
@@ -17,8 +18,8 @@ from typing import Any, TypeAlias
 from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import NO_JOURNAL, Journal, LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
-from namepool.core.refill import Learnt
 from namepool.core.stats import Counters
+from namepool.core.stock import Stock, Stocks
 from namepool.core.waiters import Waiter, Waiters
 
 Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
@@ -27,45 +28,52 @@ Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | S
 class PoolState:
     """All that a pool knows. One thread at a time may call it; ``speaking`` may be read by any."""
 
+    signal: Any = None
+    """Wakes the actor when a grant comes home; the shell's business, kept for the next."""
+    epoch: int = 0
+    """Counts resets: what was fetched before the last one is not wanted."""
+
     def __init__(self) -> None:
         self._leases, self._bindings = leases, bindings = Leases(), Bindings()
         self.lease_of: Callable[[str], Lease] = leases.lease_of
         self.is_current: Callable[[Lease], bool] = leases.is_current
+        self.forget: Callable[[str], bool] = leases.forget
         self.canonical: Callable[[str], str] = leases.canonical
         self.used: Callable[[], UsedNames] = leases.used
         self.speakers_of: Callable[[str], Collection[str]] = leases.speakers_of
         self.names_of: Callable[[str], tuple[str, ...]] = bindings.names_of
         # The same objects for life: the hot transitions need no second step to them.
         self.leases: dict[str, LeaseRecord] = leases.checked_out
+        self.stocks: Stocks = leases.stocks
         self.available: deque[str] = leases.available
+        self.homes: dict[str, Stock] = leases.homes
         self._latest, self._several = bindings.latest, bindings.several
         self.orphans: OrderedDict[str, float] = leases.orphans
-        self.waiters: Waiters = Waiters()
+        self.waiters: Waiters = self.stocks[None].waiters
         self.events: deque[Event] = deque()
         """What happened outside the actor's turn, until ``apply_events``."""
         self.leaving: deque[str] = deque()
         """Owners that ended while requests were on their way, which may be theirs."""
         self.is_busy: Callable[[], bool] = bool
         """Tells whether requests are on their way; the shell's business, as is ``signal``."""
-        self.signal: Any = None
-        """Wakes the actor when a grant comes home; the shell's business, kept for the next."""
         self.in_transition: bool = False
         """A transition is under way, or was cut short."""
         self.counters: Counters = Counters()
-        self.learnt: Learnt = Learnt()
-        self.epoch: int = 0
-        """Counts resets: what was fetched before the last one is not wanted."""
         self._moment = 0
         self.speaking: Mapping[str, str] = bindings.view
         """Owner → the name it speaks under; read-only, always current, readable by any thread."""
 
-    def checkout(self, owner: str, journal: Journal = NO_JOURNAL) -> str | None:
-        """Lease the oldest available name to ``owner``; ``None`` if there is none.
+    def checkout(
+        self, owner: str, journal: Journal = NO_JOURNAL, theme: str | None = None
+    ) -> str | None:
+        """Lease the oldest available name of ``theme`` to ``owner``; ``None`` if there is none.
 
         ``journal.undelivered`` is set to the lease first: if the owner never receives the name, it
         is put into ``events`` and taken back.
         """
         available = self.available
+        if theme is not None:
+            available = self.stocks[theme].names
         if not available:
             return None
         self.in_transition = True
@@ -81,7 +89,7 @@ class PoolState:
         return name
 
     def checkin(self, name: str) -> bool:
-        """End the lease of ``name``; it goes to the back of the queue. ``False``: no such lease."""
+        """End the lease of ``name``; it goes to the back of its queue. ``False``: no such lease."""
         record = self.leases.get(name)
         if record is not None:
             self.end_lease(name, record)
@@ -91,6 +99,8 @@ class PoolState:
         """End the present lease of ``name``, which is ``record``."""
         self.in_transition = True
         available = self.available
+        if name in self.homes:
+            available = self.homes[name].names
         available += (name,)
         del self.leases[name]
         if self.orphans:
@@ -121,7 +131,7 @@ class PoolState:
         if record is None:
             record = self.leases[name] = (self._moment, {})
             if not self._leases.learn(name):
-                self.available.remove(name)
+                self._leases.take(name)
         self.orphans.pop(name, None)
         if exclusive:
             for speaker in [s for s in record[1] if s != owner]:
@@ -174,7 +184,7 @@ class PoolState:
     def owner_gone(self, owner: str) -> None:
         """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
         # Whether a request of its own may be on its way comes first: what that does shows then.
-        if self.is_busy() or owner in self._latest or self.waiters:
+        if self.is_busy() or owner in self._latest or self.stocks.waiting:
             self.events.append(OwnerEnded(owner))
 
     def apply_events(self, now: float) -> int:
@@ -204,26 +214,20 @@ class PoolState:
         self._moment = ticket = self._moment + 1
         return ticket
 
-    def park(self, owner: str, deadline: float | None, reply: Any, ticket: int = 0) -> int:
-        """Queue a checkout behind those that wait already; return its ticket."""
-        ticket = ticket or self.new_ticket()
-        self.waiters[ticket] = Waiter(ticket, owner, deadline, reply)
-        return ticket
-
     def grant(self, waiter: Waiter, now: float, journal: Journal = NO_JOURNAL) -> str:
-        """Lease an available name to a waiter.
+        """Lease an available name of its theme to a waiter.
 
         If its owner has ended, the lease is an orphan: it has no living speaker.
         """
-        name = self.checkout(waiter.owner, journal)
+        name = self.checkout(waiter.owner, journal, waiter.theme)
         assert name is not None, "a grant needs an available name"  # noqa: S101
         if waiter.has_ended:
             _end_owner(self, waiter.owner, now)
         return name
 
-    def admit(self, candidates: Iterable[object]) -> Admission:
-        """Make the good ones available: valid, unlike any known name and the default name."""
-        admission = self._leases.admit(candidates)
+    def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
+        """Stock the good ones: issuable, unlike any known name and the default name."""
+        admission = self._leases.admit(candidates, theme)
         self.counters.invalid += admission.invalid
         self.counters.duplicates += admission.duplicate
         return admission
@@ -232,11 +236,6 @@ class PoolState:
     def known_count(self) -> int:
         """How many names are known: available or checked out."""
         return self._leases.known_count
-
-    @property
-    def drawn(self) -> int:
-        """How many more names were asked for than given back."""
-        return self._leases.drawn + len(self.waiters)
 
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""
@@ -264,10 +263,10 @@ def _apply(state: PoolState, event: Event, now: float) -> None:
         if state.is_busy():
             state.leaving.append(event.owner)
     elif isinstance(event, Withdrawal):
-        state.waiters.withdraw(event.ticket)
+        state.stocks.withdraw(event.ticket)
     elif isinstance(event, LateChunk):
         if event.epoch == state.epoch:
-            state.admit(event.names)
+            state.admit(event.names, event.theme)
     elif isinstance(event, Speaking):
         state.end_scope(event)
     elif isinstance(event, Lease):
@@ -283,7 +282,8 @@ def _end_owner(state: PoolState, owner: str, now: float) -> None:
         state.end_binding(owner, name)
         if not state.speakers_of(name):
             state.orphans[name] = now
-    state.waiters.owner_ended(owner)
+    for stock in state.stocks.values():
+        stock.waiters.owner_ended(owner)
 
 
 def _take_back(state: PoolState, record: LeaseRecord) -> None:

@@ -14,6 +14,8 @@ class Counters:
         self.failures = 0
         self.invalid = 0
         self.duplicates = 0
+        self.rejected = 0
+        self.conflicts = 0
         self.reclaimed = 0
         self.waited = 0
         self.longest_wait: float = 0.0
@@ -45,6 +47,10 @@ class PoolStats:
     """Candidates dropped because they may not be names."""
     duplicate_count: int
     """Candidates dropped because they read like a name the pool knows."""
+    rejected_count: int
+    """Candidates dropped because the ledger has them already."""
+    conflict_count: int
+    """Names that agents speak under though another session of the ledger has them."""
     reclaimed_count: int
     """Names taken back from owners that ended without giving them back."""
     restart_count: int

@@ -14,6 +14,7 @@ class Waiter(NamedTuple):
     deadline: float | None
     """Seconds by the pool's clock; ``None``: it waits for ever."""
     reply: Any
+    theme: str | None = None
     has_ended: bool = False
     """Its owner has ended; somebody else may still read the reply."""
 

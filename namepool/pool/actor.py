@@ -15,14 +15,16 @@ from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
+from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
-from namepool.owners import notify_gone, owner_id
+from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
+from namepool.pool.supply import supply
 from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, check_source
@@ -48,6 +50,8 @@ class NamePool(ServiceActor):
         prefetch: fetch the first chunk at the start, before anybody asks (``False``)
         reclaim_after: seconds until a name comes home whose owners all ended without giving it
             back (300); ``None``: never
+        ledger: where names are claimed, so that no other process uses them: a URL such as
+            "sqlite:///names.db", or a ``Ledger``; it is closed with the pool
         state: a ``PoolState`` that outlives this incarnation
 
     No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
@@ -61,11 +65,11 @@ class NamePool(ServiceActor):
     ) -> None:
         super().__init__()
         self._options = checked = _checked(source, state, options)
-        self._source = source if source is not None else _offline_names()
+        self._source = supply(source, options)
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
-        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.learnt)
+        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None].learnt)
         self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
@@ -79,7 +83,8 @@ class NamePool(ServiceActor):
             self,
             self.deferred,
         )
-        self._actor_ref = self._refilling.ref = NamePoolRef(self, self._state.speaking)
+        ref = NamePoolRef(self, self._state.speaking, self._source)
+        self._actor_ref = self._refilling.ref = ref
         self._handlers.update(self._table())
         self._inline.update(self._requests.inline())
         self._inline_other = lambda _: LATER
@@ -146,7 +151,7 @@ class NamePool(ServiceActor):
         _checked(source, state, options)
         # One source and one state for all incarnations: no name comes twice, no lease is lost.
         state = options["state"] = state if state is not None else PoolState()
-        options["source"] = source if source is not None else _offline_names()
+        options["source"] = supply(source, options)
         abandon = partial(_abandon, state, options["source"])
         return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
 
@@ -157,10 +162,10 @@ class NamePool(ServiceActor):
         state.counters.starts += 1
         notify_gone(state)
         self._waiting.resume()
-        if state.waiters:
+        if state.stocks.waiting:
             self._refilling.refill()
         elif self._options.prefetch and not state.available:
-            self._refilling.fetch(self._options.chunk_size)
+            self._refilling.fetch(self._options.chunk_size, state.stocks[None])
 
     def on_stop(self) -> None:
         """Let go of the fetchers; answer who waits and close the source, unless others go on."""
@@ -188,10 +193,15 @@ class NamePool(ServiceActor):
     # -- the operations, for proxies --------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
-        return cast("str", self._requests.checkout_name(m.CheckoutName(timeout, _given(owner))))
+        message = m.CheckoutName(timeout, _given(owner), theme)
+        return cast("str", self._requests.checkout_name(message))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """See ``messages.CheckinName``."""
@@ -227,15 +237,9 @@ class NamePool(ServiceActor):
         self._state.reset()
         self._refilling.reset()
 
-    def timeout_error(self, timeout: float) -> CheckoutTimeout:
+    def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread may ask."""
-        return self._waiting.timeout_error(timeout)
-
-
-def _offline_names() -> NameSource:
-    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
-
-    return OfflineNames()
+        return self._waiting.timeout_error(timeout, theme)
 
 
 def _policy(options: PoolOptions) -> RefillPolicy:

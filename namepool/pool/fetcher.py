@@ -14,7 +14,7 @@ from typing import NamedTuple
 from namepool.actors import ServiceActor
 from namepool.core.leases import UsedNames
 from namepool.core.names import one_line
-from namepool.sources.base import IN_TIME, NameSource, read_answer, time_limit
+from namepool.sources.base import IN_TIME, NameSource, fetch_from, read_answer, time_limit
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ class FetchChunk(NamedTuple):
     epoch: int
     seconds: float = math.inf
     """How long the pool waits for it."""
+    theme: str | None = None
+    """What they are to be about; ``None``: anything."""
 
 
 class CloseSource(NamedTuple):
@@ -41,6 +43,7 @@ class ChunkArrived(NamedTuple):
     names: tuple[object, ...]
     source: str
     epoch: int
+    theme: str | None = None
 
 
 class ChunkFailed(NamedTuple):
@@ -64,13 +67,14 @@ class ChunkFetcher(ServiceActor):
     def _fetch(self, message: FetchChunk) -> None:
         try:
             with time_limit(message.seconds * IN_TIME):
-                answer = self._source.fetch(message.size, message.used)
+                answer = fetch_from(self._source, message.size, message.used, message.theme)
                 names = tuple(read_answer(answer, message.size))
         except BaseException as error:  # also SystemExit and the like: the pool lives
             self._deliver(ChunkFailed(message.request, error))
         else:
             source = getattr(self._source, "last_source", None) or type(self._source).__name__
-            self._deliver(ChunkArrived(message.request, names, one_line(source), message.epoch))
+            told = names, one_line(source), message.epoch, message.theme
+            self._deliver(ChunkArrived(message.request, *told))
 
     def _close(self, message: CloseSource) -> None:
         close_source(self._source)

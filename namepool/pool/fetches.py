@@ -6,10 +6,11 @@ Knows nothing of actors: a fetcher is whatever can be told from another.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from namepool.core.refill import Backoff, Learnt, RefillPolicy
+from namepool.core.stock import Stock
 
 F = TypeVar("F")
 
@@ -17,21 +18,45 @@ F = TypeVar("F")
 class Fetch(Generic[F]):
     """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
 
-    __slots__ = ("asked", "began", "expected", "fetcher")
+    __slots__ = ("among", "asked", "began", "expected", "fetcher")
 
-    def __init__(self, fetcher: F, asked: int, began: float) -> None:
+    def __init__(self, fetcher: F, asked: int, began: float, among: Fetches[F]) -> None:
         self.fetcher: F = fetcher
         self.asked: int = asked
         self.expected: int = asked
         self.began: float = began
+        self.among: Fetches[F] = among
+
+
+class Shared(Generic[F]):
+    """What the fetches of all themes have in common: the fetchers, and how many may be busy."""
+
+    def __init__(self) -> None:
+        self.under_way: dict[int, Fetch[F]] = {}
+        self.idle: list[F] = []
+        self.numbers: Iterator[int] = itertools.count(1)
+        self.by_theme: dict[str | None, Fetches[F]] = {}
 
 
 class Fetches(Generic[F]):
-    """The bookkeeping of fetches. Each ends once: its chunk came, it failed or it is overdue."""
+    """The bookkeeping of fetches. Each ends once: its chunk came, it failed or it is overdue.
+
+    Those for names of a theme (``of``) are told apart: what was learnt, the failures and the pause
+    are their own. The fetchers are those of all, and so is the number of requests.
+    """
 
     def __init__(
-        self, bounds: RefillPolicy, learnt: Learnt | None = None, backoff: Backoff | None = None
+        self,
+        bounds: RefillPolicy,
+        learnt: Learnt | None = None,
+        backoff: Backoff | None = None,
+        theme: str | None = None,
+        shared: Shared[F] | None = None,
     ) -> None:
+        self.theme: str | None = theme
+        self._shared: Shared[F] = Shared() if shared is None else shared
+        self.by_theme: dict[str | None, Fetches[F]] = self._shared.by_theme
+        self.by_theme[theme] = self
         self._bounds = bounds
         self._learnt = Learnt() if learnt is None else learnt
         self.policy: RefillPolicy = self._learnt.policy(bounds)
@@ -43,26 +68,40 @@ class Fetches(Generic[F]):
         self.floor: int = self.policy.floor(0, 0)
         """While more names than this are available, a checkout makes no fetch due and needs no
         look. Callers compare, and write nothing: so a look comes when half the stock is gone."""
-        self._under_way: dict[int, Fetch[F]] = {}
-        self._idle: list[F] = []
-        self._requests = itertools.count(1)
-        self._answered = 0
+        self.answered: int = 0
+        """The latest request that was answered."""
+
+    def of(self, stock: Stock) -> Fetches[F]:
+        """Return the fetches for this stock; they are these for that without a theme."""
+        fetches = self.by_theme.get(stock.theme)
+        if fetches is None:
+            fetches = Fetches(self._bounds, stock.learnt, None, stock.theme, self._shared)
+        return fetches
+
+    def forget(self, theme: str) -> None:
+        """Drop the fetches for a theme; what is under way ends as it would."""
+        self.by_theme.pop(theme, None)
 
     def __len__(self) -> int:
         """Return how many are under way."""
-        return len(self._under_way)
+        return len(self._mine())
+
+    @property
+    def total(self) -> int:
+        """How many are under way, of all themes."""
+        return len(self._shared.under_way)
 
     @property
     def expected(self) -> int:
         """How many names are on their way, as far as the source brings what it is asked for."""
-        asked = sum(fetch.expected for fetch in self._under_way.values())
+        asked = sum(fetch.expected for fetch in self._mine().values())
         return int(asked * self._learnt.share)
 
     @property
     def fetchers(self) -> list[F]:
-        """Every fetcher, idle ones first."""
-        busy = [fetch.fetcher for fetch in self._under_way.values()]
-        return list(dict.fromkeys([*self._idle, *busy]))
+        """Every fetcher of any theme, idle ones first."""
+        busy = [fetch.fetcher for fetch in self._shared.under_way.values()]
+        return list(dict.fromkeys([*self._shared.idle, *busy]))
 
     def look(self, now: float, drawn: int, available: int) -> None:
         """Learn what was drawn up to now; after a failure nothing, until names come again."""
@@ -72,47 +111,48 @@ class Fetches(Generic[F]):
             self._learnt.look(now, drawn)
         self.policy = self._learnt.policy(self._bounds, self._age(now))
         self._half = available // 2
-        self._changed()
+        self.changed()
 
     def due(self, available: int, waiting: int) -> int:
         """Return how many names the next fetch should ask for; 0 if none is due."""
-        return self.policy.plan(available, waiting, len(self), self.expected)
+        return self.policy.plan(available, waiting, self.total, self.expected)
 
     def keep_idle(self, start: Callable[[], F]) -> None:
         """Start a fetcher if none is idle."""
-        if not self._idle:
-            self._idle.append(start())
+        if not self._shared.idle:
+            self._shared.idle.append(start())
 
     def take_idle(self) -> F | None:
         """Return a fetcher that is idle, to be used now; ``None`` if there is none."""
-        return self._idle.pop() if self._idle else None
+        return self._shared.idle.pop() if self._shared.idle else None
 
     def begin(self, fetcher: F, count: int, now: float) -> int:
         """Note a fetch of ``count`` names; return the number of its request."""
-        request = next(self._requests)
-        self._under_way[request] = Fetch(fetcher, count, now)
-        self._changed()
+        request = next(self._shared.numbers)
+        self._shared.under_way[request] = Fetch(fetcher, count, now, self)
+        self._all_changed()
         return request
 
     def end(self, request: int) -> Fetch[F] | None:
         """Return the fetch that was answered, its fetcher idle again; ``None`` if it is overdue."""
         fetch = self._remove(request)
         if fetch is not None:
-            self._answered = max(self._answered, request)
-            self._idle.append(fetch.fetcher)
+            fetch.among.answered = max(fetch.among.answered, request)
+            self._shared.idle.append(fetch.fetcher)
         return fetch
 
     def abandon(self, request: int) -> Fetch[F] | None:
         """Return the fetch that is overdue, its fetcher given up; ``None`` if it was answered."""
         return self._remove(request)
 
-    def fetcher_died(self, fetcher: F) -> int:
-        """Forget a fetcher; return how many fetches died with it."""
-        self._idle = [idle for idle in self._idle if idle is not fetcher]
-        lost = [n for n, fetch in self._under_way.items() if fetch.fetcher is fetcher]
+    def fetcher_died(self, fetcher: F) -> list[Fetch[F]]:
+        """Forget a fetcher; return the fetches that died with it."""
+        shared = self._shared
+        shared.idle = [idle for idle in shared.idle if idle is not fetcher]
+        lost = {n: fetch for n, fetch in shared.under_way.items() if fetch.fetcher is fetcher}
         for request in lost:
             self._remove(request)
-        return len(lost)
+        return list(lost.values())
 
     def succeeded(self, fetch: Fetch[F], came: int, now: float) -> None:
         """Note that names came."""
@@ -131,9 +171,9 @@ class Fetches(Generic[F]):
     def reset(self) -> None:
         """Want nothing of what is under way; forget the failures."""
         self._forget_failures()
-        for fetch in self._under_way.values():
+        for fetch in self._mine().values():
             fetch.expected = 0
-        self._changed()
+        self.changed()
 
     def _forget_failures(self) -> None:
         self.backoff.succeeded()
@@ -141,13 +181,21 @@ class Fetches(Generic[F]):
 
     def _age(self, now: float) -> float:
         """Return how long the oldest fetch has taken, but for those that a later one overtook."""
-        under_way = self._under_way.items()
-        return max((now - f.began for n, f in under_way if n > self._answered), default=0.0)
+        under_way = self._mine().items()
+        return max((now - f.began for n, f in under_way if n > self.answered), default=0.0)
 
     def _remove(self, request: int) -> Fetch[F] | None:
-        fetch = self._under_way.pop(request, None)
-        self._changed()
+        fetch = self._shared.under_way.pop(request, None)
+        self._all_changed()
         return fetch
 
-    def _changed(self) -> None:
-        self.floor = max(self.policy.floor(len(self), self.expected), self._half)
+    def _mine(self) -> dict[int, Fetch[F]]:
+        return {n: fetch for n, fetch in self._shared.under_way.items() if fetch.among is self}
+
+    def _all_changed(self) -> None:
+        for fetches in self.by_theme.values():
+            fetches.changed()
+
+    def changed(self) -> None:
+        """Work out the floor anew."""
+        self.floor = max(self.policy.floor(self.total, self.expected), self._half)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
 from namepool.core.stats import PoolStats
+from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
+from namepool.pool.resuming import resumed
+from namepool.pool.warnings import warn
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
+
+_line = lineage.get
 
 
 class PoolHandle:
@@ -42,25 +49,34 @@ class PoolHandle:
         view = getattr(getattr(target, "current", target), "speaking", None)
         if view is None or not callable(getattr(target, "ask", None)):
             raise invalid("target", target, "a running pool's ref or handle")
+        self._ledger = getattr(getattr(target, "current", target), "ledger", None)
         self._target = target
         self._ask = target.ask
         self._speaking: Mapping[str, str] = view
+        self._name_of: Callable[[str], str | None] = view.get
         self._close = close
+        self._untold = Lock()
 
     # -- the operations ---------------------------------------------------------------------
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> str:
         """Return a name nobody else has; the caller speaks under it.
 
-        Waits up to ``timeout`` seconds (``None``: for ever) if the pool is empty.
+        With a ``theme`` it is a name of that theme; a source that knows no themes gives what it
+        has. Waits up to ``timeout`` seconds (``None``: for ever) if there is none at the moment.
 
         Raises:
+            UnknownTheme: the source does not know that theme
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        message = m.CheckoutName(timeout, owner)
+        message = m.CheckoutName(timeout, owner, theme)
         receipt: list[Any] = []
         try:
             # The pool keeps the time; the wait here ends one without a pool, as during a restart.
@@ -113,7 +129,9 @@ class PoolHandle:
     def get_name_by_owner(
         self, owner: OwnerLike | None = None, timeout: float | None = 5.0
     ) -> str | None:
-        """Return the name that ``owner`` (the caller if not given) speaks under, or ``None``.
+        """Return the name that ``owner`` speaks under, or ``None``.
+
+        If no owner is given: the name of the caller, or of whoever started it.
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
@@ -148,18 +166,57 @@ class PoolHandle:
     def speaker(self) -> str:
         """Return the name that the caller speaks under, or the default name.
 
-        A dict read: no message, no lock; safe inside any handler, finaliser or log filter.
+        Its own name, or that of whoever started it. Dict reads: no message, no lock; safe inside
+        any handler, finaliser or log filter.
         """
-        return self._speaking.get(current_owner(), DEFAULT_NAME)
+        name = self._name_of(current_owner())
+        if name is not None:
+            return name
+        line = _line()
+        return (
+            DEFAULT_NAME if line is None else inherited_name(self._speaking, line) or DEFAULT_NAME
+        )
 
-    def named(self, timeout: float | None = DEFAULT_TIMEOUT) -> AbstractContextManager[str]:
-        """Speak under a name of one's own for the length of the ``with`` block.
+    def named(
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        theme: str | None = None,
+        default: bool | str = False,
+        name: str | None = None,
+        identity: str | None = None,
+    ) -> AbstractContextManager[str]:
+        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
         block ends this very checkout, never a later one of the same name. Raises as
         ``checkout_name`` does.
+
+        With ``default`` it raises neither ``NamesUnavailable`` nor ``CheckoutTimeout``: the block,
+        and what it starts, speaks under the default name (``True``) or under the one given, which
+        is unknown to the pool and shared by all who get it. A caller that holds another name keeps
+        that. A warning says so, the first time.
+
+        With ``name`` it is this very name, perhaps from an earlier run. With ``identity`` the
+        ledger keeps the name for who has it: in another process, once this one has ended, that
+        identity gets it back by its ``name``.
+
+        Raises:
+            NameHeld: another session has the name, or another agent of this pool; it says which
+            LedgerError: the ledger cannot be reached
         """
-        return scopes.named(self._target, timeout)
+        substitute = scopes.default_of(default)
+        if name is None and identity is None:
+            block = scopes.named(self._target, timeout, theme)
+        else:
+            block = resumed(self._target, self._ledger, timeout, theme, name, identity)
+        if substitute is None:
+            return block
+        return scopes.named_or_default(block, self._speaking, substitute, self._tell_of_default)
+
+    def _tell_of_default(self, name: str, error: Exception) -> None:
+        if self._untold.acquire(blocking=False):
+            warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
 
     def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
         """Speak under a given name, a parent's or a saved one, for the length of the block.

@@ -2,46 +2,62 @@
 
 They are named tuples with a constructor of their own, because a request is made for each operation
 and a frozen dataclass costs a third more. Where an owner may be given, it is given in any form that
-``owner_id`` takes; left out, it is who makes the message. What may not be raises at once:
-``InvalidOption`` or ``InvalidOwner``.
+``owner_id`` takes; left out, it is who makes the message, and what that starts from then on speaks
+under its name. What may not be raises at once: ``InvalidOption`` or ``InvalidOwner``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from namepool.actors import lineage
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
-from namepool.owners import current_owner, owner_id
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.inheritance import Lineage, following
+from namepool.owners import current_owner, noted_owner, owner_id
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
 _new = tuple.__new__
+_line = lineage.get
 
 
 class _CheckoutFields(NamedTuple):
     timeout: float | None
     owner: str
+    theme: str | None
 
 
 class _Checkout(_CheckoutFields):
     __slots__ = ()
 
     def __new__(
-        cls, timeout: float | None = DEFAULT_TIMEOUT, owner: OwnerLike | None = None
+        cls,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> Self:
         if timeout is not DEFAULT_TIMEOUT and timeout is not None:
             check_seconds("timeout", timeout, none=True)
-        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner)))
+        if theme is not None:
+            check_theme(theme)
+        if owner is not None:
+            return _new(cls, (timeout, owner_id(owner), theme))
+        caller = current_owner()
+        line = _line()
+        if line is None or line[0] is not caller:
+            lineage.set(following(caller, line))
+        return _new(cls, (timeout, caller, theme))
 
 
 class CheckoutName(_Checkout):
     """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
 
-    The owner is bound to the name. Answered with ``NamesUnavailable`` if the source fails, with
-    ``CheckoutTimeout`` if no name comes in time.
+    The owner is bound to the name. With a ``theme`` the name is of that theme, if the source knows
+    themes. Answered with ``NamesUnavailable`` if the source fails, with ``CheckoutTimeout`` if no
+    name comes in time, with ``UnknownTheme`` if the source does not know that theme.
     """
 
     __slots__ = ()
@@ -51,6 +67,23 @@ class CheckoutLease(_Checkout):
     """Like ``CheckoutName``, answered with the ``Lease``: name and token of this checkout."""
 
     __slots__ = ()
+
+
+class _TakeFields(NamedTuple):
+    name: str
+    owner: str
+
+
+class TakeLease(_TakeFields):
+    """Checks out this very name; answered with the ``Lease``. ``PoolHandle`` sends it.
+
+    Answered with ``NameHeld`` if it is checked out already.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, owner: OwnerLike | None = None) -> Self:
+        return _new(cls, (name, noted_owner() if owner is None else owner_id(owner)))
 
 
 class _CheckinFields(NamedTuple):
@@ -87,7 +120,7 @@ class AssociateName(_AssociateFields):
     def __new__(
         cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
     ) -> Self:
-        return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
+        return _new(cls, (name, exclusive, noted_owner() if owner is None else owner_id(owner)))
 
 
 class BeginSpeaking(AssociateName):
@@ -116,17 +149,23 @@ class DissociateName(_DissociateFields):
         return _new(cls, (name, current_owner() if owner is None else owner_id(owner)))
 
 
-class _OwnerField(NamedTuple):
+class _LookupFields(NamedTuple):
     owner: str
+    lineage: Lineage
 
 
-class GetNameByOwner(_OwnerField):
-    """Answered with the name that an owner (the caller if not given) speaks under, or ``None``."""
+class GetNameByOwner(_LookupFields):
+    """Answered with the name that an owner speaks under, or ``None``.
+
+    If none is given: the name of the caller, or of whoever started it.
+    """
 
     __slots__ = ()
 
     def __new__(cls, owner: OwnerLike | None = None) -> Self:
-        return _new(cls, (current_owner() if owner is None else owner_id(owner),))
+        if owner is None:
+            return _new(cls, (current_owner(), _line()))
+        return _new(cls, (owner_id(owner), None))
 
 
 class PoolStatsRequest(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -10,7 +11,9 @@ import pykka
 from namepool.actors import Reply, ServiceRef
 from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
+from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
+from namepool.pool.claims import ClaimedNames
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -19,15 +22,17 @@ if TYPE_CHECKING:
 class NamePoolRef(ServiceRef[Any]):
     """A pool's ref: as any ``pykka.ActorRef``, with a view of who speaks under which name."""
 
-    def __init__(self, actor: Any, speaking: Mapping[str, str]) -> None:
+    def __init__(self, actor: Any, speaking: Mapping[str, str], source: object = None) -> None:
         super().__init__(actor)
+        self.ledger: Ledger | None = source.ledger if isinstance(source, ClaimedNames) else None
+        """Where the pool's names are claimed."""
         self.speaking = speaking
         """Owner → name; read-only and always current: a dict read, no message, no lock."""
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
         actor = self._actor
         if actor is not None and isinstance(message, m.CheckoutName | m.CheckoutLease):
-            reply.fail_timeouts_with(actor.timeout_error)
+            reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
 
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
@@ -45,10 +50,14 @@ class NamePoolProxy(pykka.ActorProxy[Any]):
     actor_ref: NamePoolRef
 
     def checkout_name(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, owner: OwnerLike | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        owner: OwnerLike | None = None,
+        theme: str | None = None,
     ) -> pykka.Future[str]:
         """See ``messages.CheckoutName``. A future that is dropped unread costs no name."""
-        return self.actor_ref.ask(m.CheckoutName(timeout, owner), block=False)
+        return self.actor_ref.ask(m.CheckoutName(timeout, owner, theme), block=False)
 
     def checkin_name(
         self, name: str | None, *, owner: OwnerLike | None = None

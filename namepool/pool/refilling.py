@@ -5,6 +5,7 @@ Runs in the pool's turn, on its own thread; what waits for the world is the fetc
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -14,12 +15,15 @@ from namepool.core.names import one_line
 from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
-from namepool.errors import SourceError
+from namepool.core.stock import Stock
+from namepool.errors import SourceError, UnknownTheme
+from namepool.pool.counting import stats_of
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
+from namepool.pool.keeper import Keeping, Renew, Unwanted
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
-from namepool.sources.base import NameSource
+from namepool.sources.base import NameSource, knows_themes
 
 Fetcher = ServiceRef[ChunkFetcher]
 
@@ -70,14 +74,24 @@ class Refilling:
         self._fetches = fetches
         self._waiting = waiting
         self._is_gathering = False
+        self._knows_themes = knows_themes(source)
+        self.keeping: Keeping = Keeping(source, state)
         self.ref: ServiceRef[Any]
+
+    def theme_of(self, theme: str | None) -> str | None:
+        """Return the theme to be served; ``None`` if the source knows no themes."""
+        return theme if self._knows_themes else None
 
     def look(self) -> None:
         """Learn what was asked for up to now; here alone, because callers write nothing down."""
-        state = self._state
-        self._fetches.look(self.ref.actor_inbox.clock(), state.drawn, len(state.available))
+        for stock in self._state.stocks.values():
+            self._look(stock)
 
-    def refill_for_waiter(self) -> None:
+    def _look(self, stock: Stock) -> None:
+        now = self.ref.actor_inbox.clock()
+        self._fetches.of(stock).look(now, stock.drawn, len(stock.names))
+
+    def refill_for_waiter(self, stock: Stock) -> None:
         """As ``refill``, for one that waits now, when those who come with it have come too.
 
         Else the first of a thousand would begin a fetch for one. While more and more come they are
@@ -85,11 +99,12 @@ class Refilling:
         """
         if self._is_gathering:
             return
-        if len(self._fetches):  # else it may be the first of a burst, which is no rate
-            self.look()
-        if not self._due():
+        fetches = self._fetches.of(stock)
+        if len(fetches):  # else it may be the first of a burst, which is no rate
+            self._look(stock)
+        if not self._due(stock):
             return
-        if self._fetches.pause(self.ref.actor_inbox.clock()):
+        if fetches.pause(self.ref.actor_inbox.clock()):
             self.refill()
             return
         self._fetches.keep_idle(self._start_fetcher)  # a thread starts: meanwhile others run
@@ -97,42 +112,55 @@ class Refilling:
 
     def gathered(self, message: Gathered) -> None:
         """Begin the fetches for those who wait, unless more are coming."""
-        waiting = len(self._state.waiters)
+        waiting = self._state.stocks.waiting
         enough = waiting >= self._options.max_fetches * cast("int", self._options.max_chunk_size)
         if waiting <= message.waiting or enough or message.rounds == GATHERING_ROUNDS:
             self._is_gathering = False
             self.refill()
             return
-        seconds = self._state.learnt.seconds
+        seconds = self._state.stocks[None].learnt.seconds
         tick = FIRST_TICK if seconds is None else seconds * GATHERING / GATHERING_ROUNDS
         self.ref.actor_inbox.schedule(tick, Gathered(waiting, message.rounds + 1))
 
     def refill(self) -> None:
         """Begin the fetches that are due; in the pause after a failure, tell those who wait."""
         self.look()
-        while count := self._due():
-            if self._fetches.pause(self.ref.actor_inbox.clock()):
-                if not len(self._fetches):
-                    self._waiting.refuse_all()
-                return
-            self.fetch(count)
+        ready = [stock for stock in self._state.stocks.values() if self._may_fetch(stock)]
+        while due := [stock for stock in ready if self._due(stock)]:
+            stock = min(due, key=self._precedence)
+            self.fetch(self._due(stock), stock)
 
-    def _due(self) -> int:
-        state = self._state
-        return self._fetches.due(len(state.available), len(state.waiters))
+    def _due(self, stock: Stock) -> int:
+        return self._fetches.of(stock).due(len(stock.names), len(stock.waiters))
 
-    def fetch(self, count: int) -> None:
-        """Ask the source for ``count`` names."""
+    def _may_fetch(self, stock: Stock) -> bool:
+        """Tell whether no failure forbids it; if one does, those who wait are told."""
+        fetches = self._fetches.of(stock)
+        paused = fetches.pause(self.ref.actor_inbox.clock()) > 0.0
+        if paused and not len(fetches) and self._due(stock):
+            self._waiting.refuse_all(stock)
+        return not paused
+
+    def _precedence(self, stock: Stock) -> tuple[bool, int, float]:
+        """Those for whom somebody waits come first, and each theme gets its share of fetches."""
+        longest = next(iter(stock.waiters), math.inf)
+        return not stock.waiters, len(self._fetches.of(stock)), longest
+
+    def fetch(self, count: int, stock: Stock) -> None:
+        """Ask the source for ``count`` names for a stock."""
         self._waiting.reclaim(self._options.reclaim_after)
         fetcher = self._fetches.take_idle() or self._start_fetcher()
-        request = self._fetches.begin(fetcher, count, self.ref.actor_inbox.clock())
-        self._state.counters.fetches += 1
-        seconds = self._options.fetch_timeout
+        request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
+        state, seconds = self._state, self._options.fetch_timeout
+        state.counters.fetches += 1
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
-        fetcher.try_tell(FetchChunk(request, count, self._state.used(), self._state.epoch, seconds))
+        fetcher.try_tell(
+            FetchChunk(request, count, state.used(), state.epoch, seconds, stock.theme)
+        )
 
     def _start_fetcher(self) -> Fetcher:
         ref = self.ref
+        self.keeping.tell(Renew())  # which goes on for as long as it lives
         fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
         fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
@@ -141,19 +169,21 @@ class Refilling:
         """Make the names of a chunk available, and grant them to those who wait."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
+            self.keeping.tell(Unwanted(message.names))
             return
         self.look()
-        admission = self._state.admit(message.names)
+        admission = self._state.admit(message.names, message.theme)
         if not admission.accepted:
             self._failed(
                 SourceError(
                     f"{message.source} gave no new name: {admission.invalid} invalid, "
                     f"{admission.duplicate} known already"
-                )
+                ),
+                fetch,
             )
             return
         now = self.ref.actor_inbox.clock()
-        self._fetches.succeeded(fetch, admission.accepted, now)
+        fetch.among.succeeded(fetch, admission.accepted, now)
         self._state.counters.last_error = None
         self._state.counters.last_source = message.source
         self.refill()  # first, because those who are served then want the processor
@@ -161,78 +191,75 @@ class Refilling:
 
     def chunk_failed(self, message: ChunkFailed) -> None:
         """The source raised."""
-        if self._is_wanted(self._fetches.end(message.request)):
-            self._failed(message.error)
+        fetch = self._fetches.end(message.request)
+        if fetch is not None and self._is_wanted(fetch):
+            self._failed(message.error, fetch)
 
     def overdue(self, message: Overdue) -> None:
         """Give up a fetch that takes too long; its fetcher ends when its source lets go of it."""
         fetch = self._fetches.abandon(message.request)
-        if fetch is not None:
-            fetch.fetcher.stop(block=False)
+        if fetch is None:
+            return
+        fetch.fetcher.stop(block=False)
         if self._is_wanted(fetch):
             seconds = self._options.fetch_timeout
             source = type(self._source).__name__
-            self._failed(SourceError(f"{source} took over {seconds:g} s, its fetch_timeout"))
+            self._failed(SourceError(f"{source} took over {seconds:g} s, its fetch_timeout"), fetch)
 
     def fetcher_died(self, message: FetcherDied) -> None:
         """Its fetches failed."""
-        for _ in range(self._fetches.fetcher_died(message.fetcher)):
-            self._failed(SourceError(f"the fetcher died: {one_line(message.reason)}"))
+        for fetch in self._fetches.fetcher_died(message.fetcher):
+            self._failed(SourceError(f"the fetcher died: {one_line(message.reason)}"), fetch)
 
     def reset(self) -> None:
         """Want nothing of what is under way; those who wait are fetched for anew."""
-        self._fetches.reset()
-        if self._state.waiters:
+        for fetches in self._fetches.by_theme.values():
+            fetches.reset()
+        if self._state.stocks.waiting:
             self.refill()
 
     def stats(self) -> PoolStats:
         """Return the pool's counts, and what has been learnt up to now."""
         self.look()
-        state, counters, learnt = self._state, self._state.counters, self._state.learnt
-        return PoolStats(
-            available_count=len(state.available),
-            checked_out_count=len(state.leases),
-            all_used_count=state.known_count,
-            chunk_size=self._options.chunk_size,
-            waiting_count=len(state.waiters),
-            fetching_count=len(self._fetches),
-            fetch_count=counters.fetches,
-            fetch_failure_count=counters.failures,
-            invalid_count=counters.invalid,
-            duplicate_count=counters.duplicates,
-            reclaimed_count=counters.reclaimed,
-            restart_count=max(counters.starts - 1, 0),
-            demand_per_second=max(learnt.demand, 0.0),
-            fetch_seconds=learnt.seconds,
-            low_water_mark=self._fetches.policy.low_water_mark,
-            waited_count=counters.waited,
-            longest_wait=counters.longest_wait,
-            last_error=counters.last_error,
-            last_source=counters.last_source,
-        )
+        return stats_of(self._state, self._fetches, self._options)
 
     def let_go(self) -> None:
         """Stop every fetcher, without waiting for it."""
         for fetcher in self._fetches.fetchers:
             fetcher.stop(block=False)
+        self.keeping.let_go()
 
-    def _is_wanted(self, fetch: Fetch[Fetcher] | None) -> bool:
-        """Tell whether what became of a fetch matters: it was not given up, nor reset since."""
-        if fetch is not None and not fetch.expected:
+    def _is_wanted(self, fetch: Fetch[Fetcher]) -> bool:
+        """Tell whether what became of a fetch matters: it was not reset since."""
+        if not fetch.expected:
             self.refill()
-        return fetch is not None and fetch.expected > 0
+        return fetch.expected > 0
 
-    def _failed(self, cause: BaseException) -> None:
+    def _failed(self, cause: BaseException, fetch: Fetch[Fetcher]) -> None:
         counters = self._state.counters
         counters.failures += 1
         counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
-        pause = self._fetches.failed(self.ref.actor_inbox.clock(), cause)
-        if not len(self._fetches):
-            self._waiting.refuse_all()
+        stock = self._state.stocks.get(fetch.among.theme)
+        if stock is None:
+            return  # of a theme that is forgotten
+        fetches = self._fetches.of(stock)
+        pause = fetches.failed(self.ref.actor_inbox.clock(), cause)
+        is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
+        if is_unknown or not len(fetches):
+            self._waiting.refuse_all(stock)
+        if is_unknown and self._forget(stock.theme):
+            return
         warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
+
+    def _forget(self, theme: str | None) -> bool:
+        """Keep no stock of a theme that the source does not know, unless it once did."""
+        if theme is None or not self._state.forget(theme):
+            return False
+        self._fetches.forget(theme)
+        return True
 
 
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
-        state.events.append(LateChunk(answer.names, answer.epoch))
+        state.events.append(LateChunk(answer.names, answer.epoch, answer.theme))

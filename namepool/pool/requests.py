@@ -8,6 +8,7 @@ the pool's own thread alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeGuard
 
 from namepool.actors import LATER, Reply
@@ -17,8 +18,12 @@ from namepool.core.leases import Lease
 from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
+from namepool.core.stock import Stock
+from namepool.errors import NameHeld
+from namepool.inheritance import inherited_name
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
+from namepool.pool.keeper import Spoken
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting import WaitingList
 from namepool.pool.warnings import warn
@@ -43,6 +48,7 @@ class Requests:
         deferred: Callable[[], Reply[Any]],
     ) -> None:
         self._state = state
+        self._name_of = state.speaking.get
         self._fetches = fetches
         self._waiting = waiting
         self._refilling = refilling
@@ -55,6 +61,7 @@ class Requests:
         return {
             m.CheckoutName: self.checkout_name,
             m.CheckoutLease: self.checkout_lease,
+            m.TakeLease: partial(_take_lease, self._state, self._journal),
             m.CheckinName: self.checkin_name,
             m.CheckinLease: self.checkin_lease,
             m.AssociateName: self.associate_name,
@@ -72,7 +79,9 @@ class Requests:
         state, leases = self._state, self._state.leases
 
         def may_end(message: m.CheckinLease) -> bool:
-            return not state.waiters and state.is_current(message.lease)
+            home = state.homes.get(message.lease.name)
+            is_wanted = state.waiters or (home is not None and home.waiters)
+            return not is_wanted and state.is_current(message.lease)
 
         def is_one_more_speaker(message: m.AssociateName) -> bool:
             return _is_known(message.name, leases) and message.exclusive.__class__ is bool
@@ -99,9 +108,17 @@ class Requests:
 
     def _checkout_inline(self, message: m.CheckoutName | m.CheckoutLease) -> Any:
         state = self._state
+        if message.theme is not None:
+            return self._checkout_of_theme(message, message.theme)
         if state.events or len(state.available) <= self._fetches.floor:
             return LATER
         return state.checkout(message.owner, self._journal)
+
+    def _checkout_of_theme(self, message: m.CheckoutName | m.CheckoutLease, theme: str) -> Any:
+        state, fetches = self._state, self._fetches.by_theme.get(theme)
+        if state.events or fetches is None or len(state.stocks[theme].names) <= fetches.floor:
+            return LATER
+        return state.checkout(message.owner, self._journal, theme)
 
     def _checkout_lease_inline(self, message: m.CheckoutLease) -> Any:
         name = self._checkout_inline(message)
@@ -113,12 +130,19 @@ class Requests:
         if name.__class__ is str and not state.events and not state.waiters:
             record = state.leases.get(name)
             if record is not None and message.owner in record[1]:
+                if name in state.homes and state.homes[name].waiters:
+                    return LATER
                 state.end_lease(name, record)
                 return True
         return LATER
 
     def _get_inline(self, message: m.GetNameByOwner) -> Any:
-        return LATER if self._state.events else self._state.speaking.get(message.owner)
+        if self._state.events:
+            return LATER
+        name = self._name_of(message.owner)
+        if name is None and message.lineage is not None:
+            return inherited_name(self._state.speaking, message.lineage)
+        return name
 
     # -- on the pool's own thread -----------------------------------------------------------
 
@@ -127,9 +151,10 @@ class Requests:
         state = self._state
         if state.events:
             self._waiting.apply_events()
-        name = state.checkout(message.owner, self._journal)
+        theme = self._refilling.theme_of(message.theme)
+        name = state.checkout(message.owner, self._journal, theme)
         if name is None:
-            return self._park(message)
+            return self._park(message, state.stocks[theme])
         self._refilling.refill()
         return name
 
@@ -138,12 +163,11 @@ class Requests:
         answer = self.checkout_name(message)
         return answer if isinstance(answer, Reply) else self._state.lease_of(answer)
 
-    def _park(self, message: m.CheckoutName | m.CheckoutLease) -> Reply[Any]:
+    def _park(self, message: m.CheckoutName | m.CheckoutLease, stock: Stock) -> Reply[Any]:
         reply = self._deferred()
-        wants_lease = message.__class__ is m.CheckoutLease
-        self._waiting.park(message.owner, message.timeout, reply, wants_lease=wants_lease)
+        self._waiting.park(stock, message, reply)
         self._waiting.reclaim(self._reclaim_after)
-        self._refilling.refill_for_waiter()
+        self._refilling.refill_for_waiter(stock)
         return reply
 
     def checkin_name(self, message: m.CheckinName) -> bool:
@@ -211,7 +235,8 @@ class Requests:
         """Look an owner up, after what has happened up to now."""
         if self._state.events:
             self._waiting.apply_events()
-        return self._state.speaking.get(message.owner)
+        speaking = self._state.speaking
+        return speaking.get(message.owner) or inherited_name(speaking, message.lineage)
 
     def _spoken(self, message: m.AssociateName) -> str | None:
         """Return the name to speak under; ``None`` if there is nothing to do."""
@@ -221,7 +246,22 @@ class Requests:
         if name is None or _is_known(name, self._state.leases):
             return name
         name = validate_name(name)
-        return None if is_default_name(name) else name
+        if is_default_name(name):
+            return None
+        self._refilling.keeping.tell(Spoken(name))
+        return name
+
+
+def _take_lease(state: PoolState, journal: Journal, message: m.TakeLease) -> Lease:
+    """Check out a name that is asked for by name."""
+    name = state.canonical(validate_name(message.name))
+    if is_default_name(name):
+        raise invalid("name", name, "a name of one's own")
+    if name in state.leases:
+        raise NameHeld(f"{name!r} is checked out in this pool by {[*state.speakers_of(name)]}")
+    state.associate(message.owner, name)
+    journal.undelivered = lease = state.lease_of(name)
+    return lease
 
 
 def _is_known(name: object, leases: dict[str, Any]) -> TypeGuard[str]:

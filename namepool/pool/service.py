@@ -1,14 +1,20 @@
-"""``open_pool()``: supervisor, pool and handle, wired."""
+"""``open_pool()`` and ``open_async_pool()``: supervisor, pool and handle, wired."""
 
 from __future__ import annotations
 
 import weakref
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import TracebackType
 from typing import Any, cast
 
 from namepool.actors import Supervisor
 from namepool.actors.inbox import Inbox
 from namepool.actors.launch import give_up
 from namepool.pool.actor import NamePool
+from namepool.pool.async_handle import AsyncPoolHandle
+from namepool.pool.async_scopes import on_its_own_thread
+from namepool.pool.claims import wait_released
 from namepool.pool.handle import PoolHandle
 
 
@@ -38,6 +44,8 @@ def open_pool(**options: Any) -> PoolHandle:
                 root.stop(block=False)  # struck: it is stopped all the same
                 raise
             forgotten.detach()
+            if not inside:
+                wait_released(spec.kwargs["source"])
 
         handle = PoolHandle(pool, close=close)
         # A ``with`` that was struck on its way in, or out, never closes what it was given.
@@ -47,3 +55,35 @@ def open_pool(**options: Any) -> PoolHandle:
     except BaseException:
         give_up(started)
         raise
+
+
+def open_async_pool(**options: Any) -> AbstractAsyncContextManager[AsyncPoolHandle]:
+    """As ``open_pool``, for ``async with``: neither its start nor its end blocks the event loop.
+
+    The pool has stopped when the block has ended; where a cancelled task cannot wait for that, the
+    pool stops all the same. Takes the options of ``NamePool.start``.
+
+    Raises:
+        InvalidOption: by ``async with``: an unknown option, or one of the wrong type or range
+    """
+    return _Opened(options)
+
+
+class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._open = partial(open_pool, **options)
+
+    async def __aenter__(self) -> AsyncPoolHandle:
+        # Given up on the way, the handle is dropped, and its pool ends with it.
+        self._handle: PoolHandle = await on_its_own_thread(self._open)
+        return AsyncPoolHandle(self._handle)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        closed = on_its_own_thread(self._handle.close)
+        if kind is not GeneratorExit:  # whoever closes a task does not run it on
+            await closed

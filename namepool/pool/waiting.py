@@ -6,6 +6,7 @@ Runs in the pool's turn, on its own thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pykka
@@ -16,8 +17,10 @@ from namepool.actors.inbox import Inbox
 from namepool.core.events import Withdrawal
 from namepool.core.names import one_line
 from namepool.core.state import PoolState
-from namepool.core.waiters import Waiter
-from namepool.errors import CheckoutTimeout, NamesUnavailable
+from namepool.core.stock import Stock
+from namepool.core.waiters import Waiter, Waiters
+from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
+from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
 from namepool.pool.warnings import warn
 
@@ -36,7 +39,7 @@ class OwnersLeft(NamedTuple):
 
 
 class WaitingList:
-    """Pairs those who wait with names, first come first served."""
+    """Pairs those who wait with names of their theme, first come first served."""
 
     def __init__(self, state: PoolState, fetches: Fetches[Any], inbox: Inbox) -> None:
         self._state = state
@@ -46,16 +49,18 @@ class WaitingList:
         """What is being granted to one who waits, noted before it is granted."""
 
     def park(
-        self, owner: str, timeout: float | None, reply: Reply[Any], *, wants_lease: bool
+        self, stock: Stock, message: m.CheckoutName | m.CheckoutLease, reply: Reply[Any]
     ) -> None:
         """Let a caller wait; its reply is held weakly, so that a dropped one is noticed."""
-        reply.fail_timeouts_with(self.timeout_error)
+        timeout = message.timeout
+        reply.fail_timeouts_with(partial(self.timeout_error, theme=stock.theme))
         now = self._inbox.clock()
         deadline = None if timeout is None else now + timeout
         # The notice may fire at once, on another thread: what it brings is there before it.
         ticket = self._state.new_ticket()
         notice = reply.carry(Withdrawal(ticket), self._inbox.signal.put)
-        self._state.park(owner, deadline, (notice, wants_lease, now), ticket)
+        parked = notice, message.__class__ is m.CheckoutLease, now
+        self._state.stocks.park(Waiter(ticket, message.owner, deadline, parked, stock.theme))
         self._state.counters.waited += 1
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(ticket, timeout))
@@ -63,7 +68,7 @@ class WaitingList:
     def resume(self) -> None:
         """Keep the time of those who waited for an earlier incarnation, and serve them."""
         now = self._inbox.clock()
-        for waiter in self._state.waiters.values():
+        for waiter in self._state.stocks.waiters():
             if waiter.deadline is not None:
                 left = max(waiter.deadline - now, 0.0)
                 self._inbox.schedule(left, Expire(waiter.ticket, left))
@@ -72,20 +77,23 @@ class WaitingList:
 
     def serve(self) -> None:
         """Grant what is available to those who wait for it."""
-        state = self._state
-        while state.waiters and state.available:
-            waiter = state.waiters.oldest()
+        for stock in self._state.stocks.values():
+            self._serve_from(stock)
+
+    def _serve_from(self, stock: Stock) -> None:
+        while stock.waiters and stock.names:
+            waiter = stock.waiters.oldest()
             reply = _reply_of(waiter)
             if reply is not None:  # else nobody will read it: the name stays
                 self._note_wait(waiter)
                 self._serve(waiter, reply)
             # Last: who is being served when memory runs out is served again.
-            state.waiters.withdraw(waiter.ticket)
+            stock.waiters.withdraw(waiter.ticket)
 
     def _serve(self, waiter: Waiter, reply: Reply[Any]) -> None:
         now = self._inbox.clock()
         if waiter.deadline is not None and now >= waiter.deadline:
-            reply.fail_quietly(self.timeout_error(0.0))
+            reply.fail_quietly(self.timeout_error(0.0, waiter.theme))
             return
         try:
             self._grant(waiter, reply, now)
@@ -132,52 +140,60 @@ class WaitingList:
 
     def expire(self, message: Expire) -> None:
         """Tell one who has waited too long."""
-        waiter = self._state.waiters.withdraw(message.ticket)
+        waiter = self._state.stocks.withdraw(message.ticket)
         if waiter is not None:
             self._note_wait(waiter)
-            _fail(waiter, self.timeout_error(message.timeout))
+            _fail(waiter, self.timeout_error(message.timeout, waiter.theme))
 
     def _note_wait(self, waiter: Waiter) -> None:
         counters = self._state.counters
         counters.longest_wait = max(counters.longest_wait, self._inbox.clock() - waiter.reply[2])
 
-    def timeout_error(self, timeout: float) -> CheckoutTimeout:
+    def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread, so these are glances only."""
         state = self._state
         error = CheckoutTimeout(
-            f"no name within {timeout:g} s ({len(state.leases)} checked out, "
-            f"{len(state.waiters)} waiting, {len(self._fetches)} fetches under way, "
+            f"no name{_of(theme)} within {timeout:g} s ({len(state.leases)} checked out, "
+            f"{state.stocks.waiting} waiting, {self._fetches.total} fetches under way, "
             f"last error: {state.counters.last_error}); give names back sooner, or allow more time"
         )
-        error.__cause__ = self._fetches.cause
+        error.__cause__ = self._fetches.by_theme.get(theme, self._fetches).cause
         return error
 
-    def refuse_all(self) -> None:
-        """Tell everybody that the source failed, and when it is asked again."""
-        cause = self._fetches.cause
-        pause = self._fetches.pause(self._inbox.clock())
-        again = f"next try in {pause:.1f} s: ask again"
-        text = f"the source gave no name: {one_line(cause)}; {again}"
+    def refuse_all(self, stock: Stock) -> None:
+        """Tell all who wait for this stock that the source failed, and when it is asked again."""
+        fetches = self._fetches.of(stock)
+        cause = fetches.cause
+        again = f"next try in {fetches.pause(self._inbox.clock()):.1f} s: ask again"
+        text = f"the source gave no name{_of(stock.theme)}: {one_line(cause)}; {again}"
 
-        def unavailable() -> NamesUnavailable:
-            error = NamesUnavailable(text)
+        def unavailable() -> BaseException:
+            unknown = isinstance(cause, UnknownTheme)
+            error = UnknownTheme(one_line(cause, 1000)) if unknown else NamesUnavailable(text)
             error.__cause__ = cause
             return error
 
-        if self._state.waiters:
-            self._note_wait(self._state.waiters.oldest())
-        _fail_all(self._state, unavailable)
+        if stock.waiters:
+            self._note_wait(stock.waiters.oldest())
+        _fail_all(stock.waiters, unavailable)
 
 
 def abandon_waiters(state: PoolState) -> None:
     """No pool of this state will be started again: tell those who wait."""
-    _fail_all(
-        state, lambda: pykka.ActorDeadError("the pool ended before a name came: open another")
-    )
+    for stock in state.stocks.values():
+        _fail_all(stock.waiters, _abandoned)
 
 
-def _fail_all(state: PoolState, make: Callable[[], BaseException]) -> None:
-    for waiter in state.waiters.take_all():
+def _abandoned() -> BaseException:
+    return pykka.ActorDeadError("the pool ended before a name came: open another")
+
+
+def _of(theme: str | None) -> str:
+    return "" if theme is None else f" of theme {theme!a}"
+
+
+def _fail_all(waiters: Waiters, make: Callable[[], BaseException]) -> None:
+    for waiter in waiters.take_all():
         _fail(waiter, make())
 
 

@@ -100,8 +100,21 @@ class Circle:
         else:
             return
         for name in self._waiting:  # they fit in nowhere at the end: perhaps before it
-            self._circle.insert(self._gap(self._first(name)), self._first(name))
+            self._fit_in(self._first(name))
         self._waiting.clear()
+
+    def _fit_in(self, first: _First) -> None:
+        """Insert ``first`` where it fits, or in place of one that fits elsewhere, or at the end."""
+        gap, reach = self._gap(first), WINDOW - 1
+        if gap == len(self._circle):
+            for at in range(len(self) // 2 + reach, len(self._circle) - reach):
+                near = self._circle[at - reach : at] + self._circle[at + 1 : at + reach + 1]
+                if first.fits(near):
+                    first, self._circle[at] = self._circle[at], first
+                    if (gap := self._gap(first)) < len(self._circle):
+                        break
+                    first, self._circle[at] = self._circle[at], first
+        self._circle.insert(gap, first)
 
     def _first(self, name: str) -> _First:
         first = self._firsts.get(name)

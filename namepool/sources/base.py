@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import math
@@ -9,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from namepool.core.guard import why_unissuable
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Backoff
-from namepool.errors import InvalidOption, SourceError
+from namepool.errors import InvalidOption, SourceError, UnknownTheme
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -58,6 +59,10 @@ class NameSource(Protocol):
     pool's ``fetch_timeout``. A source that holds something may also have a ``close()``; it is
     called once, when the pool has ended for good, and perhaps while a ``fetch`` that does not end
     is still under way.
+
+    A source that knows themes has a third argument, ``theme: str | None = None``: what the names
+    are to be about, as a checkout said. It raises ``UnknownTheme`` for one that it does not know.
+    From a source without that argument a checkout with a theme gets what there is.
     """
 
     def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
@@ -74,6 +79,24 @@ def check_source(source: object) -> None:
     """Refuse what is not a source: it has no ``fetch``, or it is a class that was not called."""
     if isinstance(source, type) or not callable(getattr(source, "fetch", None)):
         raise invalid("source", source, "an object with fetch(count, used)")
+
+
+def knows_themes(source: object) -> bool:
+    """Tell whether the source's ``fetch`` takes a ``theme``."""
+    try:
+        return "theme" in inspect.signature(cast("NameSource", source).fetch).parameters
+    except (TypeError, ValueError):  # written in C, perhaps
+        return False
+
+
+def fetch_from(
+    source: NameSource, count: int, used: Sequence[str], theme: str | None
+) -> Iterable[str]:
+    """Ask a source for names of a theme, if it knows themes, else for any."""
+    if theme is None or not knows_themes(source):
+        return source.fetch(count, used)
+    names: Iterable[str] = cast("Any", source).fetch(count, used, theme=theme)
+    return names
 
 
 def read_answer(answer: object, count: int) -> list[object]:
@@ -114,6 +137,9 @@ class FallbackSource:
     If there is a time limit (``time_left()``: a pool sets one), the sources share it: each is told
     an even share of what is left, and a tenth of it is kept for the last one. Who overruns its
     share is not interrupted, but is left alone until it has come back.
+
+    A theme is for those sources that know themes. One that does not know this theme is passed over,
+    unless it stands in for another that failed: then it gives names of any theme.
     """
 
     def __init__(self, *sources: NameSource, clock: Callable[[], float] = time.monotonic) -> None:
@@ -126,34 +152,45 @@ class FallbackSource:
         self.last_source: str | None = None
         """The type of the source that answered last."""
 
-    def fetch(self, count: int, used: Sequence[str]) -> list[str]:
+    def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
         """Return the names of the first source that gives any; blocks as long as they take.
 
         Raises:
+            UnknownTheme: no source knows this theme
             Exception: what the last source raised, or SourceError if it gave nothing
         """
         failure: Exception | None = None
         ranks = self._candidates()
+        stands_in = len(ranks) < len(self._ranks)
         for place, rank in enumerate(ranks):
             source, left = rank.source, time_left()
             try:
                 with rank.limited(None if left is None else _share(left, len(ranks) - place)):
-                    names = read_answer(source.fetch(count, used), count)
+                    names = _answer(source, count, used, theme, stands_in=stands_in)
                 if all(why_unissuable(name) for name in names):
                     raise SourceError(f"{type(source).__name__} gave no valid name")
+            except UnknownTheme as error:
+                failure = error
             except Exception as error:
                 pause = rank.backoff.failed(self._clock(), error)
                 logger.warning(
                     "%s failed, left alone for %.1f s: %s",
                     type(source).__name__, pause, one_line(error),
                 )  # fmt: skip
-                failure = error
+                failure, stands_in = error, True
             else:
                 rank.backoff.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
                 return cast("list[str]", names)
         assert failure is not None  # noqa: S101  there is at least one source
         raise failure
+
+    def share(self, advance: Callable[[str, int], int], seed: str) -> None:
+        """Have those sources that can walk one walk with other processes."""
+        for rank in self._ranks:
+            share = getattr(rank.source, "share", None)
+            if share is not None:
+                share(advance, seed)
 
     def _candidates(self) -> list[_Rank]:
         """Return the sources that are not paused; the last one always: somebody must answer."""
@@ -171,6 +208,17 @@ class FallbackSource:
                 close()
             except Exception as error:
                 logger.warning("closing %s failed: %s", type(source).__name__, one_line(error))
+
+
+def _answer(
+    source: NameSource, count: int, used: Sequence[str], theme: str | None, *, stands_in: bool
+) -> list[object]:
+    try:
+        return read_answer(fetch_from(source, count, used, theme), count)
+    except UnknownTheme:
+        if not stands_in:
+            raise
+        return read_answer(source.fetch(count, used), count)
 
 
 class _Rank:

@@ -11,27 +11,21 @@ nothing has to be remembered but how far each walk has come.
 
 from __future__ import annotations
 
-import math
+import hashlib
 import os
 import random
 import threading
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
-from namepool.core.guard import MAX_WORDS
 from namepool.core.names import name_key, shown
-from namepool.errors import InvalidOption
+from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, built_in, read_theme
-
-_ORDINALS = (
-    *("Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"),
-    *("Eleventh", "Twelfth", "Thirteenth", "Fourteenth", "Fifteenth", "Sixteenth"),
-    *("Seventeenth", "Eighteenth", "Nineteenth", "Twentieth"),
-)
+from namepool.sources._walk import Walk, aged, coprime
 
 
 def available_themes() -> tuple[str, ...]:
@@ -66,19 +60,20 @@ class OfflineNames:
         themes: Iterable[str] | None = None,
         theme_files: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
-        self._seed = _checked_seed(seed)
+        self._seed, self._is_seeded = _checked_seed(seed), seed is not None
         own = _read_files(theme_files)
         self._chosen = () if themes is None and own else _checked_themes(themes)
         self._own = {theme.id: theme for theme in own}
         if taken := set(self._own).intersection(self._chosen):
             raise InvalidOption(f"theme_files: {min(taken)!r} is the id of a chosen theme already")
         self._position = 0
-        self._walks: dict[str, _Walk] = {}  # of the themes that were asked for by name
+        self._walks: dict[str, Walk] = {}  # of the themes that were asked for by name
         self._circles: dict[str, Circle] = {}
         self._starts: dict[str, list[int]] = {}
         self._places: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         self._placed = 0
         self._lock = threading.Lock()
+        self._advance: Callable[[str, int], int] | None = None
 
     @property
     def themes(self) -> tuple[str, ...]:
@@ -100,15 +95,48 @@ class OfflineNames:
         out twelve would make every chunk dearer than the one before.
 
         Raises:
-            InvalidOption: ``count`` is not a positive int, or ``theme`` is none of ``themes``
+            InvalidOption: ``count`` is not a positive int
+            UnknownTheme: ``theme`` is none of ``themes``
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InvalidOption(f"count must be a positive int, not {shown(count)}")
         if theme is not None and theme not in self.themes:
-            raise InvalidOption(f"theme must be one of {_listed(self.themes)}, not {shown(theme)}")
+            raise UnknownTheme(f"theme must be one of {_listed(self.themes)}, not {shown(theme)}")
+        if self._advance is not None:
+            return self._shared(self._advance, count, theme)
         with self._lock:
             positions = self._ahead() if theme is None else self._ahead_in(theme)
             return [self._name_at(next(positions)) for _ in range(count)]
+
+    def share(self, advance: Callable[[str, int], int], seed: str) -> None:
+        """Walk one walk with other processes from now on, each taking a stretch of it at a time.
+
+        ``advance(walk, count)`` returns the first of the next ``count`` positions of a walk. Those
+        who share it must have one seed: ``seed``, unless this source was given one of its own.
+        """
+        with self._lock:
+            if not self._is_seeded:
+                self._seed, self._is_seeded = _checked_seed(seed), True
+                self._circles.clear()
+                self.__dict__.pop("_circle", None)  # where names were asked for before
+            self._advance = advance
+
+    def _shared(
+        self, advance: Callable[[str, int], int], count: int, theme: str | None
+    ) -> list[str]:
+        chosen = hashlib.sha256(repr((self._seed, self.themes)).encode()).hexdigest()[:16]
+        start = advance(f"offline {chosen} {theme or 'all'}", count)
+        steps = range(start, start + count)
+        with self._lock:
+            if theme is not None:
+                return [self._name_at(self._position_in(theme, step)) for step in steps]
+            return [self._name_at(step) for step in steps]
+
+    def _position_in(self, theme: str, step: int) -> int:
+        """Return where on the walk of all themes a step of the walk of one theme is."""
+        walk = self._walk_of(theme)
+        lap, place = walk.at(step)
+        return lap * len(self._circle) + place
 
     def _ahead(self) -> Iterator[int]:
         """Yield the positions that come next, but for those told as names of one theme."""
@@ -125,16 +153,20 @@ class OfflineNames:
 
     def _ahead_in(self, theme: str) -> Iterator[int]:
         """Yield the positions of a theme's names that come next, but for those behind the walk."""
-        walk = self._walks.get(theme)
-        if walk is None:
-            places = {self._circle[place]: place for place in range(len(self._circle))}
-            own = self._circle_of(theme)
-            walk = self._walks[theme] = _Walk([places[own[at]] for at in range(len(own))])
+        walk = self._walk_of(theme)
         while True:
             lap, place = walk.step()
             position = lap * len(self._circle) + place
             if position >= self._position:
                 yield position
+
+    def _walk_of(self, theme: str) -> Walk:
+        walk = self._walks.get(theme)
+        if walk is None:
+            places = {self._circle[place]: place for place in range(len(self._circle))}
+            own = self._circle_of(theme)
+            walk = self._walks[theme] = Walk([places[own[at]] for at in range(len(own))])
+        return walk
 
     def _name_at(self, position: int) -> str:
         lap, place = divmod(position, len(self._circle))
@@ -145,8 +177,8 @@ class OfflineNames:
         at = self._slot(place, lap)
         slot = theme.walk_of(first)[at]
         number = self._before(theme, at, place, lap) + self._start(theme.id, at)
-        number += rounds * _coprime(len(theme.first), len(slot))
-        return _aged(slot.name(first, number % len(slot)), age)
+        number += rounds * coprime(len(theme.first), len(slot))
+        return aged(slot.name(first, number % len(slot)), age)
 
     def _slot(self, place: int, lap: int) -> int:
         """Return where in the walk of the patterns who has this place in the circle is."""
@@ -208,32 +240,6 @@ class OfflineNames:
         return circle
 
 
-class _Walk:
-    """How far the names of one theme have been told: its places in the circle, lap by lap."""
-
-    def __init__(self, places: Sequence[int]) -> None:
-        self._places = places
-        self._ranks = {place: rank for rank, place in enumerate(places)}
-        self._steps = 0
-
-    def step(self) -> tuple[int, int]:
-        """Go on to the next place; return its lap and where it is in the circle."""
-        lap, rank = divmod(self._steps, len(self._places))
-        self._steps += 1
-        return lap, self._places[rank]
-
-    def told(self, lap: int, place: int) -> bool:
-        """Tell whether the walk has come by this place on this lap."""
-        return lap * len(self._places) + self._ranks[place] < self._steps
-
-
-def _coprime(least: int, other: int) -> int:
-    """Return the smallest number from ``least`` on that shares no factor with ``other``."""
-    while math.gcd(least, other) > 1:
-        least += 1
-    return least
-
-
 def _read_files(paths: object) -> tuple[Theme, ...]:
     listed = isinstance(paths, Iterable) and not isinstance(paths, str | bytes)
     if not listed:
@@ -243,24 +249,6 @@ def _read_files(paths: object) -> tuple[Theme, ...]:
         if [other.id for other in themes].count(theme.id) > 1:
             raise InvalidOption(f"theme_files: two are called {theme.id!r}")
     return themes
-
-
-def _aged(name: str, age: int) -> str:
-    """Return the name of bearer number ``age`` (from 0); a long one is numbered in one word."""
-    if age and len(name.split()) + 2 > MAX_WORDS:
-        return f"{name} #{age + 1}"
-    return name + _ordinal(age)
-
-
-def _ordinal(age: int) -> str:
-    """Return what sets the bearer number ``age`` of a name (from 0) apart from the others."""
-    if age == 0:
-        return ""
-    if age <= len(_ORDINALS):
-        return f" the {_ORDINALS[age - 1]}"
-    number = age + 1
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f" the {number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def _checked_seed(seed: object) -> str:

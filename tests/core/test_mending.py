@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,22 +45,33 @@ def struck(line: int, transition: Callable[[], object]) -> bool:
 
 
 def busy_state() -> PoolState:
-    """Of six names, Dan and Eve are available, and Flo is an orphan; o speaks under several."""
+    """Of six names, Dan and Eve are available, and Flo is an orphan; o speaks under several.
+
+    Three more are of the sea: Ide is available.
+    """
     state = PoolState()
     state.admit(["Ada", "Bea", "Cid", "Flo", "Dan", "Eve"])
     for owner in ("o", "p", "o", "f"):
         state.checkout(owner)
+    state.admit(["Gil", "Hal", "Ide"], "sea")
+    for owner in ("o", "r"):
+        state.checkout(owner, theme="sea")
     state.associate("p", "Ada")
     state.owner_gone("f")
     state.apply_events(1.0)
     return state
 
 
+def stocked(state: PoolState) -> dict[str | None, list[str]]:
+    return {theme: list(stock.names) for theme, stock in state.stocks.items()}
+
+
 def indexes(state: PoolState) -> tuple[Any, ...]:
     return (
-        list(state.available),
+        stocked(state),
+        {name: stock.theme for name, stock in state.homes.items()},
         {name: dict(record[1]) for name, record in state.leases.items()},
-        {owner: state.names_of(owner) for owner in "opqf"},
+        {owner: state.names_of(owner) for owner in "opqrf"},
         dict(state.speaking),
         [*state.used()],
         state.known_count,
@@ -69,6 +81,9 @@ def indexes(state: PoolState) -> tuple[Any, ...]:
 TRANSITIONS: dict[str, Callable[[PoolState], object]] = {
     "checkout": lambda s: s.checkout("q"),
     "checkout of one more": lambda s: s.checkout("o"),
+    "checkout of a theme": lambda s: s.checkout("q", theme="sea"),
+    "checkin of a theme": lambda s: s.checkin("Gil"),
+    "associate a name of a theme": lambda s: s.associate("o", "Ide"),
     "checkin": lambda s: s.checkin("Ada"),
     "checkin of an orphan": lambda s: s.checkin("Flo"),
     "associate": lambda s: s.associate("q", "Ada"),
@@ -101,7 +116,8 @@ def test_a_transition_cut_short_at_any_line_is_mended(
         state.mend()
         mended = indexes(state)
         assert state.in_transition is False
-        assert sorted([*state.available, *state.leases]) == sorted(state.used())
+        available = itertools.chain(*stocked(state).values())
+        assert sorted([*available, *state.leases]) == sorted(state.used())
         assert known <= {*state.used()}
         state.recover()
         assert mended == indexes(state), f"cut short at line {line}"

@@ -15,6 +15,7 @@ from namepool.core.events import LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, UsedNames
 from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
 from namepool.core.state import PoolState
+from tests.support import park
 
 
 def _state(*names: str) -> PoolState:
@@ -436,7 +437,7 @@ def test_a_chunk_from_before_a_reset_is_not_admitted() -> None:
 
 def test_who_withdraws_outside_waits_no_more_after_the_next_events() -> None:
     state = PoolState()
-    first, second = state.park("o", None, None), state.park("p", None, None)
+    first, second = park(state, "o"), park(state, "p")
     state.events.append(Withdrawal(first))
     state.apply_events(0.0)
     assert list(state.waiters) == [second]
@@ -467,29 +468,29 @@ def test_what_happened_outside_is_apply_eventsd_in_order() -> None:
 
 def test_what_was_drawn_is_what_was_asked_for_and_not_given_back() -> None:
     state = _state("Ada", "Bea", "Cyd")
-    assert state.drawn == 0
+    assert state.stocks[None].drawn == 0
     state.checkout("o")
-    state.park("p", None, None)
-    assert state.drawn == 2
+    park(state, "p")
+    assert state.stocks[None].drawn == 2
     state.checkin("Ada")
-    assert state.drawn == 1
+    assert state.stocks[None].drawn == 1
 
 
 def test_a_name_brought_along_is_drawn_from_nowhere() -> None:
     state = _state("Ada", "Bea")
     state.associate("o", "Zoe")
-    assert state.drawn == 0
+    assert state.stocks[None].drawn == 0
     state.associate("o", "Ada")
-    assert state.drawn == 1
+    assert state.stocks[None].drawn == 1
 
 
 def test_a_reset_draws_nothing() -> None:
     state = _state("Ada", "Bea", "Cyd")
     state.checkout("o")
     state.reset()
-    assert state.drawn == 1
+    assert state.stocks[None].drawn == 1
     state.admit(["Dot"])
-    assert state.drawn == 1
+    assert state.stocks[None].drawn == 1
 
 
 # Waiters
@@ -497,7 +498,7 @@ def test_a_reset_draws_nothing() -> None:
 
 def test_waiters_are_taken_first_come_first() -> None:
     state = PoolState()
-    tickets = [state.park(owner, None, owner.upper()) for owner in ("c", "a", "b")]
+    tickets = [park(state, owner, reply=owner.upper()) for owner in ("c", "a", "b")]
     taken = state.waiters.take_all()
     assert [w.ticket for w in taken] == tickets
     assert [(w.owner, w.deadline, w.reply) for w in taken] == [
@@ -510,7 +511,7 @@ def test_waiters_are_taken_first_come_first() -> None:
 
 def test_a_withdrawn_waiter_leaves_the_others_in_order() -> None:
     state = PoolState()
-    tickets = [state.park("o", 1.5, n) for n in range(3)]
+    tickets = [park(state, "o", 1.5, n) for n in range(3)]
     withdrawn = state.waiters.withdraw(tickets[1])
     assert withdrawn is not None
     assert (withdrawn.reply, withdrawn.deadline) == (1, 1.5)
@@ -519,14 +520,14 @@ def test_a_withdrawn_waiter_leaves_the_others_in_order() -> None:
 
 def test_a_waiter_can_be_withdrawn_once() -> None:
     state = PoolState()
-    ticket = state.park("o", None, None)
+    ticket = park(state, "o")
     assert state.waiters.withdraw(ticket) is not None
     assert state.waiters.withdraw(ticket) is None
 
 
 def test_a_name_granted_to_who_ended_while_waiting_is_an_orphan_and_comes_home() -> None:
     state = PoolState()
-    ticket = state.park("o", None, None)
+    ticket = park(state, "o")
     state.owner_gone("o")
     state.apply_events(5.0)
     state.admit(["Ada"])
@@ -543,7 +544,7 @@ def test_a_name_granted_to_who_ended_while_waiting_is_an_orphan_and_comes_home()
 
 def test_a_name_granted_to_a_living_waiter_is_its_own_although_another_ended() -> None:
     state = PoolState()
-    dead, living = state.park("o", None, None), state.park("p", None, None)
+    dead, living = park(state, "o"), park(state, "p")
     state.owner_gone("o")
     state.apply_events(5.0)
     state.waiters.withdraw(dead)
@@ -558,7 +559,7 @@ def test_a_name_granted_to_a_living_waiter_is_its_own_although_another_ended() -
 
 def test_a_grant_to_who_ended_while_waiting_does_not_touch_the_next_waiters_name() -> None:
     state = PoolState()
-    tickets = [state.park(owner, None, None) for owner in ("o", "p")]
+    tickets = [park(state, owner) for owner in ("o", "p")]
     state.owner_gone("o")
     state.apply_events(5.0)
     state.admit(["Ada", "Bea"])
@@ -570,7 +571,7 @@ def test_a_grant_to_who_ended_while_waiting_does_not_touch_the_next_waiters_name
 
 def test_all_that_is_granted_to_who_ended_while_waiting_twice_comes_home() -> None:
     state = PoolState()
-    tickets = [state.park("o", None, None) for _ in range(2)]
+    tickets = [park(state, "o") for _ in range(2)]
     state.owner_gone("o")
     state.apply_events(5.0)
     state.admit(["Ada", "Bea"])
@@ -584,7 +585,7 @@ def test_all_that_is_granted_to_who_ended_while_waiting_twice_comes_home() -> No
 
 def test_a_grant_needs_a_name() -> None:
     state = PoolState()
-    waiter = state.waiters.withdraw(state.park("o", None, None))
+    waiter = state.waiters.withdraw(park(state, "o"))
     assert waiter is not None
     with pytest.raises(AssertionError, match="^a grant needs an available name$"):
         state.grant(waiter, 0.0)
@@ -592,7 +593,7 @@ def test_a_grant_needs_a_name() -> None:
 
 def test_who_waits_still_waits_after_a_reset() -> None:
     state = _state("Ada")
-    ticket = state.park("o", None, None)
+    ticket = park(state, "o")
     state.reset()
     assert list(state.waiters) == [ticket]
 
@@ -972,7 +973,7 @@ class StateAgainstModel(RuleBasedStateMachine):
     def park(self, owner: str) -> None:
         if owner in self.ended:
             return  # who has ended asks for nothing
-        ticket = self.state.park(owner, None, None)
+        ticket = park(self.state, owner)
         assert ticket not in self.waiting
         self.waiting[ticket] = owner
 

@@ -13,6 +13,7 @@ from namepool.actors import LATER, Reply
 from namepool.pool.waiting import WaitingList
 from tests.interleavings.scene import PoolScene, borrow, caller
 from tests.interleavings.support import POOL, NoTurn, holds, is_found, under_the_explorer
+from tests.support import park
 
 pytestmark = under_the_explorer
 
@@ -114,7 +115,7 @@ def test_a_check_in_serves_who_was_parked_while_it_ran() -> None:
 
 def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
     scene = PoolScene(1)
-    scene.state.park("a", None, None)
+    park(scene.state, "a")
 
     assert scene.actor._inline[CheckinName](CheckinName("Name 0", "x")) is LATER
 

@@ -60,7 +60,7 @@ def held_by_another() -> PoolScene:
     """A pool whose name is checked out. It never refills: the shorter, the better explored."""
     scene = PoolScene(2)
     scene.state.checkout("c")
-    scene.actor._refilling.refill_for_waiter = lambda: None  # type: ignore[method-assign]
+    scene.actor._refilling.refill_for_waiter = lambda stock: None  # type: ignore[method-assign]
     return scene
 
 

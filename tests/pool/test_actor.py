@@ -42,6 +42,8 @@ from namepool import (
 )
 from namepool.actors.launch import launch
 from namepool.actors.reply import Withdrawn
+from namepool.core.stock import Stocks
+from namepool.core.waiters import Waiter
 from tests.support import (
     PATIENCE,
     GatedSource,
@@ -274,13 +276,13 @@ def test_a_dropped_future_that_waits_is_noticed_at_once(monkeypatch: pytest.Monk
 def test_a_request_that_is_withdrawn_while_it_is_parked_costs_no_pool(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    park = PoolState.park
+    park = Stocks.park
 
-    def withdrawn_first(self: Any, owner: str, deadline: Any, reply: Any, *ticket: Any) -> int:
-        reply[0]().withdraw()
-        return park(self, owner, deadline, reply, *ticket)
+    def withdrawn_first(self: Stocks, waiter: Waiter) -> None:
+        waiter.reply[0]().withdraw()
+        park(self, waiter)
 
-    monkeypatch.setattr(PoolState, "park", withdrawn_first)
+    monkeypatch.setattr(Stocks, "park", withdrawn_first)
     source = GatedSource()
     ref = NamePool.start(source=source)
     future = ref.proxy().checkout_name()
@@ -420,7 +422,8 @@ def test_what_cannot_be_an_owner_is_refused_where_it_is_given(owner: Any) -> Non
 def test_a_message_takes_its_owner_in_any_form() -> None:
     thread = threading.current_thread()
 
-    assert GetNameByOwner(thread) == GetNameByOwner() == GetNameByOwner(current_owner())
+    assert GetNameByOwner(thread) == GetNameByOwner(current_owner())
+    assert GetNameByOwner().owner == current_owner()
 
 
 # -- failure --------------------------------------------------------------------------------
@@ -659,8 +662,8 @@ def test_a_checked_in_name_serves_who_waits() -> None:
     name = pool.checkout_name(owner="first")
     hold = GatedSource()
     pool._target._actor._refilling._source = hold  # type: ignore[attr-defined]
-    pool._target._actor._fetches._idle.clear()  # type: ignore[attr-defined]
-    waiting = pool._target.ask(CheckoutName(owner="second"), block=False)  # type: ignore[call-arg]
+    pool._target._actor._fetches._shared.idle.clear()  # type: ignore[attr-defined]
+    waiting = pool._target.ask(CheckoutName(owner="second"), block=False)
     hold.wait_asked()
 
     pool.checkin_name(name, owner="first")

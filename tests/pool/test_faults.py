@@ -121,7 +121,7 @@ def test_fault_6_a_refill_blocks_no_lookup() -> None:
     source = GatedSource()
     pool = start(source)
     pool.associate_name("Present Pat", owner="pat")
-    waiting = pool._target.ask(CheckoutName(), block=False)  # type: ignore[call-arg]
+    waiting = pool._target.ask(CheckoutName(), block=False)
     source.wait_asked()
 
     assert pool.get_name_by_owner("pat") == "Present Pat"  # while the source is being asked

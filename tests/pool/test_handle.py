@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,17 @@ import pytest
 from namepool import (
     DEFAULT_NAME,
     CheckinName,
+    InvalidName,
     InvalidOption,
     NamePool,
     NamePoolRef,
+    NamesUnavailable,
     NumberedNames,
     PoolHandle,
     inherit_owner,
     owner_scope,
 )
-from tests.support import PATIENCE, ScriptedSource, on_thread
+from tests.support import PATIENCE, GatedSource, ScriptedSource, on_thread
 
 
 @pytest.fixture
@@ -208,3 +211,108 @@ def test_closing_a_handle_of_a_pool_started_elsewhere_leaves_it_alone(
     with pool:
         pass
     assert ref.is_alive()
+
+
+# A name where none is to be had
+
+
+@pytest.fixture
+def empty() -> PoolHandle:
+    """A pool whose source has no names at all."""
+    return PoolHandle(NamePool.start(source=ScriptedSource()))
+
+
+@pytest.mark.parametrize(("default", "name"), [(True, DEFAULT_NAME), ("The Understudy",) * 2])
+def test_where_no_name_is_to_be_had_the_block_runs_under_the_default_one(
+    default: bool | str, name: str, empty: PoolHandle
+) -> None:
+    with empty.named(default=default) as mine:
+        assert mine == empty.speaker() == empty.get_name_by_owner() == name
+    assert empty.speaker() == DEFAULT_NAME
+    assert empty.get_name_by_owner() is None
+    assert empty.pool_stats().checked_out_count == 0
+
+
+def test_a_checkout_that_takes_too_long_runs_under_the_default_name() -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    with PoolHandle(ref).named(timeout=0.01, default=True) as name:
+        assert name == DEFAULT_NAME
+    source.gate.set()
+
+
+def test_without_a_default_the_block_raises(empty: PoolHandle) -> None:
+    with pytest.raises(NamesUnavailable), empty.named(default=False):
+        raise AssertionError("it ran")
+
+
+def test_where_a_name_is_to_be_had_the_default_is_not_used(
+    pool: PoolHandle, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pool.named(default=True) as name:
+        assert name == pool.speaker() == "NPC #1"
+        assert pool.pool_stats().checked_out_count == 1
+    assert pool.pool_stats().checked_out_count == 0
+    assert caplog.text == ""
+
+
+def test_one_warning_says_that_a_block_runs_under_the_default_name(
+    empty: PoolHandle, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        with empty.named(default=True):
+            pass
+    told = [r.getMessage() for r in caplog.records if "works as" in r.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith(f"no name to be had, so an agent works as '{DEFAULT_NAME}'")
+
+
+def test_what_the_block_itself_raises_is_raised(pool: PoolHandle) -> None:
+    with pytest.raises(NamesUnavailable, match="of another pool"), pool.named(default=True):
+        raise NamesUnavailable("of another pool")
+
+
+def test_a_block_without_a_name_does_not_speak_under_its_parents(pool: PoolHandle) -> None:
+    ref = NamePool.start(source=ScriptedSource(["Only Olga"]), low_water_mark=0)
+    pool = PoolHandle(ref)
+
+    def work() -> tuple[str, str, str]:
+        before = pool.speaker()
+        with pool.named(default=True):
+            inside = pool.speaker()
+            context = contextvars.copy_context()
+            assert on_thread(lambda: context.run(pool.speaker)) == inside
+        assert on_thread(lambda: context.run(pool.speaker)) == before
+        return before, inside, pool.speaker()
+
+    with pool.named() as parent:
+        context = contextvars.copy_context()
+        assert on_thread(lambda: context.run(work)) == (parent, DEFAULT_NAME, parent)
+        assert pool.speaker() == parent
+
+
+def test_who_holds_another_name_keeps_it(pool: PoolHandle) -> None:
+    pool = PoolHandle(NamePool.start(source=ScriptedSource(["Only Olga"]), low_water_mark=0))
+    with pool.named() as outer, pool.named(default=True) as inner:
+        assert inner == outer == pool.speaker()
+
+
+def test_the_default_of_one_pool_says_nothing_in_another(
+    pool: PoolHandle, empty: PoolHandle
+) -> None:
+    with pool.named() as name:
+        context = contextvars.copy_context()
+
+        def work() -> str:
+            with empty.named(default="The Understudy"):
+                return pool.speaker()
+
+        assert on_thread(lambda: context.run(work)) == name
+
+
+@pytest.mark.parametrize("default", [None, 1, 0, object()])
+def test_a_default_that_is_no_name_is_refused(default: Any, pool: PoolHandle) -> None:
+    with pytest.raises(InvalidOption, match="default must be True, False or a name, not"):
+        pool.named(default=default)
+    with pytest.raises(InvalidName):
+        pool.named(default="")

@@ -43,7 +43,7 @@ def test_timeout_against_grant_loses_no_name_in_10_000_rounds() -> None:
     actor = ref._actor
     assert actor is not None
     actor._refilling._source = held_back
-    actor._fetches._idle.clear()
+    actor._fetches._shared.idle.clear()
     start, end = threading.Barrier(2), threading.Barrier(2)
     granted = timed_out = 0
 

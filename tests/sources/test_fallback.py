@@ -11,8 +11,8 @@ import pytest
 
 from namepool import NamePool, NumberedNames, PoolHandle
 from namepool.core.refill import FIRST_PAUSE, LONGEST_PAUSE
-from namepool.errors import InvalidOption, NamesUnavailable, SourceError
-from namepool.sources.base import SURPLUS, FallbackSource, NameSource
+from namepool.errors import InvalidOption, NamesUnavailable, SourceError, UnknownTheme
+from namepool.sources.base import SURPLUS, FallbackSource, NameSource, knows_themes
 from tests.support import PATIENCE, MovableClock, ScriptedSource, on_thread
 
 
@@ -359,3 +359,64 @@ def test_a_pool_goes_on_with_the_next_source() -> None:
     pool = PoolHandle(ref)
     assert on_thread(lambda: pool.checkout_name(PATIENCE)) == "NPC #1"
     assert pool.pool_stats(PATIENCE).last_source == "NumberedNames"
+
+
+# Themes
+
+
+class _Themed(_Failing):
+    """Knows the sea; without a theme it gives "Any 0"."""
+
+    def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+        super().fetch(count, used)
+        if theme not in (None, "sea"):
+            raise UnknownTheme(f"theme must be 'sea', not {theme!r}")
+        return [f"{theme or 'any'} {n}".title() for n in range(count)]
+
+
+def _mended() -> _Themed:
+    source = _Themed()
+    source.error = None
+    return source
+
+
+def test_a_source_knows_themes_if_its_fetch_takes_one() -> None:
+    assert [knows_themes(s) for s in (_Themed(), FallbackSource(_Failing()))] == [True, True]
+    assert [knows_themes(s) for s in (NumberedNames(), _Failing())] == [False, False]
+    assert not knows_themes(type("Builtin", (), {"fetch": dict.fromkeys})())
+
+
+def test_a_theme_is_handed_on_to_those_that_know_themes() -> None:
+    assert FallbackSource(_mended(), NumberedNames()).fetch(1, (), "sea") == ["Sea 0"]
+    assert FallbackSource(NumberedNames(), _mended()).fetch(1, (), theme="sea") == ["NPC #1"]
+
+
+def test_who_does_not_know_the_theme_is_passed_over_and_not_left_alone(
+    clock: MovableClock,
+) -> None:
+    first, last = _mended(), _Recorder()
+    source = FallbackSource(first, last, clock=clock)
+    assert source.fetch(1, (), "moon") == ["Moon 0"]
+    assert source.fetch(1, ()) == ["Any 0"]
+    assert first.calls == 2
+
+
+class _Recorder(_Themed):
+    def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+        return [f"{theme or 'any'} {n}".title() for n in range(count)]
+
+
+def test_a_theme_that_no_source_knows_is_an_error_that_says_so() -> None:
+    with pytest.raises(UnknownTheme, match="'sea', not 'moon'"):
+        FallbackSource(_mended(), _mended()).fetch(1, (), "moon")
+
+
+def test_who_stands_in_for_a_source_that_failed_gives_names_of_any_theme(
+    clock: MovableClock,
+) -> None:
+    broken = _Themed()
+    source = FallbackSource(broken, _mended(), clock=clock)
+    assert source.fetch(1, (), "moon") == ["Any 0"]
+    assert source.fetch(1, (), "moon") == ["Any 0"]  # the first is paused
+    assert source.fetch(1, (), "sea") == ["Sea 0"]
+    assert broken.calls == 1

@@ -22,7 +22,7 @@ from metaphone import doublemetaphone
 from namepool.core.guard import why_unissuable
 from namepool.core.names import MAX_NAME_LENGTH, is_default_name, name_key
 from namepool.core.offence import is_offensive
-from namepool.errors import InvalidOption
+from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import sound, within_edits
 from namepool.sources._theme import WALK, built_in, read_theme
 from namepool.sources.base import NameSource
@@ -430,7 +430,7 @@ def test_the_walk_of_all_goes_on_as_if_nothing_was_told_but_for_what_was() -> No
 @pytest.mark.parametrize("theme", ["stars", "", 3, ["maps"]])
 def test_a_theme_that_was_not_chosen_is_refused(theme: Any) -> None:
     source = OfflineNames(themes=["maps", "kitchen"])
-    with pytest.raises(InvalidOption, match="^theme must be one of 'kitchen', 'maps', not "):
+    with pytest.raises(UnknownTheme, match="^theme must be one of 'kitchen', 'maps', not "):
         source.fetch(3, [], theme=theme)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pykka
@@ -14,6 +14,7 @@ import pykka
 import namepool
 from namepool import (
     AssociateName,
+    AsyncPoolHandle,
     CheckinLease,
     CheckinName,
     CheckoutLease,
@@ -115,19 +116,44 @@ class Scene:
 Operation = Callable[[Scene], Any]
 
 
-def _await_both(scene: Scene) -> None:
+def _run(agent: Callable[[], Coroutine[Any, Any, object]]) -> None:
     lost: list[BaseException] = []
 
-    async def agent() -> None:
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: lost.append(context["exception"]))
+        await agent()
+
+    asyncio.run(main())
+    for error in lost:  # in a callback: the loop is whom it reaches
+        raise error
+
+
+def _await_both(scene: Scene) -> None:
+    async def agent() -> None:
         proxy = scene.ref.proxy()
         name = scene.took(await proxy.checkout_name())
         await proxy.checkin_name(name)
 
-    asyncio.run(agent())
-    for error in lost:  # in a callback: the loop is whom it reaches
-        raise error
+    _run(agent)
+
+
+def _async_both(scene: Scene) -> None:
+    async def agent() -> None:
+        pool = AsyncPoolHandle(scene.pool)
+        name = scene.took(await pool.checkout_name())
+        await pool.checkin_name(name)
+
+    _run(agent)
+
+
+def _async_scopes(scene: Scene) -> None:
+    async def agent() -> None:
+        pool = AsyncPoolHandle(scene.pool)
+        async with pool.named(), pool.speaking_as(scene.kept):
+            pool.speaker()
+
+    _run(agent)
 
 
 def _future(scene: Scene) -> None:
@@ -233,6 +259,8 @@ OPERATIONS: dict[str, Operation] = {
     "proxy.pool_stats": lambda s: s.ref.proxy().pool_stats().get(),
     "proxy.reset": lambda s: s.reset(lambda: s.ref.proxy().reset().get()),
     "await of both": _await_both,
+    "async handle, both": _async_both,
+    "async handle, scopes": _async_scopes,
     "target.ask, both": _by_target,
     "target.ask, future": _future_of_target,
     "target.tell": lambda s: s.target.tell(CheckinName(s.mine)),

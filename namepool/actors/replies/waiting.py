@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import pykka
 
 from namepool.actors.latch import LONGEST_WAIT, passed_on
 from namepool.actors.replies.giving_up import GivingUp
 from namepool.actors.replies.resolving import HOOKED
-
-if TYPE_CHECKING:
-    import asyncio
+from namepool.actors.replies.suspending import called_back, next_turn
 
 T = TypeVar("T")
 
@@ -86,9 +84,8 @@ class Waiting(GivingUp[T]):
         if not self._outcomes:
             self._refuse_vain_wait()
             if not self._latch.wait(timeout):
-                make = self._timeout_error
                 assert timeout is not None  # noqa: S101  without one it waits for ever
-                raise make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
+                raise self._timed_out(timeout)
         if self._outcomes[0][0] is HOOKED:
             self._run_hook(timeout, deadline)
 
@@ -139,29 +136,35 @@ class Waiting(GivingUp[T]):
 
     __iter__ = __await__
 
+    async def within(self, timeout: float | None) -> T:
+        """Like ``await``, for up to ``timeout`` seconds; whoever gives up withdraws the request.
+
+        Raises:
+            pykka.Timeout: not resolved in time (a checkout raises its subclass CheckoutTimeout)
+        """
+        if timeout is not None and not self._outcomes:
+            self._refuse_vain_wait()
+            try:
+                await called_back(self._when_open, timeout)
+            except BaseException:
+                self.withdraw()
+                raise
+            if not self._outcomes and self._cancel():
+                raise self._timed_out(timeout)
+        return await self
+
+    def _timed_out(self, timeout: float) -> BaseException:
+        make = self._timeout_error
+        return make(timeout) if make else pykka.Timeout(f"{timeout} seconds")
+
     def _await(self) -> Generator[Any, None, None]:
         if not self._outcomes:
             self._refuse_vain_wait()
-            yield from self._await_open()
+            yield from called_back(self._when_open).__await__()
         elif self._outcomes[0][0] is not HOOKED:
-            yield  # to the loop's next turn
+            yield from next_turn()
         if self._outcomes[0][0] is HOOKED:
             yield from self._await_hook()
-
-    def _await_open(self) -> Generator[Any, None, None]:
-        from asyncio import get_running_loop  # here, so that threads need not import asyncio
-
-        loop = get_running_loop()
-        opened = loop.create_future()
-
-        def wake() -> None:
-            try:
-                loop.call_soon_threadsafe(_finish, opened)
-            except RuntimeError:
-                pass  # the loop was closed: nobody awaits any more
-
-        self._when_open(wake)
-        yield from opened
 
     def _await_hook(self) -> Generator[Any, None, None]:
         if not self._upstream or not all(isinstance(f, Waiting) for f in self._upstream):
@@ -174,11 +177,6 @@ class Waiting(GivingUp[T]):
             assert isinstance(source, Waiting)  # noqa: S101  checked above
             yield from source._await()
         self._wait(None)
-
-
-def _finish(opened: asyncio.Future[None]) -> None:
-    if not opened.done():
-        opened.set_result(None)
 
 
 def _left(deadline: float) -> float:

@@ -93,7 +93,7 @@ class Asker:
         began = self.clock()
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
-        with self.themes.drawn() as (themes, others):
+        with self.themes.drawn(chunk.theme) as (themes, others):
             try:
                 answer = line.post(self._body(chunk, themes, others), deadline - began)
             except Failed as error:

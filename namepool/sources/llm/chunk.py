@@ -36,8 +36,17 @@ _PARROTED = frozenset(map(_untitled, EXAMPLES))
 class Chunk:
     """The names that one ``fetch`` has so far, and how it stands with the endpoint."""
 
-    def __init__(self, count: int, recent: Sequence[str], given: Given, rung: int) -> None:
+    def __init__(
+        self,
+        count: int,
+        recent: Sequence[str],
+        given: Given,
+        rung: int,
+        theme: str | None = None,
+    ) -> None:
         self.count: int = count
+        self.theme: str | None = theme
+        """What its names are to be about; ``None``: whatever is drawn."""
         self.rung: int = rung
         self.names: list[str] = []
         self.rejected: dict[str, str] = {}
@@ -142,8 +151,14 @@ class Themes:
         self._lock = threading.Lock()
 
     @contextmanager
-    def drawn(self) -> Iterator[tuple[list[str], list[str]]]:
-        """Hold up to three themes for the length of the block; give also those that others have."""
+    def drawn(self, theme: str | None = None) -> Iterator[tuple[list[str], list[str]]]:
+        """Hold up to three themes for the length of the block; give also those that others have.
+
+        A ``theme`` that was asked for is the only one, and others may ask for it, too.
+        """
+        if theme is not None:
+            yield [theme], []
+            return
         with self._lock:
             others = [theme for theme in self._themes if self._held[theme]]
             shuffled = random.sample(self._themes, len(self._themes))

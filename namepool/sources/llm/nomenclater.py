@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from namepool.actors import forks
 from namepool.core.names import one_line
-from namepool.core.options import check_count, check_seconds
+from namepool.core.options import check_count, check_seconds, check_theme
 from namepool.errors import SourceError
 from namepool.sources.base import IN_TIME, time_left
 from namepool.sources.llm import ladder, prompt, retry
@@ -133,24 +133,25 @@ class Nomenclater:
         model, host = getattr(endpoint, "model", None), getattr(endpoint, "host", None)
         return f"Nomenclater({model!a}, {host!a})"
 
-    def fetch(self, count: int, used: Sequence[str]) -> list[str]:
-        """Return up to ``count`` names, at least one.
+    def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+        """Return up to ``count`` names, at least one; all about ``theme``, if there is one.
 
-        They differ from each other, in their given names too, from the latest of ``used`` and from
-        the latest it gave before. Of a reply the good names are kept, and only the rest is asked
-        for again. Blocks for less than ``timeout`` seconds, and than ``time_left()``; ``close()``
-        ends it early.
+        A theme is any text; without one the names are about ``themes``. They differ from each
+        other, in their given names too, from the latest of ``used`` and from the latest it gave
+        before. Of a reply the good names are kept, and only the rest is asked for again. Blocks for
+        less than ``timeout`` seconds, and than ``time_left()``; ``close()`` ends it early.
 
         Raises:
             SourceError: no name came; it says what came instead, and for how long to leave the
                 endpoint alone (``retry_after``, seconds) if that is known
-            InvalidOption: ``count`` is not a positive int
+            InvalidOption: ``count`` is not a positive int, or ``theme`` no text of one line
         """
         check_count("count", count, 1)
+        theme = check_theme(theme)
         self._given.notice(len(used))
         most = prompt.USED_TOKENS if self._max_used is None else self._max_used
         recent = list(used[max(len(used) - most, 0) :])
-        chunk = Chunk(count, recent, self._given, self._asker.rung)
+        chunk = Chunk(count, recent, self._given, self._asker.rung, theme)
         failure = self._fill(chunk, self._open(), self._deadline())
         if not chunk.names:
             raise self._told(failure or SourceError(chunk.complaint()))

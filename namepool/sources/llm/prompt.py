@@ -84,7 +84,7 @@ def messages(
         f"Invent {count} new name{'s' if count > 1 else ''}, in a mix of these kinds:",
         _KINDS,
         f"The form is that of {like}; those are taken, and so is any name that only copies them.",
-        "Themes, spread evenly: " + "; ".join(themes) + ".",
+        _subject(themes),
         _RULES,
     ]
     kept = within(others, OTHERS_TOKENS)
@@ -100,6 +100,12 @@ def messages(
     parts.append(f"Answer with JSON and nothing else, in this form: {_FORM}")
     # One message: the chat templates of some local models refuse a system message.
     return [{"role": "user", "content": "\n".join(parts)}]
+
+
+def _subject(themes: Sequence[str]) -> str:
+    if len(themes) == 1:
+        return f"They are a crew: each name is about {_quoted(themes[0])}, from a side of its own."
+    return "Themes, spread evenly: " + "; ".join(themes) + "."
 
 
 def tokens(text: str) -> int:

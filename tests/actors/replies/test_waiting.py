@@ -212,3 +212,49 @@ def test_a_task_that_awaits_only_what_is_there_lets_others_run_and_can_be_cancel
             await task
 
     asyncio.run(main())
+
+
+# -- await, within a time -------------------------------------------------------------------
+
+
+def test_an_answer_within_its_time_is_the_value() -> None:
+    there, later = Reply[int](), Reply[int]()
+    there.set(1)
+
+    async def main() -> list[int]:
+        asyncio.get_running_loop().call_soon(later.set, 2)
+        return [await there.within(0), await later.within(PATIENCE), await later.within(None)]
+
+    assert asyncio.run(main()) == [1, 2, 2]
+
+
+@pytest.mark.parametrize("end", ["timeout", "cancel"])
+def test_who_awaits_no_longer_than_its_time_withdraws_the_request(end: str) -> None:
+    reply = Reply[int]()
+    dropped: list[bool] = []
+    reply.on_drop(lambda: dropped.append(True))
+
+    async def main() -> None:
+        task = asyncio.create_task(reply.within(0.01 if end == "timeout" else PATIENCE))
+        await asyncio.sleep(0)
+        if end == "cancel":
+            task.cancel()
+        with pytest.raises((pykka.Timeout, asyncio.CancelledError)):
+            await task
+
+    asyncio.run(main())
+    assert dropped == [True]
+    with pytest.raises(queue.Full):
+        reply.set(1)
+
+
+def test_an_answer_that_crosses_the_end_of_its_time_counts() -> None:
+    reply = Reply[int]()
+
+    async def main() -> int:
+        waiting = asyncio.create_task(reply.within(0.0))
+        await asyncio.sleep(0)
+        reply.set(1)  # the alarm is due, and its task has not run yet
+        return await waiting
+
+    assert asyncio.run(main()) == 1

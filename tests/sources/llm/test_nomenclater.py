@@ -16,6 +16,7 @@ import requests
 from pytest_httpserver import HTTPServer
 
 from namepool import (
+    InvalidOption,
     NamePool,
     NamesUnavailable,
     PoolHandle,
@@ -80,6 +81,17 @@ def test_each_request_has_three_themes_of_the_list(ask: Asker) -> None:
     drawn = [{theme for theme in mine if theme in seen.prompt} for seen in endpoint.seen]
     assert all(len(themes) == 3 for themes in drawn)
     assert len({frozenset(themes) for themes in drawn}) > 1  # 56 ** -11
+
+
+def test_a_theme_that_is_asked_for_is_the_subject_and_no_other_is_drawn(ask: Asker) -> None:
+    mine = [f"theme number {n}" for n in range(8)]
+    with Endpoint() as endpoint:
+        nomenclater = ask(endpoint, themes=mine)
+        nomenclater.fetch(1, (), theme="the night kitchen")
+        with pytest.raises(InvalidOption, match="theme must be a string"):
+            nomenclater.fetch(1, (), theme="night\nkitchen")
+    assert 'each name is about "the night kitchen"' in endpoint.seen[0].prompt
+    assert not any(theme in endpoint.seen[0].prompt for theme in mine)
 
 
 def test_requests_at_the_same_time_have_different_themes(ask: Asker) -> None:

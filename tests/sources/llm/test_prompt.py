@@ -129,3 +129,9 @@ def test_each_rung_of_the_ladder_asks_for_less() -> None:
 def test_extra_fields_are_added_and_replace_ours() -> None:
     body = prompt.request_body("m", "plain", [], {"temperature": 1, "model": "other"})
     assert (body["temperature"], body["model"]) == (1, "other")
+
+
+def test_a_single_theme_is_the_subject_of_every_name() -> None:
+    text = prompt.messages(12, ['the "night" kitchen'])[0]["content"]
+    assert 'each name is about "the \\"night\\" kitchen"' in text
+    assert "spread evenly" not in text

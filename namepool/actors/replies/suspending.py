@@ -1,0 +1,82 @@
+"""Suspending the running task, on asyncio or on trio, until something on any thread calls back.
+
+Neither is imported here unless the program runs it: whoever calls runs in a task of one of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+Subscribe = Callable[[Callable[[], None]], object]
+
+
+def trio_task() -> Any:
+    """Return the trio task that runs on this thread; ``None`` if there is none."""
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return None
+    try:
+        return trio.lowlevel.current_task()
+    except (AttributeError, RuntimeError):  # it is being imported, or runs no task here
+        return None
+
+
+async def called_back(subscribe: Subscribe, timeout: float | None = None) -> None:
+    """Suspend until what ``subscribe`` was given is called, but at most ``timeout`` seconds."""
+    await (_on_asyncio if trio_task() is None else _on_trio)(subscribe, timeout)
+
+
+def next_turn() -> Generator[Any, None, None]:
+    """Let other tasks run, and a cancellation arrive."""
+    if trio_task() is None:
+        yield
+    else:
+        yield from sys.modules["trio"].lowlevel.checkpoint().__await__()
+
+
+async def _on_asyncio(subscribe: Subscribe, timeout: float | None) -> None:
+    from asyncio import get_running_loop  # here, so that threads need not import asyncio
+
+    loop = get_running_loop()
+    opened = loop.create_future()
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(_finish, opened)
+        except RuntimeError:
+            pass  # the loop was closed: nobody awaits any more
+
+    alarm = None if timeout is None else loop.call_later(timeout, _finish, opened)
+    try:
+        subscribe(wake)
+        await opened
+    finally:
+        if alarm is not None:
+            alarm.cancel()
+
+
+def _finish(opened: asyncio.Future[None]) -> None:
+    if not opened.done():
+        opened.set_result(None)
+
+
+async def _on_trio(subscribe: Subscribe, timeout: float | None) -> None:
+    trio: Any = sys.modules["trio"]
+    token = trio.lowlevel.current_trio_token()
+    opened = trio.Event()
+
+    def wake() -> None:
+        try:
+            token.run_sync_soon(opened.set)
+        except RuntimeError:
+            pass  # trio has ended: nobody awaits any more
+
+    subscribe(wake)
+    with trio.move_on_after(inf if timeout is None else timeout):
+        await opened.wait()

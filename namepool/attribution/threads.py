@@ -1,0 +1,157 @@
+"""Threads and executors whose work speaks under the name of whoever started it, or handed it on.
+
+Tasks inherit by themselves, because asyncio copies contexts; threads do not (before CPython 3.14).
+Of the context only our own variable is handed on: what others keep in theirs stays as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from namepool.inheritance import Lineage, run_following
+from namepool.owners import own_lineage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class NamedExecutor(ThreadPoolExecutor):
+    """A ``ThreadPoolExecutor`` whose work speaks under the name of whoever submits it.
+
+    ``submit`` and ``map``, and a loop's ``run_in_executor``. It is the submitter's name while the
+    work runs, if the submitter still has one; a worker keeps nothing of it for the work that
+    follows. ``initializer`` runs as nobody.
+    """
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """As ``Executor.submit``."""
+        return super().submit(run_following, own_lineage(), fn, *args, **kwargs)
+
+
+def named_thread(
+    target: Callable[..., object],
+    name: str | None = None,
+    args: Iterable[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    daemon: bool | None = None,
+) -> threading.Thread:
+    """Return a ``threading.Thread`` that speaks under the name of whoever starts it.
+
+    The arguments are those of ``threading.Thread``.
+    """
+    return _NamedThread(None, target, name, args, kwargs, daemon=daemon)
+
+
+class _NamedThread(threading.Thread):
+    def start(self) -> None:
+        _start(super().start, self)
+
+
+@contextmanager
+def inherit_everywhere() -> Iterator[None]:
+    """Let each thread of the program speak under the name of whoever starts it, for a block.
+
+    And all work of a ``ThreadPoolExecutor`` under the name of whoever submits it, until the
+    ``with`` block ends. It replaces ``threading.Thread.start`` and ``ThreadPoolExecutor.submit``,
+    for threads and executors of any class. Blocks may nest and overlap: it ends with the last of
+    them. Others that replace the same methods are left in place, whoever came first. What still
+    runs at its end keeps what it has inherited.
+    """
+    user = object()
+    try:
+        with _lock:
+            _users.append(user)
+            if not _patches:
+                _patch(threading.Thread, "start", _start)
+                _patch(ThreadPoolExecutor, "submit", _submit)
+        yield
+    finally:
+        try:
+            _leave(user)
+        except BaseException:
+            _leave(user)  # struck: it ends all the same
+            raise
+
+
+_here = threading.local()
+_lock = threading.RLock()  # re-entrant: a finaliser may end a block inside it
+_users: list[object] = []
+_patches: list[Callable[[], None]] = []
+"""How each is undone."""
+
+
+def _leave(user: object) -> None:
+    with _lock:
+        if user in _users:
+            _users.remove(user)
+        if not _users:
+            for undo in reversed(_patches):
+                undo()
+            _patches.clear()
+
+
+def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
+    """Have ``ours`` called for a method of ``cls``, with the bound method that was there first."""
+    before = vars(cls)[method]
+    is_on = True
+
+    @functools.wraps(before)
+    def patched(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        bound = before.__get__(self, type(self)) if hasattr(before, "__get__") else before
+        return ours(bound, self, *args, **kwargs) if is_on else bound(*args, **kwargs)
+
+    def undo() -> None:
+        nonlocal is_on
+        is_on = False
+        if vars(cls)[method] is patched:  # else another has patched over this one, and goes on
+            setattr(cls, method, before)
+
+    _patches.append(undo)
+    setattr(cls, method, patched)
+
+
+def _start(start: Callable[[], None], thread: threading.Thread) -> None:
+    """Start a thread that follows its starter, whatever its class makes of ``run``."""
+    is_first = thread.ident is None
+    if is_first and not getattr(_here, "is_submitting", False):
+        fields = vars(thread)
+        fields["run"] = functools.partial(_run, own_lineage(), thread, fields.get("run"))
+    start()
+
+
+def _run(line: Lineage, thread: threading.Thread, own: Callable[[], None] | None) -> None:
+    fields = vars(thread)
+    del fields["run"]  # what is called here, and holds the thread
+    if own is not None:
+        fields["run"] = own
+    run_following(line, thread.run)
+
+
+def _submit(
+    submit: Callable[..., Future[Any]], _: object, fn: Callable[..., Any], /, *args: Any, **kw: Any
+) -> Future[Any]:
+    """Submit work that follows its submitter; a worker that is started for it follows nobody."""
+    line = own_lineage()
+    before = getattr(_here, "is_submitting", False)
+    try:
+        _here.is_submitting = True
+        future = submit(run_following, line, fn, *args, **kw)
+        return future  # noqa: RET504  it may be struck in between
+    finally:
+        _here.is_submitting = before
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # the thread that may have held the old one does not exist here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,114 @@
+"""``namepool ledger ls``, ``stats`` and ``prune``: who has which name, for people who look."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+from namepool.core.names import one_line
+from namepool.errors import InvalidOption, LedgerError
+from namepool.ledgers.base import LEAST_AGE, Holder
+from namepool.ledgers.session import SessionLedger
+from namepool.ledgers.urls import open_ledger, seconds
+
+VARIABLE = "NAMEPOOL_LEDGER"
+
+
+def ledger_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``namepool ledger`` takes."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    text = "list the claimed names: name, host, process, when it was claimed, how it stands, whose"
+    _add(commands, "ls", text, _ls)
+    text = "count the names and the sessions that have them"
+    _add(commands, "stats", text, _stats)
+    text = "free the names of sessions that died, or ended, so long ago"
+    prune = _add(commands, "prune", text, _prune)
+    text = "how long ago, such as 12h or 7d; ten minutes at least"
+    prune.add_argument("--older-than", type=_age, required=True, metavar="T", help=text)
+
+
+def _add(
+    commands: Any, name: str, text: str, work: Callable[[SessionLedger, Any], object]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    text = f"such as sqlite:///names.db?namespace=x (default: {VARIABLE}, which others do not see)"
+    parser.add_argument("--ledger", type=_ledger, metavar="URL", help=text)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=lambda args: _run(args, work))
+    return parser
+
+
+def _run(args: argparse.Namespace, work: Callable[[SessionLedger, Any], object]) -> int:
+    ledger = args.ledger
+    if ledger is None:
+        url = os.environ.get(VARIABLE)
+        if url is None:
+            raise LedgerError(f"which ledger? give --ledger, or set {VARIABLE}")
+        ledger = open_ledger(url)
+    with closing(ledger):
+        if not ledger.exists():
+            raise LedgerError(f"{ledger} does not exist yet")
+        work(ledger, args)
+    return 0
+
+
+def _ls(ledger: SessionLedger, args: argparse.Namespace) -> None:
+    rows = [_row(ledger, holder) for holder in ledger.holders()]
+    if args.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    for row in rows:
+        print(*(str(value) for value in row.values() if value is not None), sep="\t")
+
+
+def _row(ledger: SessionLedger, holder: Holder) -> dict[str, str | int | None]:
+    session = holder.session
+    state = "ended" if session.ended else "living" if ledger.lives(session) else "silent"
+    return {
+        "name": holder.name,
+        "host": one_line(session.host),
+        "pid": session.pid,
+        "claimed": _time(holder.claimed),
+        "session": state,
+        "identity": holder.identity,
+    }
+
+
+def _stats(ledger: SessionLedger, args: argparse.Namespace) -> None:
+    stats = ledger.stats()._asdict()
+    if args.json:
+        print(json.dumps(stats, indent=1))
+        return
+    for name, value in stats.items():
+        print(f"{name}\t{value}")
+
+
+def _prune(ledger: SessionLedger, args: argparse.Namespace) -> None:
+    freed = ledger.prune(args.older_than)
+    print(json.dumps({"freed": freed}) if args.json else f"{freed} names freed")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ledger(url: str) -> SessionLedger:
+    try:
+        return open_ledger(url)
+    except InvalidOption as error:
+        raise argparse.ArgumentTypeError(one_line(error)) from None
+
+
+def _age(text: str) -> float:
+    try:
+        age = seconds("--older-than", text)
+    except InvalidOption as error:
+        raise argparse.ArgumentTypeError(one_line(error)) from None
+    if age < LEAST_AGE:
+        raise argparse.ArgumentTypeError("must be ten minutes (10m) or more: others may live")
+    return age

@@ -1,0 +1,77 @@
+"""The names of a theme that are ready, who waits for one, and what is known of the demand. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container
+
+from namepool.core.refill import Learnt
+from namepool.core.waiters import Waiter, Waiters
+
+
+class Stock:
+    """One queue of names, and one of those who wait; ``theme`` is ``None`` for all other names."""
+
+    __slots__ = ("learnt", "names", "stocked", "theme", "waiters")
+
+    def __init__(self, theme: str | None) -> None:
+        self.theme: str | None = theme
+        self.names: deque[str] = deque()
+        self.waiters: Waiters = Waiters()
+        self.learnt: Learnt = Learnt()
+        self.stocked: int = 0
+        """Names that ever came, but for those that a reset took out of the queue."""
+
+    @property
+    def drawn(self) -> int:
+        """How many more names were asked for than given back; found from what is there anyway."""
+        return self.stocked - len(self.names) + len(self.waiters)
+
+    def clear(self) -> None:
+        """Forget the names, as if they never came; who waits still does."""
+        self.stocked -= len(self.names)
+        self.names.clear()
+
+    def recover(self, taken: Container[str]) -> list[str]:
+        """Take out of the queue what is ``taken``, or stands there twice; return what is left."""
+        names = self.names
+        kept = [name for name in dict.fromkeys(names) if name not in taken]
+        size = len(names)
+        names.extend(kept)  # before the old ones go: a name that stands twice is not lost
+        for _ in range(size):
+            del names[0]
+        return kept
+
+
+class Stocks(dict[str | None, Stock]):
+    """Theme → its stock, made when it is first looked up; that without a theme is always there."""
+
+    def __init__(self) -> None:
+        super().__init__({None: Stock(None)})
+
+    def __missing__(self, theme: str | None) -> Stock:
+        stock = self[theme] = Stock(theme)
+        return stock
+
+    def park(self, waiter: Waiter) -> None:
+        """Queue a checkout behind those that wait for the same theme."""
+        self[waiter.theme].waiters[waiter.ticket] = waiter
+
+    def withdraw(self, ticket: int) -> Waiter | None:
+        """Take out who waits under this ticket; ``None`` if nobody does."""
+        found = [waiter for stock in self.values() if (waiter := stock.waiters.withdraw(ticket))]
+        return found[0] if found else None
+
+    def waiters(self) -> list[Waiter]:
+        """Return all who wait, for names of any theme, in the order in which they came."""
+        return sorted(waiter for stock in self.values() for waiter in stock.waiters.values())
+
+    @property
+    def available(self) -> int:
+        """How many names are ready, of all themes."""
+        return sum(len(stock.names) for stock in self.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, for names of any theme. Any thread may ask."""
+        return sum([len(stock.waiters) for stock in list(self.values())])

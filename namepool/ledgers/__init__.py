@@ -1,0 +1,49 @@
+"""Claiming names across processes: the protocol ``Ledger``, and its engines.
+
+It imports ``core`` and ``errors``; the pool, the command and users import it. Engines are imported
+when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from namepool.ledgers.base import Holder, Ledger, LedgerStats, Session
+
+if TYPE_CHECKING:
+    from namepool.ledgers.memory import Book, MemoryLedger
+    from namepool.ledgers.redis import RedisLedger
+    from namepool.ledgers.sqlite import SQLiteLedger
+    from namepool.ledgers.urls import open_ledger
+
+__all__ = [
+    "Book",
+    "Holder",
+    "Ledger",
+    "LedgerStats",
+    "MemoryLedger",
+    "RedisLedger",
+    "SQLiteLedger",
+    "Session",
+    "open_ledger",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Book", "MemoryLedger"):
+        from namepool.ledgers import memory
+
+        return getattr(memory, name)
+    if name == "SQLiteLedger":
+        from namepool.ledgers.sqlite import SQLiteLedger
+
+        return SQLiteLedger
+    if name == "RedisLedger":
+        from namepool.ledgers.redis import RedisLedger
+
+        return RedisLedger
+    if name == "open_ledger":
+        from namepool.ledgers.urls import open_ledger
+
+        return open_ledger
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,122 @@
+"""The SQLite file of a ledger: opened when it is needed, and again after a failure."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from namepool.core.names import one_line
+from namepool.errors import LedgerError
+from namepool.ledgers import schema
+from namepool.ledgers.files import check_file, check_file_system
+
+T = TypeVar("T")
+
+_HINTS = {
+    sqlite3.SQLITE_BUSY: "another process has held it locked for longer than the timeout",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "this process may not write to it or to its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: does its folder exist, and may one write there?",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, and begin a new one",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
+}
+
+_left_to_the_parent: list[sqlite3.Connection] = []
+
+
+class Database:
+    """One connection to the file at ``path``; one thread at a time works with it."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self.path: Path = Path(path).absolute()
+        self._timeout = timeout
+        self._mutex = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._inode = (0, 0)
+
+    def transact(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in a transaction that waits for those of others, up to the timeout.
+
+        Raises:
+            LedgerError: the file cannot be used, and nothing was done; it is opened anew next time
+        """
+        if not self._mutex.acquire(timeout=self._timeout):
+            raise LedgerError(f"{self}: another thread has used it for over {self._timeout:g} s")
+        try:
+            return self._in_transaction(work)
+        except (sqlite3.Error, OSError) as error:
+            self._hang_up()
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            reason = _HINTS.get(code, "it cannot be used")
+            raise LedgerError(f"{self}: {reason} ({one_line(error)})") from error
+        except LedgerError as error:
+            self._hang_up()
+            raise LedgerError(f"{self}: {error}") from error.__cause__
+        finally:
+            self._mutex.release()
+
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        """Execute a statement; for what ``transact`` does."""
+        assert self._connection is not None  # noqa: S101  it is open in a transaction
+        return self._connection.execute(statement, values)
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        with self._mutex:
+            self._hang_up()
+
+    def forked(self) -> None:
+        """Leave the connection to the parent: to close it here would drop the parent's locks."""
+        if self._connection is not None:
+            _left_to_the_parent.append(self._connection)
+        self._connection = None
+        self._mutex = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"the ledger {str(self.path)!r}"
+
+    def _in_transaction(self, work: Callable[[], T]) -> T:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._open()
+        elif _inode_of(self.path) != self._inode:
+            raise LedgerError("the file was removed or replaced while it was in use")
+        connection.execute("BEGIN IMMEDIATE")  # a deferred one could not wait for the lock
+        try:
+            result = work()
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        return result
+
+    def _open(self) -> sqlite3.Connection:
+        check_file_system(self.path)
+        check_file(self.path)
+        connection = sqlite3.connect(
+            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            schema.prepare(connection, time.monotonic() + self._timeout)
+            self._inode = _inode_of(self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _inode_of(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (stat.st_dev, stat.st_ino)

@@ -1,0 +1,146 @@
+"""What a Redis ledger does in one step, each as a script of Redis.
+
+All keys of a namespace have one hash tag, so a cluster keeps them on one node. The keys of every
+script begin with: the claims, the sessions, when they were seen, and the names of this session. Its
+arguments begin with: this session, what is to be known of it, and "1" if it is registered already.
+
+A claim is session, token, moment, identity and name; a session is "1" if it has ended, host,
+process, place and moment; in this order, with a unit separator between.
+"""
+
+from __future__ import annotations
+
+SEPARATOR = "\x1f"
+
+# A moment of 0 marks a session that is being pruned: it must not go on.
+_SESSION = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local moment = string.format('%.6f', now)
+local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
+if ARGV[3] == '1' and (not seen or tonumber(seen) == 0) then
+  return {'lost'}
+end
+if not seen then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '\\31' .. moment)
+end
+if not seen or now > tonumber(seen) then
+  redis.call('ZADD', KEYS[3], moment, ARGV[1])
+end
+local function put(key, claim)
+  redis.call('HSET', KEYS[1], key, claim)
+  redis.call('SADD', KEYS[4], key)
+end
+local function fields(claim)
+  return string.match(claim, '^(.-)\\31(.-)\\31(.-)\\31(.-)\\31(.*)$')
+end
+"""
+
+# Then: token, and by turns keys and names.
+CLAIM = (
+    _SESSION
+    + """
+local mine = ARGV[1] .. '\\31' .. ARGV[4] .. '\\31'
+local ours = {'ok'}
+for i = 5, #ARGV, 2 do
+  local claim = redis.call('HGET', KEYS[1], ARGV[i])
+  if not claim then
+    claim = mine .. moment .. '\\31\\31' .. ARGV[i + 1]
+    put(ARGV[i], claim)
+  end
+  if string.sub(claim, 1, #mine) == mine then
+    ours[#ours + 1] = ARGV[i]
+  end
+end
+return ours
+"""
+)
+
+# Fifth key: the names of the session before. Then: key, name, identity and session before, or ''.
+TAKE = (
+    _SESSION
+    + """
+local claim = redis.call('HGET', KEYS[1], ARGV[4])
+if not claim then
+  put(ARGV[4], ARGV[1] .. '\\31\\31' .. moment .. '\\31' .. ARGV[6] .. '\\31' .. ARGV[5])
+  return {'ok'}
+end
+local session, token, at, identity, name = fields(claim)
+local fits = identity == '' or ARGV[6] == '' or identity == ARGV[6]
+if not fits or (session ~= ARGV[1] and session ~= ARGV[7]) then
+  local about = redis.call('HGET', KEYS[2], session)
+  local last = redis.call('ZSCORE', KEYS[3], session)
+  return {'held', claim, about or '', last or '0', moment}
+end
+if identity == '' then
+  identity = ARGV[6]
+end
+if session ~= ARGV[1] then
+  redis.call('SREM', KEYS[5], ARGV[4])
+end
+put(ARGV[4], table.concat({ARGV[1], token, at, identity, name}, '\\31'))
+return {'ok'}
+"""
+)
+
+# Then: token or '', and keys.
+RELEASE = (
+    _SESSION
+    + """
+for i = 5, #ARGV do
+  local claim = redis.call('HGET', KEYS[1], ARGV[i])
+  if claim then
+    local session, token, _, identity = fields(claim)
+    if session == ARGV[1] and identity == '' and (ARGV[4] == '' or ARGV[4] == token) then
+      redis.call('HDEL', KEYS[1], ARGV[i])
+      redis.call('SREM', KEYS[4], ARGV[i])
+    end
+  end
+end
+return {'ok'}
+"""
+)
+
+RENEW = _SESSION + "return {'ok'}"
+
+# Fifth key: the walks. Then: walk and count.
+ADVANCE = (
+    _SESSION
+    + """
+return {'ok', redis.call('HINCRBY', KEYS[5], ARGV[4], ARGV[5]) - ARGV[5]}
+"""
+)
+
+END = (
+    _SESSION
+    + """
+local about = redis.call('HGET', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], '1' .. string.sub(about, 2))
+if redis.call('EXISTS', KEYS[4]) == 0 then
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[3], ARGV[1])
+end
+return {'ok'}
+"""
+)
+
+# Frees some names of a session; the fourth key and the first argument are that session's. Then:
+# how long it must have been silent, and how many names. Answers with how many, and what is left.
+FREE = """
+local time = redis.call('TIME')
+local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
+if not seen or time[1] + time[2] / 1000000 - seen <= tonumber(ARGV[2]) then
+  return {0, 0}
+end
+redis.call('ZADD', KEYS[3], 0, ARGV[1])
+local keys = redis.call('SPOP', KEYS[4], ARGV[3])
+for _, key in ipairs(keys) do
+  redis.call('HDEL', KEYS[1], key)
+end
+local left = redis.call('SCARD', KEYS[4])
+if left == 0 then
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[3], ARGV[1])
+end
+return {#keys, left}
+"""

@@ -1,0 +1,189 @@
+"""The Redis server of a ledger: reached within a bounded time, whatever happens to it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from namepool.core.names import one_line
+from namepool.errors import InvalidOption, LedgerError
+
+T = TypeVar("T")
+
+_TRIES = 3
+"""Into so many tries the time for a call is divided, where the server does not answer."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
+"""Seconds between two tries, where it refuses."""
+
+
+class Server:
+    """A client of the server at ``url``, made when it is needed.
+
+    Raises:
+        InvalidOption: it is no URL of redis-py's; the message does not repeat it
+        LedgerError: redis-py is missing
+    """
+
+    def __init__(self, url: str, timeout: float, *, cluster: bool) -> None:
+        try:
+            import redis
+        except ImportError:
+            raise LedgerError(
+                "a Redis ledger needs redis-py: pip install 'namepool[redis]'"
+            ) from None
+        self._redis = redis
+        self._url = url
+        self._timeout = timeout
+        self._cluster = cluster
+        self._client: Any = None
+        self._is_checked = False
+        self.shown: str = _shown(url)
+        """Its URL without user, password and options."""
+        try:
+            redis.ConnectionPool.from_url(url).make_connection()  # it is made, not connected
+        except Exception:
+            raise InvalidOption(
+                "ledger must be a URL such as 'redis://host:6379/0', with redis-py's options only"
+            ) from None
+
+    @property
+    def client(self) -> Any:
+        """The client of redis-py."""
+        client = self._client
+        if client is None:
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+
+            kind: Any = self._redis.cluster.RedisCluster if self._cluster else self._redis.Redis
+            seconds = self._timeout / _TRIES
+            client = self._client = kind.from_url(
+                self._url,
+                decode_responses=True,
+                protocol=2,  # it needs nothing of the third, which some proxies do not speak
+                socket_timeout=seconds,
+                socket_connect_timeout=seconds,
+                retry=Retry(NoBackoff(), 0),  # ``reach`` tries again, and knows when to stop
+            )
+        return client
+
+    def reach(self, work: Callable[[], T]) -> T:
+        """Do ``work``, again and again while the server cannot be reached, up to the timeout.
+
+        Raises:
+            LedgerError: it was not reached, or it refuses
+        """
+        errors = self._redis.exceptions
+        again = (
+            errors.ConnectionError,
+            errors.TimeoutError,
+            errors.ReadOnlyError,
+            errors.TryAgainError,
+            errors.ClusterDownError,
+            errors.RedisClusterException,
+        )
+        deadline, pause = time.monotonic() + self._timeout, _FIRST_PAUSE
+        while True:
+            try:
+                self._check()
+                return work()
+            except errors.AuthenticationError as error:
+                raise self._failed("does not let this user in", error) from error
+            except again as error:
+                if time.monotonic() + pause >= deadline:
+                    self.close()  # the next call finds out anew where the server is
+                    raise self._failed("cannot be reached", error) from error
+                if isinstance(error, errors.ReadOnlyError):
+                    self.close()
+            except errors.OutOfMemoryError as error:
+                raise self._failed("is out of memory and takes no writes", error) from error
+            except errors.RedisError as error:
+                raise self._failed("refuses", error) from error
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def run(
+        self, script: str, keys: Sequence[str], arguments: Sequence[str | int], replicas: int = 0
+    ) -> list[Any]:
+        """Run a script; return its answer once so many replicas have what it wrote."""
+        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        try:
+            return self._run("EVALSHA", digest, keys, arguments, replicas)
+        except self._redis.exceptions.NoScriptError:  # a new server, or its cache was flushed
+            return self._run("EVAL", script, keys, arguments, replicas)
+
+    def _run(
+        self,
+        command: str,
+        script: str,
+        keys: Sequence[str],
+        arguments: Sequence[Any],
+        replicas: int,
+    ) -> list[Any]:
+        run = self.client.evalsha if command == "EVALSHA" else self.client.eval
+        if not replicas:
+            answer: list[Any] = run(script, len(keys), *keys, *arguments)
+            return answer
+        with self.client.pipeline(transaction=False) as pipe:  # WAIT is for its own connection
+            getattr(pipe, command.lower())(script, len(keys), *keys, *arguments)
+            pipe.execute_command("WAIT", replicas, int(self._timeout / _TRIES * 500))
+            answer, acknowledged = pipe.execute()
+        if int(acknowledged) < replicas:
+            raise LedgerError(
+                f"{self}: {acknowledged} replicas have the claim, and {replicas} must have it"
+            )
+        return answer
+
+    def now(self) -> float:
+        """Return the server's time, in seconds of the Unix clock."""
+        seconds, microseconds = self.client.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    def close(self) -> None:
+        """Close the connections; the next call opens others."""
+        client, self._client, self._is_checked = self._client, None, False
+        if client is not None:
+            client.close()
+
+    def forked(self) -> None:
+        """Leave the connections to the parent."""
+        self._client, self._is_checked = None, False
+
+    def __str__(self) -> str:
+        return f"the ledger at {self.shown}"
+
+    def _failed(self, what: str, error: Exception) -> LedgerError:
+        return LedgerError(f"{self} {what}: {one_line(error)}")
+
+    def _check(self) -> None:
+        """Refuse a server that may throw claims away, or is too old."""
+        if self._is_checked:
+            return
+        try:
+            found = self.client.info()
+        except self._redis.exceptions.NoPermissionError:
+            found = {}  # who may not ask, must know
+        nodes = all(isinstance(info, dict) for info in found.values())  # of a cluster
+        for info in found.values() if nodes else [found]:
+            policy = str(info.get("maxmemory_policy", ""))
+            if policy.startswith("allkeys") and info.get("maxmemory"):
+                raise LedgerError(
+                    f"{self} may throw claims away (maxmemory-policy {policy}): "
+                    "set it to noeviction, or give the ledger a server of its own"
+                )
+            version = str(info.get("redis_version", "7.0"))
+            if tuple(map(int, version.split(".")[:2])) < (6, 2):
+                raise LedgerError(f"{self} is Redis {version}, and 6.2 is needed")
+        self._is_checked = True
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = f":{parts.port}" if parts.port else ""
+    return one_line(f"{parts.scheme}://{host}{port}{parts.path}")

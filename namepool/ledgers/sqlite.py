@@ -1,0 +1,181 @@
+"""A ledger in an SQLite file: for several processes on one machine, without a server."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from namepool.core.options import check_text
+from namepool.ledgers.base import Holder, Session
+from namepool.ledgers.database import Database
+from namepool.ledgers.session import Me, SessionLedger, SessionLost
+
+T = TypeVar("T")
+
+_SESSION = "uuid, host, pid, place, started, seen, ?1 - seen, ended"
+
+
+class SQLiteLedger(SessionLedger):
+    """A ledger in the file at ``path``, which is made if it is missing; see ``SessionLedger``.
+
+    Several processes of one machine share it, also from several containers that mount the same
+    local disk. What was claimed survives a crash of the machine (``synchronous=FULL``). It is
+    opened by the first call.
+
+    Raises:
+        LedgerError: from its calls; the file is left as it is
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        namespace: str = "default",
+        *,
+        clock: Callable[[], float] = time.time,
+        **options: Any,
+    ) -> None:
+        text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+        super().__init__(namespace, **options)
+        self._file = Database(check_text("path", text, 4096), self._timeout)
+        self._sql = self._file.execute
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"SQLiteLedger({str(self._file.path)!r}, namespace={self.namespace!r})"
+
+    def exists(self) -> bool:
+        """Tell whether there is a file; a look into one that is missing would make it."""
+        return self._file.path.exists()
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        return self._file.transact(work)
+
+    def _disconnect(self) -> None:
+        self._file.close()
+
+    def _forked(self) -> None:
+        self._file.forked()
+
+    # -- the session ------------------------------------------------------------------------
+
+    def _seen(self) -> tuple[Me, int]:
+        """Note that the session lives, registering it at first; return it and its number."""
+        me, now = self._me, self._clock()
+        found = self._sql(
+            "UPDATE session SET seen = max(seen, ?) WHERE uuid = ? RETURNING number", now, me.id
+        ).fetchall()
+        if found:
+            return me, found[0][0]
+        if self._registered:
+            raise SessionLost
+        values = (self.namespace, me.id, me.host, me.pid, me.place, now, now)
+        cursor = self._sql(
+            "INSERT INTO session (namespace, uuid, host, pid, place, started, seen, ended) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            *values,
+        )
+        assert cursor.lastrowid is not None  # noqa: S101
+        return me, cursor.lastrowid
+
+    def _renew(self) -> None:
+        self._seen()
+
+    def _end(self) -> None:
+        _, number = self._seen()
+        self._sql("UPDATE session SET ended = 1 WHERE number = ?", number)
+        self._sql(
+            "DELETE FROM session WHERE number = ?1 "
+            "AND NOT EXISTS (SELECT 1 FROM claim WHERE session = ?1)",
+            number,
+        )
+
+    def _free(self, session: str, silent: float) -> int:
+        found = self._sql(
+            "SELECT number FROM session WHERE uuid = ? AND ? - seen > ?",
+            session, self._clock(), silent,
+        ).fetchone()  # fmt: skip
+        if found is None:
+            return 0
+        freed = self._sql("DELETE FROM claim WHERE session = ?", *found).rowcount
+        self._sql("DELETE FROM session WHERE number = ?", *found)
+        return freed
+
+    # -- the claims -------------------------------------------------------------------------
+
+    def _claim(self, wanted: Mapping[str, str], token: str) -> Collection[str]:
+        _, number = self._seen()
+        ours, now = set(), self._clock()
+        for key, name in wanted.items():
+            row = self._sql(
+                "INSERT INTO claim (namespace, key, name, session, token, claimed) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET token = token "
+                "WHERE session = excluded.session AND token = excluded.token RETURNING key",
+                self.namespace, key, name, number, token, now,
+            ).fetchone()  # fmt: skip
+            if row is not None:
+                ours.add(key)
+        return ours
+
+    def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
+        _, number = self._seen()
+        self._sql(
+            "INSERT INTO claim (namespace, key, name, session, token, claimed) "
+            "VALUES (?, ?, ?, ?, '', ?) ON CONFLICT DO NOTHING",
+            self.namespace, key, name, number, self._clock(),
+        )  # fmt: skip
+        changed = self._sql(
+            "UPDATE claim SET session = ?1, identity = ifnull(?2, identity) "
+            "WHERE namespace = ?3 AND key = ?4 AND (session = ?1 OR session = "
+            "(SELECT number FROM session WHERE uuid = ?5)) "
+            "AND (identity IS NULL OR ?2 IS NULL OR identity = ?2)",
+            number, identity, self.namespace, key, before,
+        ).rowcount  # fmt: skip
+        if changed:
+            return None
+        return next(iter(self._holders("AND key = ?3", key)))
+
+    def _release(self, keys: Sequence[str], token: str | None) -> None:
+        _, number = self._seen()
+        for key in keys:
+            self._sql(
+                "DELETE FROM claim WHERE namespace = ?1 AND key = ?2 AND session = ?3 "
+                "AND identity IS NULL AND (?4 IS NULL OR token = ?4)",
+                self.namespace, key, number, token,
+            )  # fmt: skip
+
+    def _advance(self, walk: str, count: int) -> int:
+        self._seen()
+        row = self._sql(
+            "INSERT INTO walk (namespace, walk, position) VALUES (?1, ?2, ?3) "
+            "ON CONFLICT DO UPDATE SET position = position + ?3 RETURNING position",
+            self.namespace, walk, count,
+        ).fetchone()  # fmt: skip
+        return int(row[0]) - count
+
+    # -- for people who look ----------------------------------------------------------------
+
+    def _sessions(self) -> list[Session]:
+        rows = self._sql(
+            f"SELECT {_SESSION} FROM session WHERE namespace = ?2",  # noqa: S608
+            self._clock(), self.namespace,
+        )  # fmt: skip
+        return [_session(row) for row in rows]
+
+    def _count(self) -> tuple[int, list[Session]]:
+        counted = self._sql("SELECT count(*) FROM claim WHERE namespace = ?", self.namespace)
+        return counted.fetchone()[0], self._sessions()
+
+    def _holders(self, where: str = "", *values: object) -> Iterable[Holder]:
+        rows = self._sql(
+            f"SELECT {_SESSION}, name, claimed, identity FROM claim "  # noqa: S608
+            f"JOIN session ON number = claim.session WHERE claim.namespace = ?2 {where}",
+            self._clock(), self.namespace, *values,
+        )  # fmt: skip
+        return [Holder(row[8], _session(row), row[9], row[10]) for row in rows]
+
+
+def _session(row: Sequence[Any]) -> Session:
+    id_, host, pid, place, started, seen, silent, ended = row[:8]
+    return Session(id_, host, pid, place, started, seen, max(silent, 0.0), bool(ended))

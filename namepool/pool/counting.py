@@ -1,0 +1,40 @@
+"""What a pool tells of itself. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from namepool.core.options import PoolOptions
+from namepool.core.state import PoolState
+from namepool.core.stats import PoolStats
+from namepool.pool.fetches import Fetches
+
+
+def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> PoolStats:
+    """Return the counts of a pool as they stand."""
+    counters, stocks = state.counters, state.stocks
+    learnt = [stock.learnt for stock in stocks.values()]
+    marks = [one.policy.low_water_mark for one in fetches.by_theme.values()]
+    return PoolStats(
+        available_count=stocks.available,
+        checked_out_count=len(state.leases),
+        all_used_count=state.known_count,
+        chunk_size=options.chunk_size,
+        waiting_count=stocks.waiting,
+        fetching_count=fetches.total,
+        fetch_count=counters.fetches,
+        fetch_failure_count=counters.failures,
+        invalid_count=counters.invalid,
+        duplicate_count=counters.duplicates,
+        rejected_count=counters.rejected,
+        conflict_count=counters.conflicts,
+        reclaimed_count=counters.reclaimed,
+        restart_count=max(counters.starts - 1, 0),
+        demand_per_second=sum(max(one.demand, 0.0) for one in learnt),
+        fetch_seconds=max((s for one in learnt if (s := one.seconds) is not None), default=None),
+        low_water_mark=sum(marks),
+        waited_count=counters.waited,
+        longest_wait=counters.longest_wait,
+        last_error=counters.last_error,
+        last_source=counters.last_source,
+    )

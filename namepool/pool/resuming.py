@@ -1,0 +1,76 @@
+"""Names that agents come back for: asked for by name, or kept for an identity, in the ledger.
+
+Runs on the caller's thread, which waits for the ledger itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from namepool.core.options import invalid
+from namepool.errors import InvalidOption, NameHeld
+from namepool.ledgers.base import Holder, Ledger
+from namepool.pool.scopes import Askable, named
+
+
+@contextmanager
+def resumed(
+    pool: Askable,
+    ledger: Ledger | None,
+    timeout: float | None,
+    theme: str | None,
+    name: str | None,
+    identity: str | None,
+) -> Iterator[str]:
+    """Hold this very name, or any, for an identity; see ``PoolHandle.named``."""
+    check(ledger, theme, name, identity)
+    if name is not None and ledger is not None:
+        take(ledger, name, identity)
+    with ExitStack() as block:
+        with ExitStack() as of_others:  # names that other identities keep, until one is free
+            while True:
+                attempt = of_others.enter_context(ExitStack())
+                given = attempt.enter_context(named(pool, timeout, theme, name))
+                if name is None and ledger is not None and not _is_taken(ledger, given, identity):
+                    continue
+                block.push(attempt.pop_all())
+                break
+        yield given
+
+
+def check(ledger: Ledger | None, theme: str | None, name: str | None, identity: str | None) -> None:
+    """Refuse what does not go together."""
+    if name is not None and theme is not None:
+        raise invalid("theme", theme, "left out where a name is asked for by name")
+    if identity is not None and ledger is None:
+        raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
+
+
+def _is_taken(ledger: Ledger, name: str, identity: str | None) -> bool:
+    try:
+        take(ledger, name, identity)
+    except NameHeld:
+        return False
+    return True
+
+
+def take(ledger: Ledger, name: str, identity: str | None) -> None:
+    """Have the ledger keep a name for an identity; ``NameHeld`` says who else has it."""
+    holder = ledger.take(name, identity)
+    if holder is not None:
+        raise NameHeld(_told(ledger, holder), holder)
+
+
+def _told(ledger: Ledger, holder: Holder) -> str:
+    """Say who has the name, and what can be done about it."""
+    session, whose = holder.session, f"the identity {holder.identity!r}"
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.claimed))
+    who = f"{holder.name!r} is held by {session} since {since}, for "
+    who += "no identity" if holder.identity is None else whose
+    if session.id == getattr(ledger, "session", None):
+        return f"{who}, which is this process: take another name"
+    if session.ended:
+        return f"{who}; that session has ended, and its names wait for their identities"
+    return f"{who}; it was seen {session.silent:.0f} s ago: if it lives, take another name"

@@ -1,0 +1,62 @@
+"""How a walk of offline names goes on: from theme to theme, ending to ending, bearer to bearer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from namepool.core.guard import MAX_WORDS
+
+_ORDINALS = (
+    *("Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"),
+    *("Eleventh", "Twelfth", "Thirteenth", "Fourteenth", "Fifteenth", "Sixteenth"),
+    *("Seventeenth", "Eighteenth", "Nineteenth", "Twentieth"),
+)
+
+
+class Walk:
+    """How far the names of one theme have been told: its places in the circle, lap by lap."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self._places = places
+        self._ranks = {place: rank for rank, place in enumerate(places)}
+        self._steps = 0
+
+    def step(self) -> tuple[int, int]:
+        """Go on to the next place; return its lap and where it is in the circle."""
+        self._steps += 1
+        return self.at(self._steps - 1)
+
+    def at(self, step: int) -> tuple[int, int]:
+        """Return the lap and the place of step number ``step``."""
+        lap, rank = divmod(step, len(self._places))
+        return lap, self._places[rank]
+
+    def told(self, lap: int, place: int) -> bool:
+        """Tell whether the walk has come by this place on this lap."""
+        return lap * len(self._places) + self._ranks[place] < self._steps
+
+
+def coprime(least: int, other: int) -> int:
+    """Return the smallest number from ``least`` on that shares no factor with ``other``."""
+    while math.gcd(least, other) > 1:
+        least += 1
+    return least
+
+
+def aged(name: str, age: int) -> str:
+    """Return the name of bearer number ``age`` (from 0); a long one is numbered in one word."""
+    if age and len(name.split()) + 2 > MAX_WORDS:
+        return f"{name} #{age + 1}"
+    return name + _ordinal(age)
+
+
+def _ordinal(age: int) -> str:
+    """Return what sets the bearer number ``age`` of a name (from 0) apart from the others."""
+    if age == 0:
+        return ""
+    if age <= len(_ORDINALS):
+        return f" the {_ORDINALS[age - 1]}"
+    number = age + 1
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f" the {number}{'th' if number % 100 in (11, 12, 13) else ending}"

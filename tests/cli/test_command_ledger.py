@@ -1,0 +1,124 @@
+"""``namepool ledger``: who has which name, for people who look."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from namepool.cli import command as cli
+from namepool.ledgers.sqlite import SQLiteLedger
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger with a living session, which has Ada, and one that ended, which has Bob."""
+    return tmp_path / "names.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}?namespace=fleet"
+
+
+@pytest.fixture
+def living(path: Path) -> SQLiteLedger:
+    ended = SQLiteLedger(path, "fleet", clock=lambda: 1e9)
+    ended.claim(["Bob"], "t")
+    ended.close()
+    living = SQLiteLedger(path, "fleet", clock=lambda: 2e9)
+    living.take("Ada the Yak Shaver", "planner")
+    return living
+
+
+def run(capsys: Capture, *arguments: str) -> str:
+    assert cli.main(["ledger", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_ls_lists_who_has_which_name(capsys: Capture, url: str, living: SQLiteLedger) -> None:
+    host, pid = socket.gethostname(), os.getpid()
+
+    assert sorted(run(capsys, "ls", "--ledger", url).splitlines()) == [
+        f"Ada the Yak Shaver\t{host}\t{pid}\t2033-05-18T03:33:20Z\tliving\tplanner",
+        f"Bob\t{host}\t{pid}\t2001-09-09T01:46:40Z\tended",
+    ]
+    living.close()
+
+
+def test_ls_prints_json(capsys: Capture, url: str, living: SQLiteLedger) -> None:
+    rows = json.loads(run(capsys, "ls", "--ledger", url, "--json"))
+
+    assert {row["name"]: (row["session"], row["identity"]) for row in rows} == {
+        "Ada the Yak Shaver": ("living", "planner"),
+        "Bob": ("ended", None),
+    }
+    living.close()
+
+
+def test_stats_counts(capsys: Capture, url: str, living: SQLiteLedger) -> None:
+    counts = "namespace\tfleet\nclaimed\t2\nliving\t1\nsilent\t0\nended\t1\n"
+
+    assert run(capsys, "stats", "--ledger", url) == counts
+    assert json.loads(run(capsys, "stats", "--ledger", url, "--json"))["claimed"] == 2
+    living.close()
+
+
+def test_prune_frees_the_names_of_the_dead(capsys: Capture, url: str, living: SQLiteLedger) -> None:
+    assert run(capsys, "prune", "--ledger", url, "--older-than", "7d") == "1 names freed\n"
+    assert json.loads(run(capsys, "prune", "--ledger", url, "--older-than", "7d", "--json")) == {
+        "freed": 0
+    }
+    assert [holder.name for holder in living.holders()] == ["Ada the Yak Shaver"]
+    living.close()
+
+
+def test_the_environment_may_name_the_ledger(
+    capsys: Capture, url: str, living: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAMEPOOL_LEDGER", url)
+    assert "Bob" in run(capsys, "ls")
+    living.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ([], 2, "the following arguments are required: COMMAND"),
+        (["ls", "--ledger", "x"], 2, "ledger's scheme must be"),
+        (["prune", "--ledger", "sqlite:///x.db"], 2, "--older-than"),
+        (["prune", "--ledger", "sqlite:///x.db", "--older-than", "9m"], 2, "ten minutes"),
+        (["prune", "--ledger", "sqlite:///x.db", "--older-than", "soon"], 2, "such as 90s, 5m"),
+        (["ls"], 1, "which ledger? give --ledger, or set NAMEPOOL_LEDGER"),
+        (["ls", "--ledger", "sqlite:///nowhere.db"], 1, "nowhere.db', namespace='default') does"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    capsys: Capture,
+    arguments: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NAMEPOOL_LEDGER", raising=False)
+    assert cli.main(["ledger", *arguments]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert says in printed.err
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []  # a look makes no file
+
+
+def test_a_file_that_is_no_ledger_is_an_error(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Buy milk.", encoding="utf-8")
+
+    assert cli.main(["ledger", "ls", "--ledger", f"sqlite:///{path}"]) == 1
+    assert "the file is no SQLite database" in capsys.readouterr().err

@@ -1,0 +1,347 @@
+"""What every ledger promises, whatever is behind it."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from namepool.errors import InvalidName, InvalidOption, LedgerError
+from namepool.ledgers.base import LIVING_FOR, Ledger, check_ledger
+from namepool.ledgers.session import SessionLedger
+from tests.ledgers.engines import Engine
+from tests.support import PATIENCE, run_together
+
+NAMES = ["Ada the Yak Shaver", "Chet Electron", "Grace Under Load"]
+DAY = 86400.0
+
+
+def held(ledger: SessionLedger) -> dict[str, str]:
+    return {holder.name: holder.session.id for holder in ledger.holders()}
+
+
+def test_every_engine_is_a_ledger(engine: Engine) -> None:
+    ledger = engine.open()
+
+    assert isinstance(ledger, Ledger)
+    check_ledger(ledger)
+
+
+def test_what_is_claimed_is_ours_in_the_order_asked_for(engine: Engine) -> None:
+    assert engine.open().claim(NAMES, "t1") == NAMES
+
+
+def test_a_claimed_name_is_not_given_to_another_session(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES[:2], "t1")
+
+    assert second.claim(NAMES, "t1") == NAMES[2:]
+
+
+def test_names_that_read_alike_are_one_name(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+
+    assert first.claim(["Ada", "ADA!", "Аda"], "t1") == ["Ada"]
+    assert second.claim(["ada", "A.d.a"], "t2") == []
+
+
+def test_asking_again_with_the_token_gives_the_same_answer(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    second.claim(NAMES[:1], "t0")
+
+    assert [first.claim(NAMES, "t1") for _ in range(3)] == [NAMES[1:]] * 3
+    assert first.stats().claimed == 3
+
+
+def test_another_token_does_not_get_what_the_first_has(engine: Engine) -> None:
+    ledger = engine.open()
+    ledger.claim(NAMES[:2], "t1")
+
+    assert ledger.claim(NAMES, "t2") == NAMES[2:]
+
+
+def test_a_released_name_is_free_for_all(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+    first.release([NAMES[0].upper()])
+
+    assert second.claim(NAMES, "t2") == NAMES[:1]
+
+
+def test_nobody_releases_what_is_anothers(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+    second.release(NAMES)
+
+    assert second.claim(NAMES, "t2") == []
+
+
+def test_by_token_only_what_came_by_it_is_released(engine: Engine) -> None:
+    ledger = engine.open()
+    ledger.claim(NAMES[:1], "t1")
+    ledger.claim(NAMES[1:2], "t2")
+    ledger.release(NAMES, "t2")
+
+    assert list(held(ledger)) == NAMES[:1]
+
+
+def test_two_namespaces_do_not_see_each_other(engine: Engine) -> None:
+    ours, theirs = engine.open("ours"), engine.open("theirs")
+    ours.claim(NAMES, "t1")
+
+    assert theirs.claim(NAMES, "t1") == NAMES
+    assert ours.advance("walk", 5) == theirs.advance("walk", 5) == 0
+    theirs.release(NAMES)
+    assert (ours.stats().claimed, theirs.stats().claimed) == (3, 0)
+    assert list(theirs.holders()) == []
+
+
+def test_a_stretch_of_a_walk_is_taken_once(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+
+    assert [first.advance("a", 5), second.advance("a", 7), first.advance("a", 1)] == [0, 5, 12]
+    assert second.advance("b", 3) == 0
+
+
+def test_sessions_that_ask_at_once_never_share_a_name(engine: Engine) -> None:
+    names = [f"Name {n}" for n in range(200)]
+    got: list[str] = []
+
+    def work(number: int) -> None:
+        ledger = engine.open()
+        for start in range(0, 200, 20):
+            got.extend(ledger.claim(names[start : start + 20], f"t{start}"))
+
+    run_together([lambda n=n: work(n) for n in range(4)])  # type: ignore[misc]
+
+    assert sorted(got) == sorted(names)
+
+
+def test_threads_that_share_a_session_never_share_a_name(engine: Engine) -> None:
+    ledger, got = engine.open(), list[str]()
+    names = [f"Name {n}" for n in range(50)]
+
+    run_together([lambda n=n: got.extend(ledger.claim(names, f"t{n}")) for n in range(4)])  # type: ignore[misc]
+
+    assert sorted(got) == sorted(names)
+    assert ledger.stats().living == 1
+
+
+# -- sessions -----------------------------------------------------------------------------------
+
+
+def test_a_holder_says_which_process_has_the_name(engine: Engine) -> None:
+    engine.open().claim(NAMES[:1], "t1")
+    (holder,) = engine.open().holders()
+
+    assert holder.name == NAMES[0]
+    assert holder.session.pid == os.getpid()
+    assert str(holder.session) == f"process {os.getpid()} on {holder.session.host}"
+    assert holder.session.started <= holder.claimed
+    assert holder.identity is None
+
+
+def test_a_closed_session_keeps_what_it_has_not_released(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+    first.release(NAMES[1:])
+    first.close()
+
+    assert second.claim(NAMES, "t1") == NAMES[1:]
+    stats = second.stats()
+    assert (stats.claimed, stats.living, stats.silent, stats.ended) == (3, 1, 0, 1)
+
+
+def test_a_closed_session_that_holds_nothing_is_forgotten(engine: Engine) -> None:
+    first = engine.open()
+    first.claim(NAMES, "t1")
+    first.release(NAMES)
+    first.close()
+    first.close()
+
+    assert engine.open().stats().ended == 0
+
+
+def test_a_closed_ledger_says_so(engine: Engine) -> None:
+    ledger = engine.open()
+    ledger.close()
+
+    with pytest.raises(LedgerError, match="is closed"):
+        ledger.claim(NAMES, "t1")
+
+
+def test_a_session_that_died_keeps_its_names_for_ever(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES[:1], "t1")
+    engine.crash(first)
+    engine.pass_time(1000 * DAY)
+
+    second.renew()
+    assert second.claim(NAMES, "t2") == NAMES[1:]
+    assert second.stats().silent == 1
+
+
+def test_pruning_frees_what_dead_sessions_hold(engine: Engine) -> None:
+    first, second, third = engine.open(), engine.open(), engine.open()
+    first.claim(NAMES[:1], "t1")
+    engine.crash(first)
+    engine.pass_time(8 * DAY)
+    second.claim(NAMES[1:2], "t1")
+
+    assert third.prune(9 * DAY) == 0
+    assert third.prune(7 * DAY) == 1
+    assert third.claim(NAMES, "t1") == [NAMES[0], NAMES[2]]
+
+
+def test_a_process_that_runs_is_never_pruned_however_long_it_was_silent(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+    engine.pass_time(1000 * DAY)
+
+    assert second.prune(DAY) == 0
+    assert first.claim(NAMES, "t1") == NAMES
+
+
+def test_names_of_the_dead_retire_by_themselves_where_that_is_wanted(engine: Engine) -> None:
+    first, second = engine.open(), engine.open(retire_after=7 * DAY)
+    first.claim(NAMES, "t1")
+    engine.crash(first)
+    second.renew()
+    assert second.stats().claimed == 3
+    engine.pass_time(8 * DAY)
+
+    second.renew()
+
+    assert second.stats().claimed == 0
+
+
+def test_nobody_is_pruned_that_may_live(engine: Engine) -> None:
+    with pytest.raises(InvalidOption, match="older_than must be at least 600 seconds, not 60"):
+        engine.open().prune(60)
+    with pytest.raises(InvalidOption, match="retire_after must be at least 600 seconds"):
+        engine.open(retire_after=599.0)
+
+
+def test_a_session_that_was_pruned_though_it_lived_goes_on_as_another(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+    before = first.session
+    second._look(lambda: second._free(before, -1.0))
+    second.claim(NAMES[:1], "t1")
+
+    assert first.claim(NAMES, "t1") == NAMES[1:]
+    assert first.session != before
+    assert f"the ledger has forgotten session {before}" in caplog.text
+
+
+# -- one name -----------------------------------------------------------------------------------
+
+
+def test_a_name_that_nobody_has_is_taken(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+
+    assert first.take(NAMES[0]) is None
+    assert first.take(NAMES[0]) is None
+    assert second.claim(NAMES, "t1") == NAMES[1:]
+
+
+def test_who_takes_a_name_learns_who_has_it(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+
+    holder = second.take(NAMES[0])
+
+    assert holder is not None
+    assert (holder.name, holder.session.id) == (NAMES[0], first.session)
+
+
+def test_an_identity_takes_its_name_back_from_a_session_that_was_closed(engine: Engine) -> None:
+    first, second, third = engine.open(), engine.open(), engine.open()
+    assert first.take(NAMES[0], "planner") is None
+    first.release(NAMES)
+    first.close()
+
+    assert third.take(NAMES[0], "tester") is not None
+    assert third.take(NAMES[0]) is not None
+    assert second.take(NAMES[0], "planner") is None
+    assert held(second) == {NAMES[0]: second.session}
+
+
+def test_an_identity_does_not_take_its_name_from_a_session_that_lives(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.take(NAMES[0], "planner")
+
+    holder = second.take(NAMES[0], "planner")
+
+    assert holder is not None
+    assert (holder.session.id, holder.identity) == (first.session, "planner")
+
+
+def test_an_identity_takes_its_name_from_a_process_that_is_known_to_be_dead(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.take(NAMES[0], "planner")
+    engine.crash(first)
+
+    assert second.take(NAMES[0], "planner") is None
+
+
+def test_an_identity_waits_while_a_distant_session_may_live(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("namepool.ledgers.session.place_of_this_process", lambda: "")
+    first, second = engine.open(), engine.open()
+    first.take(NAMES[0], "planner")
+    engine.crash(first)
+
+    assert second.take(NAMES[0], "planner") is not None
+    engine.pass_time(LIVING_FOR + 1)
+    assert second.take(NAMES[0], "planner") is None
+
+
+def test_of_two_that_take_a_name_back_at_once_one_gets_it(engine: Engine) -> None:
+    first, rivals = engine.open(), [engine.open() for _ in range(4)]
+    first.take(NAMES[0], "planner")
+    first.close()
+    got: list[object] = []
+
+    run_together([lambda r=r: got.append(r.take(NAMES[0], "planner")) for r in rivals])  # type: ignore[misc]
+
+    assert got.count(None) == 1
+
+
+# -- what may be asked --------------------------------------------------------------------------
+
+
+def test_what_is_no_name_is_not_claimed(engine: Engine) -> None:
+    with pytest.raises(InvalidName):
+        engine.open().claim(["Ada", "two\nlines"], "t1")
+
+
+@pytest.mark.parametrize("namespace", ["", "two\nlines", "x" * 101, 5])
+def test_a_namespace_is_a_printable_text(engine: Engine, namespace: str) -> None:
+    with pytest.raises(InvalidOption, match="namespace must be a string"):
+        engine.open(namespace)
+
+
+def test_any_printable_text_is_a_namespace_of_its_own(engine: Engine) -> None:
+    odd = ["a:b", "a", "{a}", "a}b{", "%", "ä ö", "'; --"]
+
+    assert [engine.open(namespace).claim(NAMES, "t") for namespace in odd] == [NAMES] * len(odd)
+    assert [engine.open(namespace).stats().claimed for namespace in odd] == [3] * len(odd)
+
+
+def test_an_object_without_the_methods_is_no_ledger() -> None:
+    with pytest.raises(InvalidOption, match="ledger must be a URL, or an object"):
+        check_ledger(object())
+
+
+def test_a_thread_that_claims_leaves_nothing_open(engine: Engine) -> None:
+    ledger = engine.open()
+    thread = threading.Thread(target=lambda: ledger.claim(NAMES, "t1"))
+    thread.start()
+    thread.join(PATIENCE)
+
+    assert sorted(held(ledger)) == sorted(NAMES)

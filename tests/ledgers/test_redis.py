@@ -1,0 +1,488 @@
+"""A ledger in Redis: what may happen to a server, and on the way to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import namepool
+from namepool.errors import InvalidOption, LedgerError, NamesUnavailable
+from namepool.ledgers import RedisLedger, open_ledger
+from namepool.ledgers.server import Server
+from tests.ledgers.fleet import run_fleet
+from tests.ledgers.proxy import CuttingProxy
+from tests.ledgers.redis_server import RedisServer, free_port
+from tests.support import PATIENCE
+from tests.test_fork import in_a_child
+
+NAMES = ["Ada", "Bob", "Cleo"]
+
+Start = Callable[..., RedisServer]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers that are stopped at the end of the test."""
+    servers: list[RedisServer] = []
+
+    def run(*options: str) -> RedisServer:
+        server = RedisServer(tmp_path / f"server{len(servers)}", *options)
+        servers.append(server)
+        return server
+
+    yield run
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(start: Start) -> RedisServer:
+    return start()
+
+
+@pytest.fixture
+def open_at() -> Iterator[Callable[..., RedisLedger]]:
+    """Opens ledgers that are closed at the end of the test, whether they can be or not."""
+    ledgers: list[RedisLedger] = []
+
+    def run(url: str, namespace: str = "default", **options: Any) -> RedisLedger:
+        ledger = RedisLedger(url, namespace, **{"timeout": PATIENCE, **options})
+        ledgers.append(ledger)
+        return ledger
+
+    yield run
+    for ledger in ledgers:
+        ledger._closed = True
+        ledger._disconnect()
+
+
+Open = Callable[..., RedisLedger]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+
+
+def held(server: RedisServer) -> int:
+    return int(server.do("HLEN", "namepool:{default}:claims"))
+
+
+# -- many processes -----------------------------------------------------------------------------
+
+
+def test_eight_processes_of_which_half_are_killed_never_share_a_name(
+    server: RedisServer, open_at: Open
+) -> None:
+    run_fleet(f"{server.url}?timeout=60", open_at(server.url))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_a_session_of_its_own(server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url)
+    ledger.claim(["Ada"], "t")
+    answer = in_a_child(lambda: (ledger.session, ledger.claim(["Ada", "Bob"], "t")))
+
+    assert ledger.session not in answer
+    assert answer.endswith("['Bob'])")
+    assert ledger.claim(NAMES, "t") == ["Ada", "Cleo"]
+    assert ledger.stats().silent == 1
+
+
+def test_no_key_ever_expires(server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url, "fleet")
+    ledger.claim(NAMES, "t")
+    ledger.take("Dora", "planner")
+    ledger.advance("walk", 5)
+    ledger.renew()
+    keys = server.do("KEYS", "*")
+
+    assert len(keys) == 5
+    assert {server.do("TTL", key) for key in keys} == {-1}
+    assert all(key.startswith("namepool:{fleet}:") for key in keys)
+
+
+def test_a_clients_clock_means_nothing(
+    server: RedisServer, open_at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = open_at(server.url), open_at(server.url)
+    first.claim(NAMES, "t")
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: 4e9)
+        second.renew()
+        (session, *_) = second._look(second._sessions)
+
+    assert session.silent < PATIENCE
+    assert abs(session.started - time.time()) < PATIENCE
+
+
+# -- the line -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(server: RedisServer) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(server.port)
+    yield proxy
+    proxy.close()
+
+
+def test_a_claim_whose_answer_is_lost_is_asked_for_again_and_nothing_leaks(
+    server: RedisServer, proxy: CuttingProxy, open_at: Open
+) -> None:
+    ledger = open_at(f"redis://127.0.0.1:{proxy.port}")
+    ledger.claim(["Ada"], "t1")  # the script is known, the session registered
+    proxy.cut, proxy.times = b"EVALSHA", 2
+
+    assert ledger.claim(NAMES, "t2") == ["Bob", "Cleo"]
+
+    assert proxy.lost == 2
+    assert held(server) == 3
+
+
+def test_the_first_answer_of_all_may_be_lost(
+    server: RedisServer, proxy: CuttingProxy, open_at: Open
+) -> None:
+    ledger = open_at(f"redis://127.0.0.1:{proxy.port}")
+    proxy.cut, proxy.times = b"\r\nEVAL\r\n", 1
+
+    assert ledger.claim(NAMES, "t2") == NAMES
+
+    assert proxy.lost == 1
+    assert (held(server), ledger.stats().living) == (3, 1)
+
+
+def test_an_end_whose_answer_is_lost_is_an_end(
+    server: RedisServer, proxy: CuttingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = RedisLedger(f"redis://127.0.0.1:{proxy.port}", timeout=PATIENCE)
+    ledger.advance("walk", 1)
+    proxy.cut, proxy.times = b"EVALSHA", 1
+    ledger.close()
+
+    assert server.do("HLEN", "namepool:{default}:sessions") == 0
+    assert caplog.text == ""
+
+
+def test_a_line_that_stays_cut_is_an_error_in_bounded_time_and_a_pool_recovers(
+    server: RedisServer, proxy: CuttingProxy
+) -> None:
+    url = f"redis://127.0.0.1:{proxy.port}?timeout=0.3s"
+    source = namepool.NumberedNames()
+    with namepool.open_pool(source=source, ledger=url, chunk_size=4, low_water_mark=0) as pool:
+        pool.checkout_name()
+        kept = pool.pool_stats().all_used_count
+        proxy.cut, proxy.times = b"EVALSHA", 10**6
+        for _ in range(kept - 1):
+            pool.checkout_name()
+        with pytest.raises(NamesUnavailable, match="cannot be reached"):
+            pool.checkout_name()
+        proxy.times = 0
+        pool.reset()  # it forgets the pause, too
+        assert pool.checkout_name()
+        known = pool.pool_stats().all_used_count
+        wait_until(lambda: held(server) == kept + known)  # what was lost on the way is taken back
+
+
+# -- the server ---------------------------------------------------------------------------------
+
+
+def test_a_server_that_hangs_for_a_while_is_waited_for(server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url, timeout=0.5)
+    ledger.claim(["Ada"], "t")
+    server.pause()
+    with pytest.raises(LedgerError, match="cannot be reached"):
+        ledger.claim(NAMES, "u")
+    server.resume()
+
+    assert ledger.claim(NAMES, "u") == ["Bob", "Cleo"]
+    assert held(server) == 3
+
+
+def test_a_server_that_is_not_there_is_an_error_and_then_found(
+    server: RedisServer, open_at: Open
+) -> None:
+    ledger = open_at(server.url, timeout=0.3)
+    server.kill()
+    with pytest.raises(LedgerError, match=f"at {server.url} cannot be reached: .*refused"):
+        ledger.claim(NAMES, "t")
+    assert server.start()
+
+    assert ledger.claim(NAMES, "t") == NAMES
+
+
+def test_what_was_claimed_survives_a_restart_where_redis_keeps_it(
+    start: Start, open_at: Open
+) -> None:
+    server = start("--appendonly", "yes", "--appendfsync", "always")
+    first, second = open_at(server.url), open_at(server.url)
+    first.claim(["Ada", "Bob"], "t")
+    session = first.session
+    server.kill()
+    assert server.start()
+
+    assert second.claim(NAMES, "t") == ["Cleo"]
+    assert first.claim(NAMES, "t") == ["Ada", "Bob"]
+    assert first.session == session
+
+
+def test_where_redis_keeps_nothing_a_restart_is_noticed_and_names_are_claimed_anew(
+    server: RedisServer, open_at: Open
+) -> None:
+    source = namepool.NumberedNames()
+    options: dict[str, Any] = {"chunk_size": 4, "low_water_mark": 0}
+    with namepool.open_pool(source=source, ledger=f"{server.url}?timeout=1", **options) as pool:
+        names = [pool.checkout_name() for _ in range(4)]
+        server.kill()
+        assert server.start()
+        pool.checkout_name()
+
+        wait_until(lambda: held(server) == 8)
+        assert set(names) <= {holder.name for holder in open_at(server.url).holders()}
+        assert pool.pool_stats().conflict_count == 0
+
+
+def test_a_full_server_refuses_and_what_it_had_stays(server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url)
+    ledger.claim(["Ada"], "t")
+    server.do("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(LedgerError, match="out of memory and takes no writes"):
+        ledger.claim(NAMES, "u")
+    server.do("CONFIG", "SET", "maxmemory", 0)
+
+    assert ledger.claim(NAMES, "u") == ["Bob", "Cleo"]
+
+
+def test_a_server_that_may_throw_claims_away_is_refused(start: Start, open_at: Open) -> None:
+    server = start("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    ledger = open_at(server.url)
+    with pytest.raises(LedgerError, match=r"may throw claims away \(maxmemory-policy allkeys-lru"):
+        ledger.claim(NAMES, "t")
+    server.do("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+    assert ledger.claim(NAMES, "t") == NAMES
+
+
+def test_scripts_that_were_flushed_are_sent_again(server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url)
+    ledger.claim(["Ada"], "t")
+    server.do("SCRIPT", "FLUSH")
+
+    assert ledger.claim(NAMES, "t") == NAMES
+
+
+def test_an_old_server_is_refused(
+    server: RedisServer, open_at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_at(server.url)
+    monkeypatch.setattr(ledger._server.client, "info", lambda: {"redis_version": "6.0.16"})
+
+    with pytest.raises(LedgerError, match=r"is Redis 6\.0\.16, and 6\.2 is needed"):
+        ledger.claim(NAMES, "t")
+
+
+def test_who_may_not_ask_for_the_servers_state_may_claim(
+    server: RedisServer, open_at: Open
+) -> None:
+    server.do("ACL", "SETUSER", "worker", "on", ">s3cret", "~namepool:*", "+@all", "-info")
+    ledger = open_at(server.url.replace("://", "://worker:s3cret@"))
+
+    assert ledger.claim(NAMES, "t") == NAMES
+
+
+# -- replicas -----------------------------------------------------------------------------------
+
+
+def is_up(replica: RedisServer) -> bool:
+    info = replica.do("INFO", "replication")
+    return bool(info["master_link_status"] == "up")
+
+
+@pytest.fixture
+def replica(start: Start, server: RedisServer, proxy: CuttingProxy) -> RedisServer:
+    """A replica that hears of the server through the proxy."""
+    server.do("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+    replica = start("--replicaof", f"127.0.0.1 {proxy.port}")
+    wait_until(lambda: is_up(replica))
+    return replica
+
+
+def test_failing_over_to_a_replica_that_lags_loses_what_it_had_not_got(
+    server: RedisServer, replica: RedisServer, proxy: CuttingProxy, open_at: Open
+) -> None:
+    ledger = open_at(server.url, replicas=1)
+    ledger.claim(["Ada"], "t")
+    proxy.close()
+    assert open_at(server.url).claim(NAMES, "t") == ["Bob", "Cleo"]  # and this is answered
+    server.kill()
+    replica.do("REPLICAOF", "NO", "ONE")
+
+    assert open_at(replica.url).claim(NAMES, "t") == ["Bob", "Cleo"]  # so that two have them
+
+
+def test_with_replicas_asked_for_a_claim_that_they_have_not_got_does_not_count(
+    server: RedisServer, replica: RedisServer, open_at: Open
+) -> None:
+    ledger = open_at(server.url, replicas=1, timeout=2.0)
+    assert ledger.claim(["Ada"], "t") == ["Ada"]
+    replica.pause()
+    with pytest.raises(LedgerError, match="0 replicas have the claim, and 1 must have it"):
+        ledger.claim(NAMES, "u")
+    replica.resume()
+
+    assert ledger.claim(NAMES, "u") == ["Bob", "Cleo"]
+    server.do("WAIT", 1, int(PATIENCE * 1000))
+    server.kill()
+    replica.do("REPLICAOF", "NO", "ONE")
+    assert open_at(replica.url).claim([*NAMES, "Dora"], "t") == ["Dora"]
+
+
+def test_a_replica_takes_no_claims(replica: RedisServer, open_at: Open) -> None:
+    ledger = open_at(replica.url, timeout=0.3)
+    with pytest.raises(LedgerError, match="cannot be reached: .*read only replica"):
+        ledger.claim(NAMES, "t")
+    replica.do("REPLICAOF", "NO", "ONE")
+
+    assert ledger.claim(NAMES, "t") == NAMES
+
+
+def test_a_session_that_a_failover_lost_claims_its_names_anew(
+    server: RedisServer,
+    replica: RedisServer,
+    proxy: CuttingProxy,
+    open_at: Open,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    proxy.close()
+    ledger = open_at(server.url)
+    ledger.claim(NAMES, "t")
+    before = ledger.session
+    server.kill()
+    replica.do("REPLICAOF", "NO", "ONE")
+    ledger._server._url = replica.url  # as where a name or a proxy leads to the new one
+    ledger._server.close()
+
+    assert ledger.claim(["Dora"], "t") == ["Dora"]
+    assert ledger.session != before
+    assert f"the ledger has forgotten session {before}" in caplog.text
+
+
+# -- clusters, passwords and certificates -------------------------------------------------------
+
+
+def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) -> None:
+    server = start("--cluster-enabled", "yes")
+    server.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    wait_until(lambda: "cluster_state:ok" in str(server.do("CLUSTER", "INFO")))
+
+    for cluster in (False, True):  # a single client learns at once of keys on several nodes
+        namespace = f"fleet }} {cluster}"
+        ledger, other = (open_at(server.url, namespace, cluster=cluster) for _ in range(2))
+        assert ledger.claim(NAMES, "t") == NAMES
+        assert ledger.take("Dora", "planner") is None
+        ledger.release(["Ada"])
+        assert ledger.advance("walk", 3) == 0
+        other.renew()
+        assert sorted(h.name for h in other.holders()) == ["Bob", "Cleo", "Dora"]
+        assert (other.stats().claimed, other.stats().living) == (3, 2)
+        assert other._look(lambda led=ledger, o=other: o._free(led.session, -1.0)) == 3  # type: ignore[misc]
+        ledger.close()
+
+
+def test_a_password_is_never_shown(start: Start, open_at: Open, caplog: Any) -> None:
+    server = start("--requirepass", "s3cret")
+    url = server.url.replace("://", "://:s3cret@")
+    right, wrong = open_at(url), open_at(url.replace("s3cret", "s3creet"))
+
+    assert right.claim(NAMES, "t") == NAMES
+    with pytest.raises(LedgerError, match="does not let this user in") as caught:
+        wrong.claim(NAMES, "t")
+    with pytest.raises(LedgerError) as none:
+        open_at(server.url).claim(NAMES, "t")
+    with pytest.raises(InvalidOption) as option:
+        open_ledger(f"{url}?no_such_option=1")
+    server.kill()
+    with pytest.raises(LedgerError) as unreached:
+        open_at(url, timeout=0.1).claim(NAMES, "t")
+
+    said = [repr(right), str(right), *(str(c.value) for c in (caught, none, option, unreached))]
+    assert repr(right) == f"RedisLedger({server.url!r}, namespace='default')"
+    assert not [text for text in (*said, caplog.text) if "s3cre" in text]
+
+
+def test_a_url_may_ask_for_tls(start: Start, open_at: Open, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl") or "openssl"
+    for command in (
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
+        "req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost",
+        "x509 -req -in csr.pem -CA ca.crt -CAkey ca.key -CAcreateserial -out cert.pem -days 2 "
+        "-extfile names.cnf",
+    ):
+        (tmp_path / "names.cnf").write_text("subjectAltName=IP:127.0.0.1", encoding="utf-8")
+        subprocess.run([openssl, *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    port = free_port()
+    start(
+        *("--tls-cert-file", str(tmp_path / "cert.pem")),
+        *("--tls-key-file", str(tmp_path / "key.pem")),
+        *("--tls-ca-cert-file", str(tmp_path / "ca.crt"), "--tls-auth-clients", "no"),
+        *("--tls-port", str(port)),
+    )
+    url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path}/ca.crt"
+
+    assert open_at(url).claim(NAMES, "t") == NAMES
+    with pytest.raises(LedgerError, match="certificate verify failed"):
+        open_at(f"rediss://127.0.0.1:{port}/0", timeout=0.3).claim(NAMES, "t")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:pass@host:6380/2?namespace=x", "redis://host:6380/2"),
+        ("rediss://[::1]:6380?socket_keepalive=yes", "rediss://[::1]:6380"),
+        ("unix://:pass@/run/redis.sock?db=3", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert f"RedisLedger({shown!r}, namespace=" in repr(open_ledger(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis://host:99999", "must be a URL"),
+        ("redis://host?replicas=few", "replicas must be a number"),
+        ("redis://host?cluster=maybe", "cluster must be true or false"),
+    ],
+)
+def test_a_url_that_is_wrong_is_refused(url: str, says: str) -> None:
+    with pytest.raises(InvalidOption, match=says):
+        open_ledger(url)
+
+
+def test_without_redis_py_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['redis'] = None\n"
+        "import namepool\n"
+        "try:\n"
+        "    namepool.open_pool(ledger='redis://localhost')\n"
+        "except namepool.LedgerError as error:\n"
+        "    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "a Redis ledger needs redis-py: pip install 'namepool[redis]'\n"
+
+
+def test_a_server_says_which_it_is() -> None:
+    server = Server("redis://user:pass@localhost/1", 1.0, cluster=False)
+
+    assert str(server) == "the ledger at redis://localhost/1"

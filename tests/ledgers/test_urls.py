@@ -1,0 +1,59 @@
+"""Ledgers by URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from namepool.errors import InvalidOption
+from namepool.ledgers import SQLiteLedger, open_ledger
+from namepool.ledgers.urls import seconds
+
+
+def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = open_ledger("sqlite:///a%20b.db?namespace=fleet%201&retire_after=7d&timeout=2.5s")
+
+    assert isinstance(ledger, SQLiteLedger)
+    assert repr(ledger) == f"SQLiteLedger({str(tmp_path / 'a b.db')!r}, namespace='fleet 1')"
+    assert (ledger._retire_after, ledger._timeout) == (7 * 86400, 2.5)
+    absolute: Any = open_ledger("sqlite:////var/lib/names.db")
+    assert str(absolute._file.path) == "/var/lib/names.db"
+    assert absolute.namespace == "default"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("", "scheme must be"),
+        ("names.db", "scheme must be"),
+        ("sqlite://names.db", "three slashes"),
+        ("sqlite:///", "path must be"),
+        ("sqlite:///a.db?namspace=x", "ledger's option must be namespace or"),
+        ("sqlite:///a.db?namespace=", "namespace must be a string of 1 to 100"),
+        ("sqlite:///a.db?retire_after=soon", "retire_after must be a time such as"),
+        ("sqlite:///a.db?retire_after=5m", "retire_after must be at least 600 seconds"),
+        ("sqlite:///a.db?timeout=0", "timeout must be seconds, above 0"),
+        ("sqlite:///a.db?oops", "must be a URL such as"),
+        ("sqlite://[::1", "must be a URL such as"),
+        ("sqlite:///a.db\n?x=1", "ledger's option must be"),
+    ],
+)
+def test_a_url_that_is_wrong_is_refused(url: str, says: str) -> None:
+    with pytest.raises(InvalidOption, match=says):
+        open_ledger(url)
+
+
+def test_what_is_no_text_is_no_url() -> None:
+    with pytest.raises(InvalidOption, match="must be a URL"):
+        open_ledger(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90", 90), ("90s", 90), ("5m", 300), ("2h", 7200), ("7d", 604800), ("1.5w", 907200)],
+)
+def test_times_have_units(text: str, value: float) -> None:
+    assert seconds("x", text) == value
