@@ -89,7 +89,8 @@ class Circle:
     def _lengthen(self, size: int) -> None:
         while self._waiting and len(self._circle) < size:
             near = self._circle[-WINDOW + 1 :]
-            if len(self) - len(self._circle) < WINDOW:  # the end of the circle is where it begins
+            # The end of the circle is where it begins, and who is left over moves others there.
+            if len(self) - len(self._circle) < 3 * WINDOW:
                 near += self._circle[: WINDOW - 1]
             fitting = (n for n, name in enumerate(self._waiting) if self._first(name).fits(near))
             at = next(fitting, None)
