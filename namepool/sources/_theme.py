@@ -11,7 +11,7 @@ over as many lines as it takes, or a TOML array::
 
 ``first`` and ``last`` are needed; each other list adds a pattern (see ``_FORMS``), or more to one:
 "Basil the Toast Timer" has a trade, "Basil of the Copper Kettle" a phrase, "Basil, Burner of Toast"
-a deed, "Chef Basil Custard" a title, "Basil Two-Spoons Custard" a byname.
+a deed, "Chef Basil Custard" a title, "Basil Two-Spoons" a byname.
 
 A nickname is a first name that is a thing. It has no surname, no title and no place: "Pudding
 Custard" is nobody.
@@ -58,9 +58,10 @@ _ENDINGS = {
     "phrase": ("phrases",),
     "deed": ("deeds",),
     "place": ("places",),
-    **dict.fromkeys(("surname", "title", "byname"), ("last",)),
+    "byname": ("bynames",),
+    **dict.fromkeys(("surname", "title"), ("last",)),
 }
-_EXTRAS = {"title": "titles", "byname": "bynames"}
+_EXTRAS = {"title": "titles"}
 _FORMS = {
     "epithet": "{first} the {ending}",
     "phrase": "{first} of the {ending}",
@@ -68,7 +69,7 @@ _FORMS = {
     "place": "{first} of {ending}",
     "surname": "{first} {ending}",
     "title": "{extra} {first} {ending}",
-    "byname": "{first} {extra} {ending}",
+    "byname": "{first} {ending}",
 }
 
 

@@ -127,8 +127,9 @@ def test_a_theme_of_the_package_passes_the_checks_for_ones_own(theme: str) -> No
     assert read_theme(str(path)) == THEMES[theme]
     assert [slot.pattern for slot in THEMES[theme].walk] == list(WALK)
     words = THEMES[theme].words
-    assert min(len(words[key]) for key in ("epithets", "trades", "phrases", "deeds")) >= 25
-    assert all(len(listed) >= 5 for listed in words.values())
+    assert min(len(words[key]) for key in ("trades", "phrases", "deeds")) >= 24
+    assert len(words["epithets"]) + len(words["trades"]) >= 40  # which one pattern has
+    assert all(len(listed) >= 4 for listed in words.values())
 
 
 @pytest.mark.parametrize("theme", available_themes())
@@ -517,12 +518,12 @@ def test_without_a_seed_every_source_tells_other_names() -> None:
 
 # Changes with the data; until then it must not change with Python, platform or hash seed.
 PINNED = [
-    "Topper the Precise after Coffee",
-    "Elroy, Returner of Lost Geese",
-    "Shadi Freight",
-    "Clara the Scene Stealer",
-    "Kosimo of the Happy Ending",
-    "Andromeda, Smeller of Old Books",
+    "Elroy the Porridge Taster",
+    "Topper, Taker of Things Apart",
+    "Clara Dramatic",
+    "Kosimo the Better Than Film",
+    "Andromeda of the Happy Ending",
+    "Flo, Slammer of Doors",
 ]
 
 
