@@ -15,7 +15,7 @@ import pytest
 
 import namepool
 from namepool.errors import InvalidOption, LedgerError, NamesUnavailable
-from namepool.ledgers import RedisLedger, open_ledger
+from namepool.ledgers import RedisLedger, lua, open_ledger
 from namepool.ledgers.server import Server
 from tests.ledgers.fleet import run_fleet
 from tests.ledgers.proxy import CuttingProxy
@@ -124,6 +124,28 @@ def test_a_clients_clock_means_nothing(
 
     assert session.silent < PATIENCE
     assert abs(session.started - time.time()) < PATIENCE
+
+
+def test_a_session_that_wakes_up_while_it_is_pruned_does_not_go_on(
+    server: RedisServer, open_at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper, pruner = open_at(server.url), open_at(server.url)
+    sleeper.claim(NAMES, "t")
+    before = sleeper.session
+    monkeypatch.setattr("namepool.ledgers.redis._BATCH", 1)
+    run = pruner._server.run
+
+    def run_and_wake(*arguments: Any) -> list[Any]:
+        answer = run(*arguments)
+        if arguments[0] == lua.FREE:
+            sleeper.renew()
+        return answer
+
+    monkeypatch.setattr(pruner._server, "run", run_and_wake)
+
+    assert pruner._do(lambda: pruner._free(before, -1.0)) == 3  # to the end, once it has begun
+    assert sleeper.session != before
+    assert (held(server), pruner.stats().living) == (0, 1)
 
 
 # -- the line -----------------------------------------------------------------------------------
