@@ -403,7 +403,7 @@ def test_a_session_that_a_failover_lost_claims_its_names_anew(
 
 def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) -> None:
     server = start("--cluster-enabled", "yes")
-    server.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    server.do("CLUSTER", "ADDSLOTS", *range(16384))
     wait_until(lambda: "cluster_state:ok" in str(server.do("CLUSTER", "INFO")))
 
     for cluster in (False, True):  # a single client learns at once of keys on several nodes
