@@ -333,7 +333,7 @@ def is_up(replica: RedisServer) -> bool:
 def replica(start: Start, server: RedisServer, proxy: CuttingProxy) -> RedisServer:
     """A replica that hears of the server through the proxy."""
     server.do("CONFIG", "SET", "repl-diskless-sync-delay", 0)
-    replica = start("--replicaof", f"127.0.0.1 {proxy.port}")
+    replica = start("--replicaof", "127.0.0.1", str(proxy.port))
     wait_until(lambda: is_up(replica))
     return replica
 
@@ -370,7 +370,7 @@ def test_with_replicas_asked_for_a_claim_that_they_have_not_got_does_not_count(
 
 def test_a_replica_takes_no_claims(replica: RedisServer, open_at: Open) -> None:
     ledger = open_at(replica.url, timeout=0.3)
-    with pytest.raises(LedgerError, match="cannot be reached: .*read only replica"):
+    with pytest.raises(LedgerError, match="read only replica"):
         ledger.claim(NAMES, "t")
     replica.do("REPLICAOF", "NO", "ONE")
 
