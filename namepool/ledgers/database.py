@@ -32,7 +32,7 @@ class Database:
     """One connection to the file at ``path``; one thread at a time works with it."""
 
     def __init__(self, path: str, timeout: float) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._timeout = timeout
         self._mutex = threading.Lock()
         self._connection: sqlite3.Connection | None = None

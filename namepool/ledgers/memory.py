@@ -33,8 +33,8 @@ class Book:
     """What several ``MemoryLedger`` of one process share."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self.clock = clock
-        self.lock = threading.Lock()
+        self.clock: Callable[[], float] = clock
+        self.lock: threading.Lock = threading.Lock()
         self._namespaces: dict[str, _Namespace] = {}
 
     def namespace(self, name: str) -> Any:

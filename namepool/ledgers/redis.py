@@ -104,10 +104,7 @@ class RedisLedger(SessionLedger):
         return int(self._do(lua.ADVANCE, walk, count, key="walks")[0])
 
     def _end(self) -> None:
-        try:
-            self._do(lua.END)
-        except SessionLost:
-            pass  # the first answer was lost, or it was pruned: it has ended
+        self._do(lua.END)  # sent again after a lost answer, it finds no session: that is an end
 
     def _free(self, session: str, silent: float) -> int:
         freed, left = 0, 1

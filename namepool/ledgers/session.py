@@ -56,7 +56,7 @@ class SessionLedger(ABC):
         retire_after: float | None = None,
         timeout: float = 5.0,
     ) -> None:
-        self.namespace = check_text("namespace", namespace, 100)
+        self.namespace: str = check_text("namespace", namespace, 100)
         if retire_after is not None:
             _check_age("retire_after", retire_after)
         check_seconds("timeout", timeout, zero=False)
@@ -135,11 +135,13 @@ class SessionLedger(ABC):
         """See ``Ledger.close``."""
         if self._closed:
             return
+        self._closed = True  # first: who renews it meanwhile must not begin another
         try:
             if self._registered:
-                self._call(self._end)
+                self._guarded(self._end)
+        except SessionLost:
+            pass  # it was pruned, and has ended all the same
         finally:
-            self._closed = True
             _open.pop(self._me.id, None)
             self._disconnect()
 
@@ -187,6 +189,8 @@ class SessionLedger(ABC):
         try:
             result = self._look(work)
         except SessionLost:
+            if self._closed:
+                raise LedgerError(f"{self} is closed") from None
             logger.warning(
                 "the ledger has forgotten session %s (pruned, or the ledger lost its data): "
                 "its names are claimed anew, others may have some of them",

@@ -19,7 +19,7 @@ from namepool.core.options import GRACE
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
 from namepool.inheritance import restore, standing_in
 from namepool.ledgers.base import Ledger
-from namepool.owners import name_of_caller
+from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 from namepool.pool.resuming import take
 from namepool.pool.scopes import Askable, raise_checkout_timeout
@@ -131,7 +131,7 @@ class ScopeOrDefault(AbstractAsyncContextManager[str]):
             return await self._blocks.enter_async_context(self._block)
         except (NamesUnavailable, CheckoutTimeout) as error:
             self._tell(self._default, error)
-            self._blocks.enter_context(standing_in(self._speaking, self._default))
+            self._blocks.enter_context(standing_in(self._speaking, self._default, current_owner()))
             return name_of_caller(self._speaking) or self._default  # it may hold another name
 
     async def __aexit__(

@@ -6,6 +6,7 @@ is the ``LedgerKeeper``'s, behind everybody's back. The pool itself never waits 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -38,6 +39,10 @@ UNCERTAIN = 100
 """Claims whose answer never came that are remembered, to be taken back."""
 
 
+ENDING = 10.0
+"""Seconds that the end of a pool waits for its ledger, at most."""
+
+
 class ClaimedNames:
     """The names of ``source`` that the ledger says are ours; both are closed with it."""
 
@@ -49,6 +54,8 @@ class ClaimedNames:
         self._session: object = getattr(ledger, "session", None)
         self._uncertain: list[tuple[list[str], str]] = []
         self._spoken: dict[str, None] = {}
+        self._pid = os.getpid()
+        self._ended = threading.Event()
         # It looks as its source does: whether that knows themes shows in the signature.
         self.fetch: Any = update_wrapper(partial(self._fetch), source.fetch)
 
@@ -162,7 +169,8 @@ class ClaimedNames:
         try:
             work()
         except LedgerError as error:
-            warn("%s", one_line(error))
+            if not self._ended.is_set():  # else it was under way when the ledger was closed
+                warn("%s", one_line(error))
         except Exception as error:  # it may be somebody else's ledger
             warn("the ledger failed: %s", one_line(repr(error)))
 
@@ -189,15 +197,31 @@ class ClaimedNames:
 
     # -- the end ----------------------------------------------------------------------------
 
+    def wait_ended(self) -> None:
+        """See ``wait_released``; at once in a forked child, whose parent does it."""
+        if self._pid == os.getpid():
+            self._ended.wait(ENDING)
+
     def close(self) -> None:
         """Release what is not checked out, end the session, and close the source."""
         leases = self._state.leases
         unused = [name for name in self._state.used() if name not in leases]
         self._try(lambda: self.ledger.release(unused))
         self._try(self.ledger.close)
+        self._ended.set()
         close = getattr(self._source, "close", None)
         if close is not None:
             close()
+
+
+def wait_released(source: object) -> None:
+    """Wait until a pool that was stopped has released what it had in a ledger, if it had one.
+
+    So whoever opens the next pool finds it done. The fetcher that does it may wait for the ledger;
+    for that it is given ``ENDING`` seconds.
+    """
+    if isinstance(source, ClaimedNames):
+        source.wait_ended()
 
 
 class _Chunk:

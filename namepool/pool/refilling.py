@@ -75,7 +75,7 @@ class Refilling:
         self._waiting = waiting
         self._is_gathering = False
         self._knows_themes = knows_themes(source)
-        self.keeping = Keeping(source, state)
+        self.keeping: Keeping = Keeping(source, state)
         self.ref: ServiceRef[Any]
 
     def theme_of(self, theme: str | None) -> str | None:

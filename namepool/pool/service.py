@@ -14,6 +14,7 @@ from namepool.actors.launch import give_up
 from namepool.pool.actor import NamePool
 from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.async_scopes import on_its_own_thread
+from namepool.pool.claims import wait_released
 from namepool.pool.handle import PoolHandle
 
 
@@ -43,6 +44,8 @@ def open_pool(**options: Any) -> PoolHandle:
                 root.stop(block=False)  # struck: it is stopped all the same
                 raise
             forgotten.detach()
+            if not inside:
+                wait_released(spec.kwargs["source"])
 
         handle = PoolHandle(pool, close=close)
         # A ``with`` that was struck on its way in, or out, never closes what it was given.

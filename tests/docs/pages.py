@@ -1,4 +1,7 @@
-"""The blocks of a page: ``python`` and ``sh`` are run, ``text`` is what the one before printed."""
+"""The blocks of a page: ``python`` and ``sh`` are run, ``text`` is what the one before printed.
+
+``yaml`` is a manifest of Kubernetes and ``redis`` a server's configuration: see ``test_fleets``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGES = {"python", "sh", "text", "mermaid"}
+LANGUAGES = {"python", "sh", "text", "mermaid", "yaml", "redis"}
 
 _FENCE = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 

@@ -24,6 +24,7 @@ NOT_RUN = {
     f"{INSTALL} -e '.[docs]' && .venv/bin/mkdocs serve": "it never ends; .ci/run builds the site",
     f"{INSTALL} .": "it needs a package index; .ci/run runs it with the demo behind it",
     "python -m tests.benchmarks.runtime": "it takes minutes; .ci/run runs it with --quick",
+    "python -m tests.benchmarks.ledger": "it takes minutes; .ci/run runs it with --quick",
     "python -m tests.benchmarks.refill": "it takes minutes; .ci/run runs it with --quick",
 }
 """Lines of the shell that no test runs, each with the reason."""
