@@ -15,6 +15,7 @@ from namepool.attribution.threads import NamedExecutor, inherit_everywhere, name
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
+from namepool.core.observed import LeaseInfo
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.errors import (
@@ -43,11 +44,13 @@ from namepool.pool.messages import (
     CheckoutName,
     DissociateName,
     GetNameByOwner,
+    LeasesRequest,
     PoolStatsRequest,
     Reset,
 )
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_async_pool, open_pool
+from namepool.pool.subscriptions import Subscription
 from namepool.sources import FallbackSource, NameSource, NumberedNames
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ __all__ = [
     "InvalidOption",
     "InvalidOwner",
     "Lease",
+    "LeaseInfo",
+    "LeasesRequest",
     "Ledger",
     "LedgerError",
     "NameHeld",
@@ -93,6 +98,7 @@ __all__ = [
     "PoolStatsRequest",
     "Reset",
     "SourceError",
+    "Subscription",
     "Supervisor",
     "SupervisorRef",
     "UnknownTheme",

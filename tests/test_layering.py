@@ -13,7 +13,7 @@ ROOT = Path(namepool.__file__).parent
 
 # From what everything may build on to what nothing may: a module imports from rows above its own.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "events"),
     ("core.confusables",),
     ("core.names",),
     ("core.offence", "core.display"),
@@ -21,8 +21,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("core.options", "core.refill", "core.stats", "core.events", "core.waiters"),
     ("core.stock",),
     ("core.leases",),
-    ("core.bindings",),
+    ("core.bindings", "core.log"),
     ("core.state",),
+    ("core.observed",),
     ("core",),
     ("actors.latch", "actors.forks", "actors.supervision.restarts"),
     ("actors.supervision.child_spec",),
@@ -71,11 +72,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("ledgers.memory", "ledgers.sqlite", "ledgers.redis"),
     ("ledgers.urls",),
     ("ledgers",),
-    ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher"),
+    ("pool.messages", "pool.warnings", "pool.fetches", "pool.fetcher", "pool.places"),
     ("pool.claims", "pool.counting"),
     ("pool.keeper", "pool.supply"),
     ("pool.ref", "pool.waiting", "pool.scopes"),
-    ("pool.refilling", "pool.resuming"),
+    ("pool.refilling", "pool.resuming", "pool.observing", "pool.subscriptions"),
     ("pool.async_scopes",),
     ("pool.requests",),
     ("pool.actor",),
@@ -87,6 +88,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution.rich",),
     ("pool.service",),
     ("pool",),
+    ("metrics",),
+    ("metrics.table",),
+    ("metrics.prometheus", "metrics.otel"),
+    ("testing",),
+    ("testing.pytest_plugin",),
     ("cli.demo", "cli.doctor", "cli.ledger", "cli.names"),
     ("cli.command",),
     ("cli",),
@@ -95,6 +101,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 PURE = {
     *("core", "core.names", "core.state", "core.refill", "core.options", "core.stats", "errors"),
     *("core.events", "core.waiters", "core.leases", "core.stock", "core.bindings", "pool.fetches"),
+    *("events", "core.log", "core.observed"),
     *("core.confusables", "core.offence", "core.guard", "core.display", "sources._alike"),
     "sources.numbered",
     *("sources.llm", "sources.llm.subjects", "sources.llm.ladder", "sources.llm.secrets"),
@@ -104,7 +111,7 @@ PURE = {
 }
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
-    *("typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
+    *("bisect", "typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
     *("base64", "codecs", "functools", "hashlib", "urllib.parse", "zlib"),
 }
 

@@ -33,6 +33,9 @@ class Reply(Waiting[T]):
     task withdraws the request. A handler may return an unresolved reply and resolve it later.
     """
 
+    asked_from: str | None = None
+    """Where in the program, if its ref has noted that."""
+
     @classmethod
     def resolved(cls, value: Any) -> Reply[Any]:
         """Return a reply that holds ``value``."""

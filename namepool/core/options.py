@@ -37,6 +37,7 @@ class PoolOptions:
     fetch_timeout: float = 30.0
     prefetch: bool = False
     reclaim_after: float | None = 300.0
+    leak_after: float | None = None
     ledger: object = None
 
     def __post_init__(self) -> None:
@@ -51,6 +52,7 @@ class PoolOptions:
         if not isinstance(self.prefetch, bool):
             raise invalid("prefetch", self.prefetch, "True or False")
         check_seconds("reclaim_after", self.reclaim_after, none=True)
+        check_seconds("leak_after", self.leak_after, none=True, zero=False)
 
 
 LONGEST_THEME = 200

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from namepool.core.bindings import Bindings, Speaking
 from namepool.core.events import NO_JOURNAL, Journal, LateChunk, OwnerEnded, Withdrawal
 from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
+from namepool.core.log import EventLog
 from namepool.core.stats import Counters
 from namepool.core.stock import Stock, Stocks
 from namepool.core.waiters import Waiter, Waiters
@@ -30,8 +31,7 @@ class PoolState:
 
     signal: Any = None
     """Wakes the actor when a grant comes home; the shell's business, kept for the next."""
-    epoch: int = 0
-    """Counts resets: what was fetched before the last one is not wanted."""
+    epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
 
     def __init__(self) -> None:
         self._leases, self._bindings = leases, bindings = Leases(), Bindings()
@@ -50,14 +50,11 @@ class PoolState:
         self._latest, self._several = bindings.latest, bindings.several
         self.orphans: OrderedDict[str, float] = leases.orphans
         self.waiters: Waiters = self.stocks[None].waiters
-        self.events: deque[Event] = deque()
-        """What happened outside the actor's turn, until ``apply_events``."""
-        self.leaving: deque[str] = deque()
-        """Owners that ended while requests were on their way, which may be theirs."""
-        self.is_busy: Callable[[], bool] = bool
-        """Tells whether requests are on their way; the shell's business, as is ``signal``."""
-        self.in_transition: bool = False
-        """A transition is under way, or was cut short."""
+        self.log: EventLog = EventLog()  # what subscribers are told
+        self.events: deque[Event] = deque()  # outside the actor's turn, until ``apply_events``
+        self.leaving: deque[str] = deque()  # owners that ended; what is on its way may be theirs
+        self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows
+        self.in_transition: bool = False  # one is under way, or was cut short
         self.counters: Counters = Counters()
         self._moment = 0
         self.speaking: Mapping[str, str] = bindings.view
@@ -126,17 +123,18 @@ class PoolState:
         """Let ``owner`` speak under ``name``, known or not, leased or not; return its spelling."""
         name = self.canonical(name)
         self.in_transition = True
-        self._moment += 1
+        begun = self.new_ticket()
         record = self.leases.get(name)
         if record is None:
-            record = self.leases[name] = (self._moment, {})
+            record = self.leases[name] = (begun, {})
+            self.counters.adopted += 1
             if not self._leases.learn(name):
                 self._leases.take(name)
         self.orphans.pop(name, None)
         if exclusive:
             for speaker in [s for s in record[1] if s != owner]:
                 self.end_binding(speaker, name)
-        record[1][owner] = self._moment
+        record[1][owner] = begun
         self._bindings.bind(owner, name)
         self.in_transition = False
         return name
@@ -154,7 +152,7 @@ class PoolState:
     ) -> Speaking:
         """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
         name = self.canonical(name)
-        self._moment = scope = self._moment + 1
+        scope = self.new_ticket()
         speaking = Speaking(owner, name, self._latest.get(owner), scope)
         journal.undelivered = speaking
         self._bindings.begin_scope(speaking, is_bound=owner in self.speakers_of(name))
@@ -210,7 +208,8 @@ class PoolState:
             _end_owner(self, self.leaving.popleft(), now)
 
     def new_ticket(self) -> int:
-        """Return the ticket of a checkout that is about to be parked."""
+        """Return the moment of what is no checkout; parking one comes before it."""
+        self.counters.tickets += 1  # no call in between: moments less tickets are checkouts
         self._moment = ticket = self._moment + 1
         return ticket
 
@@ -240,6 +239,7 @@ class PoolState:
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""
         self.epoch += 1
+        self.counters.forgotten += len(self.leases)
         self._leases.clear()
         self._bindings.clear_scopes()
         self.recover()
@@ -263,7 +263,7 @@ def _apply(state: PoolState, event: Event, now: float) -> None:
         if state.is_busy():
             state.leaving.append(event.owner)
     elif isinstance(event, Withdrawal):
-        state.stocks.withdraw(event.ticket)
+        state.stocks.give_up(event.ticket)
     elif isinstance(event, LateChunk):
         if event.epoch == state.epoch:
             state.admit(event.names, event.theme)

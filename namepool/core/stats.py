@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+Outcome: TypeAlias = Literal["served", "timeout", "unavailable", "withdrawn"]
+"""What became of a checkout that waited."""
+
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds by which durations are told apart."""
+
+
+class Durations(NamedTuple):
+    """How long things took: how many up to each of the bounds, and all together."""
+
+    counts: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
+    """How many took up to 0.005 s, from there up to 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+    10, 30, 60 s, and how many took longer."""
+    seconds: float = 0.0
+    """The sum of all."""
+
+    def with_one(self, seconds: float) -> Durations:
+        """Return these and one more."""
+        at = bisect_left(BOUNDS, seconds)
+        counts = (*self.counts[:at], self.counts[at] + 1, *self.counts[at + 1 :])
+        return Durations(counts, self.seconds + seconds)
 
 
 class Counters:
@@ -18,9 +43,24 @@ class Counters:
         self.conflicts = 0
         self.reclaimed = 0
         self.waited = 0
+        self.tickets = 0
+        """Moments that were no checkout."""
+        self.adopted = 0
+        """Leases that began with an association."""
+        self.forgotten = 0
+        """Leases that a reset ended."""
         self.longest_wait: float = 0.0
         self.last_error: str | None = None
         self.last_source: str | None = None
+        self.served = self.timeout = self.unavailable = self.withdrawn = 0
+        self.wait_times: Durations = Durations()
+        self.fetch_times: Durations = Durations()
+
+    def wait_ended(self, seconds: float, outcome: Outcome) -> None:
+        """Note what became of a checkout that waited so long."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+        self.wait_times = self.wait_times.with_one(seconds)
+        self.longest_wait = max(self.longest_wait, seconds)
 
 
 @dataclass(frozen=True)
@@ -65,6 +105,20 @@ class PoolStats:
     """Checkouts that found no name and were parked."""
     longest_wait: float
     """Seconds that the one of them waited that waited longest, served or not."""
+    checkout_count: int
+    """Names handed out, at once or after a wait."""
+    checkin_count: int
+    """Leases that ended because the name was given back, or never received."""
+    timeout_count: int
+    """Waits that ended with ``CheckoutTimeout``."""
+    unavailable_count: int
+    """Waits that ended with ``NamesUnavailable``."""
+    withdrawn_count: int
+    """Waits that the caller gave up by itself."""
+    wait_times: Durations
+    """How long those waited that found no name, however that ended."""
+    fetch_times: Durations
+    """How long fetches took that brought names."""
     last_error: str | None
     """What the last failed fetch died of, on one line; ``None`` after a good one."""
     last_source: str | None

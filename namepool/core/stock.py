@@ -48,6 +48,7 @@ class Stocks(dict[str | None, Stock]):
 
     def __init__(self) -> None:
         super().__init__({None: Stock(None)})
+        self._gone: list[Waiter] = []
 
     def __missing__(self, theme: str | None) -> Stock:
         stock = self[theme] = Stock(theme)
@@ -61,6 +62,17 @@ class Stocks(dict[str | None, Stock]):
         """Take out who waits under this ticket; ``None`` if nobody does."""
         found = [waiter for stock in self.values() if (waiter := stock.waiters.withdraw(ticket))]
         return found[0] if found else None
+
+    def give_up(self, ticket: int) -> None:
+        """Take out one who has given up by itself, if it is still here."""
+        waiter = self.withdraw(ticket)
+        if waiter is not None:
+            self._gone.append(waiter)
+
+    def take_gone(self) -> list[Waiter]:
+        """Return who has given up by itself since this was last asked."""
+        gone, self._gone = self._gone, []
+        return gone
 
     def waiters(self) -> list[Waiter]:
         """Return all who wait, for names of any theme, in the order in which they came."""

@@ -21,6 +21,7 @@ from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
 from namepool.pool.fetches import Fetches
+from namepool.pool.observing import Observing
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
@@ -50,6 +51,7 @@ class NamePool(ServiceActor):
         prefetch: fetch the first chunk at the start, before anybody asks (``False``)
         reclaim_after: seconds until a name comes home whose owners all ended without giving it
             back (300); ``None``: never
+        leak_after: seconds until a name that is still held is called a leak in the log (``None``)
         ledger: where names are claimed, so that no other process uses them: a URL such as
             "sqlite:///names.db", or a ``Ledger``; it is closed with the pool
         state: a ``PoolState`` that outlives this incarnation
@@ -83,6 +85,10 @@ class NamePool(ServiceActor):
             self,
             self.deferred,
         )
+        self._observing = Observing(
+            self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying
+        )
+        self.keeps_places: bool = checked.leak_after is not None  # the ref does, for its requests
         ref = NamePoolRef(self, self._state.speaking, self._source)
         self._actor_ref = self._refilling.ref = ref
         self._handlers.update(self._table())
@@ -100,6 +106,7 @@ class NamePool(ServiceActor):
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
             **self._requests.table(),
+            **self._observing.table(),
             m.PoolStatsRequest: lambda _: self.pool_stats(),
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._refilling.chunk_arrived,
@@ -158,6 +165,7 @@ class NamePool(ServiceActor):
     def on_start(self) -> None:
         """Take over the state; those who waited for an earlier incarnation are served."""
         state = self._state
+        self._observing.resume()
         state.recover()
         state.counters.starts += 1
         notify_gone(state)
@@ -277,8 +285,9 @@ def _given(owner: OwnerLike | None) -> str:
 
 
 def _abandon(state: PoolState, source: NameSource) -> None:
-    """No pool of this state will be started again: answer who waits, have the source closed."""
+    """No pool of this state will be started again: answer who waits, end what was begun for it."""
     abandon_waiters(state)
+    state.log.end()
     if not hasattr(source, "close"):
         return
     if is_exiting():

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.stats import PoolStats
 from namepool.pool import async_scopes, scopes
@@ -112,6 +113,14 @@ class AsyncPoolHandle:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
         return self._answer(m.PoolStatsRequest(), timeout)
+
+    def leases(self, timeout: float | None = 5.0) -> Awaited[list[LeaseInfo]]:
+        """Return who holds what, the oldest lease first; see ``PoolHandle.leases``.
+
+        Raises:
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        return self._answer(m.LeasesRequest(), timeout)
 
     def reset(self) -> Awaited[None]:
         """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""

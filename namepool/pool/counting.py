@@ -37,4 +37,21 @@ def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> P
         longest_wait=counters.longest_wait,
         last_error=counters.last_error,
         last_source=counters.last_source,
+        **_traffic(state),
     )
+
+
+def _traffic(state: PoolState) -> dict[str, Any]:
+    """Return what came and went; of the leases, from what is there anyway: nobody counts them."""
+    counters = state.counters
+    checkouts = state.new_ticket() - counters.tickets  # moments that are no tickets
+    ended = checkouts + counters.adopted - len(state.leases)
+    return {
+        "checkout_count": checkouts,
+        "checkin_count": ended - counters.reclaimed - counters.forgotten,
+        "timeout_count": counters.timeout,
+        "unavailable_count": counters.unavailable,
+        "withdrawn_count": counters.withdrawn,
+        "wait_times": counters.wait_times,
+        "fetch_times": counters.fetch_times,
+    }

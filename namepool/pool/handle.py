@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
+from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
 from namepool.core.stats import PoolStats
+from namepool.events import PoolEvent
 from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
 from namepool.pool.resuming import resumed
+from namepool.pool.subscriptions import Kinds, Subscription, subscribe
 from namepool.pool.warnings import warn
 
 if TYPE_CHECKING:
@@ -147,6 +150,33 @@ class PoolHandle:
         """
         check_seconds("timeout", timeout, none=True)
         return cast("PoolStats", self._ask(m.PoolStatsRequest(), timeout=timeout))
+
+    def leases(self, timeout: float | None = 5.0) -> list[LeaseInfo]:
+        """Return who holds what, the oldest lease first.
+
+        Since when is known of leases that began while the pool had ``leak_after`` or a subscriber;
+        from which line of the program, while it had ``leak_after``.
+
+        Raises:
+            pykka.Timeout: the pool did not answer in ``timeout`` seconds
+        """
+        check_seconds("timeout", timeout, none=True)
+        return cast("list[LeaseInfo]", self._ask(m.LeasesRequest(), timeout=timeout))
+
+    def subscribe(self, callback: Callable[[Any], object], only: Kinds = PoolEvent) -> Subscription:
+        """Call ``callback(event)`` for each event of the pool from now on, in their order.
+
+        Args:
+            callback: runs on a thread of its own, where it may block, raise, and use the pool; the
+                first exception is logged
+            only: a class of ``namepool.events``, or several: nothing else is delivered. Without
+                ``LeaseEvent`` and those below it, checkouts cost what they cost without subscribers
+
+        Who falls more than 10,000 events behind loses the oldest: it gets ``EventsLost`` in their
+        place, and the log says so once. See ``pool.leases()`` for how things stand then. The
+        subscription ends when it is closed, or with the pool.
+        """
+        return subscribe(self._target, callback, only)
 
     def reset(self) -> None:
         """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from namepool.actors import lineage
 from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
+from namepool.core.log import Reader
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.inheritance import Lineage, following
 from namepool.owners import current_owner, noted_owner, owner_id
@@ -170,6 +171,22 @@ class GetNameByOwner(_LookupFields):
 
 class PoolStatsRequest(NamedTuple):
     """Answered with ``PoolStats``."""
+
+
+class LeasesRequest(NamedTuple):
+    """Answered with a list of ``LeaseInfo``, the oldest lease first."""
+
+
+class Subscribe(NamedTuple):
+    """Has a reader told of what happens from now on. ``PoolHandle`` sends it."""
+
+    reader: Reader
+
+
+class Unsubscribe(NamedTuple):
+    """Ends that."""
+
+    reader: Reader
 
 
 class Reset(NamedTuple):

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from namepool.actors import Reply, ServiceRef
+from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
 from namepool.pool.claims import ClaimedNames
+from namepool.pool.places import place_of_caller
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -33,6 +35,8 @@ class NamePoolRef(ServiceRef[Any]):
         actor = self._actor
         if actor is not None and isinstance(message, m.CheckoutName | m.CheckoutLease):
             reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
+        if actor is not None and actor.keeps_places:
+            reply.asked_from = place_of_caller()
 
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
@@ -80,6 +84,10 @@ class NamePoolProxy(pykka.ActorProxy[Any]):
     def get_name_by_owner(self, owner: OwnerLike | None = None) -> pykka.Future[str | None]:
         """See ``messages.GetNameByOwner``; without an argument, the caller's name."""
         return self.actor_ref.ask(m.GetNameByOwner(owner), block=False)
+
+    def leases(self) -> pykka.Future[list[LeaseInfo]]:
+        """See ``messages.LeasesRequest``."""
+        return self.actor_ref.ask(m.LeasesRequest(), block=False)
 
     def pool_stats(self) -> pykka.Future[PoolStats]:
         """See ``messages.PoolStatsRequest``."""

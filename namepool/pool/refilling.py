@@ -11,12 +11,14 @@ from typing import Any, NamedTuple, cast
 
 from namepool.actors import ServiceRef
 from namepool.core.events import LateChunk
+from namepool.core.leases import Admission
 from namepool.core.names import one_line
 from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.core.stock import Stock
 from namepool.errors import SourceError, UnknownTheme
+from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
 from namepool.pool.counting import stats_of
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
@@ -153,6 +155,7 @@ class Refilling:
         request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
         state, seconds = self._state, self._options.fetch_timeout
         state.counters.fetches += 1
+        state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(
             FetchChunk(request, count, state.used(), state.epoch, seconds, stock.theme)
@@ -184,10 +187,19 @@ class Refilling:
             return
         now = self.ref.actor_inbox.clock()
         fetch.among.succeeded(fetch, admission.accepted, now)
-        self._state.counters.last_error = None
-        self._state.counters.last_source = message.source
+        self._arrived(message, admission, max(now - fetch.began, 0.0), now)
         self.refill()  # first, because those who are served then want the processor
         self._waiting.serve()
+
+    def _arrived(
+        self, message: ChunkArrived, admission: Admission, took: float, now: float
+    ) -> None:
+        counters = self._state.counters
+        counters.fetch_times = counters.fetch_times.with_one(took)
+        counters.last_error = None
+        counters.last_source = message.source
+        event = NamesFetched(*admission, took, message.source, message.theme, at=now)
+        self._state.log.add(event)
 
     def chunk_failed(self, message: ChunkFailed) -> None:
         """The source raised."""
@@ -215,6 +227,7 @@ class Refilling:
         """Want nothing of what is under way; those who wait are fetched for anew."""
         for fetches in self._fetches.by_theme.values():
             fetches.reset()
+        self._state.log.add(PoolReset(at=self.ref.actor_inbox.clock()))
         if self._state.stocks.waiting:
             self.refill()
 
@@ -243,7 +256,9 @@ class Refilling:
         if stock is None:
             return  # of a theme that is forgotten
         fetches = self._fetches.of(stock)
-        pause = fetches.failed(self.ref.actor_inbox.clock(), cause)
+        now = self.ref.actor_inbox.clock()
+        pause = fetches.failed(now, cause)
+        self._state.log.add(FetchFailed(counters.last_error, pause, stock.theme, at=now))
         is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
         if is_unknown or not len(fetches):
             self._waiting.refuse_all(stock)

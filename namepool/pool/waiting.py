@@ -17,9 +17,11 @@ from namepool.actors.inbox import Inbox
 from namepool.core.events import Withdrawal
 from namepool.core.names import one_line
 from namepool.core.state import PoolState
+from namepool.core.stats import Outcome
 from namepool.core.stock import Stock
 from namepool.core.waiters import Waiter, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
+from namepool.events import WaitBegan, WaitEnded
 from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
 from namepool.pool.warnings import warn
@@ -47,6 +49,8 @@ class WaitingList:
         self._inbox = inbox
         self.undelivered: Any = None
         """What is being granted to one who waits, noted before it is granted."""
+        self.granting: Reply[Any] | None = None
+        """The reply of the one to whom a name is just being granted."""
 
     def park(
         self, stock: Stock, message: m.CheckoutName | m.CheckoutLease, reply: Reply[Any]
@@ -62,6 +66,7 @@ class WaitingList:
         parked = notice, message.__class__ is m.CheckoutLease, now
         self._state.stocks.park(Waiter(ticket, message.owner, deadline, parked, stock.theme))
         self._state.counters.waited += 1
+        self._state.log.add(WaitBegan(message.owner, stock.theme, at=now))
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(ticket, timeout))
 
@@ -84,31 +89,36 @@ class WaitingList:
         while stock.waiters and stock.names:
             waiter = stock.waiters.oldest()
             reply = _reply_of(waiter)
+            outcome: Outcome = "withdrawn"
             if reply is not None:  # else nobody will read it: the name stays
-                self._note_wait(waiter)
-                self._serve(waiter, reply)
+                outcome = self._serve(waiter, reply)
+            self._wait_ended(waiter, outcome)
             # Last: who is being served when memory runs out is served again.
             stock.waiters.withdraw(waiter.ticket)
 
-    def _serve(self, waiter: Waiter, reply: Reply[Any]) -> None:
+    def _serve(self, waiter: Waiter, reply: Reply[Any]) -> Outcome:
         now = self._inbox.clock()
         if waiter.deadline is not None and now >= waiter.deadline:
             reply.fail_quietly(self.timeout_error(0.0, waiter.theme))
-            return
+            return "timeout"
+        self.granting = reply
         try:
-            self._grant(waiter, reply, now)
+            return "served" if self._grant(waiter, reply, now) else "withdrawn"
         finally:
+            self.granting = None
             if reply.is_resolved():  # else what it was to bring is taken back
                 self.undelivered = None
 
-    def _grant(self, waiter: Waiter, reply: Reply[Any], now: float) -> None:
+    def _grant(self, waiter: Waiter, reply: Reply[Any], now: float) -> bool:
         state = self._state
         name = state.grant(waiter, now, self)
         reply.carry(state.leases[name], self._inbox.signal.put)
         wants_lease = waiter.reply[1]
-        if not reply.set_quietly(state.lease_of(name) if wants_lease else name):
+        is_delivered = reply.set_quietly(state.lease_of(name) if wants_lease else name)
+        if not is_delivered:
             # The grant crossed the withdrawal on the way; then the name comes home.
             state.checkin(name)
+        return is_delivered
 
     def apply_events(self) -> None:
         """Apply what happened outside the turn; what came home is granted to who waits."""
@@ -121,6 +131,8 @@ class WaitingList:
             self._state.events.append(self.undelivered)
             self.undelivered = None
         leaving = self._state.apply_events(self._inbox.clock())
+        for waiter in self._state.stocks.take_gone():
+            self._wait_ended(waiter, "withdrawn")
         if leaving:  # behind what they may have asked for
             self._inbox.put(Envelope(OwnersLeft(leaving)))
 
@@ -142,12 +154,14 @@ class WaitingList:
         """Tell one who has waited too long."""
         waiter = self._state.stocks.withdraw(message.ticket)
         if waiter is not None:
-            self._note_wait(waiter)
+            self._wait_ended(waiter, "timeout")
             _fail(waiter, self.timeout_error(message.timeout, waiter.theme))
 
-    def _note_wait(self, waiter: Waiter) -> None:
-        counters = self._state.counters
-        counters.longest_wait = max(counters.longest_wait, self._inbox.clock() - waiter.reply[2])
+    def _wait_ended(self, waiter: Waiter, outcome: Outcome) -> None:
+        now = self._inbox.clock()
+        seconds = now - waiter.reply[2]
+        self._state.counters.wait_ended(seconds, outcome)
+        self._state.log.add(WaitEnded(waiter.owner, waiter.theme, seconds, outcome, at=now))
 
     def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread, so these are glances only."""
@@ -173,8 +187,8 @@ class WaitingList:
             error.__cause__ = cause
             return error
 
-        if stock.waiters:
-            self._note_wait(stock.waiters.oldest())
+        for waiter in stock.waiters.values():
+            self._wait_ended(waiter, "unavailable")
         _fail_all(stock.waiters, unavailable)
 
 

@@ -43,6 +43,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "fetch_timeout": 30.0,
         "prefetch": False,
         "reclaim_after": 300.0,
+        "leak_after": None,
         "ledger": None,
     }
 

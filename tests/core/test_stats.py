@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from namepool.core.state import PoolState
-from namepool.core.stats import Counters
+from namepool.core.stats import BOUNDS, Counters, Durations
 
 
 def test_at_first_nothing_is_counted() -> None:
@@ -13,7 +13,15 @@ def test_at_first_nothing_is_counted() -> None:
         "last_error",
         "last_source",
     }
-    assert {value for value in counters.values() if value is not None} == {0}
+    assert {value for value in counters.values() if value is not None} == {0, Durations()}
+    assert set(Durations().counts) == {0}
+
+
+def test_a_duration_is_counted_up_to_the_bound_it_does_not_pass() -> None:
+    durations = Durations().with_one(0.0).with_one(0.005).with_one(0.0051).with_one(60.5)
+
+    assert durations.counts == (2, 1, *[0] * (len(BOUNDS) - 2), 1)
+    assert durations.seconds == 60.5101
 
 
 def test_what_admissions_drop_adds_up() -> None:

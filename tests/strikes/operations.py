@@ -48,15 +48,17 @@ class Scene:
     Its supervisor has two more children: ``spare`` runs, ``idle`` does not.
     """
 
-    def __init__(self, supervised: bool) -> None:
+    def __init__(self, supervised: bool, **options: Any) -> None:
         self.root: Any = None
         if supervised:
-            spec = NamePool.child_spec(id="names", source=NumberedNames(), chunk_size=24)
+            spec = NamePool.child_spec(id="names", source=NumberedNames(), chunk_size=24, **options)
             self.root = Supervisor.start(children=[spec], max_restarts=0)
             self.target: Any = self.root.handle("names")
             self.ref: Any = self.target.current
         else:
-            self.target = self.ref = NamePool.start(source=NumberedNames(), chunk_size=24)
+            self.target = self.ref = NamePool.start(
+                source=NumberedNames(), chunk_size=24, **options
+            )
         self.pool = PoolHandle(self.target)
         self.pool.checkin_name(self.pool.checkout_name())
         self.mine = ""

@@ -1,0 +1,109 @@
+"""What a pool measures, for OpenTelemetry: ``pip install 'namepool[otel]'``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from namepool.core.stats import BOUNDS, PoolStats
+from namepool.events import NamesFetched, PoolEvent, WaitEnded
+from namepool.metrics.table import COUNTERS, FETCH, GAUGES, WAIT, Metric, named_pools, stats_of
+from namepool.pool.handle import PoolHandle
+
+try:
+    from opentelemetry import metrics
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+except ImportError as _missing:
+    raise ImportError(
+        "namepool.metrics.otel needs opentelemetry-api: pip install 'namepool[otel]'"
+    ) from _missing
+
+
+class PoolInstruments:
+    """The instruments of one pool, or of several by name; see ``instrument``."""
+
+    def __init__(self, pools: Mapping[str, PoolHandle], meter: metrics.Meter) -> None:
+        self._pools: dict[str, PoolHandle] = dict(pools)
+        self._read: dict[str, PoolStats] = {}
+        self._have_read: set[str] = set()
+        for metric in GAUGES:
+            meter.create_observable_gauge(*self._described(metric))
+        for metric in COUNTERS:
+            meter.create_observable_counter(*self._described(metric))
+        self._wait = _histogram(meter, WAIT.name, WAIT.text)
+        self._fetch = _histogram(meter, FETCH.name, FETCH.text)
+        self._subscriptions = [
+            pool.subscribe(self._recorder({"pool": name}), only=(WaitEnded, NamesFetched))
+            for name, pool in self._pools.items()
+        ]
+
+    def close(self) -> None:
+        """Measure nothing more. The instruments stay: OpenTelemetry has no way to remove them."""
+        self._pools.clear()
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _described(
+        self, metric: Metric
+    ) -> tuple[str, list[Callable[[CallbackOptions], Iterable[Observation]]], str, str]:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            stats = self._stats_for(metric.name)
+            return [Observation(metric.read(s), {"pool": name}) for name, s in stats.items()]
+
+        return f"namepool.{metric.name}", [observe], metric.unit, metric.text
+
+    def _stats_for(self, instrument: str) -> dict[str, PoolStats]:
+        """Return the counts for an instrument: those that others had, if it had not, else new ones.
+
+        So one collection, which asks each instrument once, asks each pool once.
+        """
+        if not self._have_read or instrument in self._have_read:
+            read = {name: stats_of(pool) for name, pool in [*self._pools.items()]}
+            self._read = {name: stats for name, stats in read.items() if stats is not None}
+            self._have_read = set()
+        self._have_read.add(instrument)
+        return self._read if self._pools else {}
+
+    def _recorder(self, attributes: dict[str, Any]) -> Callable[[PoolEvent], None]:
+        def record(event: PoolEvent) -> None:
+            if isinstance(event, WaitEnded):
+                self._wait.record(event.seconds, attributes)
+            elif isinstance(event, NamesFetched):
+                self._fetch.record(event.seconds, attributes)
+
+        return record
+
+
+def instrument(
+    pools: PoolHandle | Mapping[str, PoolHandle], meter_provider: MeterProvider | None = None
+) -> PoolInstruments:
+    """Measure a pool, or several by name, until ``close()`` or the end of a ``with`` block.
+
+    The attribute ``pool`` of each measurement is the name, or "default". Without a
+    ``meter_provider`` it is the program's. Counters count from the pool's start; the histograms
+    begin now, and one thread for each pool waits for what goes into them.
+
+    Raises:
+        InvalidOption: it is not a pool's handle, or some of them by name
+        pykka.ActorDeadError: a pool has ended
+    """
+    known = named_pools(pools)
+    return PoolInstruments(known, metrics.get_meter("namepool", meter_provider=meter_provider))
+
+
+def _histogram(meter: metrics.Meter, name: str, text: str) -> metrics.Histogram:
+    return meter.create_histogram(
+        f"namepool.{name}", "s", text, explicit_bucket_boundaries_advisory=BOUNDS
+    )
