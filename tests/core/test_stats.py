@@ -49,6 +49,27 @@ def test_the_moments_that_are_no_tickets_are_the_checkouts() -> None:
     assert state.new_ticket() - state.counters.tickets == 3
 
 
+def test_leases_that_begin_with_an_association_are_counted() -> None:
+    state = PoolState()
+    state.admit(["Ada", "Bea", "Cid"])
+    state.checkout("o")
+    for name in ("Ada", "Bea", "Zoe", "zoe"):
+        state.associate("p", name)
+
+    assert state.counters.adopted == 2
+
+
+def test_leases_that_resets_end_add_up() -> None:
+    state = PoolState()
+    for count in (2, 0, 1):
+        state.admit(["Ada", "Bea", "Cid"])
+        for _ in range(count):
+            state.checkout("o")
+        state.reset()
+
+    assert state.counters.forgotten == 3
+
+
 def test_what_admissions_drop_adds_up() -> None:
     state = PoolState()
 

@@ -105,6 +105,16 @@ def test_who_withdraws_is_given_back_once_whatever_it_waited_for() -> None:
     assert [waiter and waiter.owner for waiter in withdrawn] == ["a", "b", None, None]
 
 
+def test_who_gives_up_by_itself_is_said_once_whatever_it_waited_for() -> None:
+    state = _state()
+    tickets = [park(state, "a"), park(state, "b", theme="sea"), park(state, "c")]
+    state.stocks.withdraw(tickets[0])  # it was served, say
+    state.events.extend(map(Withdrawal, tickets[:2]))
+    state.apply_events(0.0)
+    assert [waiter.owner for waiter in state.stocks.take_gone()] == ["b"]
+    assert state.stocks.take_gone() == []
+
+
 def test_who_ended_while_it_waits_for_a_theme_is_noted() -> None:
     state = PoolState()
     park(state, "a", theme="sea")
