@@ -36,6 +36,9 @@ NAMES = st.text(max_size=64).map(_readable).filter(lambda text: why_invalid(text
         ("O'Brien, Pat", "O'Brien"),
         ("Captain", "Captain"),
         ("Old Captain &", "Captain"),
+        ("Agent X", "X"),
+        ("MAX, the Yak", "MAX"),
+        ("🦊 🐝", "🦊"),
         ("李 the Lamplighter", "李"),
     ],
 )
@@ -60,6 +63,9 @@ def test_the_given_name_is_the_first_word_that_is_no_title(name: str, word: str)
         ("Old", "Old"),
         ("李小龙", "李小龙"),
         ("NPC #1", "NPC"),
+        ("Ada 🦊", "Ada"),
+        ("MAX, the Yak Shaver", "MAX"),
+        ("🦊 🐝", "🦊 🐝"),
     ],
 )
 def test_alone_a_name_is_short_by_its_given_name(name: str, short: str) -> None:
@@ -76,6 +82,7 @@ def test_alone_a_name_is_short_by_its_given_name(name: str, short: str) -> None:
         ("Captain Ada Bell", ["Old Ada Bell"], "Captain Ada Bell"),
         ("NPC #1", ["NPC #10", "NPC #2"], "NPC #1"),
         ("Ada", ["Ada Electron"], "Ada"),
+        ("Ada & Bea Bell", ["Ada Bell"], "Ada & Bea"),
     ],
 )
 def test_among_names_that_begin_alike_it_takes_more(name: str, held: list[str], short: str) -> None:
@@ -111,16 +118,30 @@ def test_a_thousand_names_of_the_default_source_are_short_by_one_word_each() -> 
         ("\u0410da", "ada"),
         ("NPC #1", "npc-1"),
         ("../etc/passwd", "etc-passwd"),
+        ("A", "a"),
+        ("Agent X", "agent-x"),
     ],
 )
 def test_a_slug_is_what_one_would_type(name: str, expected: str) -> None:
     assert slug(name) == expected
 
 
-@pytest.mark.parametrize("name", ["李小龙", "nul", "COM1", "אדה", "w" * 64, "Ада"])
+@pytest.mark.parametrize("name", ["李小龙", "nul", "COM1", "אדה", "w" * 64, "Ада", "🦊"])
 def test_what_cannot_be_typed_has_a_slug_of_its_own_all_the_same(name: str) -> None:
     assert re.search("-[0-9a-f]{12}$", slug(name))
     assert slug(name) == slug(name)
+
+
+def test_a_name_as_long_as_a_slug_may_be_is_its_own_slug() -> None:
+    assert slug("A" * 63) == "a" * 63
+
+
+def test_a_longer_name_fills_its_slug_as_far_as_the_digits_of_its_key_leave_room() -> None:
+    assert re.fullmatch("a{50}-[0-9a-f]{12}", slug("A" * 64))
+
+
+def test_a_slug_that_is_cut_between_two_words_has_one_hyphen_there() -> None:
+    assert re.fullmatch("a{49}-[0-9a-f]{12}", slug("A" * 49 + " " + "b" * 14))
 
 
 @settings(deadline=None)
@@ -128,6 +149,13 @@ def test_what_cannot_be_typed_has_a_slug_of_its_own_all_the_same(name: str) -> N
 def test_a_slug_is_safe_for_branches_files_and_hosts(name: str) -> None:
     assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", slug(name))
     assert len(slug(name)) <= 63
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=()), max_size=80))
+def test_any_text_has_a_slug_and_a_colour_surrogates_too(text: str) -> None:
+    assert re.fullmatch("[a-z0-9-]{1,63}", slug(text))
+    assert color_of(text) in COLORS
 
 
 @settings(deadline=None)

@@ -21,6 +21,7 @@ from namepool.core.state import PoolState
         *("李小龙", "अदिति", "Ада Лавлейс", "Agent 7", "Agent Smith", "User of the Long Ladder"),
         *("Say Nothing Sam", "Keeper of Names", "Ada, Writer of Rules", "Skip the Ship's Cat"),
         *("Information Desk", "Nonet of the Trees", "Rootabaga Ruth", "Follow-My-Leader"),
+        *("Ada of the Lost and Found", "अदिति ७", "NPC ٣"),
     ],
 )
 def test_a_name_worth_having_may_be_issued(name: str) -> None:
@@ -93,6 +94,7 @@ def test_an_address_is_refused(name: str) -> None:
     [
         *("Captain Fuck", "Sh1t Shaver", "Bas Tard", "Push It", "Ass-Hat Ada", "Total Idiots"),
         *("Fu Cking Bell", "Hitler the Second", "Ada the 5lut", "Unfucking Tor", "Wаnk", "A55 Ada"),
+        *("Ada of the Asses", "Turd Saturday", "Saturday Turd", "Saturday Turd Saturday"),
     ],
 )
 def test_an_offensive_word_is_refused_alone_and_across_a_seam(name: str) -> None:
@@ -104,6 +106,7 @@ def test_an_offensive_word_is_refused_alone_and_across_a_seam(name: str) -> None
     [
         *("Scunthorpe Bell", "Alfred Hitchcock", "Cassandra Assam", "Pompom Corner", "Pomelo"),
         *("Josh Itcher", "Essex Grape", "Titania Cockatoo", "Analise Therapist", "Name 455"),
+        *("Saturday Bell", "Saturday of the Saturdays"),
     ],
 )
 def test_a_word_that_only_contains_an_offensive_one_is_not(name: str) -> None:

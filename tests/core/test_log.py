@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Iterator
 
-from namepool.core.log import KEPT_EVENTS, EventLog
+from namepool.core.log import KEPT_EVENTS, Entry, EventLog
 from namepool.events import FetchBegan
 from tests.mirror import StillReader
 from tests.support import PATIENCE, switching_often
@@ -66,6 +68,40 @@ def test_everybody_is_woken_where_a_waking_may_have_been_cut_short() -> None:
     log.wake(all_of_them=True)
 
     assert reader.woken == 1
+
+
+def test_an_event_that_is_counted_and_not_written_yet_is_read_next_time() -> None:
+    log = EventLog()
+    reader = StillReader(log)
+    log.count += 1
+
+    assert reader.read() == []
+
+    log.entries.append((log.count, FetchBegan(7, None, at=0.0)))
+    assert reader.read() == [FetchBegan(7, None, at=0.0)]
+
+
+class _Growing(deque[Entry]):
+    """Grows while it is looked at, once."""
+
+    log: EventLog | None = None
+
+    def __reversed__(self) -> Iterator[Entry]:
+        entries = super().__reversed__()
+        log, self.log = self.log, None
+        if log is not None:
+            written(log, 1)
+        return entries
+
+
+def test_an_event_that_is_written_while_one_reads_is_read_too() -> None:
+    log = EventLog()
+    log.entries = growing = _Growing()
+    reader = StillReader(log)
+    written(log, 2)
+    growing.log = log
+
+    assert [event.count for event in reader.read()] == [0, 1, 0]  # type: ignore[attr-defined]
 
 
 def test_who_reads_while_others_write_misses_nothing() -> None:

@@ -297,6 +297,7 @@ def test_names_that_read_alike_have_one_key(one: str, other: str) -> None:
         *(("Ada", "Adah"), ("Ада", "Ada"), ("Nina", "Vina"), ("Ben", "Pen"), ("Cleo", "Dleo")),
         *(("NPC #1", "NPC #11"), ("NPC #1", "NPC #10"), ("NPC #2", "NPC #3"), ("Ada 3", "Ada 8")),
         *(("Team 4", "Team A"), ("Worker-5", "Workers"), ("Ada ①", "Ada ②"), ("NPC ٣", "NPC ٠")),
+        *(("Agent 50", "Agent So"), ("Team 41", "Team Al"), ("NPC ٣٠", "NPC Eo")),
         *(
             ("李", "季"),
             ("李小龙", "李小龍"),
@@ -330,6 +331,11 @@ def test_a_vowel_sign_is_in_the_key(name: str) -> None:
 
 def test_an_accent_is_not_in_the_key_however_many_there_are_and_in_whichever_order() -> None:
     assert name_key("Zoe\u0308") == name_key("Zo\u0325e\u0307\u0308") == "zoe"
+
+
+@pytest.mark.parametrize("accent", ["\u0300", "\u0327", "\u036f"])
+def test_an_accent_is_not_in_the_key_be_it_the_first_or_the_last_of_unicode(accent: str) -> None:
+    assert name_key(f"Zo{accent}e") == "zoe"
 
 
 @pytest.mark.parametrize(

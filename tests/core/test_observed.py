@@ -20,7 +20,7 @@ class Still:
     def __init__(self) -> None:
         self.now = 100.0
         self.began = 0
-        self.ended: list[str] = []
+        self.ended: list[tuple[str, str | None]] = []
 
     def clock(self) -> float:
         return self.now
@@ -32,7 +32,7 @@ class Still:
         self.began += 1
 
     def leak_ended(self, name: str, told: Told) -> None:
-        self.ended.append(name)
+        self.ended.append((name, told.owner))
 
 
 class Scene:
@@ -82,6 +82,29 @@ def test_a_checkout_that_finds_nothing_is_not_told(scene: Scene) -> None:
     assert scene.read() == []
 
 
+def test_a_checkout_of_a_theme_is_told_with_the_name_that_it_found(scene: Scene) -> None:
+    scene.state.admit(["Gil"], "sea")
+
+    assert scene.state.checkout("o", theme="sea") == "Gil"
+
+    assert scene.read() == [e.NameCheckedOut("Gil", "o", at=100.0)]
+
+
+def test_while_nobody_reads_nothing_is_written_and_what_is_kept_is_kept() -> None:
+    state = PoolState()
+    state.admit(["Ada", "Bea"])
+    observed = observe(state, Still())
+
+    state.checkout("o")
+    state.associate("p", "Ada")
+    state.dissociate("o")
+    state.checkout("o")
+    state.checkin("Bea")
+
+    assert (state.log.count, len(state.log.entries)) == (0, 0)
+    assert {name: set(told.speakers) for name, told in observed.told.items()} == {"Ada": {"p"}}
+
+
 def test_one_more_speaker_is_told_and_who_stops_too(scene: Scene) -> None:
     scene.state.checkout("o")
     scene.state.associate("p", "Ada")
@@ -108,6 +131,7 @@ def test_a_name_that_was_not_checked_out_is_by_being_associated(scene: Scene, na
     scene.state.associate("o", name)
 
     assert scene.read() == [e.NameCheckedOut(name, "o", at=100.0)]
+    assert scene.observed.told[name].where == "agents.py:7"
 
 
 def test_the_end_of_a_scope_tells_who_speaks_under_the_outer_name_again(scene: Scene) -> None:
@@ -170,6 +194,16 @@ def test_of_a_lease_from_before_it_is_known_that_it_lasts(scene: Scene) -> None:
     assert scene.read() == [e.NameCheckedIn("Ada", "o", 0.0, at=100.0)]
 
 
+def test_of_a_lease_from_before_it_is_told_who_stops_speaking(scene: Scene) -> None:
+    unobserve(scene.state)
+    scene.state.checkout("o")
+
+    observe(scene.state, scene.observer)
+    scene.state.dissociate("o")
+
+    assert scene.read() == [e.NameDissociated("Ada", "o", at=100.0)]
+
+
 def test_a_state_that_nobody_observes_is_what_it_was(scene: Scene) -> None:
     before = set(vars(PoolState()))
 
@@ -200,7 +234,7 @@ def test_the_end_of_what_was_called_a_leak_is_said(scene: Scene) -> None:
     scene.state.checkin("Ada")
     scene.state.checkin("Bea")
 
-    assert scene.observer.ended == ["Ada"]
+    assert scene.observer.ended == [("Ada", "o")]
 
 
 TRANSITIONS: dict[str, Callable[[PoolState], object]] = {
@@ -237,6 +271,30 @@ def test_a_strike_anywhere_loses_no_event_and_doubles_none(name: str) -> None:
         if place is None:
             assert k > 5
             return
+
+
+def test_what_was_cut_short_before_it_was_told_may_be_undone_before_it_is_mended(
+    scene: Scene,
+) -> None:
+    scene.state.checkout("o")
+    scene.read()
+    PoolState.associate(scene.state, "p", "Ada")  # as a strike behind it leaves it
+    PoolState.checkout(scene.state, "q")
+
+    scene.state.dissociate("p", "Ada")
+    scene.state.dissociate("q", "Bea")
+
+    assert scene.read() == []
+    scene.state.mend()
+    assert scene.read() == [e.NameCheckedOut("Bea", None, at=100.0)]
+
+
+def test_who_reads_is_woken_by_a_mending_whoever_was_to_wake_it_before(scene: Scene) -> None:
+    scene.reader.is_woken = True  # as a strike before the waking itself leaves it
+
+    scene.state.mend()
+
+    assert scene.reader.woken == 1
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namepool import NamePool, NumberedNames, open_pool
-from namepool.core.options import MAX_SECONDS, PoolOptions, check_text
+from namepool.core.options import MAX_SECONDS, PoolOptions, check_text, check_theme
 from namepool.errors import InvalidOption
 from namepool.pool.messages import CheckoutLease, CheckoutName
 
@@ -201,6 +201,19 @@ def test_a_text_that_is_empty_too_long_or_unprintable_is_refused(value: object) 
 @pytest.mark.parametrize("value", ["a", "five!", " ", "Zoë"])
 def test_a_printable_text_is_returned(value: str) -> None:
     assert check_text("tag", value, 5) is value
+
+
+@pytest.mark.parametrize("theme", [None, "s", "deep sea, at night", "x" * 200])
+def test_a_theme_is_none_or_a_text_of_up_to_200_characters(theme: str | None) -> None:
+    assert check_theme(theme) is theme
+
+
+@pytest.mark.parametrize("theme", ["", "x" * 201, "a\nb", 7, b"sea"])
+def test_what_is_no_theme_is_refused_as_one(theme: object) -> None:
+    with pytest.raises(InvalidOption) as refusal:
+        check_theme(theme)
+    expected = "theme must be a string of 1 to 200 printable characters, not "
+    assert str(refusal.value).startswith(expected)
 
 
 # Where options are given

@@ -373,6 +373,32 @@ def test_names_checked_in_after_their_owners_ended_leave_nothing_behind() -> Non
     assert not state.orphans
 
 
+def test_who_ended_while_requests_were_on_their_way_leaves_what_they_brought_it() -> None:
+    state = _state("Ada", "Bea", "Cid")
+    state.is_busy = lambda: True
+    state.owner_gone("o")
+    assert state.apply_events(1.0) == 1
+    _lease(state, "p")
+    _lease(state, "o")  # its request, which was on its way
+    state.leave(1, 5.0)
+    assert dict(state.orphans) == {"Bea": 5.0}
+    assert dict(state.speaking) == {"p": "Ada"}
+    assert not state.leaving
+
+
+def test_who_is_to_leave_is_counted_once_and_leaves_in_turn() -> None:
+    state = _state("Ada", "Bea")
+    state.is_busy = lambda: True
+    for owner in ("a", "b"):
+        state.owner_gone(owner)
+        assert state.apply_events(0.0) == 1
+        _lease(state, owner)
+    state.leave(1, 1.0)
+    assert (dict(state.orphans), dict(state.speaking)) == ({"Ada": 1.0}, {"b": "Bea"})
+    state.leave(2, 2.0)  # one of the two has left already
+    assert dict(state.orphans) == {"Ada": 1.0, "Bea": 2.0}
+
+
 class _Telltale(str):
     """An owner whose first hashing tells that another has ended, as a finaliser might."""
 
@@ -415,6 +441,54 @@ def test_a_stale_lease_given_back_outside_ends_nothing() -> None:
     state.checkin("Ada")
     new = _lease(state, "p")
     state.events.append(stale)
+    state.apply_events(0.0)
+    assert state.is_current(new)
+
+
+class _Journal:
+    undelivered: Any = None
+
+
+def _undelivered(state: PoolState, owner: str) -> LeaseRecord:
+    """Return the lease that a checkout noted, which its caller never received."""
+    journal = _Journal()
+    state.checkout(owner, journal)
+    record: LeaseRecord = journal.undelivered
+    return record
+
+
+def test_a_name_that_never_reached_its_owner_comes_home_with_the_next_events() -> None:
+    state = _state("Ada", "Bea")
+    state.events.append(_undelivered(state, "o"))
+    state.apply_events(0.0)
+    assert list(state.available) == ["Bea", "Ada"]
+    assert not state.speaking
+
+
+def test_a_name_that_never_reached_its_owner_stays_with_who_speaks_under_it_since() -> None:
+    state = _state("Ada", "Bea")
+    state.events.append(_undelivered(state, "o"))
+    state.associate("p", "Ada")
+    state.checkout("o")
+    state.apply_events(0.0)
+    assert dict(state.speaking) == {"p": "Ada", "o": "Bea"}
+    assert state.names_of("o") == ("Bea",)
+    assert list(state.speakers_of("Ada")) == ["p"]
+
+
+def test_a_name_that_never_reached_its_owner_comes_home_though_it_speaks_under_it_no_more() -> None:
+    state = _state("Ada")
+    state.events.append(_undelivered(state, "o"))
+    state.dissociate("o")
+    state.apply_events(0.0)
+    assert list(state.available) == ["Ada"]
+
+
+def test_a_name_that_came_home_already_is_not_taken_from_its_next_holder() -> None:
+    state = _state("Ada")
+    state.events.append(_undelivered(state, "o"))
+    state.checkin("Ada")
+    new = _lease(state, "o")
     state.apply_events(0.0)
     assert state.is_current(new)
 

@@ -24,6 +24,52 @@ def test_a_duration_is_counted_up_to_the_bound_it_does_not_pass() -> None:
     assert durations.seconds == 60.5101
 
 
+def test_a_wait_is_counted_by_how_it_ended_and_by_its_length() -> None:
+    counters = Counters()
+
+    counters.wait_ended(1.0, "served")
+    counters.wait_ended(3.0, "timeout")
+    counters.wait_ended(2.0, "served")
+
+    ended = (counters.served, counters.timeout, counters.unavailable, counters.withdrawn)
+    assert ended == (2, 1, 0, 0)
+    assert counters.wait_times == Durations().with_one(1.0).with_one(3.0).with_one(2.0)
+    assert counters.longest_wait == 3.0
+
+
+def test_the_moments_that_are_no_tickets_are_the_checkouts() -> None:
+    state = PoolState()
+    state.admit(["Ada", "Bea", "Cid"])
+    state.new_ticket()
+    for owner in "opqr":
+        state.checkout(owner)
+    state.associate("o", "Bea")
+    state.end_scope(state.begin_scope("q", "Ada"))
+
+    assert state.new_ticket() - state.counters.tickets == 3
+
+
+def test_leases_that_begin_with_an_association_are_counted() -> None:
+    state = PoolState()
+    state.admit(["Ada", "Bea", "Cid"])
+    state.checkout("o")
+    for name in ("Ada", "Bea", "Zoe", "zoe"):
+        state.associate("p", name)
+
+    assert state.counters.adopted == 2
+
+
+def test_leases_that_resets_end_add_up() -> None:
+    state = PoolState()
+    for count in (2, 0, 1):
+        state.admit(["Ada", "Bea", "Cid"])
+        for _ in range(count):
+            state.checkout("o")
+        state.reset()
+
+    assert state.counters.forgotten == 3
+
+
 def test_what_admissions_drop_adds_up() -> None:
     state = PoolState()
 

@@ -32,6 +32,13 @@ def test_a_checkout_gets_the_oldest_name_of_its_theme() -> None:
     assert state.checkout("o") == "Bea"
 
 
+def test_a_stock_says_of_which_theme_it_is() -> None:
+    state = _state()
+    park(state, "o", theme="kitchen")
+    stocks = {theme: stock.theme for theme, stock in state.stocks.items()}
+    assert stocks == {None: None, "sea": "sea", "kitchen": "kitchen"}
+
+
 def test_a_name_goes_back_to_the_stock_it_came_for() -> None:
     state = _state()
     for theme in (None, "sea"):
@@ -89,6 +96,23 @@ def test_who_waits_is_found_whatever_it_waits_for() -> None:
     assert [waiter.ticket for waiter in state.stocks.waiters()] == [first, second]
     assert [waiter.has_ended for waiter in state.stocks.waiters()] == [True, False]
     assert state.stocks.waiting == 2
+
+
+def test_who_withdraws_is_given_back_once_whatever_it_waited_for() -> None:
+    state = _state()
+    tickets = [park(state, "a"), park(state, "b", theme="sea")]
+    withdrawn = [state.stocks.withdraw(ticket) for ticket in (*tickets, *tickets)]
+    assert [waiter and waiter.owner for waiter in withdrawn] == ["a", "b", None, None]
+
+
+def test_who_gives_up_by_itself_is_said_once_whatever_it_waited_for() -> None:
+    state = _state()
+    tickets = [park(state, "a"), park(state, "b", theme="sea"), park(state, "c")]
+    state.stocks.withdraw(tickets[0])  # it was served, say
+    state.events.extend(map(Withdrawal, tickets[:2]))
+    state.apply_events(0.0)
+    assert [waiter.owner for waiter in state.stocks.take_gone()] == ["b"]
+    assert state.stocks.take_gone() == []
 
 
 def test_who_ended_while_it_waits_for_a_theme_is_noted() -> None:
