@@ -33,8 +33,7 @@ JOBS = (
 )
 
 HEARING = 0.5
-"""Seconds between looks at who has gone home: a Ctrl-C that comes just before the main thread
-begins to wait is heard only when that wait ends."""
+"""Seconds that the main thread waits at once: a Ctrl-C just before that is heard at its end."""
 
 
 def run_demo(agents: int, source: NameSource, page: Page | None = None) -> int:
