@@ -22,7 +22,7 @@ from namepool.actors.replies.suspending import trio_task
 from namepool.core.names import shown
 from namepool.ends import ATTRIBUTE, Ended, Mortal, mortal_of
 from namepool.errors import InvalidOwner
-from namepool.inheritance import Lineage, following, inherited_name, run_following
+from namepool.lineage import Lineage, following, inherited_name, run_following
 
 if TYPE_CHECKING:
     import asyncio

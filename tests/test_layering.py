@@ -47,7 +47,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("actors.supervision",),
     ("actors",),
     ("ends",),
-    ("inheritance",),
+    ("lineage",),
     ("owners",),
     ("sources._alike", "sources._theme", "sources._walk"),
     ("sources.base", "sources.offline", "sources.numbered"),

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from namepool.inheritance import Lineage, run_following
+from namepool.lineage import Lineage, run_following
 from namepool.owners import own_lineage
 
 P = ParamSpec("P")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from namepool.actors import lineage
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import invalid
-from namepool.inheritance import StandIn
+from namepool.lineage import StandIn
 from namepool.owners import current_owner, name_of_caller
 
 

@@ -17,8 +17,8 @@ from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
-from namepool.inheritance import restore, standing_in
 from namepool.ledgers.base import Ledger
+from namepool.lineage import restore, standing_in
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 from namepool.pool.identities import take

@@ -14,7 +14,7 @@ from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
-from namepool.inheritance import inherited_name
+from namepool.lineage import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes

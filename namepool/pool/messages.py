@@ -15,7 +15,7 @@ from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
 from namepool.core.log import Reader
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
-from namepool.inheritance import Lineage, following
+from namepool.lineage import Lineage, following
 from namepool.owners import current_owner, noted_owner, owner_id
 
 if TYPE_CHECKING:

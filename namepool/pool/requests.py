@@ -20,7 +20,7 @@ from namepool.core.options import invalid
 from namepool.core.state import PoolState
 from namepool.core.stock import Stock
 from namepool.errors import NameHeld
-from namepool.inheritance import inherited_name
+from namepool.lineage import inherited_name
 from namepool.pool import messages as m
 from namepool.pool.claim_renewal import Spoken
 from namepool.pool.fetches import Fetches

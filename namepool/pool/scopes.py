@@ -13,7 +13,7 @@ from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import GRACE, invalid
 from namepool.errors import CheckoutTimeout, NamesUnavailable
-from namepool.inheritance import restore, standing_in
+from namepool.lineage import restore, standing_in
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 

@@ -30,7 +30,7 @@ from namepool import (
 )
 from namepool.actors import ServiceActor, lineage
 from namepool.attribution import threads
-from namepool.inheritance import LONG, run_following
+from namepool.lineage import LONG, run_following
 from tests.strikes.tracing import Strike, Striker
 from tests.support import PATIENCE, on_thread, run_together, switching_often
 

@@ -29,7 +29,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import ServiceActor, lineage
-from namepool.inheritance import LONG
+from namepool.lineage import LONG
 from tests.support import PATIENCE, on_thread
 
 
