@@ -3,7 +3,8 @@
 Who checks a name out, associates one or enters a scope notes itself in its context (of
 ``contextvars``), in front of those who were there: this is the context's *lineage*. Tasks and
 whatever else copies contexts copy it. It holds owners, not names: a name is looked up in a pool
-when it is asked for. So it ends for all who inherit it when it goes home, and pools do not mix.
+when it is asked for. So it ends for all who inherit it when it goes home, and pools do not mix. Who
+was started in a block inherits from it as long as it lasts, and not what its owner takes later.
 """
 
 from __future__ import annotations
@@ -32,17 +33,26 @@ class StandIn:
         """``None`` when its block has ended: then it says nothing, wherever it was copied."""
 
 
+class Block(str):
+    """In a lineage: an owner's id for the length of one of its blocks."""
+
+    is_over: bool = False
+    """The block has ended: it lends no name, wherever it was copied."""
+
+
 Lineage: TypeAlias = "tuple[Any, Lineage, int] | None"
-"""An owner's id or a ``StandIn``, those before it, and how many they are together."""
+"""An owner's id, a ``Block`` or a ``StandIn``, those before it, and how many they are together."""
 
 
 def following(link: str | StandIn, line: Lineage) -> Lineage:
     """Return the lineage of what ``link`` starts, which has ``line`` itself."""
     if line is None:
         return link, None, 1
-    if line[0] == link:
-        return line
-    if line[2] >= LONG:
+    return line if line[0] == link else _before(link, line)
+
+
+def _before(link: str | StandIn, line: Lineage) -> Lineage:
+    if line is not None and line[2] >= LONG:
         line = _shortened(line, link)
     return link, line, 1 if line is None else line[2] + 1
 
@@ -52,12 +62,17 @@ def _shortened(line: Lineage, without: str | StandIn) -> Lineage:
     kept: list[Any] = []
     while line is not None:
         link, line, _ = line
-        is_named = link.name is not None if isinstance(link, StandIn) else speaks(link)
-        if is_named and link != without and link not in kept:
+        if _may_lend(link) and link != without and link not in kept:
             kept.append(link)
     for link in reversed(kept):
         line = (link, line, 1 if line is None else line[2] + 1)
     return line
+
+
+def _may_lend(link: str | StandIn) -> bool:
+    if isinstance(link, StandIn):
+        return link.name is not None
+    return speaks(link) and not (isinstance(link, Block) and link.is_over)
 
 
 def inherited_name(speaking: Mapping[str, str], line: Lineage) -> str | None:
@@ -67,7 +82,7 @@ def inherited_name(speaking: Mapping[str, str], line: Lineage) -> str | None:
         name = speaking.get(link)
         if name is None and link.__class__ is StandIn and link.speaking is speaking:
             name = link.name
-        if name is not None:
+        if name is not None and not (link.__class__ is Block and link.is_over):
             return name
     return None
 
@@ -99,7 +114,25 @@ def standing_in(speaking: Mapping[str, str], name: str, owner: str) -> Iterator[
             restore(mine, before)
 
 
+def enter(owner: str, before: Lineage) -> Lineage:
+    """Note a block of ``owner``, which has ``before`` around it; return the lineage inside."""
+    mine = _before(Block(owner), before)
+    lineage.set(mine)
+    return mine
+
+
+def leave(mine: Lineage, before: Lineage) -> None:
+    """At the end of the block that noted ``mine``: it lends no name any more.
+
+    Its owner does if it has another one.
+    """
+    assert mine is not None  # noqa: S101  enter returned it
+    mine[0].is_over = True
+    owner = str(mine[0])
+    restore(mine, following(owner, before) if speaks(owner) else before)
+
+
 def restore(mine: Lineage, before: Lineage) -> None:
-    """At the end of a block that noted ``mine``: put ``before`` back, if this is its context."""
+    """At the end of what noted ``mine``: put ``before`` back, if this is its context."""
     if mine is not before and lineage.get() is mine:
         lineage.set(before)

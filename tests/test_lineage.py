@@ -410,3 +410,61 @@ def test_a_lineage_holds_neither_tasks_nor_pools(ref: NamePoolRef) -> None:
     gc.collect()
     assert context[lineage] is not None
     assert task() is None
+
+
+# Blocks that have ended
+
+
+def test_who_outlives_a_block_does_not_speak_under_its_owners_next_name(pool: PoolHandle) -> None:
+    with pool.named():
+        left_over = contextvars.copy_context()
+    with pool.named() as following:
+        assert pool.speaker() == following
+        assert on_thread(lambda: left_over.run(pool.speaker)) == DEFAULT_NAME
+
+
+def test_who_outlives_an_inner_block_speaks_under_the_name_of_the_outer(pool: PoolHandle) -> None:
+    with pool.named() as outer:
+        with pool.named():
+            left_over = contextvars.copy_context()
+        assert on_thread(lambda: left_over.run(pool.speaker)) == outer
+
+
+@pytest.mark.parametrize("block", ["named", "speaking_as"])
+def test_who_keeps_a_name_beyond_a_block_lends_it_to_what_it_starts_then(
+    block: str, pool: PoolHandle
+) -> None:
+    def agent() -> tuple[str, str, str]:
+        with pool.named() if block == "named" else pool.speaking_as("Ada"):
+            kept = pool.checkout_name()
+        return kept, pool.speaker(), child(pool.speaker)
+
+    kept, own, inherited = on_thread(agent)
+    assert kept == own == inherited
+
+
+def test_blocks_of_two_pools_that_end_in_the_order_they_began_do_not_mix(pool: PoolHandle) -> None:
+    other = PoolHandle(NamePool.start(source=NumberedNames("Robot ")))
+
+    def agent() -> tuple[str, str, str]:
+        first, second = pool.named(), other.named()
+        with ExitStack() as blocks:
+            blocks.push(second)
+            first.__enter__()
+            name = second.__enter__()
+            first.__exit__(None, None, None)
+            return name, child(other.speaker), child(pool.speaker)
+
+    assert on_thread(agent) == ("Robot 1", "Robot 1", DEFAULT_NAME)
+
+
+def test_an_agent_with_a_name_of_its_own_lends_that_where_no_other_is_to_be_had() -> None:
+    pool = PoolHandle(NamePool.start(source=NumberedNames(), chunk_size=1, low_water_mark=0))
+
+    def agent() -> tuple[str, str, str]:
+        pool.associate_name("Ada")
+        with pool.named(timeout=1e-9, default="The Deputy") as name:
+            return name, pool.speaker(), child(pool.speaker)
+
+    pool.checkout_name()
+    assert on_thread(agent) == ("Ada", "Ada", "Ada")

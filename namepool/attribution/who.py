@@ -56,7 +56,7 @@ def who_speaks(speaking: Mapping[str, str]) -> Agent | None:
     while line is not None:
         link, line, _ = line
         if speaking.get(link) == name:
-            return Agent(link, name)
+            return Agent(str(link), name)
         if isinstance(link, StandIn) and link.speaking is speaking and link.name == name:
             return Agent(link.owner, name)
     return Agent(owner, name)

@@ -18,7 +18,7 @@ from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
 from namepool.ledgers.base import Ledger
-from namepool.lineage import restore, standing_in
+from namepool.lineage import enter, leave, standing_in
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 from namepool.pool.identities import take
@@ -64,17 +64,17 @@ class _Block(AbstractAsyncContextManager[str]):
         self._begin = begin
 
     async def __aenter__(self) -> str:
-        self._before = self._noted = lineage.get()
+        self._before = before = lineage.get()
+        message = self._begin()  # here, where the owner is
+        self._noted = enter(message.owner, before)
         try:
-            message = self._begin()  # here, where the owner is; its lineage is noted
-            self._noted = lineage.get()
             if isinstance(message, m.CheckoutLease):
                 self._grant = await checkout(self._pool, message)
             else:
                 self._grant = await answer(self._pool, message)
             return DEFAULT_NAME if self._grant is None else self._grant.name
         except BaseException:
-            restore(self._noted, self._before)
+            leave(self._noted, self._before)
             raise
 
     async def __aexit__(
@@ -84,8 +84,10 @@ class _Block(AbstractAsyncContextManager[str]):
         trace: TracebackType | None,
     ) -> None:
         try:
-            # Whoever closes a task does not run it on: then there is no awaiting.
-            if self._grant is not None and kind is not GeneratorExit:
+            # Whoever closes a task does not run it on: then there is no awaiting. Nor is a pool
+            # waited for that may be restarting: its supervisor may wait for this very block.
+            is_awaited = kind is not GeneratorExit and self._pool.is_alive()
+            if self._grant is not None and is_awaited:
                 await self._pool.ask(_end(self._grant), block=False)
                 self._grant = None
         except (pykka.ActorDeadError, WouldDeadlock):
@@ -95,7 +97,7 @@ class _Block(AbstractAsyncContextManager[str]):
                 self._let_go()
                 self.__class__ = _Block  # no finaliser, where what strikes it would vanish
             finally:
-                restore(self._noted, self._before)
+                leave(self._noted, self._before)
 
     def _let_go(self) -> None:
         if self._grant is not None:
@@ -131,8 +133,10 @@ class ScopeOrDefault(AbstractAsyncContextManager[str]):
             return await self._blocks.enter_async_context(self._block)
         except (NamesUnavailable, CheckoutTimeout) as error:
             self._tell(self._default, error)
-            self._blocks.enter_context(standing_in(self._speaking, self._default, current_owner()))
-            return name_of_caller(self._speaking) or self._default  # it may hold another name
+            owner = current_owner()
+            if owner not in self._speaking:  # else it holds another name, and goes on under that
+                self._blocks.enter_context(standing_in(self._speaking, self._default, owner))
+            return name_of_caller(self._speaking) or self._default
 
     async def __aexit__(
         self,

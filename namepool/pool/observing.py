@@ -80,8 +80,7 @@ class Observing:
         self._observe()
         if restarts := self._state.counters.starts:
             self._state.log.add(PoolRestarted(restarts, at=self.clock()))
-        if self._state.leases:
-            self.lease_began()
+        self.look_for_leaks(LookForLeaks())  # what was held before the restart counts
 
     def subscribe(self, message: m.Subscribe) -> None:
         """Have a reader told of what happens from now on."""

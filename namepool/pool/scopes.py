@@ -13,7 +13,7 @@ from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import GRACE, invalid
 from namepool.errors import CheckoutTimeout, NamesUnavailable
-from namepool.lineage import restore, standing_in
+from namepool.lineage import enter, leave, standing_in
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 
@@ -57,7 +57,7 @@ def named(
     """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
     before = lineage.get()
     message = m.CheckoutLease(timeout, None, theme) if name is None else m.TakeLease(name)
-    noted = lineage.get()
+    noted = enter(message.owner, before)
     receipt: list[Any] = []
     try:
         patience = None if timeout is None else timeout + GRACE
@@ -74,7 +74,7 @@ def named(
         give_back(pool, receipt)  # it may have been the way in, or out, that was cut short
         raise
     finally:
-        restore(noted, before)
+        leave(noted, before)
 
 
 def default_of(default: object) -> str | None:
@@ -99,8 +99,10 @@ def named_or_default(
             name = blocks.enter_context(block)
         except (NamesUnavailable, CheckoutTimeout) as error:
             tell(default, error)
-            blocks.enter_context(standing_in(speaking, default, current_owner()))
-            name = name_of_caller(speaking) or default  # it may hold another name
+            owner = current_owner()
+            if owner not in speaking:  # else it holds another name, and goes on under that
+                blocks.enter_context(standing_in(speaking, default, owner))
+            name = name_of_caller(speaking) or default
         yield name
 
 
@@ -109,7 +111,7 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
     """Speak under a given name; see ``PoolHandle.speaking_as``."""
     before = lineage.get()
     message = m.BeginSpeaking(name, exclusive)
-    noted = lineage.get()
+    noted = enter(message.owner, before)
     receipt: list[Any] = []
     try:
         speaking = pool.ask(message, receipt=receipt)
@@ -122,7 +124,7 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
         give_back(pool, receipt)
         raise
     finally:
-        restore(noted, before)
+        leave(noted, before)
 
 
 def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:

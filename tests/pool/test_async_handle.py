@@ -562,24 +562,13 @@ def test_an_operation_goes_to_the_present_incarnation_or_waits_for_the_next() ->
     asyncio.run(agent())
 
 
-def test_a_check_in_whose_task_is_cancelled_while_the_pool_restarts_is_not_lost() -> None:
+def test_a_block_that_ends_while_the_pool_restarts_waits_for_nobody_and_loses_no_name() -> None:
     pool, handle, state = restarting()
 
-    crashed = asyncio.Event()
-
-    async def agent() -> None:
+    async def main() -> None:
+        # Its supervisor may be waiting for this very block, in an actor that it stops first.
         async with pool.named():
             crash(handle)
-            crashed.set()
-
-    async def main() -> None:
-        task = asyncio.create_task(agent())
-        await crashed.wait()
-        await turns(3)
-        assert not task.done()  # it waits for the next incarnation
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
         handle.install(NamePool.start(source=NumberedNames(), state=state))
         assert await all_home(pool)
 

@@ -87,7 +87,7 @@ def strike_at(
     k: int, operation: Callable[[], Any], kind: type[BaseException] = Strike
 ) -> tuple[str | None, bool]:
     """Run ``operation``, struck at its k-th place; return the place, and whether it came out."""
-    striker = Striker(k, kind("struck"))
+    striker, before = Striker(k, kind("struck")), sys.gettrace()
     sys.settrace(striker.trace)
     try:
         operation()
@@ -97,7 +97,7 @@ def strike_at(
         error.__traceback__ = None  # what the frames hold is let go of, as at the end of a program
         return striker.struck, True
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
         striker._before.clear()
         striker.error.__traceback__ = None
     return striker.struck, False
