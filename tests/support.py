@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from namepool import PoolState
+from namepool import NumberedNames, PoolState
 from namepool.core.waiters import Waiter
 
 T = TypeVar("T")
@@ -87,6 +87,16 @@ class ScriptedSource:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+
+class Crews:
+    """Numbered names: "NPC #1", and of a theme such as the sea "Sea #1"."""
+
+    def __init__(self) -> None:
+        self._crews = {theme: NumberedNames(f"{theme} #") for theme in ("NPC", "Sea", "Kitchen")}
+
+    def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+        return self._crews["NPC" if theme is None else theme.title()].fetch(count, used)
 
 
 def park(

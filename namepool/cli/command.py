@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from namepool.cli.demo import run_demo
+from namepool.cli.demo import page_for_stdout, run_demo
 from namepool.cli.doctor import run_doctor
 from namepool.cli.ledger import ledger_arguments
 from namepool.cli.names import asked, joined, run_names, run_themes, walked
@@ -104,7 +104,7 @@ def _parser() -> _Parser:
         run=lambda _: _failed("error: a command is missing; see namepool --help", 2)
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    text = "let agents on threads take names, lend them to their tools and give them back"
+    text = "let agents on threads take names and keep them, though the pool crashes on purpose"
     _demo_arguments(commands.add_parser("demo", help=text, description=text))
     text = "print names, one a line; none occurs twice"
     _names_arguments(commands.add_parser("names", help=text, description=text))
@@ -129,8 +129,8 @@ def _names_arguments(parser: _Parser) -> None:
     count, themes = _number(1_000_000), available_themes()
     text = "how many: 1 to 1000000 (default: 12)"
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
-    text = f"names of this theme only; may be repeated: {', '.join(themes)}"
-    parser.add_argument("--theme", action="append", choices=themes, metavar="T", help=text)
+    text = f"names of this theme only; may be repeated. Offline: {', '.join(themes)}"
+    parser.add_argument("--theme", action="append", metavar="T", help=text)
     _offline_arguments(parser)
     text = "print short forms, each the shortest that no other of the names can be read as"
     parser.add_argument("--short", action="store_true", help=text)
@@ -219,7 +219,7 @@ def _version() -> str:
 
 def _names(args: argparse.Namespace) -> int:
     if args.source == "openai":
-        blocks = asked(_nomenclater(args), args.count)
+        blocks = asked(_nomenclater(args, themes=args.theme), args.count)
         if args.json:  # a model may fail half-way
             blocks = joined(blocks)
     else:
@@ -239,12 +239,12 @@ def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None
         raise SystemExit(_failed(f"error: {one_line(error, 400)}", 2)) from None
 
 
-def _nomenclater(args: argparse.Namespace) -> Nomenclater:
-    for option in ("seed", "theme", "theme_file"):
+def _nomenclater(args: argparse.Namespace, **options: Any) -> Nomenclater:
+    for option in ("seed", "theme_file"):
         if getattr(args, option, None) is not None:
             flag = option.replace("_", "-")
             raise SystemExit(_failed(f"error: --{flag} is for offline names", 2))
-    return _built(args)
+    return _built(args, **options)
 
 
 def _built(args: argparse.Namespace, **options: Any) -> Nomenclater:
@@ -265,11 +265,11 @@ def _demo(args: argparse.Namespace) -> int:
     if args.source == "openai":
         with closing(_nomenclater(args)) as source:
             print("-- everybody takes a name --", flush=True)
-            return run_demo(args.agents, source)
+            return run_demo(args.agents, source, page_for_stdout())
     _refuse_endpoint(args)
     seed = random.randrange(10_000) if args.seed is None else args.seed
     print(f"-- everybody takes a name (the same ones again: --seed {seed}) --", flush=True)
-    return run_demo(args.agents, OfflineNames(seed=seed))
+    return run_demo(args.agents, OfflineNames(seed=seed), page_for_stdout())
 
 
 def _doctor(args: argparse.Namespace) -> int:

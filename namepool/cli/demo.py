@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
+from namepool.actors import ActorHandle, Supervisor
 from namepool.attribution.logging import AgentFilter
+from namepool.cli.page import WIDTH, Lines, Page
 from namepool.core.names import name_key
 from namepool.core.stats import PoolStats
 from namepool.errors import NamePoolError
-from namepool.owners import inherit_owner
+from namepool.owners import current_owner, inherit_owner
+from namepool.pool.actor import NamePool
 from namepool.pool.handle import PoolHandle
-from namepool.pool.service import open_pool
+from namepool.pool.messages import CheckinName
 from namepool.sources.base import NameSource
+from namepool.sources.offline import OfflineNames
 
-NARRATED = 24  # agents whose lines are shown; more would flood the screen
-WIDTH = 35  # the longest of the first two thousand names fits
 JOBS = (
     ("compiling the parser", "the parser compiles; nobody knows why"),
     ("shaving the yak", "the yak is bald, and grateful"),
@@ -28,17 +32,20 @@ JOBS = (
     ("counting off-by-one errors", "there are six, or seven"),
 )
 
+HEARING = 0.5
+"""Seconds that the main thread waits at once: a Ctrl-C just before that is heard at its end."""
 
-def run_demo(agents: int, source: NameSource) -> int:
-    """Let ``agents`` threads take names, lend them to tools and give them back; print it all.
 
-    Returns 0 if every name was unique while held and all came home, else 1. Blocks until the last
-    agent has gone home.
+def run_demo(agents: int, source: NameSource, page: Page | None = None) -> int:
+    """Let ``agents`` threads take names, lend them to tools and give them back; show it all.
+
+    The pool crashes in the middle, on purpose. Returns 0 if every name was unique while held,
+    stayed with who held it and came home, else 1. Blocks until the last agent has gone home.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, once everything has been closed
     """
-    crew = _Crew(agents)
+    crew = _Crew(agents, page or Lines())
     with _interrupts(crew.over.set), crew.ending(source):
         try:
             code = crew.work(source)
@@ -49,6 +56,20 @@ def run_demo(agents: int, source: NameSource) -> int:
     if crew.noon.broken:
         raise KeyboardInterrupt
     return code
+
+
+def page_for_stdout() -> Page:
+    """Return a board if stdout is a terminal that shows colours, and ``rich`` is there; or lines.
+
+    ``NO_COLOR``, a pipe and ``TERM=dumb`` say that there should be lines.
+    """
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return Lines()
+    try:
+        from namepool.cli.board import Board
+    except ModuleNotFoundError:  # rich is an extra
+        return Lines()
+    return Board()
 
 
 @contextmanager
@@ -99,9 +120,12 @@ class _Crew:
     """Agents, each on its thread; their tools run on a few threads that all of them share."""
 
     pool: PoolHandle
+    target: ActorHandle
 
-    def __init__(self, size: int) -> None:
-        self.size, self.book = size, _Book()
+    def __init__(self, size: int, page: Page) -> None:
+        self.size, self.page, self.book = size, page, _Book()
+        self.holders: dict[str, str] = {}
+        """Owner → the name that it took in the morning."""
         self.log = logging.Logger("demo")  # a private one: the program's logging stays as it is
         self.noon = threading.Barrier(size, action=self._noon)
         self.over = threading.Event()
@@ -137,15 +161,23 @@ class _Crew:
 
         Raises what an agent raised.
         """
-        with open_pool(source=source) as self.pool:
-            self.log.addHandler(_Page(self.pool))
-            with self.tools, ThreadPoolExecutor(self.size) as threads:
+        if isinstance(source, OfflineNames):
+            source = self.page.slowed(source, self.over)
+        with _supervised(source) as self.target:
+            self.pool = PoolHandle(self.target)
+            self.page.addFilter(AgentFilter(self.pool))
+            self.log.addHandler(self.page)
+            shown = self.page.showing(self.pool)
+            with shown, self.tools, ThreadPoolExecutor(self.size) as threads:
                 try:
                     for agent in [threads.submit(self._agent, n) for n in range(self.size)]:
+                        while wait([agent], HEARING).not_done:
+                            pass
                         agent.result()
                 except BaseException:
                     self.noon.abort()  # nobody waits for those who will not come
                     raise
+            self.log.removeHandler(self.page)
             return 0 if self.noon.broken else _conclude(self.book, self.pool.pool_stats(30))
 
     def _agent(self, number: int) -> None:
@@ -158,67 +190,104 @@ class _Crew:
             raise
 
     def _day(self, number: int, job: str, result: str) -> None:
+        self._rest(3.0 * number / self.size)
         if self.noon.broken:
             return
-        with self.pool.named() as name, self.book.holding(name):
+        with self._named() as name:
             self._say(number, job)
+            self.holders[current_owner()] = name
             self.noon.wait()  # here all agents hold their names at the same time
+            self._rest(number % 5)
             if number % 3 == 0:  # the tools of this one speak under its name
                 tool = inherit_owner(self._tool)
                 for run in [self.tools.submit(tool, number, name) for _ in range(2)]:
                     run.result()
             self._say(number, result)
+            self._rest(1.0 + number % 3)
         if number % 4 == 0:
-            with self.pool.named() as name, self.book.holding(name):
+            with self._named():
                 self._say(number, f"back under another name, still {job}")
+                self._rest(2.0)
+
+    @contextmanager
+    def _named(self) -> Iterator[str]:
+        with self.pool.named() as name, self.book.holding(name):
+            try:
+                yield name
+            finally:
+                self.page.left(name)
+
+    def _rest(self, seconds: float) -> None:
+        """Work for so long, if there is somebody to watch; Ctrl-C ends it."""
+        self.over.wait(seconds * self.page.pace)
 
     def _tool(self, number: int, name: str) -> None:
         spoken = self.pool.speaker()
         self.book.expect(spoken == name, f"a tool of {name} spoke as {spoken}")
         thread = threading.current_thread().name.rpartition("_")[2]
         self._say(number, f"  ...with a tool on shared thread {thread}")
+        self._rest(0.5)
 
     def _say(self, number: int, text: str) -> None:
-        if number < NARRATED:
+        if number < self.page.narrated:
             self.log.info("%s", text)
 
     def _noon(self) -> None:
-        if self.size > NARRATED:
-            print(f"... and {self.size - NARRATED} more, who work in silence")
+        if self.size > self.page.narrated:
+            print(f"... and {self.size - self.page.narrated} more, who work in silence")
+        self._rest(2.0)
         held = self.pool.pool_stats(timeout=30).checked_out_count
         self.book.expect(held == self.size, f"{self.size} agents hold {held} names")
-        _title(f"names held now: {held}; a tool speaks as the agent it works for")
+        self.page.title(f"names held now: {held}; the pool crashes, on purpose")
+        self._rest(1.0)
+        self._crash()
+        kept = sum(self._is_kept(*holder) for holder in self.holders.items())
+        self.book.expect(
+            kept == self.size, f"after the crash {kept} of {self.size} have their names"
+        )
+        self.page.title(f"it was restarted: {kept} of {self.size} agents have their names still")
+        self._rest(2.0)
+
+    def _crash(self) -> None:
+        """Have the pool die, as of a bug: what it is told, nobody is there to take the error of."""
+        silent = logging.NullHandler()
+        loggers = [logging.getLogger(name) for name in ("pykka", "namepool")]
+        for logger in loggers:
+            logger.addHandler(silent)
+        self.target.tell(CheckinName(""))
+        restarts = self.pool.pool_stats(timeout=30).restart_count
+        self.book.expect(restarts == 1, f"the pool was restarted {restarts} times, not once")
+        for logger in loggers:
+            logger.removeHandler(silent)
+
+    def _is_kept(self, owner: str, name: str) -> bool:
+        return self.pool.get_name_by_owner(owner) == name
+
+
+@contextmanager
+def _supervised(source: NameSource) -> Iterator[ActorHandle]:
+    """Have a pool that is restarted when it dies; ``open_pool`` keeps its target to itself."""
+    root = Supervisor.start(children=[NamePool.child_spec(id="names", source=source)])
+    try:
+        yield root.handle("names")
+    finally:
+        root.stop()
 
 
 def _nothing() -> None:
     pass
 
 
-def _title(text: str) -> None:
-    print(f"\n-- {text} --", flush=True)
-
-
-class _Page(logging.Handler):
-    """Stdout; a closed pipe ends the demo, where ``StreamHandler`` would report each line."""
-
-    def __init__(self, pool: PoolHandle) -> None:
-        super().__init__()
-        self.addFilter(AgentFilter(pool))
-        self.setFormatter(logging.Formatter(f"%(agent)-{WIDTH}s | %(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), flush=True)
-
-
 def _conclude(book: _Book, stats: PoolStats) -> int:
     """Print statistics and verdict; return 0 if every name was unique and all came home, else 1."""
-    _title("the books")
+    print("\n-- the books --")
     rows = {
         "names held at the same time": book.most_held,
         "checkouts": book.checkouts,
         "chunks of names fetched": stats.fetch_count,
         "names in them": stats.all_used_count,
         "names home again": stats.available_count,
+        "crashes of the pool": stats.restart_count,
     }
     print(*(f"{text:<{WIDTH}} | {count:>5}" for text, count in rows.items()), sep="\n")
     out, home, known = stats.checked_out_count, stats.available_count, stats.all_used_count

@@ -15,14 +15,15 @@ MAX_SLUG_LENGTH = 63
 
 _TITLES = frozenset(
     """
-    a admiral agent an astronomer aunt auntie baker baron baroness big bold bosun brother captain
-    chef chief colonel commander commodore conductor constable cook count countess courier cousin
-    dame de dean deputy director diver doctor dr driver duchess duke engineer explorer father first
-    foreman gaffer general good goodwife granny great guard guide harbourmaster inspector judge kid
-    king la lady le lieutenant little lord madam madame maestro major marshal master mate miss
-    mister mother mr mrs ms navigator old porter postmaster prince princess prof professor queen
-    ranger saint sergeant signor sir sister skipper squire st stationmaster sysop the uncle van von
-    wise wizard young
+    a acrobat admiral agent an architect astronomer aunt auntie baker baron baroness big bold
+    bosun brother captain chef chief clever colonel commander commodore conductor constable cook
+    count countess courier cousin curious dame de dean deputy director diver doctor dr driver
+    duchess duke engineer explorer famous farmer father first foreman gaffer gardener general good
+    goodwife granny great guard guide harbourmaster herald inspector inventor judge kid king la
+    lady le librarian lieutenant little lord lucky madam madame maestro major marshal master mate
+    miss mister mother mr mrs ms navigator old poet porter postmaster prince princess prof
+    professor queen ranger ringmaster saint sergeant signor sir sister skipper speedy squire st
+    stationmaster sysop the tinker uncle van von waiter wise wizard young
     """.split()  # noqa: SIM905  easier to read
 )
 _JOINING = frozenset({"a", "an", "and", "by", "for", "from", "in", "of", "on", "the", "to", "with"})

@@ -96,11 +96,11 @@ class PoolStats:
     restart_count: int
     """Times the pool was restarted."""
     demand_per_second: float
-    """Names checked out a second, less those given back, as learnt; 0 if more are given back."""
+    """Names checked out a second, less those given back, as learnt; summed over the themes."""
     fetch_seconds: float | None
-    """Seconds that a fetch takes, as learnt; ``None`` until one has brought names."""
+    """Seconds that a fetch takes, as learnt, for the slowest theme; ``None`` until names came."""
     low_water_mark: int
-    """Names, in stock or under way, below which the pool fetches at this moment."""
+    """Names, in stock or under way, below which it fetches now; summed over the themes."""
     waited_count: int
     """Checkouts that found no name and were parked."""
     longest_wait: float

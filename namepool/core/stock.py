@@ -12,13 +12,15 @@ from namepool.core.waiters import Waiter, Waiters
 class Stock:
     """One queue of names, and one of those who wait; ``theme`` is ``None`` for all other names."""
 
-    __slots__ = ("learnt", "names", "stocked", "theme", "waiters")
+    __slots__ = ("in_use", "learnt", "names", "stocked", "theme", "waiters")
 
     def __init__(self, theme: str | None) -> None:
         self.theme: str | None = theme
         self.names: deque[str] = deque()
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
+        self.in_use: bool = False
+        """It was asked for, and not forgotten since: then it is refilled before it is empty."""
         self.stocked: int = 0
         """Names that ever came, but for those that a reset took out of the queue."""
 
@@ -31,6 +33,7 @@ class Stock:
         """Forget the names, as if they never came; who waits still does."""
         self.stocked -= len(self.names)
         self.names.clear()
+        self.in_use = bool(self.waiters)
 
     def recover(self, taken: Container[str]) -> list[str]:
         """Take out of the queue what is ``taken``, or stands there twice; return what is left."""

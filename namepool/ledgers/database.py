@@ -38,8 +38,11 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
 
-    def transact(self, work: Callable[[], T]) -> T:
+    def transact(self, work: Callable[[], T], begin: str = "BEGIN IMMEDIATE") -> T:
         """Do ``work`` in a transaction that waits for those of others, up to the timeout.
+
+        With ``begin="BEGIN"`` it may only read, one moment's state, and nobody waits for it. Who
+        writes needs the other: a transaction that reads first could not wait for the lock.
 
         Raises:
             LedgerError: the file cannot be used, and nothing was done; it is opened anew next time
@@ -47,7 +50,7 @@ class Database:
         if not self._mutex.acquire(timeout=self._timeout):
             raise LedgerError(f"{self}: another thread has used it for over {self._timeout:g} s")
         try:
-            return self._in_transaction(work)
+            return self._in_transaction(work, begin)
         except (sqlite3.Error, OSError) as error:
             self._hang_up()
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -79,13 +82,13 @@ class Database:
     def __str__(self) -> str:
         return f"the ledger {str(self.path)!r}"
 
-    def _in_transaction(self, work: Callable[[], T]) -> T:
+    def _in_transaction(self, work: Callable[[], T], begin: str) -> T:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._open()
         elif _inode_of(self.path) != self._inode:
             raise LedgerError("the file was removed or replaced while it was in use")
-        connection.execute("BEGIN IMMEDIATE")  # a deferred one could not wait for the lock
+        connection.execute(begin)
         try:
             result = work()
             connection.execute("COMMIT")

@@ -64,7 +64,7 @@ class RedisLedger(SessionLedger):
     def _keys(self, session: str) -> list[str]:
         return [*map(self._key, ("claims", "sessions", "seen")), self._key(f"of:{session}")]
 
-    def _do(
+    def _run(
         self, script: str, *arguments: str | int, key: str | None = None, replicas: int = 0
     ) -> list[Any]:
         """Run a script for this session; return what it answers behind "ok" or "held"."""
@@ -81,10 +81,10 @@ class RedisLedger(SessionLedger):
 
     def _claim(self, wanted: Mapping[str, str], token: str) -> Collection[str]:
         pairs = [text for pair in wanted.items() for text in pair]
-        return set(self._do(lua.CLAIM, token, *pairs, replicas=self._replicas))
+        return set(self._run(lua.CLAIM, token, *pairs, replicas=self._replicas))
 
     def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
-        held = self._do(
+        held = self._run(
             lua.TAKE, key, name, identity or "", before or "",
             key=f"of:{before or self._me.id}", replicas=self._replicas,
         )  # fmt: skip
@@ -95,16 +95,16 @@ class RedisLedger(SessionLedger):
 
     def _release(self, keys: Sequence[str], token: str | None) -> None:
         for start in range(0, len(keys), _BATCH):
-            self._do(lua.RELEASE, token or "", *keys[start : start + _BATCH])
+            self._run(lua.RELEASE, token or "", *keys[start : start + _BATCH])
 
     def _renew(self) -> None:
-        self._do(lua.RENEW)
+        self._run(lua.RENEW)
 
     def _advance(self, walk: str, count: int) -> int:
-        return int(self._do(lua.ADVANCE, walk, count, key="walks")[0])
+        return int(self._run(lua.ADVANCE, walk, count, key="walks")[0])
 
     def _end(self) -> None:
-        self._do(lua.END)  # sent again after a lost answer, it finds no session: that is an end
+        self._run(lua.END)  # sent again after a lost answer, it finds no session: that is an end
 
     def _free(self, session: str, silent: float) -> int:
         freed, left = 0, 1

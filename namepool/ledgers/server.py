@@ -77,33 +77,38 @@ class Server:
             LedgerError: it was not reached, or it refuses
         """
         errors = self._redis.exceptions
-        again = (
-            errors.ConnectionError,
-            errors.TimeoutError,
-            errors.ReadOnlyError,
-            errors.TryAgainError,
-            errors.ClusterDownError,
-            errors.RedisClusterException,
-        )
         deadline, pause = time.monotonic() + self._timeout, _FIRST_PAUSE
         while True:
             try:
                 self._check()
                 return work()
-            except errors.AuthenticationError as error:
-                raise self._failed("does not let this user in", error) from error
-            except again as error:
+            except (errors.RedisError, errors.RedisClusterException) as error:
+                what = self._refusal(error)
+                if what is not None:
+                    raise self._failed(what, error) from error
+                if self._is_elsewhere(error) or time.monotonic() + pause >= deadline:
+                    self.close()  # the next try finds out anew where the server is
                 if time.monotonic() + pause >= deadline:
-                    self.close()  # the next call finds out anew where the server is
                     raise self._failed("cannot be reached", error) from error
-                if isinstance(error, errors.ReadOnlyError):
-                    self.close()
-            except errors.OutOfMemoryError as error:
-                raise self._failed("is out of memory and takes no writes", error) from error
-            except errors.RedisError as error:
-                raise self._failed("refuses", error) from error
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _refusal(self, error: Exception) -> str | None:
+        """Say how the server refuses; ``None`` if it may be better soon."""
+        errors, text = self._redis.exceptions, str(error)
+        if isinstance(error, errors.AuthenticationError):
+            return "does not let this user in"
+        # Up to Redis 7.0 the errors of scripts are of no kind of their own.
+        if isinstance(error, errors.OutOfMemoryError) or "OOM " in text:
+            return "is out of memory and takes no writes"
+        again = (errors.ConnectionError, errors.TimeoutError)
+        cluster = (errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException)
+        may_pass = isinstance(error, again + cluster) or self._is_elsewhere(error)
+        return None if may_pass else "refuses"
+
+    def _is_elsewhere(self, error: Exception) -> bool:
+        """Tell whether this is a replica: the primary is another server now."""
+        return isinstance(error, self._redis.exceptions.ReadOnlyError) or "READONLY" in str(error)
 
     def run(
         self, script: str, keys: Sequence[str], arguments: Sequence[str | int], replicas: int = 0

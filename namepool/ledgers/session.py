@@ -10,6 +10,7 @@ import uuid
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from namepool.core.names import is_default_name, name_key, shown, validate_name
@@ -178,7 +179,7 @@ class SessionLedger(ABC):
         for session in self._look(self._sessions):
             dead = session.silent > older_than and session.id != self._me.id
             if dead and (session.ended or not self._is_known_to_run(session)):
-                freed += self._look(lambda dead=session.id: self._free(dead, older_than))  # type: ignore[misc]
+                freed += self._do(partial(self._free, session.id, older_than))
         return freed
 
     # -- for engines ------------------------------------------------------------------------
@@ -187,7 +188,7 @@ class SessionLedger(ABC):
         """Do ``work`` for the session of this process, once more if it is not known any more."""
         session = self.session
         try:
-            result = self._look(work)
+            result = self._do(work)
         except SessionLost:
             if self._closed:
                 raise LedgerError(f"{self} is closed") from None
@@ -199,15 +200,19 @@ class SessionLedger(ABC):
             with self._lock:
                 if self._me.id == session:
                     self._begin()
-            result = self._look(work)
+            result = self._do(work)
         self._registered = True
         return result
 
-    def _look(self, work: Callable[[], T]) -> T:
-        """Do ``work``, which needs no session."""
+    def _do(self, work: Callable[[], T]) -> T:
+        """Do ``work``, which changes something."""
         if self._closed:
             raise LedgerError(f"{self} is closed")
         return self._guarded(work)
+
+    def _look(self, work: Callable[[], T]) -> T:
+        """Do ``work``, which only reads: nobody who writes waits for it."""
+        return self._do(work)
 
     def _is_known_to_run(self, session: Session) -> bool:
         return self._runs(session) is True

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from namepool.core.options import check_text
+from namepool.errors import LedgerError
 from namepool.ledgers.base import Holder, Session
 from namepool.ledgers.database import Database
 from namepool.ledgers.session import Me, SessionLedger, SessionLost
@@ -51,6 +52,11 @@ class SQLiteLedger(SessionLedger):
 
     def _guarded(self, work: Callable[[], T]) -> T:
         return self._file.transact(work)
+
+    def _look(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise LedgerError(f"{self} is closed")
+        return self._file.transact(work, "BEGIN")
 
     def _disconnect(self) -> None:
         self._file.close()

@@ -14,7 +14,8 @@ def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> P
     """Return the counts of a pool as they stand."""
     counters, stocks = state.counters, state.stocks
     learnt = [stock.learnt for stock in stocks.values()]
-    marks = [one.policy.low_water_mark for one in fetches.by_theme.values()]
+    used = [stock for stock in stocks.values() if stock.in_use] or [stocks[None]]
+    marks = [fetches.of(stock).policy.low_water_mark for stock in used]
     return PoolStats(
         available_count=stocks.available,
         checked_out_count=len(state.leases),

@@ -78,7 +78,7 @@ class Fetches(Generic[F]):
             fetches = Fetches(self._bounds, stock.learnt, None, stock.theme, self._shared)
         return fetches
 
-    def forget(self, theme: str) -> None:
+    def forget(self, theme: str | None) -> None:
         """Drop the fetches for a theme; what is under way ends as it would."""
         self.by_theme.pop(theme, None)
 

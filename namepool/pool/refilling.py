@@ -127,7 +127,8 @@ class Refilling:
     def refill(self) -> None:
         """Begin the fetches that are due; in the pause after a failure, tell those who wait."""
         self.look()
-        ready = [stock for stock in self._state.stocks.values() if self._may_fetch(stock)]
+        stocks = [stock for stock in self._state.stocks.values() if stock.in_use]
+        ready = [stock for stock in stocks if self._may_fetch(stock)]
         while due := [stock for stock in ready if self._due(stock)]:
             stock = min(due, key=self._precedence)
             self.fetch(self._due(stock), stock)
@@ -145,15 +146,14 @@ class Refilling:
 
     def _precedence(self, stock: Stock) -> tuple[bool, int, float]:
         """Those for whom somebody waits come first, and each theme gets its share of fetches."""
-        longest = next(iter(stock.waiters), math.inf)
-        return not stock.waiters, len(self._fetches.of(stock)), longest
+        return not stock.waiters, len(self._fetches.of(stock)), next(iter(stock.waiters), math.inf)
 
     def fetch(self, count: int, stock: Stock) -> None:
         """Ask the source for ``count`` names for a stock."""
         self._waiting.reclaim(self._options.reclaim_after)
+        state, seconds = self._state, self._options.fetch_timeout
         fetcher = self._fetches.take_idle() or self._start_fetcher()
         request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
-        state, seconds = self._state, self._options.fetch_timeout
         state.counters.fetches += 1
         state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
@@ -268,10 +268,10 @@ class Refilling:
 
     def _forget(self, theme: str | None) -> bool:
         """Keep no stock of a theme that the source does not know, unless it once did."""
-        if theme is None or not self._state.forget(theme):
-            return False
-        self._fetches.forget(theme)
-        return True
+        is_gone = theme is not None and self._state.forget(theme)
+        if is_gone:
+            self._fetches.forget(theme)
+        return is_gone
 
 
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:

@@ -151,10 +151,11 @@ class Requests:
         state = self._state
         if state.events:
             self._waiting.apply_events()
-        theme = self._refilling.theme_of(message.theme)
-        name = state.checkout(message.owner, self._journal, theme)
+        stock = state.stocks[self._refilling.theme_of(message.theme)]
+        stock.in_use = True
+        name = state.checkout(message.owner, self._journal, stock.theme)
         if name is None:
-            return self._park(message, state.stocks[theme])
+            return self._park(message, stock)
         self._refilling.refill()
         return name
 

@@ -73,15 +73,13 @@ class Circle:
     """
 
     def __init__(self, names: Iterable[str], rng: random.Random) -> None:
-        order = _by_initials(names, rng)
-        self.turns = {name: turn for turn, name in enumerate(order)}
-        """Name → its number, from 0; those of neighbours in the circle are close together."""
-        self._waiting = deque(order)
+        self._waiting = deque(_by_initials(names, rng))
+        self._size = len(self._waiting)
         self._firsts: dict[str, _First] = {}
         self._circle: list[_First] = []
 
     def __len__(self) -> int:
-        return len(self.turns)
+        return self._size
 
     def __getitem__(self, place: int) -> str:
         if place >= len(self._circle) and self._waiting:
@@ -91,7 +89,8 @@ class Circle:
     def _lengthen(self, size: int) -> None:
         while self._waiting and len(self._circle) < size:
             near = self._circle[-WINDOW + 1 :]
-            if len(self) - len(self._circle) < WINDOW:  # the end of the circle is where it begins
+            # The end of the circle is where it begins, and who is left over moves others there.
+            if len(self) - len(self._circle) < 3 * WINDOW:
                 near += self._circle[: WINDOW - 1]
             fitting = (n for n, name in enumerate(self._waiting) if self._first(name).fits(near))
             at = next(fitting, None)
@@ -102,8 +101,21 @@ class Circle:
         else:
             return
         for name in self._waiting:  # they fit in nowhere at the end: perhaps before it
-            self._circle.insert(self._gap(self._first(name)), self._first(name))
+            self._fit_in(self._first(name))
         self._waiting.clear()
+
+    def _fit_in(self, first: _First) -> None:
+        """Insert ``first`` where it fits, or in place of one that fits elsewhere, or at the end."""
+        gap, reach = self._gap(first), WINDOW - 1
+        if gap == len(self._circle):
+            for at in range(len(self) // 2 + reach, len(self._circle) - reach):
+                near = self._circle[at - reach : at] + self._circle[at + 1 : at + reach + 1]
+                if first.fits(near):
+                    first, self._circle[at] = self._circle[at], first
+                    if (gap := self._gap(first)) < len(self._circle):
+                        break
+                    first, self._circle[at] = self._circle[at], first
+        self._circle.insert(gap, first)
 
     def _first(self, name: str) -> _First:
         first = self._firsts.get(name)

@@ -9,26 +9,20 @@ over as many lines as it takes, or a TOML array::
     Basil, Clementine, Saffron,
     '''
 
-``first`` and ``last`` are needed; each other list adds a pattern, or more to one:
+``first`` and ``last`` are needed; each other list adds a pattern (see ``_FORMS``), or more to one:
+"Basil the Toast Timer" has a trade, "Basil of the Copper Kettle" a phrase, "Basil, Burner of Toast"
+a deed, "Chef Basil Custard" a title, "Basil Two-Spoons" a byname.
 
-| list | names |
-|---|---|
-| ``first``, ``last`` | Basil Custard |
-| ``epithets`` | Basil the Slightly Burnt |
-| ``trades`` (with ``moods``) | Basil the Toast Timer, Basil the Jovial Toast Timer |
-| ``phrases`` | Basil of the Copper Kettle |
-| ``counts`` with ``things`` | Basil of the Seven Spoons |
-| ``titles`` | Chef Basil Custard |
-| ``bynames`` | Basil Two-Spoons Custard |
-| ``places`` | Basil of Butterwick |
-| ``deeds`` | Basil, Burner of Toast |
+A nickname is a first name that is a thing. It has no surname, no title and no place: "Pudding
+Custard" is nobody.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -45,106 +39,88 @@ BUILT_IN = (
 """The themes that come with the package."""
 
 WALK = (
-    *("epithet", "surname", "phrase", "epithet", "title", "phrase", "epithet", "byname", "surname"),
-    *("phrase", "epithet", "place", "title", "phrase", "epithet", "surname", "deed"),
+    *("epithet", "deed", "surname", "epithet", "phrase", "deed", "epithet", "title", "phrase"),
+    *("epithet", "deed", "place", "epithet", "phrase", "byname", "deed", "phrase"),
 )
 """The pattern of each name in a row: none within two of its like, the best loved most often."""
 
-LISTS = {  # how many words each may have: with the given name they make at most five
-    "first": 1,
-    "last": 2,
-    "epithets": 3,
-    "trades": 2,
-    "moods": 1,
-    "phrases": 2,
-    "counts": 1,
-    "things": 1,
-    "titles": 2,
-    "bynames": 1,
-    "places": 3,
-    "deeds": 4,
-}
+FOR_NICKNAMES = ("epithet", "deed", "phrase")
+"""The patterns of names that begin with a thing: the others need a person."""
+
+# How many words each may have: with the given name they make at most five.
+LISTS = {"first": 1, "nicknames": 1, "last": 2, "epithets": 3, "trades": 2, "phrases": 2}
+LISTS |= {"deeds": 4, "titles": 2, "bynames": 1, "places": 3}
 LEAST = {"first": 12, "last": 20}
 _LONGEST = 44  # characters: room for " the Twentieth" and for a number after it
+_LONGEST_WORD = 28
+_ENDINGS = {
+    "epithet": ("epithets", "trades"),
+    "phrase": ("phrases",),
+    "deed": ("deeds",),
+    "place": ("places",),
+    "byname": ("bynames",),
+    **dict.fromkeys(("surname", "title"), ("last",)),
+}
+_EXTRAS = {"title": "titles"}
+_FORMS = {
+    "epithet": "{first} the {ending}",
+    "phrase": "{first} of the {ending}",
+    "deed": "{first}, {ending}",
+    "place": "{first} of {ending}",
+    "surname": "{first} {ending}",
+    "title": "{extra} {first} {ending}",
+    "byname": "{first} {ending}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a theme's walk: a pattern, and endings that no other place in the walk has."""
+
+    pattern: str
+    endings: tuple[str, ...]
+    extras: tuple[str, ...] = ("",)
+
+    def __len__(self) -> int:
+        return len(self.endings) * len(self.extras)
+
+    def name(self, first: str, number: int) -> str:
+        """Return ``first`` with ending ``number``. As many in a row as there are endings differ."""
+        turn, at = divmod(number, len(self.endings))
+        extra = self.extras[(turn + at) % len(self.extras)]
+        return _FORMS[self.pattern].format(first=first, extra=extra, ending=self.endings[at])
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The words of a theme; ``walk`` is its own ``WALK``, without the patterns it has no words for.
-
-    ``rounds``: how often a given name can go through the walk before an ending comes again.
-    """
+    """The words of a theme, and its own ``WALK``, without patterns it has no words for."""
 
     id: str
     title: str
     description: str
     words: Mapping[str, tuple[str, ...]]
-    walk: tuple[str, ...]
-    rounds: int
+    walk: tuple[Slot, ...]
+    nicknames_walk: tuple[Slot, ...]
 
     @property
     def first(self) -> tuple[str, ...]:
-        """The given names."""
-        return self.words["first"]
+        """The given names, and the nicknames after them."""
+        return self.words["first"] + self.words["nicknames"]
+
+    @property
+    def rounds(self) -> int:
+        """How often a given name can go through the walk before an ending comes again."""
+        return min(map(len, self.walk + self.nicknames_walk))
+
+    def walk_of(self, first: str) -> tuple[Slot, ...]:
+        """Return the walk of one of the theme's given names or nicknames."""
+        return self.nicknames_walk if first in self.words["nicknames"] else self.walk
 
     def names_of(self, first: str) -> Iterator[str]:
         """Yield every name that ``first`` can have."""
-        for pattern in sorted(set(self.walk)):
-            for number in range(sum(blocks(self.words, pattern))):
-                yield self.name(first, pattern, number)
-
-    def name(self, first: str, pattern: str, number: int) -> str:
-        """Return ``first`` with ending ``number`` of ``pattern``; the short ones come first."""
-        words = self.words
-        last = words["last"]
-        if pattern == "surname":
-            return f"{first} {last[number]}"
-        if pattern == "epithet":
-            return f"{first} the {_epithet(words, number)}"
-        if pattern == "phrase":
-            return f"{first} of the {_phrase(words, number)}"
-        if pattern == "place":
-            return f"{first} of {words['places'][number]}"
-        if pattern == "deed":
-            return f"{first}, {words['deeds'][number]}"
-        extras = words["titles" if pattern == "title" else "bynames"]
-        turn, extra = divmod(number, len(extras))
-        surname = last[(turn + extra * 7) % len(last)]
-        return (
-            f"{extras[extra]} {first} {surname}"
-            if pattern == "title"
-            else (f"{first} {extras[extra]} {surname}")
-        )
-
-
-def _epithet(words: Mapping[str, tuple[str, ...]], number: int) -> str:
-    trades = words["trades"]
-    for plain in (words["epithets"], trades):
-        if number < len(plain):
-            return plain[number]
-        number -= len(plain)
-    mood, trade = divmod(number, len(trades))
-    return f"{words['moods'][(mood + trade) % len(words['moods'])]} {trades[trade]}"
-
-
-def _phrase(words: Mapping[str, tuple[str, ...]], number: int) -> str:
-    phrases, things = words["phrases"], words["things"]
-    if number < len(phrases):
-        return phrases[number]
-    count, thing = divmod(number - len(phrases), len(things))
-    return f"{words['counts'][(count + thing) % len(words['counts'])]} {things[thing]}"
-
-
-def blocks(words: Mapping[str, tuple[str, ...]], pattern: str) -> tuple[int, int]:
-    """Return how many endings of ``pattern`` are written out, and how many are put together."""
-    sizes = {key: len(listed) for key, listed in words.items()}
-    if pattern == "epithet":
-        return sizes["epithets"] + sizes["trades"], sizes["moods"] * sizes["trades"]
-    if pattern == "phrase":
-        return sizes["phrases"], sizes["counts"] * sizes["things"]
-    if pattern in ("title", "byname"):
-        return 0, sizes[f"{pattern}s"] * sizes["last"]
-    return sizes["last" if pattern == "surname" else f"{pattern}s"], 0
+        for slot in self.walk_of(first):
+            for number in range(len(slot)):
+                yield slot.name(first, number)
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -183,7 +159,10 @@ def parse(text: str, theme_id: str, file: str) -> Theme:
         line = _line(text, key, word)
         raise InvalidOption(f"{one_line(file)}, line {line}: {one_line(reason)}")
     theme = _theme(theme_id, tables)
-    longest = max(theme.names_of(max(theme.first, key=len)), key=len)
+    firsts = (
+        max(words, key=len) for words in (theme.words["first"], theme.words["nicknames"]) if words
+    )
+    longest = max((name for first in firsts for name in theme.names_of(first)), key=len)
     if len(longest) > _LONGEST:
         raise InvalidOption(
             f"{one_line(file)}: names must have at most {_LONGEST} characters, not {len(longest)} "
@@ -207,13 +186,49 @@ def _listed(value: object) -> object:
 
 def _theme(theme_id: str, tables: Mapping[str, Any]) -> Theme:
     words = {key: tables.get(key, ()) for key in LISTS}
-    endings = {pattern: sum(blocks(words, pattern)) for pattern in WALK}
-    walk = list(WALK)
-    for at, pattern in enumerate(WALK):
-        if endings[pattern] < WALK.count(pattern):  # then one of those with most to spare
-            walk[at] = max(sorted(endings), key=lambda p: endings[p] / (walk.count(p) + 1))
-    rounds = min(endings[pattern] // walk.count(pattern) for pattern in walk)
-    return Theme(theme_id, tables["title"], tables["description"], words, tuple(walk), rounds)
+    patterns, nicknamed = _patterns(words)
+    slots: dict[tuple[int, str], Slot] = {}
+    for ending in dict.fromkeys(_ENDINGS.values()):
+        # Each of the places whose endings are in one list has its share of it.
+        sharing = [
+            (at, pattern)
+            for at, pair in enumerate(zip(patterns, nicknamed, strict=True))
+            for pattern in dict.fromkeys(pair)
+            if _ENDINGS.get(pattern) == ending
+        ]
+        listed = [word for key in ending for word in words[key]]
+        for n, (at, pattern) in enumerate(sharing):
+            extras = words[_EXTRAS[pattern]] if pattern in _EXTRAS else ("",)
+            slots[at, pattern] = Slot(pattern, tuple(listed[n :: len(sharing)]), extras)
+    walk = tuple(slots[key] for key in enumerate(patterns))
+    nicknames_walk = tuple(slots[key] for key in enumerate(nicknamed) if key[1])
+    return Theme(theme_id, tables["title"], tables["description"], words, walk, nicknames_walk)
+
+
+def _patterns(words: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """Return the pattern of each place in the walk, for people and for nicknames ("" if none)."""
+    left = Counter({keys: sum(len(words[key]) for key in keys) for keys in _ENDINGS.values()})
+
+    def take(wanted: Iterable[str]) -> str:
+        usable = (p for p in wanted if left[_ENDINGS[p]] and words[_EXTRAS.get(p, "last")])
+        pattern = next(usable)
+        left[_ENDINGS[pattern]] -= 1
+        return pattern
+
+    def spare() -> list[str]:
+        return sorted(("surname", *FOR_NICKNAMES), key=lambda p: -left[_ENDINGS[p]])
+
+    walk = [take((pattern, *spare())) for pattern in WALK]
+    if not words["nicknames"]:
+        return walk, [""] * len(walk)
+    nicknamed = []
+    for at, pattern in enumerate(walk):
+        if pattern not in FOR_NICKNAMES:
+            near = (walk[at - 1], walk[(at + 1) % len(walk)])
+            choice = [p for p in spare() if p in FOR_NICKNAMES]
+            pattern = take(sorted(choice, key=near.count))
+        nicknamed.append(pattern)
+    return walk, nicknamed
 
 
 # -- what may be wrong ----------------------------------------------------------------------------
@@ -233,6 +248,7 @@ def _faults(tables: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
             yield key, "", f"{key} must be a string, not {shown(tables[key])}"
     for key in LISTS:
         yield from _faults_of_list(key, tables.get(key, ()))
+    yield from _faults_of_nicknames({key: tables.get(key, ()) for key in LISTS})
 
 
 def _faults_of_list(key: str, words: object) -> Iterator[tuple[str, str, str]]:
@@ -250,15 +266,28 @@ def _faults_of_list(key: str, words: object) -> Iterator[tuple[str, str, str]]:
         yield key, "", f"{key} must have at least {LEAST[key]} words, not {len(words)}"
 
 
+def _faults_of_nicknames(words: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    people = {name_key(word): word for word in words["first"]}
+    for word in words["nicknames"]:
+        if (other := people.get(name_key(word))) is not None:
+            yield "nicknames", word, f"nicknames: {shown(word)} reads like {shown(other)} in first"
+    endings = sum(len(words[key]) for key in ("epithets", "trades", "phrases", "deeds"))
+    if words["nicknames"] and endings < len(WALK):
+        needed = f"at least {len(WALK)} words in epithets, trades, phrases and deeds"
+        yield "nicknames", "", f"nicknames need {needed} together, not {endings}"
+
+
 def _why_no_word(key: str, word: object) -> str | None:
     if not isinstance(word, str):
         return "must be a string"
     most = LISTS[key]
     if len(word.split()) > most:
         return f"must have at most {most} word{'s' if most > 1 else ''}, not {len(word.split())}"
-    if len(word) > 24:
-        return f"must have at most 24 characters, not {len(word)}"
-    return why_unissuable({"first": word, "titles": f"{word} Ada"}.get(key, f"Ada {word}"))
+    if len(word) > _LONGEST_WORD:
+        return f"must have at most {_LONGEST_WORD} characters, not {len(word)}"
+    return why_unissuable(
+        {"first": word, "nicknames": word, "titles": f"{word} Ada"}.get(key, f"Ada {word}")
+    )
 
 
 def _line(text: str, key: str, word: str) -> int:

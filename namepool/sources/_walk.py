@@ -37,27 +37,11 @@ class Walk:
         return lap * len(self._places) + self._ranks[place] < self._steps
 
 
-def rotated(sizes: tuple[int, int], number: int, turn: int) -> int:
-    """Return the ending that given name number ``turn`` of its theme has after ``number`` others.
-
-    The written ones come first: they are shorter. Within a block every given name starts at a place
-    of its own, far from its neighbours', and goes round once, so it meets each ending exactly once.
-    """
-    start = 0
-    for size in sizes:
-        if number < size:
-            return start + (number + turn * _stride(size)) % size
-        number -= size
-        start += size
-    raise AssertionError("a walk ends before its endings do")
-
-
-def _stride(size: int) -> int:
-    """Return a step near the golden section of ``size`` that shares no factor with it."""
-    stride = max(1, size * 5 // 8)
-    while math.gcd(stride, size) > 1:
-        stride += 1
-    return stride
+def coprime(least: int, other: int) -> int:
+    """Return the smallest number from ``least`` on that shares no factor with ``other``."""
+    while math.gcd(least, other) > 1:
+        least += 1
+    return least
 
 
 def aged(name: str, age: int) -> str:

@@ -167,8 +167,10 @@ class FallbackSource:
             try:
                 with rank.limited(None if left is None else _share(left, len(ranks) - place)):
                     names = _answer(source, count, used, theme, stands_in=stands_in)
-                if all(why_unissuable(name) for name in names):
-                    raise SourceError(f"{type(source).__name__} gave no valid name")
+                reasons = [why_unissuable(name) for name in names]
+                if all(reasons):
+                    first = f": {shown(names[0])} {reasons[0]}" if names else ""
+                    raise SourceError(f"{type(source).__name__} gave no valid name{first}")
             except UnknownTheme as error:
                 failure = error
             except Exception as error:

@@ -14,8 +14,10 @@ class NumberedNames:
 
     def __init__(self, prefix: str = "NPC #") -> None:
         self._prefix = check_text("prefix", prefix, 40)
-        if why_unissuable(prefix + "1") is not None:
-            raise invalid("prefix", prefix, "the beginning of a name that a pool may issue")
+        reason = why_unissuable(prefix + "1")
+        if reason is not None:
+            expected = f"the beginning of a name that a pool may issue (it {reason})"
+            raise invalid("prefix", prefix, expected)
         self._numbers = itertools.count(1)
 
     def fetch(self, count: int, used: Sequence[str]) -> list[str]:

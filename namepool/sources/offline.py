@@ -3,9 +3,10 @@
 Each theme is one readable file in ``themes/``: given names, and what may go with them. A source
 arranges the given names of its themes in a circle and walks round it. The patterns of the names
 ("the Yak Shaver", "of the Seven Bogons") follow a walk of their own, and its length and that of the
-circle have no common factor: so a given name has another ending on every lap. The name at any
-position is computed from the position alone, the millionth at the price of the first, and nothing
-has to be remembered but how far each walk has come.
+circle have no common factor: so a given name has another ending on every lap. Of a theme, whoever
+comes to a place of the walk has the ending after that of whoever came there before. The name at any
+position is computed from the position alone, the millionth at the price of the thousandth, and
+nothing has to be remembered but how far each walk has come.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import hashlib
 import os
 import random
 import threading
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
@@ -21,8 +24,8 @@ from typing import cast
 from namepool.core.names import name_key, shown
 from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import Circle
-from namepool.sources._theme import BUILT_IN, WALK, Theme, blocks, built_in, read_theme
-from namepool.sources._walk import Walk, aged, rotated
+from namepool.sources._theme import BUILT_IN, WALK, Theme, built_in, read_theme
+from namepool.sources._walk import Walk, aged, coprime
 
 
 def available_themes() -> tuple[str, ...]:
@@ -40,7 +43,8 @@ class OfflineNames:
 
     With all themes, no given name occurs twice in any 1000 consecutive names, no initial letter
     begins more than 12 % of any 200, no two given names in any 24 sound alike or are two letters
-    apart, and no two neighbours have one pattern. A single theme has some 140 given names: there,
+    apart, no two neighbours have one pattern, and what follows the first name does not come again
+    within 200 names. A single theme has some 140 given names: there,
     each returns only after all the others. When every combination has been told they come back as
     "Ada the Yak Shaver the Second", as people do.
 
@@ -65,6 +69,9 @@ class OfflineNames:
         self._position = 0
         self._walks: dict[str, Walk] = {}  # of the themes that were asked for by name
         self._circles: dict[str, Circle] = {}
+        self._starts: dict[str, list[int]] = {}
+        self._places: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        self._placed = 0
         self._lock = threading.Lock()
         self._advance: Callable[[str, int], int] | None = None
 
@@ -163,19 +170,43 @@ class OfflineNames:
 
     def _name_at(self, position: int) -> str:
         lap, place = divmod(position, len(self._circle))
-        first = self._circle[place]
-        theme = self._of[first]
-        turn = self._circle_of(theme.id).turns[first]
         age, lap = divmod(lap, len(WALK) * self._rounds)
         rounds, lap = divmod(lap, len(WALK))
+        first = self._circle[place]
+        theme = self._of[first]
+        at = self._slot(place, lap)
+        slot = theme.walk_of(first)[at]
+        number = self._before(theme, at, place, lap) + self._start(theme.id, at)
+        number += rounds * coprime(len(theme.first), len(slot))
+        return aged(slot.name(first, number % len(slot)), age)
+
+    def _slot(self, place: int, lap: int) -> int:
+        """Return where in the walk of the patterns who has this place in the circle is."""
         # A step that shares no factor with the walk's length, so that a lap never meets the last's.
         step = len(self._circle) if len(self._circle) % len(WALK) else len(self._circle) + 1
-        slots = [(place + earlier * step) % len(WALK) for earlier in range(lap + 1)]
-        pattern = theme.walk[slots[-1]]
-        before = rounds * theme.walk.count(pattern)
-        before += sum(theme.walk[slot] == pattern for slot in slots[:-1])
-        number = rotated(blocks(theme.words, pattern), before, turn)
-        return aged(theme.name(first, pattern, number), age)
+        return (place + lap * step) % len(WALK)
+
+    def _before(self, theme: Theme, at: int, place: int, lap: int) -> int:
+        """Return how many of the theme came to place ``at`` of the walk before, in this round."""
+        places = self._places_to(len(self._circle) - 1 if lap else place)
+        ways = range(len(WALK))
+        ways_of_laps = [(at - self._slot(0, earlier)) % len(ways) for earlier in range(lap)]
+        came = sum(len(places[theme.id, way]) for way in ways_of_laps)
+        return came + bisect_left(places[theme.id, place % len(ways)], place)
+
+    def _places_to(self, last: int) -> dict[tuple[str, int], list[int]]:
+        """Return the places in the circle, in order, of those of a theme that walk in step."""
+        for place in range(self._placed, last + 1):
+            self._places[self._of[self._circle[place]].id, place % len(WALK)].append(place)
+        self._placed = max(self._placed, last + 1)
+        return self._places
+
+    def _start(self, theme_id: str, at: int) -> int:
+        starts = self._starts.get(theme_id)
+        if starts is None:
+            rng = random.Random(f"{self._seed} {theme_id} endings")
+            starts = self._starts[theme_id] = [rng.randrange(2**16) for _ in WALK]
+        return starts[at]
 
     @cached_property
     def _rounds(self) -> int:

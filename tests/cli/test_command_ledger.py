@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from namepool.cli import command as cli
+from namepool.ledgers import open_ledger
 from namepool.ledgers.sqlite import SQLiteLedger
+from tests.ledgers.redis_server import RedisServer
 
 Capture = pytest.CaptureFixture[str]
 
@@ -122,3 +124,21 @@ def test_a_file_that_is_no_ledger_is_an_error(capsys: Capture, tmp_path: Path) -
 
     assert cli.main(["ledger", "ls", "--ledger", f"sqlite:///{path}"]) == 1
     assert "the file is no SQLite database" in capsys.readouterr().err
+
+
+def test_a_ledger_in_redis_is_looked_into_the_same_way(capsys: Capture, tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "server", "--requirepass", "s3cret")
+    url = f"{server.url.replace('://', '://:s3cret@')}?namespace=fleet"
+    ledger = open_ledger(url)
+    ledger.claim(["Ada"], "t")
+
+    assert run(capsys, "ls", "--ledger", url).startswith("Ada\t")
+    assert "claimed\t1\nliving\t1\n" in run(capsys, "stats", "--ledger", url)
+    assert run(capsys, "prune", "--ledger", url, "--older-than", "7d") == "0 names freed\n"
+    ledger.close()
+    server.stop()
+    url = f"{url}&timeout=0.1"
+    assert cli.main(["ledger", "ls", "--ledger", url]) == 1
+    error = capsys.readouterr().err
+    assert f"the ledger at {server.url} cannot be reached" in error
+    assert "s3cret" not in error

@@ -18,7 +18,11 @@ from redis.retry import Retry
 
 from tests.support import PATIENCE
 
-PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
+PROGRAM = (
+    os.environ.get("NAMEPOOL_REDIS_SERVER")  # another version than the system's
+    or shutil.which("redis-server")
+    or shutil.which("valkey-server")
+)
 
 MISSING = (
     "NOT TESTED: the Redis ledger, because there is no redis-server on this machine "
@@ -43,8 +47,12 @@ class RedisServer:
         self.port = free_port()
         self._options = options
         folder.mkdir(exist_ok=True)
-        while not self.start():  # somebody else was faster to take the port
-            self.port = free_port()
+        for _ in range(5):
+            if self.start():
+                break
+            self.port = free_port()  # somebody else was faster to take it
+        else:
+            pytest.fail(f"{PROGRAM} does not start with {options}")
         self.url = f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> bool:

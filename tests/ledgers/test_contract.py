@@ -229,7 +229,7 @@ def test_a_session_that_was_pruned_though_it_lived_goes_on_as_another(
     first, second = engine.open(), engine.open()
     first.claim(NAMES, "t1")
     before = first.session
-    second._look(lambda: second._free(before, -1.0))
+    second._do(lambda: second._free(before, -1.0))
     second.claim(NAMES[:1], "t1")
 
     assert first.claim(NAMES, "t1") == NAMES[1:]

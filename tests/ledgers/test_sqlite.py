@@ -147,6 +147,18 @@ def test_a_file_that_is_locked_for_longer_than_the_timeout_is_an_error_and_recov
     impatient.close()
 
 
+def test_who_looks_waits_for_nobody_who_writes(path: Path, ledger: SQLiteLedger) -> None:
+    ledger.claim(["Ada"], "t")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    looker = SQLiteLedger(path, timeout=0.1)
+
+    assert [holder.name for holder in looker.holders()] == ["Ada"]
+    assert looker.stats().claimed == 1
+    other.close()
+    looker.close()
+
+
 def test_a_pool_says_that_its_ledger_is_locked_and_goes_on_when_it_is_not(path: Path) -> None:
     SQLiteLedger(path).claim(["Ada"], "t")
     other = sqlite3.connect(path, isolation_level=None)
@@ -171,7 +183,7 @@ def test_a_thread_that_hangs_in_the_ledger_does_not_hang_the_others(path: Path) 
         inside.set()
         gate.wait(PATIENCE)
 
-    thread = threading.Thread(target=lambda: ledger._look(hang))
+    thread = threading.Thread(target=lambda: ledger._do(hang))
     thread.start()
     assert inside.wait(PATIENCE)
     with pytest.raises(LedgerError, match=r"another thread has used it for over 0\.2 s"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ import namepool
 from namepool import InvalidName, InvalidOption, LedgerError, NameHeld, NumberedNames
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.ledgers.session import SessionLedger
+from namepool.pool.claims import ENDING
 from tests.support import PATIENCE, GatedSource, on_thread
+from tests.test_fork import in_a_child
 
 ADA = "Ada the Yak Shaver"
 
@@ -233,3 +237,28 @@ def test_while_a_task_waits_for_the_ledger_its_loop_goes_on(book: Book) -> None:
             assert await resuming == ADA
 
     asyncio.run(agent())
+
+
+def test_the_end_of_a_pool_has_released_its_names_when_it_returns(
+    book: Book, others: MemoryLedger
+) -> None:
+    with open_pool(book) as pool:
+        name = pool.checkout_name()
+
+    assert [holder.name for holder in others.holders()] == [name]
+    assert others.stats().ended == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_that_closes_its_parents_pool_changes_nothing(tmp_path: Path) -> None:
+    with namepool.open_pool(ledger=f"sqlite:///{tmp_path}/names.db") as pool:
+        pool.checkout_name()
+        before = pool._ledger.stats()  # type: ignore[union-attr]
+        began = time.monotonic()
+
+        assert in_a_child(pool.close) == "None"
+
+        assert time.monotonic() - began < ENDING / 2
+        assert pool._ledger.stats() == before  # type: ignore[union-attr]
+        assert pool.checkout_name()

@@ -30,7 +30,9 @@ from namepool import (
     name_key,
     open_pool,
 )
+from namepool.pool.fetcher import ChunkArrived
 from namepool.pool.ref import NamePoolRef
+from namepool.pool.refilling import _deliver
 from namepool.sources._theme import built_in
 from tests.support import PATIENCE, MovableClock, run_together, wait_until
 
@@ -259,14 +261,52 @@ def test_fetches_are_shared_out_among_the_themes_for_which_somebody_waits() -> N
     assert len({future.get(timeout=PATIENCE) for future in futures}) == 11
 
 
+def test_what_is_wanted_of_one_theme_is_learnt_of_no_other(clock: MovableClock) -> None:
+    state = PoolState()
+    ref = NamePool.start(source=Themed(), state=state)
+    clock.drive(ref)
+    ref.ask(CheckoutName(), timeout=PATIENCE)
+    for _ in range(10):
+        ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE)
+    _stats(ref)
+    clock.advance(0.01)
+    for _ in range(5):
+        ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE)
+    before = state.stocks[None].learnt.demand
+    stats = _stats(ref)
+    assert state.stocks["sea"].learnt.demand > 0.0
+    assert state.stocks[None].learnt.demand <= before
+    assert stats.demand_per_second >= state.stocks["sea"].learnt.demand
+
+
+def test_nothing_is_fetched_that_nobody_has_asked_for() -> None:
+    source = Themed()
+    ref = NamePool.start(source=source)
+    for n in range(20):
+        assert ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE) == f"Sea {n + 1}"
+    assert set(source.asked) == {"sea"}
+
+    _until(lambda stats: stats.fetching_count == 0, ref)
+    ref.ask(Reset(), timeout=PATIENCE)
+    asked = len(source.asked)
+    for _ in range(12):
+        ref.ask(CheckoutName(theme="kitchen"), timeout=PATIENCE)
+    assert set(source.asked[asked:]) == {"kitchen"}
+
+
 def test_a_reset_drops_what_is_on_its_way_for_a_theme_and_fetches_anew() -> None:
     source = Themed("sea")
     ref = NamePool.start(source=source)
     future = _later(ref, "sailor", "sea")
     assert source.calls.acquire(timeout=PATIENCE)
     ref.ask(Reset(), timeout=PATIENCE)
+    assert source.calls.acquire(timeout=PATIENCE)
     source.gates["sea"].set()
-    assert future.get(timeout=PATIENCE) == "Sea 13"  # of the second chunk
+    assert future.get(timeout=PATIENCE)
+    _until(lambda stats: stats.fetching_count == 0, ref)
+    stats = _stats(ref)
+    assert (stats.all_used_count, stats.checked_out_count) == (12, 1)
+    assert source.asked == ["sea", "sea"]
 
 
 def test_who_waits_for_a_theme_is_served_after_a_crash() -> None:
@@ -279,14 +319,14 @@ def test_who_waits_for_a_theme_is_served_after_a_crash() -> None:
         assert source.calls.acquire(timeout=PATIENCE)
         assert source.calls.acquire(timeout=PATIENCE)
         handle: Any = pool._target
-        wait_until(lambda: pool.pool_stats().waiting_count == 1, handle.current)
+        wait_until(lambda: pool.pool_stats().waiting_count == 1, handle)
 
         handle.current.tell(_CRASH)  # what is fetched now comes for a dead pool, or for the next
-        wait_until(lambda: pool.pool_stats().restart_count == 1, handle.current)
+        wait_until(lambda: pool.pool_stats().restart_count == 1, handle)
         source.gates["sea"].set()
         asking.join(PATIENCE)
 
-        assert names == ["Sea 1"]
+        assert [name.split()[0] for name in names] == ["Sea"]  # of either chunk
         assert pool.checkin_name(kept)
         assert pool.checkout_name(theme="kitchen") == "Kitchen 2"
         assert pool.checkout_name(theme="kitchen") == kept
@@ -300,6 +340,15 @@ class _Crash:
 
 
 _CRASH = _Crash()
+
+
+def test_what_comes_for_a_dead_pool_keeps_its_theme() -> None:
+    state = PoolState()
+    ref = NamePool.start(source=Themed(), state=state)
+    ref.stop()
+    _deliver(ref, state, ChunkArrived(1, ("Old Salt",), "source", state.epoch, "sea"))
+    ref = NamePool.start(source=Themed(), state=state)
+    assert ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE) == "Old Salt"
 
 
 def test_crews_on_many_threads_lose_no_name_and_share_none() -> None:

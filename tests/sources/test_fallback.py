@@ -420,3 +420,9 @@ def test_who_stands_in_for_a_source_that_failed_gives_names_of_any_theme(
     assert source.fetch(1, (), "moon") == ["Any 0"]  # the first is paused
     assert source.fetch(1, (), "sea") == ["Sea 0"]
     assert broken.calls == 1
+
+
+def test_what_no_source_may_issue_is_told_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    source = FallbackSource(ScriptedSource(["rm -rf /", "null"]), NumberedNames())
+    assert source.fetch(1, ()) == ["NPC #1"]
+    assert "gave no valid name: 'rm -rf /' must not contain '/' (U+002F)" in caplog.text

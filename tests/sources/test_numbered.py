@@ -66,3 +66,8 @@ def test_threads_that_fetch_at_once_get_different_names() -> None:
 def test_a_prefix_that_a_source_may_not_issue_is_refused(prefix: str) -> None:
     with pytest.raises(InvalidOption, match="^prefix must be the beginning of a name that a pool"):
         NumberedNames(prefix)
+
+
+def test_a_prefix_of_what_no_source_may_issue_is_refused_with_the_reason() -> None:
+    with pytest.raises(InvalidOption, match=r"\(it must not contain '/' \(U\+002F\)\), not 'a/'"):
+        NumberedNames("a/")

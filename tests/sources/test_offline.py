@@ -34,10 +34,16 @@ THEMES = {theme: built_in(theme) for theme in available_themes()}
 THEME_OF = {first: theme for theme in THEMES.values() for first in theme.first}
 ROUNDS = min(theme.rounds for theme in THEMES.values())
 ALL = len(THEME_OF) * len(WALK) * ROUNDS
+PATTERNS_OF_PEOPLE = {"surname", "title", "byname", "place"}
 
 
 def _names(source: OfflineNames, start: int, stop: int) -> Iterator[str]:
     return (source._name_at(position) for position in range(start, stop))
+
+
+def _position_of(source: OfflineNames, *, words: int) -> int:
+    """Return the first position of a name of so many words."""
+    return next(at for at in range(ALL) if len(source._name_at(at).split()) == words)
 
 
 def _first(name: str) -> str:
@@ -61,6 +67,18 @@ def _pattern(name: str) -> str:
 
 def _ending(name: str) -> tuple[str, str]:
     return (THEME_OF[_first(name)].id, name.replace(_first(name), "", 1))
+
+
+def _tail(name: str) -> str:
+    """Return what follows the first name."""
+    return name.split(_first(name), 1)[1]
+
+
+def _assert_no_tail_twice(names: Sequence[str]) -> None:
+    last_at: dict[str, int] = {}
+    for at, name in enumerate(names):
+        assert at - last_at.get(_tail(name), -WINDOW) >= WINDOW, name
+        last_at[_tail(name)] = at
 
 
 def _assert_varied(names: Sequence[str]) -> None:
@@ -107,8 +125,11 @@ def test_there_are_at_least_sixteen_themes_and_each_has_a_file() -> None:
 def test_a_theme_of_the_package_passes_the_checks_for_ones_own(theme: str) -> None:
     path = files("namepool").joinpath("sources").joinpath("themes").joinpath(f"{theme}.toml")
     assert read_theme(str(path)) == THEMES[theme]
-    assert THEMES[theme].walk == WALK
-    assert all(len(words) >= 6 for words in THEMES[theme].words.values())
+    assert [slot.pattern for slot in THEMES[theme].walk] == list(WALK)
+    words = THEMES[theme].words
+    assert min(len(words[key]) for key in ("trades", "phrases", "deeds")) >= 24
+    assert len(words["epithets"]) + len(words["trades"]) >= 40  # which one pattern has
+    assert all(len(listed) >= 4 for listed in words.values())
 
 
 @pytest.mark.parametrize("theme", available_themes())
@@ -121,8 +142,10 @@ def test_every_word_of_a_theme_is_plain_ascii_and_capitalised(theme: str) -> Non
 
 def test_all_themes_together_have_so_many_given_names_that_two_samples_of_100_share_few() -> None:
     firsts = [first for theme in THEMES.values() for first in theme.first]
-    assert len({name_key(first) for first in firsts}) == len(firsts) == len(THEME_OF) >= 3_400
+    assert len({name_key(first) for first in firsts}) == len(firsts) == len(THEME_OF) >= 3_340
     assert all(first.isalpha() for first in firsts)
+    nicknames = sum(len(theme.words["nicknames"]) for theme in THEMES.values())
+    assert nicknames < len(firsts) // 6
 
 
 def test_given_names_begin_with_many_initials_and_none_dominates() -> None:
@@ -154,13 +177,13 @@ def test_letters_apart_are_counted_as_levenshtein_does(one: str, other: str) -> 
     assert within_edits(one, other) == (row[-1] <= 2)
 
 
-def test_no_two_given_names_are_one_letter_apart() -> None:
-    by_rest: dict[str, set[str]] = {}
+def test_no_two_given_names_are_one_letter_apart_and_sound_alike() -> None:
+    by_rest: dict[tuple[str, str], set[str]] = {}
     for first in THEME_OF:
         lower = first.lower()
         for at in range(len(lower) + 1):
-            by_rest.setdefault(lower[:at] + "*" + lower[at + 1 :], set()).add(first)
-            by_rest.setdefault(lower[:at] + "*" + lower[at:], set()).add(first)
+            for rest in (lower[:at] + "*" + lower[at + 1 :], lower[:at] + "*" + lower[at:]):
+                by_rest.setdefault((rest, sound(first)), set()).add(first)
     assert [names for names in by_rest.values() if len(names) > 1] == []
 
 
@@ -181,12 +204,15 @@ def test_no_given_name_is_also_a_surname() -> None:
 
 def test_the_names_that_set_the_tone_can_be_told() -> None:
     told = set(THEMES["computing"].names_of("Ada"))
-    assert {"Ada Electron", "Ada the Yak Shaver", "Ada, Breaker of Builds"} <= told
-    assert {"Ada of the Seven Bogons", "Professor Ada Electron"} <= told
+    assert {"Ada the Yak Shaver", "Ada, Breaker of Builds", "Ada of the Seven Bogons"} <= told
+    surnames = THEMES["computing"].words["last"]
+    assert "Electron" in surnames
+    assert any(f"Ada {last}" in told for last in surnames)
+    assert any(f"Professor Ada {last}" in told for last in surnames)
     assert {"Ada", "Grumbold", "Chet"} <= set(THEMES["computing"].first)
 
 
-def test_all_names_before_the_ordinals_are_distinct_valid_and_more_than_500_000() -> None:
+def test_all_names_before_the_ordinals_are_distinct_valid_and_more_than_200_000() -> None:
     source = OfflineNames(seed="all of them")
     keys = set()
     for name in _names(source, 0, ALL):
@@ -195,7 +221,7 @@ def test_all_names_before_the_ordinals_are_distinct_valid_and_more_than_500_000(
         # Room for " the Twentieth", and for thirteen digits of the numerals after it.
         assert len(name) <= MAX_NAME_LENGTH - 20
         assert not is_default_name(name)
-    assert len(keys) == ALL > 500_000
+    assert len(keys) == ALL > 200_000
 
 
 @pytest.mark.parametrize("theme", available_themes())
@@ -230,19 +256,20 @@ def test_there_are_seven_patterns_no_two_neighbours_are_of_one_and_the_best_love
     assert [pair for pair in pairwise(patterns) if pair[0] == pair[1]] == []
     shares = Counter(patterns)
     assert len(shares) == 7
-    assert {kind for kind, _ in shares.most_common(3)} == {"surname", "epithet", "phrase"}
-    assert min(shares.values()) >= 9_000 // len(WALK) - 1
+    assert {kind for kind, _ in shares.most_common(3)} == {"epithet", "deed", "phrase"}
+    assert min(shares.values()) >= 9_000 // len(WALK) * 3 // 4
 
 
 def test_after_the_last_combination_names_come_back_as_the_second() -> None:
     source = OfflineNames(seed=8)
-    assert source._name_at(ALL) == source._name_at(0) + " the Second"
-    assert source._name_at(2 * ALL) == source._name_at(0) + " the Third"
+    at = _position_of(source, words=4)
+    assert source._name_at(ALL + at) == source._name_at(at) + " the Second"
+    assert source._name_at(2 * ALL + at) == source._name_at(at) + " the Third"
 
 
 def test_a_name_of_five_words_comes_back_with_a_number_a_source_may_issue_six() -> None:
     source = OfflineNames(seed=8)
-    at = next(p for p in range(10 * len(THEME_OF)) if len(source._name_at(p).split()) == 5)
+    at = _position_of(source, words=5)
     assert source._name_at(ALL + at) == source._name_at(at) + " #2"
     assert why_unissuable(source._name_at(10**15 + at)) is None
 
@@ -263,7 +290,8 @@ def test_a_name_of_five_words_comes_back_with_a_number_a_source_may_issue_six() 
 )
 def test_ordinals_read_as_people_write_them(bearer: int, ordinal: str) -> None:
     source = OfflineNames(seed=8)
-    assert source._name_at((bearer - 1) * ALL) == f"{source._name_at(0)} {ordinal}"
+    at = _position_of(source, words=4)
+    assert source._name_at((bearer - 1) * ALL + at) == f"{source._name_at(at)} {ordinal}"
 
 
 @settings(deadline=None, max_examples=20)
@@ -285,14 +313,14 @@ def test_no_two_of_any_24_names_in_a_row_can_be_mixed_up(seed: int) -> None:
     _assert_apart(OfflineNames(seed=seed).fetch(len(THEME_OF) + 24, []))
 
 
-@pytest.mark.parametrize("lap", [1, 17, 169, 170])
+@pytest.mark.parametrize("lap", [1, 17, 50, 51])
 def test_the_names_stay_varied_and_apart_on_later_laps(lap: int) -> None:
     around = lap * len(THEME_OF)
     names = list(_names(OfflineNames(seed=2), around - WINDOW, around + WINDOW))
     _assert_varied(names)
     _assert_apart(names)
     patterns = [_pattern(name) for name in names]
-    assert lap == 170 or not [pair for pair in pairwise(patterns) if pair[0] == pair[1]]
+    assert not [pair for pair in pairwise(patterns) if pair[0] == pair[1]]
 
 
 def test_the_first_thousand_names_have_a_thousand_given_names() -> None:
@@ -305,16 +333,44 @@ def test_unseeded_sources_share_at_most_three_given_names_of_a_hundred_on_averag
     assert sum(shared) / len(shared) <= 3
 
 
-def test_an_ending_hardly_ever_comes_twice_in_24_names() -> None:
-    endings = [_ending(name) for name in OfflineNames(seed=3).fetch(3 * len(THEME_OF), [])]
-    windows = [endings[start : start + 24] for start in range(len(endings) - 24)]
-    assert sum(len(set(window)) < 24 for window in windows) < len(windows) // 20
+def test_a_nickname_has_no_surname_no_title_and_no_place() -> None:
+    nicknames = {word for theme in THEMES.values() for word in theme.words["nicknames"]}
+    names = list(_names(OfflineNames(seed=6), 0, 2 * len(THEME_OF)))
+    patterns = {_pattern(name) for name in names if _first(name) in nicknames}
+    assert patterns == {"epithet", "phrase", "deed"}
+    people = {_pattern(name) for name in names if _first(name) not in nicknames}
+    assert people == patterns | PATTERNS_OF_PEOPLE
+
+
+def test_no_tail_is_in_two_themes() -> None:
+    tails: dict[str, set[str]] = {}
+    for theme in THEMES.values():
+        for name in theme.names_of("Ada"):
+            tails.setdefault(name.removeprefix("Ada"), set()).add(theme.id)
+    assert {tail for tail, of in tails.items() if len(of) > 1 and "Ada" not in tail} == set()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_tail_comes_twice_in_200_names(seed: int) -> None:
+    _assert_no_tail_twice(OfflineNames(seed=seed).fetch(2 * len(THEME_OF), []))
+
+
+@pytest.mark.parametrize("lap", [2, 16, 17, 18, 33, 34, 51])
+def test_no_tail_comes_twice_in_200_names_on_later_laps(lap: int) -> None:
+    around = lap * len(THEME_OF)
+    _assert_no_tail_twice(list(_names(OfflineNames(seed=2), around - WINDOW, around + 600)))
 
 
 @pytest.mark.parametrize("theme", available_themes())
-def test_a_crew_of_one_theme_has_as_many_endings_or_one_less(theme: str) -> None:
+def test_no_tail_comes_twice_in_60_names_of_one_theme(theme: str) -> None:
+    tails = [_tail(name) for name in OfflineNames(seed=4, themes=[theme]).fetch(300, [])]
+    assert all(len(set(tails[at : at + 60])) == 60 for at in range(len(tails) - 60))
+
+
+@pytest.mark.parametrize("theme", available_themes())
+def test_hardly_two_of_a_crew_of_one_theme_have_one_ending(theme: str) -> None:
     crew = OfflineNames(seed=3).fetch(12, [], theme=theme)
-    assert len({_ending(name) for name in crew}) >= 11
+    assert len({_ending(name) for name in crew}) >= 10
 
 
 @pytest.mark.parametrize("theme", available_themes())
@@ -338,7 +394,8 @@ def test_a_single_theme_tells_all_its_combinations_before_the_ordinals() -> None
     source = OfflineNames(seed=4, themes=["computing"])
     size = len(THEMES["computing"].first) * len(WALK) * THEMES["computing"].rounds
     assert len(set(_names(source, 0, size))) == size
-    assert source._name_at(size) == source._name_at(0) + " the Second"
+    first = source._name_at(0)
+    assert source._name_at(size) in (f"{first} the Second", f"{first} #2")
 
 
 # The names of one theme
@@ -461,12 +518,12 @@ def test_without_a_seed_every_source_tells_other_names() -> None:
 
 # Changes with the data; until then it must not change with Python, platform or hash seed.
 PINNED = [
-    "Isaura the Hum Starter",
-    "Goose Chestnutt",
-    "Smokey of the Silver Rocket",
-    "Radley the Late Arrival",
-    "Good Turpin Dungeon",
-    "Ermine of the Stone Soup",
+    "Elroy the Porridge Taster",
+    "Topper, Taker of Things Apart",
+    "Clara Dramatic",
+    "Kosimo the Better Than Film",
+    "Andromeda of the Happy Ending",
+    "Flo, Slammer of Doors",
 ]
 
 
@@ -629,6 +686,19 @@ def test_a_theme_without_patterns_goes_on_for_ever(tmp_path: Path) -> None:
     assert [name for name in names if why_unissuable(name) is not None] == []
 
 
+def test_a_theme_of_ones_own_may_have_nicknames(tmp_path: Path) -> None:
+    more = 'nicknames = "Hay, Muck"\nepithets = """' + ", ".join(
+        f"Hen{'ny' * n}" for n in range(1, 10)
+    )
+    more += ', Muddy, Wet, Late, Loud, Shy, Slow"""\n'
+    path = _file(tmp_path, OWN + more)
+    names = OfflineNames(seed=1, theme_files=[path]).fetch(14 * 17, [])
+    assert len(set(map(name_key, names))) == len(names)
+    muck = [name for name in names if "Muck" in name]
+    assert len(muck) == 17
+    assert all(name.startswith(("Muck the ", "Muck, ")) for name in muck)
+
+
 def test_a_given_name_of_two_themes_is_told_in_one_of_them(tmp_path: Path) -> None:
     files = [_file(tmp_path), _file(tmp_path, OWN.replace("Cowbell", "Cowslip"), "meadow.toml")]
     names = OfflineNames(seed=1, theme_files=files).fetch(100, [])
@@ -639,7 +709,7 @@ def test_a_given_name_of_two_themes_is_told_in_one_of_them(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ("last = ", "lats = ", "line 7: 'lats' is none of title, description, first, last, "),
+        ("last = ", "lats = ", "line 7: 'lats' is none of title, description, first, nicknames, "),
         ('title = "The farm"', "", "line 1: title is missing"),
         ('title = "The farm"', "title = 3", "line 1: title must be a string, not 3"),
         ("Horace,", "Ho race,", "line 5: first: 'Ho race' must have at most 1 word, not 2"),
@@ -650,7 +720,17 @@ def test_a_given_name_of_two_themes_is_told_in_one_of_them(tmp_path: Path) -> No
         ('"Early Riser"', "7", "line 11: deeds: 7 must be a string"),
         ("deeds = [", "deeds = 3 #", "line 11: deeds must be words between commas, or an array, "),
         ("deeds = [", "deeds [", "(at line 11, column 7)"),
-        ("Nosebag", "N" * 25, "line 9: last: 'NNNNNNNNNNNNNNNNNNNNNNNNN' must have at most 24 cha"),
+        (
+            "deeds = [",
+            'nicknames = ["Kit"]\ndeeds = [',
+            "line 11: nicknames: 'Kit' reads like 'Kit' in",
+        ),
+        (
+            "deeds = [",
+            'nicknames = ["Hay"]\ndeeds = [',
+            "line 11: nicknames need at least 17 words in",
+        ),
+        ("Nosebag", "N" * 29, f"line 9: last: '{'N' * 29}' must have at most 28 characters"),
     ],
 )
 def test_what_is_wrong_in_a_theme_is_told_with_its_line(

@@ -22,7 +22,6 @@ from namepool import (
     GetNameByOwner,
     NamePool,
     NamePoolRef,
-    NumberedNames,
     PoolHandle,
     PoolState,
     PoolStatsRequest,
@@ -31,16 +30,22 @@ from namepool import (
     name_key,
     owner_scope,
 )
+from tests.support import Crews
 
 PATIENCE = 10.0
 """Seconds without an answer after which a request counts as unanswered."""
+
+
+def _theme() -> str | None:
+    """Return one that may be asked for; most ask for none."""
+    return random.choice((None, None, None, "sea", "kitchen"))
 
 
 class Operations:
     """One pool after another over one state, and what is known of its names."""
 
     def __init__(self) -> None:
-        self.source = NumberedNames()
+        self.source = Crews()
         self.state = PoolState()
         self.ref: NamePoolRef = self._start()
         self.stopping = threading.Event()
@@ -85,7 +90,7 @@ class Operations:
 
     def hold_one(self, owner: str, timeout: float) -> None:
         epoch = self.epoch
-        name = self.ref.ask(CheckoutName(PATIENCE, owner), timeout=timeout)
+        name = self.ref.ask(CheckoutName(PATIENCE, owner, _theme()), timeout=timeout)
         key = name_key(name)
         with self.lock:
             if not self._is_as_in(epoch):
@@ -108,7 +113,7 @@ class Operations:
         return epoch == self.epoch and epoch % 2 == 0
 
     def named(self, owner: str) -> None:
-        with owner_scope(owner), PoolHandle(self.ref).named(timeout=PATIENCE):
+        with owner_scope(owner), PoolHandle(self.ref).named(PATIENCE, theme=_theme()):
             pass
 
     def by_handle(self, owner: str) -> None:
@@ -122,7 +127,7 @@ class Operations:
         proxy.checkin_name(future.get(timeout=PATIENCE), owner=owner).get(timeout=PATIENCE)
 
     def drop(self, owner: str) -> None:
-        self.ref.ask(CheckoutName(PATIENCE, owner), block=False)
+        self.ref.ask(CheckoutName(PATIENCE, owner, _theme()), block=False)
 
     def share(self, owner: str) -> None:
         name = f"Shared {random.randrange(5)}"

@@ -33,7 +33,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import StartChild, WhichChildren
-from tests.support import PATIENCE
+from tests.support import PATIENCE, Crews
 
 
 class Stock(pykka.ThreadingActor):
@@ -51,16 +51,15 @@ class Scene:
     def __init__(self, supervised: bool, **options: Any) -> None:
         self.root: Any = None
         if supervised:
-            spec = NamePool.child_spec(id="names", source=NumberedNames(), chunk_size=24, **options)
+            spec = NamePool.child_spec(id="names", source=Crews(), chunk_size=24, **options)
             self.root = Supervisor.start(children=[spec], max_restarts=0)
             self.target: Any = self.root.handle("names")
             self.ref: Any = self.target.current
         else:
-            self.target = self.ref = NamePool.start(
-                source=NumberedNames(), chunk_size=24, **options
-            )
+            self.target = self.ref = NamePool.start(source=Crews(), chunk_size=24, **options)
         self.pool = PoolHandle(self.target)
-        self.pool.checkin_name(self.pool.checkout_name())
+        for theme in (None, "sea"):
+            self.pool.checkin_name(self.pool.checkout_name(theme=theme))
         self.mine = ""
         self.kept = ""
         self.delivered: set[str] = set()
@@ -175,6 +174,16 @@ def _named(scene: Scene) -> None:
         scene.pool.speaker()
 
 
+def _named_by_theme(scene: Scene) -> None:
+    with scene.pool.named(theme="sea"):
+        scene.pool.speaker()
+
+
+def _ask_both_by_theme(scene: Scene) -> None:
+    name = scene.took(scene.ref.ask(CheckoutName(owner="asker", theme="sea")))
+    scene.ref.ask(CheckinName(name, "asker"))
+
+
 def _nested(scene: Scene) -> None:
     with scene.pool.named(), scene.pool.named():
         pass
@@ -231,6 +240,8 @@ OPERATIONS: dict[str, Operation] = {
     "handle.speaker": lambda s: s.pool.speaker(),
     "handle.named": _named,
     "handle.named, nested": _nested,
+    "handle.named, theme": _named_by_theme,
+    "ref.ask, both, theme": _ask_both_by_theme,
     "handle.named, raising": _raising,
     "handle.speaking_as": _speaking_as,
     "owner_scope and named": _scoped,

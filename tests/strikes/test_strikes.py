@@ -26,7 +26,11 @@ def test_a_strike_at_any_place_of_any_operation_harms_nobody_else() -> None:
 
 @pytest.mark.parametrize("supervised", [False, True])
 @pytest.mark.parametrize(
-    "name", ["ref.ask, both", "handle.named", "async handle, both", "async handle, scopes"]
+    "name",
+    [
+        *("ref.ask, both", "handle.named", "async handle, both", "async handle, scopes"),
+        *("ref.ask, both, theme", "handle.named, theme"),
+    ],
 )
 def test_a_strike_at_every_place_of_it_harms_nobody_else(name: str, supervised: bool) -> None:
     def strike() -> Count:
