@@ -12,6 +12,7 @@ from namepool.actors.service_actor import ServiceActor
 from namepool.actors.service_ref import LATER, ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
 from namepool.actors.supervision.handle import ActorHandle
+from namepool.actors.supervision.intensity import Backoff
 from namepool.actors.supervision.protocol import (
     ChildBusy,
     ChildCounts,
@@ -31,7 +32,6 @@ from namepool.actors.supervision.protocol import (
     TerminateChild,
     WhichChildren,
 )
-from namepool.actors.supervision.restarts import Backoff
 from namepool.actors.supervision.supervisor import Supervisor, SupervisorRef
 
 __all__ = [

@@ -17,7 +17,7 @@ from namepool.core.names import is_default_name, name_key, shown, validate_name
 from namepool.core.options import check_count, check_seconds, check_text, invalid
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.base import LEAST_AGE, LIVING_FOR, Holder, LedgerStats, Session
-from namepool.ledgers.places import place_of_this_process, runs_here
+from namepool.ledgers.processes import place_of_this_process, runs_here
 
 logger: logging.Logger = logging.getLogger(__name__)
 

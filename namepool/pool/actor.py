@@ -26,7 +26,7 @@ from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
 from namepool.pool.supply import supply
-from namepool.pool.waiting import Expire, OwnersLeft, WaitingList, abandon_waiters
+from namepool.pool.waiting_list import Expire, OwnersLeft, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, check_source
 

@@ -13,7 +13,7 @@ from namepool.core.stats import PoolStats
 from namepool.pool import async_scopes, scopes
 from namepool.pool import messages as m
 from namepool.pool.handle import PoolHandle
-from namepool.pool.resuming import check
+from namepool.pool.identities import check
 
 if TYPE_CHECKING:
     from typing import TypeAlias

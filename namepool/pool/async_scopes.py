@@ -21,7 +21,7 @@ from namepool.inheritance import restore, standing_in
 from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
-from namepool.pool.resuming import take
+from namepool.pool.identities import take
 from namepool.pool.scopes import Askable, raise_checkout_timeout
 
 

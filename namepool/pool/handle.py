@@ -18,7 +18,7 @@ from namepool.inheritance import inherited_name
 from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
-from namepool.pool.resuming import resumed
+from namepool.pool.identities import resumed
 from namepool.pool.subscriptions import Kinds, Subscription, subscribe
 from namepool.pool.warnings import warn
 

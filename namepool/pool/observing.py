@@ -22,8 +22,8 @@ from namepool.core.observed import LeaseInfo, ObservedState, Told, observe, unob
 from namepool.core.state import PoolState
 from namepool.events import PoolRestarted
 from namepool.pool import messages as m
-from namepool.pool.places import place_of_caller
-from namepool.pool.waiting import WaitingList
+from namepool.pool.call_sites import place_of_caller
+from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn
 
 _ROUNDING = 1e-6

@@ -14,8 +14,8 @@ from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
+from namepool.pool.call_sites import place_of_caller
 from namepool.pool.claims import ClaimedNames
-from namepool.pool.places import place_of_caller
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike

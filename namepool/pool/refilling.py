@@ -19,11 +19,11 @@ from namepool.core.stats import PoolStats
 from namepool.core.stock import Stock
 from namepool.errors import SourceError, UnknownTheme
 from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
+from namepool.pool.claim_renewal import Keeping, Renew, Unwanted
 from namepool.pool.counting import stats_of
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
-from namepool.pool.keeper import Keeping, Renew, Unwanted
-from namepool.pool.waiting import WaitingList
+from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, knows_themes
 

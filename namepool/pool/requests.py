@@ -22,10 +22,10 @@ from namepool.core.stock import Stock
 from namepool.errors import NameHeld
 from namepool.inheritance import inherited_name
 from namepool.pool import messages as m
+from namepool.pool.claim_renewal import Spoken
 from namepool.pool.fetches import Fetches
-from namepool.pool.keeper import Spoken
 from namepool.pool.refilling import Refilling
-from namepool.pool.waiting import WaitingList
+from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn
 
 Handler = Callable[[Any], Any]

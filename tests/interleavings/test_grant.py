@@ -10,7 +10,7 @@ import pytest
 
 from namepool import CheckinName, CheckoutName, NamePool
 from namepool.actors import LATER, Reply
-from namepool.pool.waiting import WaitingList
+from namepool.pool.waiting_list import WaitingList
 from tests.interleavings.scene import PoolScene, borrow, caller
 from tests.interleavings.support import POOL, NoTurn, holds, is_found, under_the_explorer
 from tests.support import park

@@ -129,7 +129,7 @@ def test_a_theme_of_the_package_passes_the_checks_for_ones_own(theme: str) -> No
     words = THEMES[theme].words
     assert min(len(words[key]) for key in ("trades", "phrases", "deeds")) >= 24
     assert len(words["epithets"]) + len(words["trades"]) >= 40  # which one pattern has
-    assert all(len(listed) >= 4 for listed in words.values())
+    assert all(len(listed) >= 3 for listed in words.values())
 
 
 @pytest.mark.parametrize("theme", available_themes())
@@ -518,12 +518,12 @@ def test_without_a_seed_every_source_tells_other_names() -> None:
 
 # Changes with the data; until then it must not change with Python, platform or hash seed.
 PINNED = [
-    "Elroy the Porridge Taster",
-    "Topper, Taker of Things Apart",
-    "Clara Dramatic",
-    "Kosimo the Better Than Film",
-    "Andromeda of the Happy Ending",
-    "Flo, Slammer of Doors",
+    "Lachlan the Whistle Composer",
+    "Solange, Folder of Small Notes",
+    "Yvette Island",
+    "Minsu the Storm Soother",
+    "Dempsey of the Birthday Card",
+    "Budi, Listener at the Back",
 ]
 
 

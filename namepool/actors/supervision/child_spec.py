@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import pykka
 
-from namepool.actors.supervision.restarts import is_seconds
+from namepool.actors.supervision.intensity import is_seconds
 
 Restart = Literal["permanent", "transient", "temporary"]
 Kind = Literal["worker", "supervisor"]

@@ -14,6 +14,7 @@ import pykka
 from namepool.actors.lifecycle import lifecycle_of
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
+from namepool.actors.supervision.intensity import RestartBudget
 from namepool.actors.supervision.procedures import (
     ChildDied,
     ChildOverdue,
@@ -28,7 +29,6 @@ from namepool.actors.supervision.protocol import (
     Rules,
     SupervisorError,
 )
-from namepool.actors.supervision.restarts import RestartBudget
 
 logger: logging.Logger = logging.getLogger(__name__)
 

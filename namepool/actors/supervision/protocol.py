@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import pykka
 
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
-from namepool.actors.supervision.restarts import Backoff, is_seconds
+from namepool.actors.supervision.intensity import Backoff, is_seconds
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]

@@ -21,6 +21,7 @@ from namepool.actors.supervision.child_spec import ChildSpec
 from namepool.actors.supervision.children import Children
 from namepool.actors.supervision.deaths import Deaths, abandon
 from namepool.actors.supervision.handle import ActorHandle
+from namepool.actors.supervision.intensity import Backoff
 from namepool.actors.supervision.procedures import Procedures, Runner
 from namepool.actors.supervision.protocol import (
     AutoShutdown,
@@ -41,7 +42,6 @@ from namepool.actors.supervision.protocol import (
     check_spec,
     checked_specs,
 )
-from namepool.actors.supervision.restarts import Backoff
 
 logger: logging.Logger = logging.getLogger(__name__)
 
