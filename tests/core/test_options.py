@@ -19,7 +19,7 @@ from namepool.errors import InvalidOption
 from namepool.pool.messages import CheckoutLease, CheckoutName
 
 COUNTS = ["chunk_size", "max_chunk_size", "low_water_mark", "max_fetches"]
-SECONDS = ["fetch_timeout", "reclaim_after"]
+SECONDS = ["fetch_timeout", "reclaim_after", "leak_after"]
 LEAST = {"chunk_size": 1, "max_chunk_size": 12, "low_water_mark": 0, "max_fetches": 1}
 
 STARTERS: list[Callable[..., Any]] = [NamePool.start, NamePool.child_spec, open_pool]
@@ -131,6 +131,12 @@ def test_more_seconds_than_the_maximum_are_refused_with_it(option: str, value: f
 @pytest.mark.parametrize("value", [None, 0, 0.0])
 def test_a_name_may_come_home_never_or_at_once(value: float | None) -> None:
     assert PoolOptions(reclaim_after=value).reclaim_after == value
+
+
+def test_a_lease_may_be_called_a_leak_never_but_not_at_once() -> None:
+    assert PoolOptions(leak_after=None).leak_after is None
+    expected = "seconds, above 0 and at most 1e+08, or None"
+    assert _refused(leak_after=0) == f"leak_after must be {expected}, not 0"
 
 
 @pytest.mark.parametrize("value", [0, 1, "yes", "", None, 1.0, []])

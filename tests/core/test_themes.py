@@ -77,6 +77,15 @@ def test_a_reset_forgets_the_names_of_every_theme_and_who_waits_still_does() -> 
     assert list(state.available) == ["Gil"]
 
 
+def test_a_theme_is_in_use_after_a_reset_if_somebody_waits_for_it() -> None:
+    state = _state()
+    park(state, "o", theme="sea")
+    assert [stock.in_use for stock in state.stocks.values()] == [False, False]
+    state.stocks[None].in_use = True  # as the pool notes when a name is asked for
+    state.reset()
+    assert [stock.in_use for stock in state.stocks.values()] == [False, True]
+
+
 def test_what_comes_late_goes_to_its_theme() -> None:
     state = _state()
     state.events.append(LateChunk(("Ivo",), state.epoch, "sea"))
