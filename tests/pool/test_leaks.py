@@ -26,6 +26,7 @@ from namepool import (
     current_owner,
 )
 from namepool.actors import Reply
+from namepool.actors.inbox import Inbox
 from tests.pool.test_service import crash
 from tests.support import (
     PATIENCE,
@@ -320,6 +321,20 @@ def test_a_restart_neither_forgets_a_leak_nor_repeats_it(
 
     leaks = [record.getMessage() for record in caplog.records if "leaked" in record.getMessage()]
     assert [text.split("'")[1] for text in leaks] == [said, quiet]
+
+
+def test_what_was_held_before_a_restart_counts(
+    clock: MovableClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Inbox.__init__, "__defaults__", (clock,))  # also of the next incarnation
+    with namepool.open_pool(source=NumberedNames(), leak_after=10.0) as pool:
+        handle: Any = pool._target
+        held = pool.checkout_name()
+        clock.advance(8.0)
+        crash(pool)
+        clock.drive(handle.current)
+        clock.advance(2.5)
+        wait_until(lambda: f"'{held}' may have leaked" in caplog.text, handle)
 
 
 def test_a_pool_that_holds_nothing_has_no_timer(watched: Watched) -> None:
