@@ -56,7 +56,7 @@ def current_owner() -> str:
     """Return the id of who is calling, on this thread and in this context; never blocks."""
     global _running_tasks
     scoped = _acting()
-    if scoped is not None:
+    if scoped is not None and (scoped.__class__ is str or cast("Any", scoped).is_here()):
         return scoped
     asyncio = _module("asyncio")  # nobody runs a task who has not imported it
     if asyncio is not None:

@@ -468,3 +468,28 @@ def test_an_agent_with_a_name_of_its_own_lends_that_where_no_other_is_to_be_had(
 
     pool.checkout_name()
     assert on_thread(agent) == ("Ada", "Ada", "Ada")
+
+
+@pytest.mark.parametrize("on_callers_thread", [False, True])
+def test_what_an_actors_handler_starts_is_somebody_else_on_whatever_thread_it_runs(
+    on_callers_thread: bool, pool: PoolHandle
+) -> None:
+    async def specialist() -> str:
+        with pool.named() as name:
+            return name
+
+    async def tool() -> str:
+        return pool.speaker()
+
+    async def crew() -> list[str]:
+        return await asyncio.gather(specialist(), tool())
+
+    def handle() -> tuple[str, list[str], str]:
+        name = pool.checkout_name()
+        return name, asyncio.run(crew()), pool.speaker()
+
+    actor = _Actor.start()
+    timeout = None if on_callers_thread else PATIENCE
+    name, (specialists, tools), at_last = on_thread(lambda: actor.ask(handle, timeout=timeout))
+
+    assert name == tools == at_last != specialists

@@ -25,7 +25,27 @@ logger: logging.Logger = logging.getLogger("namepool.actors.service_actor")
 
 acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
 """Who acts in this context, where that is not the thread, task or actor whose stack it is: the
-actor whose handler runs on its caller's thread, or whomever a program sets here."""
+actor whose handler runs on its caller's thread (``Here``), or whomever a program sets here."""
+
+
+class Here(str):
+    """Who acts on this thread, in this task; not in what that starts, which copies the context."""
+
+    def __init__(self, _: str) -> None:
+        self.place: object = _place()
+
+    def is_here(self) -> bool:
+        """Tell whether the caller is where this was made."""
+        return self.place == _place()
+
+
+def _place() -> object:
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return threading.get_ident(), asyncio and asyncio.current_task()
+    except (AttributeError, RuntimeError):  # it is being imported, or no loop runs here
+        return threading.get_ident(), None
+
 
 lineage: ContextVar[Any] = ContextVar("lineage", default=None)
 """Who started what runs in this context, as the layers above note it. An actor's handlers have the
@@ -68,14 +88,15 @@ class ActorLoop(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
-        self._lineage = lineage.get()
         self._actor_ref.lifecycle.thread = threading.current_thread()
         try:
             self._actor_loop_setup()
+            self._lineage = lineage.get()
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.lifecycle.came_up()
             while not self.actor_stopped.is_set():
                 self._receive(self._next())  # held by no variable: a dropped reply must be noticed
+                self._lineage = lineage.get()
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
@@ -166,9 +187,10 @@ class ActorLoop(pykka.ThreadingActor):
         """Handle ``message`` on a caller's thread: what it says, this actor says."""
         before, line = acting_as.get(), lineage.get()
         try:
-            acting_as.set(self.actor_urn)
+            acting_as.set(Here(self.actor_urn))
             lineage.set(self._lineage)
             response = self._handle_receive(message)
+            self._lineage = lineage.get()
             if isinstance(response, Reply) and response.is_deferred():
                 return NoAnswer(reply=response)
             return response
