@@ -481,10 +481,10 @@ def test_what_an_actors_handler_starts_is_somebody_else_on_whatever_thread_it_ru
     async def tool() -> str:
         return pool.speaker()
 
-    async def crew() -> list[str]:
+    async def crew() -> tuple[str, str]:
         return await asyncio.gather(specialist(), tool())
 
-    def handle() -> tuple[str, list[str], str]:
+    def handle() -> tuple[str, tuple[str, str], str]:
         name = pool.checkout_name()
         return name, asyncio.run(crew()), pool.speaker()
 
