@@ -108,6 +108,31 @@ def test_eight_processes_of_which_half_are_killed_never_share_a_name(path: Path)
     ledger.close()
 
 
+def elsewhere(path: Path, *names: str) -> str:
+    """Return what another process, which comes and goes, is given of ``names``."""
+    code = (
+        "import sys; from namepool.ledgers import SQLiteLedger\n"
+        "ledger = SQLiteLedger(sys.argv[1])\n"
+        "print(ledger.claim(sys.argv[2:], 't'))\n"
+        "ledger.close()"
+    )
+    command = [sys.executable, "-c", code, str(path), *names]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_two_ledgers_of_one_process_keep_its_locks_on_the_file(
+    path: Path, ledger: SQLiteLedger
+) -> None:
+    second = SQLiteLedger(path, timeout=PATIENCE)
+    assert (ledger.claim(["Ada"], "t"), second.claim(["Bob"], "t")) == (["Ada"], ["Bob"])
+
+    assert elsewhere(path, "Ada", "Bob", "Cleo") == "['Cleo']"
+    assert path.with_name("names.db-wal").exists()  # that process was not the last one
+    assert ledger.claim(["Cleo", "Dora"], "t") == ["Dora"]
+    assert elsewhere(path, "Dora") == "[]"
+    second.close()
+
+
 def test_a_process_that_dies_in_a_transaction_blocks_nobody(
     path: Path, ledger: SQLiteLedger
 ) -> None:
@@ -254,6 +279,13 @@ def test_a_file_that_is_no_database_is_left_as_it_is(path: Path, content: bytes)
 
     assert "the file is no SQLite database" in refusal(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
+def test_a_named_pipe_is_refused_and_nobody_waits_for_it(path: Path) -> None:
+    os.mkfifo(path)
+
+    assert "it is no regular file" in refusal(path)
 
 
 def test_an_empty_file_becomes_a_ledger(path: Path, ledger: SQLiteLedger) -> None:
