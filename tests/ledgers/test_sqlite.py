@@ -19,6 +19,7 @@ import pytest
 import namepool
 from namepool.errors import InvalidOption, LedgerError, NamesUnavailable
 from namepool.ledgers import files, schema
+from namepool.ledgers.database import Database
 from namepool.ledgers.sqlite import SQLiteLedger
 from tests.ledgers.fleet import run_fleet
 from tests.support import PATIENCE
@@ -401,22 +402,88 @@ def test_a_forked_child_is_a_session_of_its_own(ledger: SQLiteLedger) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_forked_while_a_thread_claims_can_claim(ledger: SQLiteLedger) -> None:
-    gate, inside = threading.Event(), threading.Event()
+def test_what_a_forked_child_claims_lasts_when_its_parent_closes_first(
+    path: Path, ledger: SQLiteLedger
+) -> None:
+    ledger.claim(["Ada"], "t")
+    claimed, to_parent = os.pipe()
+    closed, to_child = os.pipe()
 
-    def hold() -> None:
-        with ledger._file._mutex:
-            inside.set()
-            gate.wait(PATIENCE)
+    def close() -> None:
+        os.read(claimed, 1)
+        ledger.close()
+        os.write(to_child, elsewhere(path, "Bob", "Cleo").encode())
 
-    thread = threading.Thread(target=hold)
+    def child() -> tuple[object, ...]:
+        first = ledger.claim(["Bob"], "t")
+        os.write(to_parent, b"x")
+        return first, os.read(closed, 99).decode(), ledger.claim(["Cleo", "Dora"], "t")
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    answer = in_a_child(child)
+    thread.join(PATIENCE)
+    for end in (claimed, to_parent, closed, to_child):
+        os.close(end)
+
+    assert answer == str((["Bob"], "['Cleo']", ["Dora"]))
+    assert elsewhere(path, "Ada", "Bob", "Cleo", "Dora", "Eve") == "['Eve']"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_a_thread_that_claims(
+    path: Path, ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, forking, waits = threading.Event(), threading.Event(), Database.before_fork
+
+    def before_fork(database: Database, began: float) -> bool:
+        forking.set()
+        return waits(database, began)
+
+    def claim() -> None:
+        ledger._claim({"ada": "Ada"}, "t")
+        inside.set()
+        assert forking.wait(PATIENCE)
+
+    monkeypatch.setattr(Database, "before_fork", before_fork)
+    thread = threading.Thread(target=lambda: ledger._call(claim))
     thread.start()
     assert inside.wait(PATIENCE)
-    answer = in_a_child(lambda: ledger.claim(["Bob"], "t"))
-    gate.set()
+    answer = in_a_child(lambda: ledger.claim(["Ada", "Bob"], "t"))
     thread.join(PATIENCE)
 
     assert answer == "['Bob']"
+    assert ledger.claim(["Ada", "Bob"], "t") == ["Ada"]
+    assert elsewhere(path, "Ada", "Bob", "Cleo") == "['Cleo']"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_a_thread_hangs_in_the_ledger_is_refused_the_file(path: Path) -> None:
+    ledger, second = SQLiteLedger(path, timeout=0.2), SQLiteLedger(path, timeout=PATIENCE)
+    second.claim(["Ada"], "t")
+    gate, inside = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        inside.set()
+        gate.wait(PATIENCE)
+
+    def child() -> list[str]:
+        SQLiteLedger(path.with_name("other.db")).claim(NAMES, "t")  # nobody had that one open
+        return [refusal(path), in_a_child(lambda: second.claim(["Bob"], "t"))]
+
+    thread = threading.Thread(target=lambda: ledger._do(hang))
+    thread.start()
+    assert inside.wait(PATIENCE)
+    answer = in_a_child(child)
+    gate.set()
+    thread.join(PATIENCE)
+
+    assert answer.count("forked while its parent had the file in use") == 2
+    assert (second.claim(["Bob"], "t"), ledger.claim(["Cleo"], "t")) == (["Bob"], ["Cleo"])
+    ledger.close()
+    second.close()
 
 
 @pytest.mark.parametrize("off", [-400 * DAY, 400 * DAY])
