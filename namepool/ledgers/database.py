@@ -1,10 +1,17 @@
-"""The SQLite file of a ledger: opened when it is needed, and again after a failure."""
+"""The SQLite file of a ledger: opened when it is needed, and again after a failure or a fork.
+
+SQLite keeps one table of all files that its process has open, with the locks it holds on them. A
+forked child inherits the table, but not the locks: it would read and write without any. So no file
+is open while the process forks.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -25,18 +32,38 @@ _HINTS = {
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
 }
 
-_left_to_the_parent: list[sqlite3.Connection] = []
+_NO_FILE = (0, 0)
+
+_gate = threading.RLock()
+"""Held while the process forks, so that no file is opened meanwhile; taken to know one more."""
+
+_known: weakref.WeakSet[Database] = weakref.WeakSet()
+
+_held: list[Database] = []
+"""During a fork: those that are closed, and that no thread may use."""
+
+_spoilt: set[tuple[int, int]] = set()
+"""Files that this process may not use: they were in use when its parent forked it."""
+
+_left_to_the_parent: list[sqlite3.Connection | None] = []
 
 
 class Database:
-    """One connection to the file at ``path``; one thread at a time works with it."""
+    """One connection to the file at ``path``; one thread at a time works with it.
+
+    A fork waits for the thread that works with it, up to the timeout, and closes the connection;
+    it is opened again when it is needed, here and in the child. If the thread takes longer, the
+    child cannot use the file: its calls raise ``LedgerError``.
+    """
 
     def __init__(self, path: str, timeout: float) -> None:
         self.path: Path = Path(path).absolute()
         self._timeout = timeout
         self._mutex = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._inode = (0, 0)
+        self._inode = _NO_FILE
+        with _gate:
+            _known.add(self)
 
     def transact(self, work: Callable[[], T], begin: str = "BEGIN IMMEDIATE") -> T:
         """Do ``work`` in a transaction that waits for those of others, up to the timeout.
@@ -72,12 +99,25 @@ class Database:
         with self._mutex:
             self._hang_up()
 
+    def before_fork(self, began: float) -> bool:
+        """Close the file and let no thread use it; ``False``: one has used it for too long."""
+        left = began + self._timeout - time.monotonic()
+        if not self._mutex.acquire(timeout=max(left, 0.0)):
+            return False
+        self._hang_up()
+        return True
+
+    def after_fork(self) -> None:
+        """Let threads use the file again, which ``before_fork`` closed."""
+        self._mutex.release()
+
     def forked(self) -> None:
-        """Leave the connection to the parent: to close it here would drop the parent's locks."""
-        if self._connection is not None:
+        """Give up, in the child, a file that was in use: to close it here could damage it."""
+        if self._connection is not None or self._mutex.locked():
             _left_to_the_parent.append(self._connection)
-        self._connection = None
-        self._mutex = threading.Lock()
+            self._connection = None
+            self._mutex = threading.Lock()
+            _spoilt.update({_inode_of(self.path)} - {_NO_FILE})
 
     def __str__(self) -> str:
         return f"the ledger {str(self.path)!r}"
@@ -100,6 +140,11 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         check_file_system(self.path)
         check_file(self.path)
+        if _spoilt and _inode_of(self.path) in _spoilt:
+            raise LedgerError(
+                "this process was forked while its parent had the file in use: "
+                "start it without a fork ('spawn'), or fork before the ledger is used"
+            )
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
@@ -121,5 +166,34 @@ def _inode_of(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except FileNotFoundError:
-        return (0, 0)
+        return _NO_FILE
     return (stat.st_dev, stat.st_ino)
+
+
+def _before_fork() -> None:
+    _gate.acquire()
+    began = time.monotonic()
+    _held.extend(database for database in _known if database.before_fork(began))
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().after_fork()
+    _gate.release()
+
+
+def _after_fork_in_child() -> None:
+    global _gate
+    while _held:
+        _held.pop().after_fork()
+    for database in _known:
+        database.forked()
+    _gate = threading.RLock()  # who forks past Python does not hold the old one
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 from namepool.errors import LedgerError
-
-_MAGIC = b"SQLite format 3\0"
 
 _NETWORK = re.compile(
     r"nfs\d*|cifs|smb\d*|smbfs|ncpfs|afs|9p|ceph|glusterfs|lustre|beegfs|ocfs2|gfs2|"
@@ -19,19 +18,20 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that is no SQLite database; an empty or a missing one may become one.
+    """Refuse what is no regular file; a missing one may become one.
+
+    It is not opened: closing it would drop every lock that SQLite holds on it for this process.
 
     Raises:
-        LedgerError: it is something else
-        OSError: it cannot be read
+        LedgerError: it is a folder, a pipe, a device or a socket
+        OSError: it cannot be looked at
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
+        mode = path.stat().st_mode
     except FileNotFoundError:
         return
-    if head and head != _MAGIC:
-        raise LedgerError("the file is no SQLite database: give the ledger a file of its own")
+    if not stat.S_ISREG(mode):
+        raise LedgerError("it is no regular file: give the ledger a file of its own")
 
 
 def check_file_system(path: Path) -> None:

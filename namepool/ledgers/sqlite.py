@@ -61,9 +61,6 @@ class SQLiteLedger(SessionLedger):
     def _disconnect(self) -> None:
         self._file.close()
 
-    def _forked(self) -> None:
-        self._file.forked()
-
     # -- the session ------------------------------------------------------------------------
 
     def _seen(self) -> tuple[Me, int]:

@@ -29,13 +29,17 @@ def open_ledger(url: str) -> SessionLedger:
         InvalidOption: it is no such URL; the message does not repeat it, it may hold a password
     """
     try:
-        parts = urlsplit(url)
+        parts, fragment = urlsplit(url), "#" in url
         query = dict(
             parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         )
         parts.port  # noqa: B018  it is looked at now
     except (AttributeError, TypeError, ValueError):
         raise InvalidOption("ledger must be a URL such as 'sqlite:///names.db'") from None
+    if fragment:
+        raise InvalidOption(
+            "ledger must be a URL without '#': write %23 for one in a path or password"
+        )
     options: dict[str, Any] = {name: query.pop(name) for name in _OWN if name in query}
     for name in ("retire_after", "timeout"):
         if name in options:

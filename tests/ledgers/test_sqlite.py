@@ -19,6 +19,7 @@ import pytest
 import namepool
 from namepool.errors import InvalidOption, LedgerError, NamesUnavailable
 from namepool.ledgers import files, schema
+from namepool.ledgers.database import Database
 from namepool.ledgers.sqlite import SQLiteLedger
 from tests.ledgers.fleet import run_fleet
 from tests.support import PATIENCE
@@ -106,6 +107,31 @@ def test_eight_processes_of_which_half_are_killed_never_share_a_name(path: Path)
     ledger = SQLiteLedger(path)
     run_fleet(f"sqlite:///{path}?timeout=60", ledger)
     ledger.close()
+
+
+def elsewhere(path: Path, *names: str) -> str:
+    """Return what another process, which comes and goes, is given of ``names``."""
+    code = (
+        "import sys; from namepool.ledgers import SQLiteLedger\n"
+        "ledger = SQLiteLedger(sys.argv[1])\n"
+        "print(ledger.claim(sys.argv[2:], 't'))\n"
+        "ledger.close()"
+    )
+    command = [sys.executable, "-c", code, str(path), *names]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_two_ledgers_of_one_process_keep_its_locks_on_the_file(
+    path: Path, ledger: SQLiteLedger
+) -> None:
+    second = SQLiteLedger(path, timeout=PATIENCE)
+    assert (ledger.claim(["Ada"], "t"), second.claim(["Bob"], "t")) == (["Ada"], ["Bob"])
+
+    assert elsewhere(path, "Ada", "Bob", "Cleo") == "['Cleo']"
+    assert path.with_name("names.db-wal").exists()  # that process was not the last one
+    assert ledger.claim(["Cleo", "Dora"], "t") == ["Dora"]
+    assert elsewhere(path, "Dora") == "[]"
+    second.close()
 
 
 def test_a_process_that_dies_in_a_transaction_blocks_nobody(
@@ -256,6 +282,13 @@ def test_a_file_that_is_no_database_is_left_as_it_is(path: Path, content: bytes)
     assert path.read_bytes() == content
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
+def test_a_named_pipe_is_refused_and_nobody_waits_for_it(path: Path) -> None:
+    os.mkfifo(path)
+
+    assert "it is no regular file" in refusal(path)
+
+
 def test_an_empty_file_becomes_a_ledger(path: Path, ledger: SQLiteLedger) -> None:
     path.touch()
 
@@ -369,22 +402,88 @@ def test_a_forked_child_is_a_session_of_its_own(ledger: SQLiteLedger) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_forked_while_a_thread_claims_can_claim(ledger: SQLiteLedger) -> None:
-    gate, inside = threading.Event(), threading.Event()
+def test_what_a_forked_child_claims_lasts_when_its_parent_closes_first(
+    path: Path, ledger: SQLiteLedger
+) -> None:
+    ledger.claim(["Ada"], "t")
+    claimed, to_parent = os.pipe()
+    closed, to_child = os.pipe()
 
-    def hold() -> None:
-        with ledger._file._mutex:
-            inside.set()
-            gate.wait(PATIENCE)
+    def close() -> None:
+        os.read(claimed, 1)
+        ledger.close()
+        os.write(to_child, elsewhere(path, "Bob", "Cleo").encode())
 
-    thread = threading.Thread(target=hold)
+    def child() -> tuple[object, ...]:
+        first = ledger.claim(["Bob"], "t")
+        os.write(to_parent, b"x")
+        return first, os.read(closed, 99).decode(), ledger.claim(["Cleo", "Dora"], "t")
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    answer = in_a_child(child)
+    thread.join(PATIENCE)
+    for end in (claimed, to_parent, closed, to_child):
+        os.close(end)
+
+    assert answer == str((["Bob"], "['Cleo']", ["Dora"]))
+    assert elsewhere(path, "Ada", "Bob", "Cleo", "Dora", "Eve") == "['Eve']"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_a_thread_that_claims(
+    path: Path, ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, forking, waits = threading.Event(), threading.Event(), Database.before_fork
+
+    def before_fork(database: Database, began: float) -> bool:
+        forking.set()
+        return waits(database, began)
+
+    def claim() -> None:
+        ledger._claim({"ada": "Ada"}, "t")
+        inside.set()
+        assert forking.wait(PATIENCE)
+
+    monkeypatch.setattr(Database, "before_fork", before_fork)
+    thread = threading.Thread(target=lambda: ledger._call(claim))
     thread.start()
     assert inside.wait(PATIENCE)
-    answer = in_a_child(lambda: ledger.claim(["Bob"], "t"))
-    gate.set()
+    answer = in_a_child(lambda: ledger.claim(["Ada", "Bob"], "t"))
     thread.join(PATIENCE)
 
     assert answer == "['Bob']"
+    assert ledger.claim(["Ada", "Bob"], "t") == ["Ada"]
+    assert elsewhere(path, "Ada", "Bob", "Cleo") == "['Cleo']"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_a_thread_hangs_in_the_ledger_is_refused_the_file(path: Path) -> None:
+    ledger, second = SQLiteLedger(path, timeout=0.2), SQLiteLedger(path, timeout=PATIENCE)
+    second.claim(["Ada"], "t")
+    gate, inside = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        inside.set()
+        gate.wait(PATIENCE)
+
+    def child() -> list[str]:
+        SQLiteLedger(path.with_name("other.db")).claim(NAMES, "t")  # nobody had that one open
+        return [refusal(path), in_a_child(lambda: second.claim(["Bob"], "t"))]
+
+    thread = threading.Thread(target=lambda: ledger._do(hang))
+    thread.start()
+    assert inside.wait(PATIENCE)
+    answer = in_a_child(child)
+    gate.set()
+    thread.join(PATIENCE)
+
+    assert answer.count("forked while its parent had the file in use") == 2
+    assert (second.claim(["Bob"], "t"), ledger.claim(["Cleo"], "t")) == (["Bob"], ["Cleo"])
+    ledger.close()
+    second.close()
 
 
 @pytest.mark.parametrize("off", [-400 * DAY, 400 * DAY])

@@ -19,6 +19,7 @@ def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.Monkey
     assert isinstance(ledger, SQLiteLedger)
     assert repr(ledger) == f"SQLiteLedger({str(tmp_path / 'a b.db')!r}, namespace='fleet 1')"
     assert (ledger._retire_after, ledger._timeout) == (7 * 86400, 2.5)
+    assert str(tmp_path / "a#b.db") in repr(open_ledger("sqlite:///a%23b.db"))
     absolute: Any = open_ledger("sqlite:////var/lib/names.db")
     assert str(absolute._file.path) == "/var/lib/names.db"
     assert absolute.namespace == "default"
@@ -37,6 +38,9 @@ def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.Monkey
         ("sqlite:///a.db?retire_after=5m", "retire_after must be at least 600 seconds"),
         ("sqlite:///a.db?timeout=0", "timeout must be seconds, above 0"),
         ("sqlite:///a.db?oops", "must be a URL such as"),
+        ("sqlite:///a#b.db", "without '#': write %23"),
+        ("sqlite:///a.db#", "without '#': write %23"),
+        ("redis://host/0?password=a#b", "without '#': write %23"),
         ("sqlite://[::1", "must be a URL such as"),
         ("sqlite:///a.db\n?x=1", "ledger's option must be"),
     ],
