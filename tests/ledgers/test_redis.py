@@ -283,6 +283,33 @@ def test_a_full_server_refuses_and_what_it_had_stays(server: RedisServer, open_a
     assert ledger.claim(NAMES, "u") == ["Bob", "Cleo"]
 
 
+def test_a_full_server_takes_what_frees_memory(
+    server: RedisServer, open_at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, dead, ending = (open_at(server.url) for _ in range(3))
+    monkeypatch.setattr("namepool.ledgers.redis._BATCH", 2)
+    ledger.claim(NAMES, "t")
+    dead.claim(["Dora", "Emil", "Fay"], "t")
+    ending.claim(["Gus"], "t")
+    before = ledger._sessions()
+    server.do("CONFIG", "SET", "maxmemory", 1)
+
+    ledger.release(["Ada"])
+    ledger.renew()
+    assert ledger._do(lambda: ledger._free(dead.session, -1.0)) == 3
+    ending.close()
+    for refused in (ledger, open_at(server.url)):
+        with pytest.raises(LedgerError, match="out of memory and takes no writes"):
+            refused.claim(["Hal"], "u")
+        with pytest.raises(LedgerError, match="out of memory and takes no writes"):
+            refused.take("Ivy")
+
+    assert {holder.name for holder in ledger.holders()} == {"Bob", "Cleo", "Gus"}
+    assert ledger.stats()[2:] == (1, 0, 1)
+    seen = {session.id: session.seen for session in before}
+    assert next(s.seen for s in ledger._sessions() if s.id == ledger.session) > seen[ledger.session]
+
+
 def test_a_server_that_may_throw_claims_away_is_refused(start: Start, open_at: Open) -> None:
     server = start("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
     ledger = open_at(server.url)
