@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -497,10 +498,34 @@ def test_a_url_may_ask_for_tls(start: Start, open_at: Open, tmp_path: Path) -> N
         ("redis://user:pass@host:6380/2?namespace=x", "redis://host:6380/2"),
         ("rediss://[::1]:6380?socket_keepalive=yes", "rediss://[::1]:6380"),
         ("unix://:pass@/run/redis.sock?db=3", "unix:///run/redis.sock"),
+        ("redis://:12%2Fs%23c%40t@host/0", "redis://host/0"),
+        ("redis://:12/s3cret", "redis://:12"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert f"RedisLedger({shown!r}, namespace=" in repr(open_ledger(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:12/s3cret@host:6379/0",
+        "redis://:12#s3cret@host:6379/0",
+        "redis://:12/3#s3cret@host:6379/0",
+        "redis://u:12?timeout=s3cret@host/0",
+        "unix://u:12/s3cret@/run/redis.sock",
+        "redis:u:s3cret@host",
+        "redis://u:s3/cret@host",
+        "redis://u:s3cret/2@host",
+    ],
+)
+def test_a_password_that_is_not_quoted_is_refused_and_not_shown(url: str) -> None:
+    for make in (open_ledger, RedisLedger):
+        with pytest.raises(InvalidOption) as caught:
+            make(url)
+        assert "s3" not in "".join(traceback.format_exception_only(caught.value))
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
