@@ -75,6 +75,10 @@ class Leases:
         """Return every name known now, oldest first; costs the same for ten or a million."""
         return UsedNames(self._log)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether this name, or one that reads alike, is known; any thread may ask."""
+        return name_key(name) in self._known
+
     def learn(self, name: str) -> bool:
         """Record a name as known; ``False`` if one that reads alike is known already."""
         key = name_key(name)

@@ -1,9 +1,8 @@
-"""``PoolState``: leases, bindings and waiters, and each transition over the three. Pure.
+"""``PoolState``: leases, bindings, waiters and the transitions over them; outlives its actor. Pure.
 
 The truth is one dict (``leases``), a queue for each theme, and of which theme a name is; a
 transition adds to one before it takes from the other, so that a crash between two lines loses no
-name; everything else is an index that ``recover`` rebuilds. ``in_transition`` says that one began
-and did not end. It outlives its actor.
+name; all else is an index that ``recover`` rebuilds. ``in_transition``: one has not ended yet.
 
 The code that every request runs changes the state without calling a function: CPython raises what
 comes from outside a thread after calls only, so it cannot be cut short at all.
@@ -39,6 +38,7 @@ class PoolState:
         self.is_current: Callable[[Lease], bool] = leases.is_current
         self.forget: Callable[[str], bool] = leases.forget
         self.canonical: Callable[[str], str] = leases.canonical
+        self.knows: Callable[[str], bool] = leases.knows
         self.used: Callable[[], UsedNames] = leases.used
         self.speakers_of: Callable[[str], Collection[str]] = leases.speakers_of
         self.names_of: Callable[[str], tuple[str, ...]] = bindings.names_of

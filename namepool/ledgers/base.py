@@ -118,7 +118,8 @@ class Ledger(Protocol):
     def prune(self, older_than: float) -> int:
         """Free what sessions hold that were not seen for so many seconds; return how many names.
 
-        A session whose process is known to run keeps its names, however long it was silent.
+        A session whose process is known to run keeps its names, however long it was silent. That
+        can be known only of processes of this machine and, with containers, of this PID namespace.
         """
         ...
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 SEPARATOR = "\x1f"
 
 # A moment of 0 marks a session that is being pruned: it must not go on.
-_SESSION = """
+_KNOWN = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local moment = string.format('%.6f', now)
@@ -21,12 +21,13 @@ local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if ARGV[3] == '1' and (not seen or tonumber(seen) == 0) then
   return {'lost'}
 end
+"""
+
+_NOTED = """
 if not seen then
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '\\31' .. moment)
 end
-if not seen or now > tonumber(seen) then
-  redis.call('ZADD', KEYS[3], moment, ARGV[1])
-end
+redis.call('ZADD', KEYS[3], string.format('%.6f', math.max(now, seen or 0)), ARGV[1])
 local function put(key, claim)
   redis.call('HSET', KEYS[1], key, claim)
   redis.call('SADD', KEYS[4], key)
@@ -35,6 +36,12 @@ local function fields(claim)
   return string.match(claim, '^(.-)\\31(.-)\\31(.-)\\31(.-)\\31(.*)$')
 end
 """
+
+_SESSION = _KNOWN + _NOTED
+
+# A server that is out of memory lets a script write whose first write can only free some. So these
+# begin with one, and those that claim must not.
+_FREEING = _KNOWN + "redis.call('ZREM', KEYS[3], ARGV[1])" + _NOTED
 
 # Then: token, and by turns keys and names.
 CLAIM = (
@@ -85,7 +92,7 @@ return {'ok'}
 
 # Then: token or '', and keys.
 RELEASE = (
-    _SESSION
+    _FREEING
     + """
 for i = 5, #ARGV do
   local claim = redis.call('HGET', KEYS[1], ARGV[i])
@@ -101,7 +108,7 @@ return {'ok'}
 """
 )
 
-RENEW = _SESSION + "return {'ok'}"
+RENEW = _FREEING + "return {'ok'}"
 
 # Fifth key: the walks. Then: walk and count.
 ADVANCE = (
@@ -112,7 +119,7 @@ return {'ok', redis.call('HINCRBY', KEYS[5], ARGV[4], ARGV[5]) - ARGV[5]}
 )
 
 END = (
-    _SESSION
+    _FREEING
     + """
 local about = redis.call('HGET', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], '1' .. string.sub(about, 2))
@@ -132,8 +139,7 @@ local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if not seen or time[1] + time[2] / 1000000 - seen <= tonumber(ARGV[2]) then
   return {0, 0}
 end
-redis.call('ZADD', KEYS[3], 0, ARGV[1])
-local keys = redis.call('SPOP', KEYS[4], ARGV[3])
+local keys = redis.call('SPOP', KEYS[4], ARGV[3])  -- first: see above
 for _, key in ipairs(keys) do
   redis.call('HDEL', KEYS[1], key)
 end
@@ -141,6 +147,8 @@ local left = redis.call('SCARD', KEYS[4])
 if left == 0 then
   redis.call('HDEL', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
+else
+  redis.call('ZADD', KEYS[3], 0, ARGV[1])
 end
 return {#keys, left}
 """

@@ -20,7 +20,10 @@ def place_of_this_process() -> str:
 
 
 def runs_here(place: str, pid: int) -> bool | None:
-    """Tell whether the process at ``place`` runs; ``None``: that cannot be told from here."""
+    """Tell whether the process at ``place`` runs; ``None``: that cannot be told from here.
+
+    It can be told of processes of this machine and PID namespace: not of another container's.
+    """
     machine, _, started = place.rpartition(" ")
     if not machine or machine != _machine():
         return None

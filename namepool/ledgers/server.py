@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
@@ -24,7 +25,8 @@ class Server:
     """A client of the server at ``url``, made when it is needed.
 
     Raises:
-        InvalidOption: it is no URL of redis-py's; the message does not repeat it
+        InvalidOption: it is no URL of redis-py's, or one whose password would be taken for its
+            host, path or options; the message does not repeat it
         LedgerError: redis-py is missing
     """
 
@@ -41,10 +43,12 @@ class Server:
         self._cluster = cluster
         self._client: Any = None
         self._is_checked = False
-        self.shown: str = _shown(url)
-        """Its URL without user, password and options."""
         try:
+            self.shown: str = _shown(url)
+            """Its URL without user, password and options."""
             redis.ConnectionPool.from_url(url).make_connection()  # it is made, not connected
+        except InvalidOption:
+            raise
         except Exception:
             raise InvalidOption(
                 "ledger must be a URL such as 'redis://host:6379/0', with redis-py's options only"
@@ -185,10 +189,25 @@ class Server:
         self._is_checked = True
 
 
+def check_secrets(url: SplitResult) -> None:
+    """Refuse a URL whose password may have been cut in two: what is behind it would be shown.
+
+    Raises:
+        InvalidOption: there is a "#", or an "@" behind the host; the message does not repeat it
+    """
+    if url.fragment or "@" in url.path + url.query:
+        raise InvalidOption(
+            "in a ledger's URL write '#' as %23 and '@' as %40, and in a user or password also "
+            "'/' as %2F and '?' as %3F"
+        )
+
+
 def _shown(url: str) -> str:
     parts = urlsplit(url)
+    check_secrets(parts)
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"
     port = f":{parts.port}" if parts.port else ""
-    return one_line(f"{parts.scheme}://{host}{port}{parts.path}")
+    is_shown = parts.scheme == "unix" or re.fullmatch(r"/\d+", parts.path)
+    return one_line(f"{parts.scheme}://{host}{port}{parts.path if is_shown else ''}")

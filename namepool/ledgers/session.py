@@ -137,6 +137,9 @@ class SessionLedger(ABC):
         if self._closed:
             return
         self._closed = True  # first: who renews it meanwhile must not begin another
+        self._leave()
+
+    def _leave(self) -> None:
         try:
             if self._registered:
                 self._guarded(self._end)
@@ -202,6 +205,8 @@ class SessionLedger(ABC):
                     self._begin()
             result = self._do(work)
         self._registered = True
+        if self._closed:
+            self._leave()  # it was under way at the end, which may not have known of the session
         return result
 
     def _do(self, work: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption
+from namepool.ledgers.server import check_secrets
 from namepool.ledgers.session import SessionLedger
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -40,6 +41,8 @@ def open_ledger(url: str) -> SessionLedger:
         raise InvalidOption(
             "ledger must be a URL without '#': write %23 for one in a path or password"
         )
+    if parts.scheme != "sqlite":
+        check_secrets(parts)  # before any part of it is shown
     options: dict[str, Any] = {name: query.pop(name) for name in _OWN if name in query}
     for name in ("retire_after", "timeout"):
         if name in options:

@@ -242,6 +242,7 @@ class NamePool(ServiceActor):
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
         self._waiting.take_in()  # who waits still does, and may have ended
+        self._refilling.keeping.forget_admitted()
         self._state.reset()
         self._refilling.reset()
 

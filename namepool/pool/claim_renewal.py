@@ -77,6 +77,11 @@ class Keeping:
             self._keeper = LedgerKeeper.start(self._claims)
             self._keeper.tell(message)
 
+    def forget_admitted(self) -> None:
+        """Note what the pool knows, before it forgets that; nothing happens without a ledger."""
+        if self._claims is not None:
+            self._claims.forget_admitted()
+
     def let_go(self) -> None:
         """Stop the keeper, without waiting for it."""
         if self._keeper is not None:

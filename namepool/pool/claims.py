@@ -10,27 +10,19 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial, update_wrapper
 from typing import Any, cast
 
-from namepool.core.guard import why_unissuable
 from namepool.core.leases import UsedNames
-from namepool.core.names import is_default_name, name_key, one_line, why_invalid
+from namepool.core.names import one_line, why_invalid
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError
 from namepool.ledgers.base import Ledger
+from namepool.pool.chunk import Chunk
 from namepool.pool.warnings import warn
-from namepool.sources.base import NameSource, read_answer, time_left
-
-ENOUGH = 0.5
-"""The share of a chunk below which the source is asked for the rest of it."""
-
-ROUNDS = 3
-"""Times that a source is asked for one chunk, at most, unless it is a quick one."""
-
-QUICK = 1.0
-"""Seconds in which a source may be asked as often as it takes."""
+from namepool.sources.base import NameSource, read_answer
 
 BATCH = 500
 """Names that are claimed anew at a time."""
@@ -38,9 +30,12 @@ BATCH = 500
 UNCERTAIN = 100
 """Claims whose answer never came that are remembered, to be taken back."""
 
-
 ENDING = 10.0
 """Seconds that the end of a pool waits for its ledger, at most."""
+
+
+class _Closed(LedgerError):
+    """The pool has ended: nothing more is claimed for it."""
 
 
 class ClaimedNames:
@@ -54,6 +49,9 @@ class ClaimedNames:
         self._session: object = getattr(ledger, "session", None)
         self._uncertain: list[tuple[list[str], str]] = []
         self._spoken: dict[str, None] = {}
+        self._on_its_way: dict[str, None] = {}  # claimed, and unknown to the pool yet
+        self._working = 0
+        self._is_closing = False
         self._pid = os.getpid()
         self._ended = threading.Event()
         # It looks as its source does: whether that knows themes shows in the signature.
@@ -80,7 +78,8 @@ class ClaimedNames:
             SourceError: others have all that the source gave
         """
         self.settle()
-        chunk = _Chunk(count, time.monotonic())
+        self.forget_admitted()
+        chunk = Chunk(count, time.monotonic())
         while chunk.may_ask():
             known = used if not chunk.rejected else UsedNames([*used, *chunk.rejected])
             answer = self._ask(chunk, known, wishes)
@@ -92,9 +91,11 @@ class ClaimedNames:
             raise SourceError(
                 f"others have claimed all {len(chunk.rejected)} names that {self.last_source} gave"
             )
+        if self._is_closing:
+            raise _Closed("the pool is closed")
         return [*chunk.claimed, *chunk.others]
 
-    def _ask(self, chunk: _Chunk, used: Sequence[str], wishes: dict[str, Any]) -> list[object]:
+    def _ask(self, chunk: Chunk, used: Sequence[str], wishes: dict[str, Any]) -> list[object]:
         try:
             count = chunk.size - len(chunk.claimed)
             return read_answer(self._source.fetch(count, used, **wishes), count)
@@ -105,11 +106,14 @@ class ClaimedNames:
 
     def _claim(self, names: list[str]) -> list[str]:
         token = uuid.uuid4().hex
-        try:
-            claimed = self.ledger.claim(names, token)
-        except BaseException:
-            self._doubt(names, token)
-            raise
+        with self._before_the_end():
+            try:
+                claimed = self.ledger.claim(names, token)
+            except BaseException:
+                self._doubt(names, token)
+                raise
+            with self._lock:
+                self._on_its_way.update(dict.fromkeys(claimed))
         self._look_at_session()
         return claimed
 
@@ -121,6 +125,13 @@ class ClaimedNames:
         Raises:
             LedgerError: the ledger cannot be reached
         """
+        with self._before_the_end():
+            self._take_back()
+            for name in list(self._spoken):
+                self._keep(name)
+                self._spoken.pop(name, None)
+
+    def _take_back(self) -> None:
         while self._uncertain:
             with self._lock:
                 if not self._uncertain:
@@ -131,9 +142,6 @@ class ClaimedNames:
             except BaseException:
                 self._doubt(names, token)
                 raise
-        for name in list(self._spoken):
-            self._keep(name)
-            self._spoken.pop(name, None)
 
     def _doubt(self, names: list[str], token: str) -> None:
         with self._lock:
@@ -155,9 +163,21 @@ class ClaimedNames:
 
     def release(self, names: Iterable[object]) -> None:
         """Free names that came too late for the pool to take them, unless it has them anyway."""
-        known = set(map(name_key, self._state.used()))
-        late = [cast("str", name) for name in names if why_invalid(name) is None]
-        self._try(lambda: self.ledger.release([n for n in late if name_key(n) not in known]))
+        valid = [cast("str", name) for name in names if why_invalid(name) is None]
+        self._try(partial(self._release, [n for n in valid if not self._state.knows(n)]))
+
+    def _release(self, names: list[str]) -> None:
+        with self._before_the_end():
+            self.ledger.release(names)
+            with self._lock:
+                for name in names:
+                    self._on_its_way.pop(name, None)
+
+    def forget_admitted(self) -> None:
+        """Note what the pool knows by now: that is its own to give back."""
+        with self._lock:
+            late = [name for name in self._on_its_way if not self._state.knows(name)]
+            self._on_its_way = dict.fromkeys(late)
 
     def renew(self) -> None:
         """Tell the others that this pool lives."""
@@ -168,6 +188,8 @@ class ClaimedNames:
     def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
+        except _Closed:
+            pass  # what there is to say says who ends it
         except LedgerError as error:
             if not self._ended.is_set():  # else it was under way when the ledger was closed
                 warn("%s", one_line(error))
@@ -185,10 +207,11 @@ class ClaimedNames:
                 self._try(partial(self._claim_anew, names[start : start + BATCH]))
 
     def _claim_anew(self, names: list[str]) -> None:
-        ours = set(self.ledger.claim(names, uuid.uuid4().hex))
-        for name in names:
-            if name not in ours:
-                self._keep(name)
+        with self._before_the_end():
+            ours = set(self.ledger.claim(names, uuid.uuid4().hex))
+            for name in names:
+                if name not in ours:
+                    self._keep(name)
 
     def _conflict(self, name: str, why: str) -> None:
         with self._lock:
@@ -203,15 +226,47 @@ class ClaimedNames:
             self._ended.wait(ENDING)
 
     def close(self) -> None:
-        """Release what is not checked out, end the session, and close the source."""
-        leases = self._state.leases
-        unused = [name for name in self._state.used() if name not in leases]
-        self._try(lambda: self.ledger.release(unused))
-        self._try(self.ledger.close)
-        self._ended.set()
+        """Release what is not checked out, end the session, and close the source.
+
+        Waits for what is being claimed meanwhile, up to ``ENDING`` seconds; it is released, too.
+        """
+        with self._lock:
+            self._is_closing = True
+            is_idle = not self._working
+        if is_idle:
+            self._end()
+        self.wait_ended()
         close = getattr(self._source, "close", None)
         if close is not None:
             close()
+
+    @contextmanager
+    def _before_the_end(self) -> Iterator[None]:
+        """Have the end wait for what is done here; who is the last then brings it about."""
+        with self._lock:
+            if self._is_closing:
+                raise _Closed("the pool is closed")
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._working -= 1
+                is_last = self._is_closing and not self._working
+            if is_last:
+                self._end()
+
+    def _end(self) -> None:
+        self._try(self._release_unused)
+        self._try(self.ledger.close)
+        self._ended.set()
+
+    def _release_unused(self) -> None:
+        self.forget_admitted()
+        leases = self._state.leases
+        unused = [name for name in self._state.used() if name not in leases]
+        self._take_back()
+        self.ledger.release([*unused, *self._on_its_way])
 
 
 def wait_released(source: object) -> None:
@@ -222,49 +277,3 @@ def wait_released(source: object) -> None:
     """
     if isinstance(source, ClaimedNames):
         source.wait_ended()
-
-
-class _Chunk:
-    """What has come of a chunk of ``size`` names up to now."""
-
-    def __init__(self, size: int, began: float) -> None:
-        self.size = size
-        self.claimed: list[str] = []
-        self.rejected: list[str] = []
-        self.others: list[object] = []
-        """No names; the pool counts them."""
-        self._began = began
-        self._rounds = 0
-
-    def may_ask(self) -> bool:
-        """Tell whether too few came and there is time to ask for more."""
-        if not self._rounds:
-            return True
-        took = time.monotonic() - self._began
-        left = time_left()
-        in_time = left is None or left > 2 * took / self._rounds
-        often = self._rounds >= ROUNDS and took > QUICK
-        return len(self.claimed) < ENOUGH * self.size and in_time and not often
-
-    def take_in(
-        self, candidates: Iterable[object], claim: Callable[[list[str]], list[str]]
-    ) -> bool:
-        """Claim what is new of the candidates; tell whether anything was."""
-        self._rounds += 1
-        known = set(map(name_key, [*self.claimed, *self.rejected]))
-        fresh: list[str] = []
-        for candidate in candidates:
-            if why_unissuable(candidate) is not None or is_default_name(cast("str", candidate)):
-                self.others.append(candidate)
-            elif (key := name_key(cast("str", candidate))) not in known:
-                known.add(key)
-                fresh.append(cast("str", candidate))
-        try:
-            ours = claim(fresh) if fresh else []
-        except LedgerError:
-            if not self.claimed:
-                raise
-            return False
-        self.claimed += ours
-        self.rejected += [name for name in fresh if name not in set(ours)]
-        return bool(fresh)

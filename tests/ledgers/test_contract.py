@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
 from namepool.errors import InvalidName, InvalidOption, LedgerError
-from namepool.ledgers.base import LIVING_FOR, Ledger, check_ledger
+from namepool.ledgers.base import LIVING_FOR, Ledger, LedgerStats, check_ledger
 from namepool.ledgers.session import SessionLedger
 from tests.ledgers.engines import Engine
 from tests.support import PATIENCE, run_together
@@ -161,6 +162,23 @@ def test_a_closed_session_that_holds_nothing_is_forgotten(engine: Engine) -> Non
     first.close()
 
     assert engine.open().stats().ended == 0
+
+
+def test_a_session_whose_first_call_is_under_way_when_it_is_closed_is_ended(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, other = engine.open(), engine.open()
+    guarded = ledger._guarded
+
+    def close_first(work: Any) -> Any:
+        monkeypatch.setattr(ledger, "_guarded", guarded)
+        ledger.close()
+        return guarded(work)
+
+    monkeypatch.setattr(ledger, "_guarded", close_first)
+    ledger.renew()
+
+    assert other.stats() == LedgerStats(ledger.namespace, 0, 0, 0, 0)
 
 
 def test_a_closed_ledger_says_so(engine: Engine) -> None:

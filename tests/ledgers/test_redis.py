@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,33 @@ def test_a_full_server_refuses_and_what_it_had_stays(server: RedisServer, open_a
     assert ledger.claim(NAMES, "u") == ["Bob", "Cleo"]
 
 
+def test_a_full_server_takes_what_frees_memory(
+    server: RedisServer, open_at: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, dead, ending = (open_at(server.url) for _ in range(3))
+    monkeypatch.setattr("namepool.ledgers.redis._BATCH", 2)
+    ledger.claim(NAMES, "t")
+    dead.claim(["Dora", "Emil", "Fay"], "t")
+    ending.claim(["Gus"], "t")
+    before = ledger._sessions()
+    server.do("CONFIG", "SET", "maxmemory", 1)
+
+    ledger.release(["Ada"])
+    ledger.renew()
+    assert ledger._do(lambda: ledger._free(dead.session, -1.0)) == 3
+    ending.close()
+    for refused in (ledger, open_at(server.url)):
+        with pytest.raises(LedgerError, match="out of memory and takes no writes"):
+            refused.claim(["Hal"], "u")
+        with pytest.raises(LedgerError, match="out of memory and takes no writes"):
+            refused.take("Ivy")
+
+    assert {holder.name for holder in ledger.holders()} == {"Bob", "Cleo", "Gus"}
+    assert ledger.stats()[2:] == (1, 0, 1)
+    seen = {session.id: session.seen for session in before}
+    assert next(s.seen for s in ledger._sessions() if s.id == ledger.session) > seen[ledger.session]
+
+
 def test_a_server_that_may_throw_claims_away_is_refused(start: Start, open_at: Open) -> None:
     server = start("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
     ledger = open_at(server.url)
@@ -470,10 +498,34 @@ def test_a_url_may_ask_for_tls(start: Start, open_at: Open, tmp_path: Path) -> N
         ("redis://user:pass@host:6380/2?namespace=x", "redis://host:6380/2"),
         ("rediss://[::1]:6380?socket_keepalive=yes", "rediss://[::1]:6380"),
         ("unix://:pass@/run/redis.sock?db=3", "unix:///run/redis.sock"),
+        ("redis://:12%2Fs%23c%40t@host/0", "redis://host/0"),
+        ("redis://:12/s3cret", "redis://:12"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert f"RedisLedger({shown!r}, namespace=" in repr(open_ledger(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:12/s3cret@host:6379/0",
+        "redis://:12#s3cret@host:6379/0",
+        "redis://:12/3#s3cret@host:6379/0",
+        "redis://u:12?timeout=s3cret@host/0",
+        "unix://u:12/s3cret@/run/redis.sock",
+        "redis:u:s3cret@host",
+        "redis://u:s3/cret@host",
+        "redis://u:s3cret/2@host",
+    ],
+)
+def test_a_password_that_is_not_quoted_is_refused_and_not_shown(url: str) -> None:
+    for make in (open_ledger, RedisLedger):
+        with pytest.raises(InvalidOption) as caught:
+            make(url)
+        assert "s3" not in "".join(traceback.format_exception_only(caught.value))
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from namepool import (
 )
 from namepool.ledgers.base import RENEW_EVERY
 from namepool.ledgers.memory import Book, MemoryLedger
-from namepool.pool.claims import ClaimedNames, _Chunk
+from namepool.pool.chunk import Chunk
+from namepool.pool.claims import ClaimedNames
 from namepool.sources.base import FallbackSource, time_limit
 from tests.support import PATIENCE, GatedSource, MovableClock, ScriptedSource, wait_until
 
@@ -169,7 +170,7 @@ def test_a_source_that_fails_the_second_time_has_given_what_it_gave(
 def test_a_slow_source_is_not_asked_for_ever(
     book: Book, others: MemoryLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("namepool.pool.claims.QUICK", 0.0)
+    monkeypatch.setattr("namepool.pool.chunk.QUICK", 0.0)
     source = ScriptedSource(*[[f"Name {n}"] for n in range(9)])
     others.claim([f"Name {n}" for n in range(9)], "t")
 
@@ -179,7 +180,7 @@ def test_a_slow_source_is_not_asked_for_ever(
 
 
 def test_without_time_the_source_is_asked_once(book: Book) -> None:
-    chunk = _Chunk(4, 0.0)  # it began when the clock did
+    chunk = Chunk(4, 0.0)  # it began when the clock did
     assert chunk.may_ask()
     chunk.take_in(["One"], lambda names: names)
 
@@ -362,6 +363,72 @@ def test_a_chunk_that_a_reset_made_unwanted_is_released(book: Book, others: Memo
 
         first = {f"Name {n}" for n in range(1, 13)}
         wait_until(lambda: names_of(others) & first == {"Name 4"}, pool._target)
+
+
+def test_what_is_being_claimed_when_a_pool_is_closed_is_released(
+    book: Book, others: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClosedMeanwhile(MemoryLedger):
+        def claim(self, names: Sequence[str], token: str) -> list[str]:
+            ours = super().claim(names, token)
+            claims.close()
+            return ours
+
+    monkeypatch.setattr("namepool.pool.claims.ENDING", 0.0)  # it would wait for itself
+    claims = ClaimedNames(NumberedNames(), ClosedMeanwhile(book))
+    with pytest.raises(LedgerError, match="the pool is closed"):
+        fetch(claims, 4)
+
+    assert others.stats()[1:] == (0, 0, 0, 0)
+    with pytest.raises(LedgerError, match="the pool is closed"):
+        fetch(claims, 4)
+
+
+def test_a_claim_whose_answer_is_lost_at_the_end_is_taken_back_too(
+    book: Book, others: MemoryLedger
+) -> None:
+    ledger = Failing(book)
+    claims = ClaimedNames(NumberedNames(), ledger)
+    ledger.lose_replies = True
+    with pytest.raises(LedgerError):
+        fetch(claims, 4)
+    claims.close()
+
+    assert others.stats()[1:] == (0, 0, 0, 0)
+
+
+def test_what_was_claimed_for_half_a_chunk_when_a_pool_is_closed_is_released(
+    book: Book, others: MemoryLedger
+) -> None:
+    class Source(GatedSource):
+        def fetch(self, count: int, used: Sequence[str]) -> Any:
+            return super().fetch(count, used) if self.counts else self._first(count)
+
+        def _first(self, count: int) -> list[str]:
+            self.counts.append(count)
+            return ["One", "Two", "Three", "Four"]
+
+    others.claim(["One", "Two", "Three"], "t")
+    source = Source()
+    with namepool.open_pool(source=source, ledger=MemoryLedger(book), chunk_size=4, prefetch=True):
+        source.wait_asked()
+        assert names_of(others) == {"One", "Two", "Three", "Four"}
+
+    assert names_of(others) == {"One", "Two", "Three"}
+    source.gate.set()
+    source.threads[0].join(PATIENCE)
+    assert names_of(others) == {"One", "Two", "Three"}
+
+
+def test_what_was_handed_out_before_a_reset_is_not_released_at_the_end(
+    book: Book, others: MemoryLedger
+) -> None:
+    source = NumberedNames()
+    with namepool.open_pool(source=source, ledger=MemoryLedger(book), low_water_mark=0) as pool:
+        name = pool.checkout_name()
+        pool.reset()
+
+    assert name in names_of(others)
 
 
 def test_a_session_is_renewed_while_the_pool_lives(book: Book) -> None:
