@@ -42,7 +42,8 @@ def short_name(name: str, held: Iterable[str] = ()) -> str:
     """Return the shortest form of ``name`` that no other of the ``held`` names can be read as.
 
     That is the given name ("Ada", of "Captain Ada Electron" too), or, if another has one that reads
-    like it, more ("Ada the Yak"), at most all of the name. ``held`` may contain ``name``.
+    like it, more ("Ada the Yak"), at most all of the name. ``held`` may contain ``name``. A text
+    without a word is returned as it is.
     """
     others = [_beginning_keys(other) for other in held if other != name]
     return next((form for form in _forms(name) if _only(form, others)), name)
@@ -62,7 +63,7 @@ def _only(form: str, others: Iterable[frozenset[str]]) -> bool:
 def _forms(name: str) -> Iterator[str]:
     """Yield the beginnings of a name, from its given name on, that do not end in the middle."""
     words = name.split()
-    first = _given(words)
+    first = _given(words) if words else 0
     for end in range(first + 1, len(words)):
         if words[end - 1].lower() not in _JOINING and name_key(words[end - 1]):
             yield " ".join(words[first:end]).rstrip(",&-")

@@ -105,12 +105,14 @@ def letters(name: str) -> str:
 _SILENT = bytes(code for code in range(128) if not chr(code).isalnum())
 _ALIKE = bytes(range(128)).lower().translate(bytes.maketrans(b"i10", b"llo")) + bytes(128)
 _DIGITS = str.maketrans("34578", "eastb")
+_LUNATE = {0x03F2: "c", 0x03F9: "C"}  # a sigma drawn as a c, which NFKC would turn into another one
 
 
 def drawn(name: str) -> str:
     """Return the letters and digits of ``name`` folded, without accents, each as its twin."""
     twins = _twins()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    compatible = unicodedata.normalize("NFKC", name.translate(_LUNATE))
+    folded = unicodedata.normalize("NFKC", compatible.casefold())
     drawn = (twins.get(c, c) for c in unicodedata.normalize("NFD", folded))
     kept = "".join(_kept(c) for text in drawn for c in text)
     return unicodedata.normalize("NFKC", kept)  # what was apart may compose now

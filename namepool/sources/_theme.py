@@ -142,8 +142,12 @@ def read_theme(path: str | os.PathLike[str]) -> Theme:
     """
     try:
         file = os.fspath(path)
-        with open(file, encoding="utf-8") as stream:
+        with open(file, encoding="utf-8-sig") as stream:  # some editors begin with a mark
             text = stream.read()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        reason = f"must be UTF-8, which {error.object[error.start]:#04x} is not: save it as UTF-8"
+        raise InvalidOption(f"{one_line(file)}, line {line}: {reason}") from None
     except (OSError, TypeError, ValueError) as error:
         raise InvalidOption(f"theme_files: {one_line(error)}") from error
     return parse(text, os.path.basename(file).removesuffix(".toml"), file)
@@ -159,15 +163,11 @@ def parse(text: str, theme_id: str, file: str) -> Theme:
         line = _line(text, key, word)
         raise InvalidOption(f"{one_line(file)}, line {line}: {one_line(reason)}")
     theme = _theme(theme_id, tables)
-    firsts = (
-        max(words, key=len) for words in (theme.words["first"], theme.words["nicknames"]) if words
-    )
+    firsts = [max(words, key=len) for key in ("first", "nicknames") if (words := theme.words[key])]
     longest = max((name for first in firsts for name in theme.names_of(first)), key=len)
     if len(longest) > _LONGEST:
-        raise InvalidOption(
-            f"{one_line(file)}: names must have at most {_LONGEST} characters, not {len(longest)} "
-            f"as {shown(longest)}"
-        )
+        reason = f"must have at most {_LONGEST} characters, not {len(longest)} as {shown(longest)}"
+        raise InvalidOption(f"{one_line(file)}: names {reason}")
     return theme
 
 

@@ -72,6 +72,13 @@ def test_alone_a_name_is_short_by_its_given_name(name: str, short: str) -> None:
     assert short_name(name) == short_name(name, [name, "Bea"]) == short
 
 
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_a_text_without_a_word_is_short_as_it_is(text: str) -> None:
+    assert short_name(text) == short_name(text, ["Ada", text]) == text
+    assert short_name("Ada Bell", [text]) == "Ada"
+    assert short_names([text, "Ada Bell"]) == [text, "Ada"]
+
+
 @pytest.mark.parametrize(
     ("name", "held", "short"),
     [

@@ -272,6 +272,8 @@ def test_an_invalid_name_that_cannot_be_shown_is_refused_as_an_invalid_name(valu
         ("ΝΙΝΑ", "nina"),
         ("Вера", "Bepa"),
         ("ꓮda", "Ada"),
+        ("ϲat", "cat"),
+        ("Ϲat", "cat"),
         ("Œdipus", "Oedipus"),
         ("0slo", "Oslo"),
         ("lda", "Ida"),

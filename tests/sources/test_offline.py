@@ -743,6 +743,35 @@ def test_what_is_wrong_in_a_theme_is_told_with_its_line(
     assert message in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("latin-1", ", line 4: must be UTF-8, which 0xeb is not: save it as UTF-8"),
+        ("utf-16", ", line 1: must be UTF-8, which 0xff is not: save it as UTF-8"),
+    ],
+)
+def test_a_theme_that_is_not_utf_8_is_refused_with_its_file_and_line(
+    encoding: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "farm.toml"
+    path.write_bytes(OWN.replace("Daisy", "Zoë").encode(encoding))
+    with pytest.raises(InvalidOption) as refusal:
+        OfflineNames(theme_files=[path])
+    assert str(refusal.value).replace("0xfe", "0xff") == str(path) + message  # of either byte order
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_theme_with_a_byte_order_mark_is_read_whatever_ends_its_lines(
+    newline: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "farm.toml"
+    path.write_bytes(OWN.replace("\n", newline).encode("utf-8-sig"))
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    names = OfflineNames(seed=1, theme_files=[path]).fetch(40, [])
+    assert names == OfflineNames(seed=1, theme_files=[_file(plain)]).fetch(40, [])
+
+
 def test_a_theme_whose_names_would_be_too_long_is_refused_with_one(tmp_path: Path) -> None:
     long = OWN.replace("Bessie", "B" * 24).replace("Barnyard", "Y" * 24)
     with pytest.raises(InvalidOption, match="at most 44 characters, not 49 as 'BBB"):
