@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
+from itertools import groupby
 from typing import cast
 
 from namepool.core.names import name_key, plain, why_invalid
 from namepool.core.offence import is_offensive
 
 MAX_WORDS = 6
-"""The most words in a name that a source may issue."""
+"""The most words in a name that a source may issue. What hyphens make of up to four is one."""
+
+MAX_MARKS = 4
+"""The most combining marks on a letter in such a name: what has more runs into other lines."""
 
 PUNCTUATION = frozenset(" -'’.,&#")  # noqa: RUF001  as books print it
 """What a name may have beside letters, marks and digits if a source is to issue it."""
@@ -26,17 +30,31 @@ PUNCTUATION = frozenset(" -'’.,&#")  # noqa: RUF001  as books print it
 @cache
 def _reserved() -> frozenset[str]:
     words = """
-        none null nil nan inf infinity true false yes no on off undefined void empty unset missing
+        nan inf infinity true false yes no on off void empty unset missing
         unknown unnamed untitled noname anonymous nobody somebody anybody everybody everyone all any
         nothing something default example test todo tbd name names agent agents subagent
-        system user assistant developer model function tool tools human person bot ai llm prompt
+        model tools human person bot ai llm prompt
         root admin administrator superuser sudo daemon guest operator moderator owner self host
         localhost server client supervisor worker main master manager
+        success failure failed ok stdin stdout stderr
+        con prn aux nul me you i we they here channel
+    """
+    devices = (f"{device}{n}" for device in ("com", "lpt") for n in range(10))
+    return _beginnings().union(map(name_key, words.split()), map(name_key, devices))
+
+
+@cache
+def _beginnings() -> frozenset[str]:
+    """Return the words with which a log line or a turn of a chat begins."""
+    words = """
+        none null nil undefined system user assistant developer tool function
         trace debug info notice warn warning error err critical crit alert fatal emergency panic
-        exception traceback success failure failed ok stdin stdout stderr
-        con prn aux com1 lpt1 me you i we they here channel
+        exception traceback
     """
     return frozenset(map(name_key, words.split()))
+
+
+_JOINING = frozenset(("a", "and", "not", "of", "or", "the"))
 
 
 @cache
@@ -45,7 +63,8 @@ def _orders() -> re.Pattern[str]:
         r"\b(ignore|disregard|forget|override|bypass|reveal|repeat|obey|follow|pretend|execute"
         r"|delete|print|output|return|respond|reply|answer|write|say|drop|skip|stop)\b.*"
         r"\b(instructions?|prompts?|previous|prior|above|everything|rules?|system|names?|tables?"
-        r"|json|commands?|messages?|training|guidelines?)\b"
+        r"|json|commands?|messages?|training|guidelines?|earlier|directions?|directives?|safety"
+        r"|being|assistants?)\b"
         r"|^(sure|certainly|sorry|please|here (are|is)|as an? (ai|language|assistant)"
         r"|you (are|must|will)|i (am|can ?not|will|must|have)|i['’]m|do not|don['’]t|let['’]?s"  # noqa: RUF001
         r"|act as|pretend to)\b",
@@ -74,9 +93,22 @@ def why_unissuable(name: object) -> str | None:
             return f"must not contain {character!a} (U+{ord(character):04X})"
     if not text[0].isalnum():
         return "must begin with a letter or a digit"
-    if len(text.split()) > MAX_WORDS:
-        return f"must have at most {MAX_WORDS} words, not {len(text.split())}"
+    if (words := _count_words(text)) > MAX_WORDS:
+        return f"must have at most {MAX_WORDS} words, not {words}"
+    if not text.isascii() and _most_marks(text) > MAX_MARKS:
+        return f"must have at most {MAX_MARKS} marks on a letter"
     return _why_misread(text)
+
+
+def _most_marks(text: str) -> int:
+    marks = (unicodedata.category(c)[0] == "M" for c in unicodedata.normalize("NFD", text))
+    return max(len(list(run)) if is_mark else 0 for is_mark, run in groupby(marks))
+
+
+def _count_words(text: str) -> int:
+    """Return how many words there are: "Jack-in-the-Box" is one, a whole sentence is not."""
+    parts = [len(word.split("-")) for word in text.split()]
+    return sum(1 if n <= 4 else n for n in parts)
 
 
 def _in_names(character: str) -> bool:
@@ -90,12 +122,26 @@ def _in_names(character: str) -> bool:
 def _why_misread(text: str) -> str | None:
     if not any(map(str.isalpha, text)):
         return "must contain a letter"
-    if name_key(text) in _reserved():
+    if _is_reserved(text):
         return "must not be a word that programs read as something else"
-    if _orders().search(text):
+    if _orders().search(re.sub("(?<=[a-z])(?=[A-Z])", " ", text)):
         return "must not read like an instruction"
     if _address().search(text):
         return "must not read like an address"
     if is_offensive(text):
         return "must not be offensive"
     return None
+
+
+def _is_reserved(text: str) -> bool:
+    """Tell whether programs misread ``text``: all of it, but for numbers, or how it begins."""
+    if name_key(text) in _reserved():
+        return True
+    words = [word for word in re.split("[ .,&#-]+", text) if any(map(str.isalpha, word))]
+    if (
+        words[0].isupper() and name_key(words[0]) in _beginnings()
+    ):  # as levels and roles are written
+        return True
+    keys = [name_key(word) for word in words if word.lower() not in _JOINING]
+    misread = _reserved() if len(keys) > 1 else _beginnings()  # "Agent 7" is a name, "User 1" none
+    return bool(keys) and misread.issuperset(keys)
