@@ -42,7 +42,8 @@ class Fetches(Generic[F]):
     """The bookkeeping of fetches. Each ends once: its chunk came, it failed or it is overdue.
 
     Those for names of a theme (``of``) are told apart: what was learnt, the failures and the pause
-    are their own. The fetchers are those of all, and so is the number of requests.
+    are their own. The fetchers are those of all, and so is the number of requests: once there are
+    themes, the last that may begin is for one that has none under way.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Fetches(Generic[F]):
     def forget(self, theme: str | None) -> None:
         """Drop the fetches for a theme; what is under way ends as it would."""
         self.by_theme.pop(theme, None)
+        self._all_changed()
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -115,7 +117,7 @@ class Fetches(Generic[F]):
 
     def due(self, available: int, waiting: int) -> int:
         """Return how many names the next fetch should ask for; 0 if none is due."""
-        return self.policy.plan(available, waiting, self.total, self.expected)
+        return self._allowed().plan(available, waiting, self.total, self.expected)
 
     def keep_idle(self, start: Callable[[], F]) -> None:
         """Start a fetcher if none is idle."""
@@ -198,4 +200,15 @@ class Fetches(Generic[F]):
 
     def changed(self) -> None:
         """Work out the floor anew."""
-        self.floor = max(self.policy.floor(self.total, self.expected), self._half)
+        self.floor = max(self._allowed().floor(self.total, self.expected), self._half)
+
+    def _allowed(self) -> RefillPolicy:
+        """Return what holds now, without the last fetch where that is kept free for another theme.
+
+        Else those who wait for one theme could take all, and a slow one would stop the others.
+        """
+        others, most = len(self.by_theme) > 1, self.policy.max_fetches
+        has_the_last = self.total == most - 1 and not len(self)
+        if most == 1 or not others or has_the_last:
+            return self.policy
+        return self.policy._replace(max_fetches=most - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from namepool.core.refill import Backoff, Learnt, RefillPolicy
+from namepool.core.stock import Stock
 from namepool.pool.fetches import Fetches
 
 
@@ -228,6 +229,54 @@ def test_no_fetch_is_due_while_as_many_as_may_be_are_under_way(fetches: Fetches[
 
     fetches.end(second)
     assert fetches.due(available=0, waiting=1000) == 50
+
+
+def test_all_fetches_are_for_one_while_there_are_no_themes() -> None:
+    fetches = fetches_of(max_fetches=4)
+    for fetcher in "abc":
+        begin(fetches, fetcher, 50)
+    assert fetches.due(available=0, waiting=1000) == 50
+
+
+@pytest.mark.parametrize("most", [2, 3, 4])
+def test_the_last_fetch_is_for_a_theme_that_has_none_under_way(most: int) -> None:
+    fetches = fetches_of(max_fetches=most)
+    sea, kitchen = fetches.of(Stock("sea")), fetches.of(Stock("kitchen"))
+    for fetcher in range(most - 1):
+        assert sea.due(available=0, waiting=1000) == 50
+        begin(sea, str(fetcher), 50)
+
+    assert sea.due(available=0, waiting=1000) == sea.floor == 0
+    assert kitchen.due(available=0, waiting=30) == fetches.due(available=0, waiting=30) == 30
+    begin(kitchen, "last", 50)
+    assert fetches.due(available=0, waiting=30) == 0
+
+
+def test_the_only_fetch_is_for_whichever_theme_comes_first() -> None:
+    fetches = fetches_of(max_fetches=1)
+    sea, kitchen = fetches.of(Stock("sea")), fetches.of(Stock("kitchen"))
+    assert sea.due(available=0, waiting=1000) == kitchen.due(available=0, waiting=1000) == 50
+
+
+def test_those_who_wait_for_a_theme_share_the_fetches_that_it_may_have() -> None:
+    sea = fetches_of(max_fetches=4).of(Stock("sea"))
+    counts = []
+    while count := sea.due(available=0, waiting=120):
+        counts.append(count)
+        begin(sea, f"fetcher {len(counts)}", count)
+    assert counts == [40, 40, 40]
+
+
+def test_all_fetches_are_for_one_again_when_the_only_theme_is_forgotten() -> None:
+    fetches = fetches_of(max_fetches=2)
+    fetches.of(Stock("sea"))
+    begin(fetches, "a", 1)
+    assert fetches.due(available=0, waiting=30) == fetches.floor == 0
+
+    fetches.forget("sea")
+
+    assert fetches.due(available=0, waiting=30) == 29
+    assert fetches.floor == 5
 
 
 # failed, succeeded, pause

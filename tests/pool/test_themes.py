@@ -130,6 +130,23 @@ def test_who_waits_for_one_theme_keeps_nobody_else_waiting() -> None:
     assert waiting.get(timeout=PATIENCE) == "Sea 1"
 
 
+@pytest.mark.parametrize("most", [2, 4])
+def test_however_many_wait_for_one_theme_they_keep_nobody_else_waiting(most: int) -> None:
+    source = Themed("sea")
+    ref = NamePool.start(source=source, max_fetches=most)
+    sailors = [_later(ref, f"sailor {n}", "sea") for n in range(300)]
+    for _ in range(most - 1):
+        assert source.calls.acquire(timeout=PATIENCE)
+    _until(lambda stats: stats.waiting_count == 300, ref)
+
+    assert ref.ask(CheckoutName(theme="kitchen"), timeout=PATIENCE) == "Kitchen 1"
+    assert ref.ask(CheckoutName(), timeout=PATIENCE) == "Plain 1"
+    _until(lambda stats: stats.fetching_count == most - 1, ref)
+
+    source.gates["sea"].set()
+    assert len({sailor.get(timeout=PATIENCE) for sailor in sailors}) == 300
+
+
 def test_those_who_wait_for_one_theme_are_served_first_come_first_served() -> None:
     source = Themed("sea", "kitchen")
     ref = NamePool.start(source=source)
