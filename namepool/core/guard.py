@@ -29,29 +29,31 @@ PUNCTUATION = frozenset(" -'’.,&#")  # noqa: RUF001  as books print it
 
 @cache
 def _reserved() -> frozenset[str]:
-    words = _numbered().union(map(name_key, _READ_BY_PROGRAMS.split()))
-    return words.union(name_key(f"{device}{n}") for device in ("com", "lpt") for n in range(10))
+    words = """
+        nan inf infinity true false yes no on off void empty unset missing
+        unknown unnamed untitled noname anonymous nobody somebody anybody everybody everyone all any
+        nothing something default example test todo tbd name names agent agents subagent
+        model tools human person bot ai llm prompt
+        root admin administrator superuser sudo daemon guest operator moderator owner self host
+        localhost server client supervisor worker main master manager
+        success failure failed ok stdin stdout stderr
+        con prn aux nul me you i we they here channel
+    """
+    devices = (f"{device}{n}" for device in ("com", "lpt") for n in range(10))
+    return _beginnings().union(map(name_key, words.split()), map(name_key, devices))
 
 
 @cache
-def _numbered() -> frozenset[str]:
-    """Return the words that programs read as something else, but not with a number: "Agent 7"."""
+def _beginnings() -> frozenset[str]:
+    """Return the words with which a log line or a turn of a chat begins."""
     words = """
-        agent agents subagent human person bot operator moderator guest worker host server client
-        supervisor manager owner master main name names test example model tool tools
+        none null nil undefined system user assistant developer tool function
+        trace debug info notice warn warning error err critical crit alert fatal emergency panic
+        exception traceback
     """
     return frozenset(map(name_key, words.split()))
 
 
-_READ_BY_PROGRAMS = """
-    none null nil nan inf infinity true false yes no on off undefined void empty unset missing
-    unknown unnamed untitled noname anonymous nobody somebody anybody everybody everyone all any
-    nothing something default todo tbd system user assistant developer function
-    ai llm prompt root admin administrator superuser sudo daemon self
-    localhost trace debug info notice warn warning error err critical crit alert fatal
-    emergency panic exception traceback success failure failed ok stdin stdout stderr
-    con prn aux nul me you i we they here channel
-"""
 _JOINING = frozenset(("a", "and", "not", "of", "or", "the"))
 
 
@@ -132,12 +134,14 @@ def _why_misread(text: str) -> str | None:
 
 
 def _is_reserved(text: str) -> bool:
-    """Tell whether programs misread ``text``: all its words, or the first if it is in capitals."""
+    """Tell whether programs misread ``text``: all of it, but for numbers, or how it begins."""
     if name_key(text) in _reserved():
         return True
     words = [word for word in re.split("[ .,&#-]+", text) if any(map(str.isalpha, word))]
-    if len(words[0]) > 1 and words[0].isupper() and name_key(words[0]) in _reserved() - _numbered():
+    if (
+        words[0].isupper() and name_key(words[0]) in _beginnings()
+    ):  # as levels and roles are written
         return True
     keys = [name_key(word) for word in words if word.lower() not in _JOINING]
-    is_numbered = len(keys) == 1 and keys[0] in _numbered()
-    return bool(keys) and not is_numbered and _reserved().issuperset(keys)
+    misread = _reserved() if len(keys) > 1 else _beginnings()  # "Agent 7" is a name, "User 1" none
+    return bool(keys) and misread.issuperset(keys)

@@ -8,6 +8,7 @@ is open while the process forks.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -46,6 +47,9 @@ _spoilt: set[tuple[int, int]] = set()
 """Files that this process may not use: they were in use when its parent forked it."""
 
 _left_to_the_parent: list[sqlite3.Connection | None] = []
+
+
+_NUMBERED = re.compile(r"\?(\d+)")
 
 
 class Database:
@@ -90,9 +94,13 @@ class Database:
             self._mutex.release()
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Execute a statement; for what ``transact`` does."""
+        """Execute a statement, its values as ``?`` or ``?1``; for what ``transact`` does."""
         assert self._connection is not None  # noqa: S101  it is open in a transaction
-        return self._connection.execute(statement, values)
+        named, numbered = _NUMBERED.subn(r":v\1", statement)
+        if not numbered:
+            return self._connection.execute(statement, values)
+        # By name: CPython 3.14 binds no sequence to numbered ones, and 3.12 warns of it.
+        return self._connection.execute(named, {f"v{n}": v for n, v in enumerate(values, 1)})
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""

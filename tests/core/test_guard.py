@@ -47,7 +47,7 @@ def test_what_is_no_name_is_refused_for_the_same_reason(name: object) -> None:
 @pytest.mark.parametrize(
     "name",
     """
-    None null nil NaN true False undefined system User assistant root Admin agent tool model
+    None null nil NaN true False undefined system User assistant root Admin agent tool model tools
     DEBUG info Warning warn error CRITICAL fatal trace N-U-L-L nuII #ne con PRN aux default
     NUL nul COM2 com0 lpt9
     """.split(),  # noqa: SIM905
