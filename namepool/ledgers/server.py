@@ -86,7 +86,9 @@ class Server:
             try:
                 self._check()
                 return work()
-            except (errors.RedisError, errors.RedisClusterException) as error:
+            except (errors.RedisError, errors.RedisClusterException, ValueError) as error:
+                if isinstance(error, ValueError) and "closed file" not in str(error):
+                    raise  # else another thread has closed the connection, as below
                 what = self._refusal(error)
                 if what is not None:
                     raise self._failed(what, error) from error
@@ -107,7 +109,7 @@ class Server:
             return "is out of memory and takes no writes"
         again = (errors.ConnectionError, errors.TimeoutError)
         cluster = (errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException)
-        may_pass = isinstance(error, again + cluster) or self._is_elsewhere(error)
+        may_pass = isinstance(error, (*again, *cluster, ValueError)) or self._is_elsewhere(error)
         return None if may_pass else "refuses"
 
     def _is_elsewhere(self, error: Exception) -> bool:
