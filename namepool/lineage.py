@@ -62,11 +62,17 @@ def _shortened(line: Lineage, without: str | StandIn) -> Lineage:
     kept: list[Any] = []
     while line is not None:
         link, line, _ = line
-        if _may_lend(link) and link != without and link not in kept:
+        is_there = link.__class__ is str and any(_is(other, link) for other in (without, *kept))
+        if _may_lend(link) and not is_there:
             kept.append(link)
     for link in reversed(kept):
         line = (link, line, 1 if line is None else line[2] + 1)
     return line
+
+
+def _is(link: object, owner: str) -> bool:
+    """Tell whether a link is this owner, beyond any block."""
+    return link.__class__ is str and link == owner
 
 
 def _may_lend(link: str | StandIn) -> bool:
@@ -116,6 +122,8 @@ def standing_in(speaking: Mapping[str, str], name: str, owner: str) -> Iterator[
 
 def enter(owner: str, before: Lineage) -> Lineage:
     """Note a block of ``owner``, which has ``before`` around it; return the lineage inside."""
+    if before is not None and _is(before[0], owner) and not speaks(owner):
+        before = before[1]  # it has nothing to lend but what it takes later
     mine = _before(Block(owner), before)
     lineage.set(mine)
     return mine

@@ -416,18 +416,25 @@ def test_a_lineage_holds_neither_tasks_nor_pools(ref: NamePoolRef) -> None:
 
 
 def test_who_outlives_a_block_does_not_speak_under_its_owners_next_name(pool: PoolHandle) -> None:
-    with pool.named():
-        left_over = contextvars.copy_context()
-    with pool.named() as following:
-        assert pool.speaker() == following
-        assert on_thread(lambda: left_over.run(pool.speaker)) == DEFAULT_NAME
+    def agent() -> tuple[str, str, str]:
+        with pool.named():
+            left_over = contextvars.copy_context()
+        with pool.named() as following:
+            return following, pool.speaker(), on_thread(lambda: left_over.run(pool.speaker))
+
+    following, own, inherited = on_thread(agent)
+    assert (own, inherited) == (following, DEFAULT_NAME)
 
 
 def test_who_outlives_an_inner_block_speaks_under_the_name_of_the_outer(pool: PoolHandle) -> None:
-    with pool.named() as outer:
-        with pool.named():
-            left_over = contextvars.copy_context()
-        assert on_thread(lambda: left_over.run(pool.speaker)) == outer
+    def agent() -> tuple[str, str]:
+        with pool.named() as outer:
+            with pool.named():
+                left_over = contextvars.copy_context()
+            return outer, on_thread(lambda: left_over.run(pool.speaker))
+
+    outer, inherited = on_thread(agent)
+    assert inherited == outer
 
 
 @pytest.mark.parametrize("block", ["named", "speaking_as"])
@@ -493,3 +500,30 @@ def test_what_an_actors_handler_starts_is_somebody_else_on_whatever_thread_it_ru
     name, (specialists, tools), at_last = on_thread(lambda: actor.ask(handle, timeout=timeout))
 
     assert name == tools == at_last != specialists
+
+
+def test_a_long_lineage_keeps_the_blocks_of_one_owner_apart(pool: PoolHandle) -> None:
+    def agent() -> tuple[str, str]:
+        for number in range(2 * LONG):
+            pool.associate_name(f"Elder Number {number}", owner=f"planner-{number}")
+            lineage.set((f"planner-{number}", lineage.get(), number + 1))
+        with pool.named() as outer:
+            with pool.named():
+                left_over = contextvars.copy_context()
+            return outer, on_thread(lambda: left_over.run(pool.speaker))
+
+    outer, inherited = on_thread(agent)
+    assert inherited == outer
+
+
+def test_a_name_that_was_taken_and_given_back_before_a_block_lends_no_later_one(
+    pool: PoolHandle,
+) -> None:
+    def agent() -> str:
+        pool.checkin_name(pool.checkout_name())
+        with pool.named():
+            left_over = contextvars.copy_context()
+        with pool.named():
+            return str(on_thread(lambda: left_over.run(pool.speaker)))
+
+    assert on_thread(agent) == DEFAULT_NAME
