@@ -127,6 +127,10 @@ class Database:
             self._mutex = threading.Lock()
             _spoilt.update({_inode_of(self.path)} - {_NO_FILE})
 
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is not None:  # else its making was cut short
+            self._hang_up()
+
     def __str__(self) -> str:
         return f"the ledger {str(self.path)!r}"
 

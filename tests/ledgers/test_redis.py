@@ -471,12 +471,14 @@ def test_a_password_is_never_shown(start: Start, open_at: Open, caplog: Any) -> 
 def test_a_url_may_ask_for_tls(start: Start, open_at: Open, tmp_path: Path) -> None:
     openssl = shutil.which("openssl") or "openssl"
     for command in (
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca "
+        "-addext keyUsage=critical,keyCertSign",
         "req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost",
         "x509 -req -in csr.pem -CA ca.crt -CAkey ca.key -CAcreateserial -out cert.pem -days 2 "
         "-extfile names.cnf",
     ):
-        (tmp_path / "names.cnf").write_text("subjectAltName=IP:127.0.0.1", encoding="utf-8")
+        names = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+        (tmp_path / "names.cnf").write_text(names, encoding="utf-8")
         subprocess.run([openssl, *command.split()], cwd=tmp_path, check=True, capture_output=True)
     port = free_port()
     start(

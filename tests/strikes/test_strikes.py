@@ -9,7 +9,7 @@ import pytest
 from tests.strikes import operations as o
 from tests.strikes.__main__ import Count, everything, strike_pool
 from tests.strikes.tracing import Strike, strike_at
-from tests.support import on_thread
+from tests.support import PATIENCE, on_thread
 
 # Struck between its making and its await: the caller gets the strike, which says more.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
@@ -39,7 +39,7 @@ def test_a_strike_at_every_place_of_it_harms_nobody_else(name: str, supervised: 
         scene.stop()
         return count
 
-    count = on_thread(strike)
+    count = on_thread(strike, 6 * PATIENCE)
 
     assert count.harm == []
     assert count.strikes > 100
