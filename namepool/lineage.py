@@ -120,21 +120,22 @@ def standing_in(speaking: Mapping[str, str], name: str, owner: str) -> Iterator[
             restore(mine, before)
 
 
-def enter(owner: str, before: Lineage) -> Lineage:
-    """Note a block of ``owner``, which has ``before`` around it; return the lineage inside."""
+def within(owner: str, before: Lineage) -> Lineage:
+    """Return the lineage inside a block of ``owner``, which has ``before`` around it.
+
+    The block sets it, where it is sure to ``leave`` it, whatever strikes in between.
+    """
     if before is not None and _is(before[0], owner) and not speaks(owner):
         before = before[1]  # it has nothing to lend but what it takes later
-    mine = _before(Block(owner), before)
-    lineage.set(mine)
-    return mine
+    return _before(Block(owner), before)
 
 
 def leave(mine: Lineage, before: Lineage) -> None:
-    """At the end of the block that noted ``mine``: it lends no name any more.
+    """At the end of a block that has ``mine`` inside: it lends no name any more.
 
     Its owner does if it has another one.
     """
-    assert mine is not None  # noqa: S101  enter returned it
+    assert mine is not None  # noqa: S101  within returned it
     mine[0].is_over = True
     owner = str(mine[0])
     restore(mine, following(owner, before) if speaks(owner) else before)

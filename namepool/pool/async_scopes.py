@@ -18,7 +18,7 @@ from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import GRACE
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
 from namepool.ledgers.base import Ledger
-from namepool.lineage import enter, leave, standing_in
+from namepool.lineage import leave, standing_in, within
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 from namepool.pool.identities import take
@@ -66,15 +66,16 @@ class _Block(AbstractAsyncContextManager[str]):
     async def __aenter__(self) -> str:
         self._before = before = lineage.get()
         message = self._begin()  # here, where the owner is
-        self._noted = enter(message.owner, before)
+        self._mine = within(message.owner, before)
         try:
+            lineage.set(self._mine)
             if isinstance(message, m.CheckoutLease):
                 self._grant = await checkout(self._pool, message)
             else:
                 self._grant = await answer(self._pool, message)
             return DEFAULT_NAME if self._grant is None else self._grant.name
         except BaseException:
-            leave(self._noted, self._before)
+            leave(self._mine, self._before)
             raise
 
     async def __aexit__(
@@ -97,7 +98,7 @@ class _Block(AbstractAsyncContextManager[str]):
                 self._let_go()
                 self.__class__ = _Block  # no finaliser, where what strikes it would vanish
             finally:
-                leave(self._noted, self._before)
+                leave(self._mine, self._before)
 
     def _let_go(self) -> None:
         if self._grant is not None:

@@ -13,7 +13,7 @@ from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import GRACE, invalid
 from namepool.errors import CheckoutTimeout, NamesUnavailable
-from namepool.lineage import enter, leave, standing_in
+from namepool.lineage import leave, standing_in, within
 from namepool.owners import current_owner, name_of_caller
 from namepool.pool import messages as m
 
@@ -57,9 +57,10 @@ def named(
     """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
     before = lineage.get()
     message = m.CheckoutLease(timeout, None, theme) if name is None else m.TakeLease(name)
-    noted = enter(message.owner, before)
+    mine = within(message.owner, before)
     receipt: list[Any] = []
     try:
+        lineage.set(mine)
         patience = None if timeout is None else timeout + GRACE
         try:
             lease: Lease = pool.ask(message, timeout=patience, receipt=receipt)
@@ -74,7 +75,7 @@ def named(
         give_back(pool, receipt)  # it may have been the way in, or out, that was cut short
         raise
     finally:
-        leave(noted, before)
+        leave(mine, before)
 
 
 def default_of(default: object) -> str | None:
@@ -111,9 +112,10 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
     """Speak under a given name; see ``PoolHandle.speaking_as``."""
     before = lineage.get()
     message = m.BeginSpeaking(name, exclusive)
-    noted = enter(message.owner, before)
+    mine = within(message.owner, before)
     receipt: list[Any] = []
     try:
+        lineage.set(mine)
         speaking = pool.ask(message, receipt=receipt)
         try:
             yield DEFAULT_NAME if speaking is None else speaking.name
@@ -124,7 +126,7 @@ def speaking_as(pool: Askable, name: str, exclusive: bool) -> Iterator[str]:
         give_back(pool, receipt)
         raise
     finally:
-        leave(noted, before)
+        leave(mine, before)
 
 
 def raise_checkout_timeout(error: BaseException, timeout: float | None) -> None:
