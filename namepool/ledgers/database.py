@@ -20,7 +20,7 @@ from typing import TypeVar
 from namepool.core.names import one_line
 from namepool.errors import LedgerError
 from namepool.ledgers import schema
-from namepool.ledgers.files import check_file, check_file_system
+from namepool.ledgers.files import check_file, check_file_system, make_file
 
 T = TypeVar("T")
 
@@ -37,6 +37,9 @@ _NO_FILE = (0, 0)
 
 _gate = threading.RLock()
 """Held while the process forks, so that no file is opened meanwhile; taken to know one more."""
+
+_making = threading.Lock()
+"""Held while a file is made: closing it drops what other threads have locked of it since."""
 
 _known: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -57,11 +60,13 @@ class Database:
 
     A fork waits for the thread that works with it, up to the timeout, and closes the connection;
     it is opened again when it is needed, here and in the child. If the thread takes longer, the
-    child cannot use the file: its calls raise ``LedgerError``.
+    child cannot use the file: its calls raise ``LedgerError``. A file that is missing is made with
+    exactly this ``mode``, which SQLite gives to those that it puts beside it, too.
     """
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, mode: int) -> None:
         self.path: Path = Path(path).absolute()
+        self._mode = mode
         self._timeout = timeout
         self._mutex = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -151,15 +156,18 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         check_file_system(self.path)
-        check_file(self.path)
+        with _making:
+            if not check_file(self.path):
+                make_file(self.path, self._mode)
         if _spoilt and _inode_of(self.path) in _spoilt:
             raise LedgerError(
                 "this process was forked while its parent had the file in use: "
                 "start it without a fork ('spawn'), or fork before the ledger is used"
             )
         connection = sqlite3.connect(
-            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
+            f"{self.path.as_uri()}?mode=rw",  # it must not make one, which all could read
+            uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False,
+        )  # fmt: skip
         try:
             schema.prepare(connection, time.monotonic() + self._timeout)
             self._inode = _inode_of(self.path)
@@ -195,11 +203,12 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _gate
+    global _gate, _making
     while _held:
         _held.pop().after_fork()
     for database in _known:
         database.forked()
+    _making = threading.Lock()
     _gate = threading.RLock()  # who forks past Python does not hold the old one
 
 
