@@ -100,6 +100,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("metrics.prometheus", "metrics.otel"),
     ("testing",),
     ("testing.pytest_plugin",),
+    ("cli.parser",),
     ("cli.page", "cli.doctor", "cli.ledger", "cli.names"),
     ("cli.board",),
     ("cli.demo",),

@@ -120,7 +120,7 @@ def test_a_model_is_asked_for_names_of_the_themes_that_are_given(endpoint: Endpo
             ["names", "--source", "openai", "--model", "m", "--base-url", "http://x", "--theme="],
             "themes must be a string",
         ),
-        (["names", "--source", "azure"], "invalid choice: 'azure'"),
+        (["names", "--source", "azure"], "argument --source: must be one of"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(
