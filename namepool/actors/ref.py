@@ -15,7 +15,10 @@ from namepool.actors.reply import Receipt, Reply, Wait
 
 A = TypeVar("A", bound="pykka.Actor")
 
-FORKED = "is in the process that forked this one, not in this: start one of your own here"
+FORKED = (
+    "works in the parent process only, and this process was forked from it: open a pool (or start "
+    "an actor) of your own in the child, for example with os.register_at_fork(after_in_child=...)"
+)
 
 
 class QueuingRef(pykka.ActorRef[A]):

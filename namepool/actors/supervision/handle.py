@@ -230,4 +230,4 @@ class ActorHandle:
     def forked(self) -> None:
         """Be closed in a forked child: its actor's thread does not exist there."""
         self._lock = threading.RLock()
-        self.close(FORKED)
+        self.close(f"it {FORKED}")
