@@ -214,6 +214,22 @@ def test_the_doctor_tells_that_nobody_is_there(capsys: Capture) -> None:
     assert "refused" in table["error"]
 
 
+def test_the_doctor_names_a_proxy_that_is_down(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Endpoint() as proxy:
+        pass
+    address = f"127.0.0.1:{proxy.port}"
+    monkeypatch.setenv("http_proxy", f"http://bob:pw@{address}")
+    assert cli.main(["doctor", "--model", "m", "--base-url", "http://names.invalid/v1"]) == 1
+    out = capsys.readouterr().out
+    table = _table(out)
+    assert table["reachable"] == "not by the proxy"
+    assert f"the proxy http://{address} cannot be used: ConnectionRefused" in table["error"]
+    assert table["what to change"].startswith("look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY")
+    assert "bob" not in out
+
+
 def test_the_doctor_tells_late_from_unreachable(capsys: Capture) -> None:
     with Endpoint() as endpoint:
         endpoint.gate.clear()

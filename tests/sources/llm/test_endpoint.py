@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_an_option_that_cannot_work_is_refused_when_it_is_built(options: dict[st
         {"query": KEY},
         {"base_url": f"http://user:{KEY}@127.0.0.1/v1"},
         {"base_url": f"http://127.0.0.1/v1?key={KEY}"},
-        {"base_url": f"http://127.0.0.1/{KEY}\n"},
+        {"base_url": f"http://127.0.0.1/{KEY}\n/v1"},
     ],
 )
 def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(options: dict[str, Any]) -> None:
@@ -138,3 +139,44 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(options: dict[
 def test_a_count_that_is_none_is_refused(count: Any, ask: Asker) -> None:
     with pytest.raises(InvalidOption):
         ask("http://127.0.0.1:1/v1").fetch(count, ())
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " \t{}", "\n{}\n\n"])
+@pytest.mark.parametrize("option", ["base_url", "api_key", "model"])
+@pytest.mark.parametrize("is_environment", [False, True])
+def test_white_space_around_what_was_read_from_a_file_is_not_sent(
+    around: str, option: str, is_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {
+        "base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "NAMEPOOL_MODEL",
+    }  # fmt: skip
+    with Endpoint() as endpoint:
+        options: dict[str, Any] = {"base_url": endpoint.url, "api_key": KEY, "model": "m"}
+        given = around.format(options[option])
+        if is_environment:
+            monkeypatch.setenv(variables[option], given)
+            del options[option]
+        else:
+            options[option] = given
+        with closing(Nomenclater(**options)) as nomenclater:
+            assert nomenclater.fetch(2, ())
+
+    (seen,) = endpoint.seen
+    assert seen.path == "/v1/chat/completions"
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.body["model"] == "m"
+
+
+@pytest.mark.parametrize("url", ["http://h/v1\n/v2", "http://h\r\nX: y/v1", "http://h/\x00v1"])
+def test_a_line_break_within_a_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidOption, match="must be a URL of at most 2000 printable characters"):
+        Nomenclater("m", url)
+
+
+@pytest.mark.parametrize("url", ["", " ", "\n"])
+def test_an_empty_url_does_not_mean_the_one_of_the_environment(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://h/v1")
+    with pytest.raises(InvalidOption, match="base_url must be a URL"):
+        Nomenclater("m", url)
