@@ -28,7 +28,7 @@ _HINTS = {
     sqlite3.SQLITE_BUSY: "another process has held it locked for longer than the timeout",
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "this process may not write to it or to its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: does its folder exist, and may one write there?",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: may this user read and write it and its folder?",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, and begin a new one",
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
 }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from namepool.ledgers.base import Holder, Session
+from namepool.ledgers.base import Holder, Session, read_holder
 from namepool.ledgers.session import Me, SessionLedger, SessionLost
 
 T = TypeVar("T")
@@ -145,4 +145,4 @@ class MemoryLedger(SessionLedger):
     def _holder(self, claim: _Claim) -> Holder:
         session = self._all.sessions[claim.session]
         silent = max(self._book.clock() - session.seen, 0.0)
-        return Holder(claim.name, session._replace(silent=silent), claim.at, claim.identity)
+        return read_holder(claim.name, session._replace(silent=silent), claim.at, claim.identity)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from namepool.errors import InvalidOption, LedgerError
-from namepool.ledgers import SQLiteLedger, files, open_ledger
+from namepool.ledgers import SQLiteLedger, database, files, open_ledger
 from tests.support import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="this platform has no such modes")
@@ -164,6 +164,23 @@ def test_a_file_whose_mode_cannot_be_set_is_not_left_behind(
 
     assert "it cannot be made: " in refusal(path)
     assert not path.exists()
+
+
+def test_while_a_thread_makes_a_file_no_other_opens_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = []
+
+    def make(path: Path, mode: int) -> None:
+        locked.append(database._making.locked())  # closing it would drop the other's locks
+        files.make_file(path, mode)
+
+    monkeypatch.setattr(database, "make_file", make)
+    ledger = SQLiteLedger(path)
+    ledger.claim(NAMES, "t")
+    ledger.close()
+
+    assert locked == [True]
 
 
 def test_sqlite_itself_makes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

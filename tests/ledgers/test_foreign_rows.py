@@ -187,18 +187,6 @@ def test_a_row_with_too_few_or_too_many_parts_is_shown_too(tmp_path: Path) -> No
     store.close()
 
 
-def test_an_identity_of_letters_that_are_not_drawn_gets_its_name_back(store: Store) -> None:
-    other = type(store.ledger)(
-        store.url if isinstance(store, Server) else store.path  # type: ignore[attr-defined]
-    )
-    whose = "planner\u3164" + "\u115f" * 80
-    assert other.take(ADA, whose) is None
-    other.close()
-
-    assert store.ledger.take(ADA, whose + "x") is not None
-    assert store.ledger.take(ADA, whose) is None
-
-
 def test_what_a_ledger_of_a_user_holds_is_shown_in_one_line() -> None:
     session = Session("id", EVIL, 1, "", 0.0, 0.0, 0.0, False)
     assert is_plain(str(session))

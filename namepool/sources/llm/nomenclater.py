@@ -84,7 +84,7 @@ class Nomenclater:
         query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP
             libraries log URLs
 
-    White space around ``model``, ``base_url`` and ``api_key`` is dropped: files end in a line break.
+    White space around ``model``, ``base_url`` and ``api_key`` is dropped, as files end in some.
     ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set. Redirects are not
     followed; certificates are verified; proxies are those of the environment. Keys are in no repr,
     error or log line.
