@@ -33,6 +33,11 @@ _HINTS = {
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
 }
 
+_CLOSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+_SETTLING, _PAUSE = 0.5, 0.01
+"""Seconds after which a file that may not be written stays so, and between two tries."""
+
 _NO_FILE = (0, 0)
 
 _gate = threading.RLock()
@@ -86,11 +91,10 @@ class Database:
         if not self._mutex.acquire(timeout=self._timeout):
             raise LedgerError(f"{self}: another thread has used it for over {self._timeout:g} s")
         try:
-            return self._in_transaction(work, begin)
+            return self._settled(work, begin)
         except (sqlite3.Error, OSError) as error:
             self._hang_up()
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            reason = _HINTS.get(code, "it cannot be used")
+            reason = _HINTS.get(_code(error), "it cannot be used")
             raise LedgerError(f"{self}: {reason} ({one_line(error)})") from error
         except LedgerError as error:
             self._hang_up()
@@ -139,6 +143,22 @@ class Database:
     def __str__(self) -> str:
         return f"the ledger {str(self.path)!r}"
 
+    def _settled(self, work: Callable[[], T], begin: str) -> T:
+        """Do the work, and again for a moment while it may not write; nothing was done then.
+
+        Who makes a file, as SQLite does those beside it, gives it its mode a little later: until
+        then it may be closed to the others of a group.
+        """
+        deadline = time.monotonic() + min(_SETTLING, self._timeout)
+        while True:
+            try:
+                return self._in_transaction(work, begin)
+            except sqlite3.Error as error:
+                if _code(error) not in _CLOSED or time.monotonic() > deadline:
+                    raise
+            self._hang_up()
+            time.sleep(_PAUSE)
+
     def _in_transaction(self, work: Callable[[], T], begin: str) -> T:
         connection = self._connection
         if connection is None:
@@ -180,6 +200,11 @@ class Database:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _code(error: Exception) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _inode_of(path: Path) -> tuple[int, int]:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers import SQLiteLedger, database, files, open_ledger
+from namepool.ledgers.database import Database
 from tests.support import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="this platform has no such modes")
@@ -144,6 +146,27 @@ def test_of_eight_processes_one_makes_the_file_and_all_can_use_it(path: Path) ->
 
     assert sorted(answers) == sorted([*["[]\n"] * 7, "['Ada']\n"])
     assert set(modes(path).values()) == {"660"}
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN])
+def test_a_file_that_has_not_its_mode_yet_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    ledger, real, failures = SQLiteLedger(path, timeout=PATIENCE), Database._in_transaction, [1, 1]
+
+    def work(database: Database, *arguments: Any) -> Any:
+        if failures:
+            failures.pop()
+            error = sqlite3.OperationalError("another process makes it")
+            error.sqlite_errorcode = code
+            raise error
+        return real(database, *arguments)
+
+    monkeypatch.setattr(Database, "_in_transaction", work)
+
+    assert ledger.claim(NAMES, "t") == NAMES
+    assert failures == []
+    ledger.close()
 
 
 def test_who_comes_second_in_making_a_file_leaves_it_as_it_is(path: Path) -> None:
