@@ -11,6 +11,7 @@ from pykka._envelope import Envelope
 
 from namepool.actors import forks
 from namepool.actors.inbox import Inbox, NotHandled, refuse
+from namepool.actors.logs import quietly
 from namepool.actors.reply import Receipt, Reply, Wait
 
 A = TypeVar("A", bound="pykka.Actor")
@@ -94,7 +95,7 @@ class QueuingRef(pykka.ActorRef[A]):
         self.actor_stopped.set()
         self._why_dead = FORKED
         self.actor_inbox.forked(partial(refuse, self, why=FORKED))
-        pykka.ActorRegistry.unregister(self)
+        quietly(pykka.ActorRegistry.unregister, self)
 
     def _check_alive(self) -> None:
         if self.actor_stopped.is_set():

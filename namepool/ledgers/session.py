@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -13,13 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from namepool.actors.logs import Logger
 from namepool.core.names import is_default_name, name_key, shown, validate_name
 from namepool.core.options import check_count, check_seconds, check_text, invalid
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.base import LEAST_AGE, LIVING_FOR, Holder, LedgerStats, Session
 from namepool.ledgers.processes import place_of_this_process, runs_here
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ It never waits (see ``procedures``), except while it stops itself: then it waits
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -13,6 +12,7 @@ import pykka
 
 from namepool.actors.launch import give_up, launch
 from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.logs import Logger
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Receipt, Reply, Wait
 from namepool.actors.service_actor import ServiceActor
@@ -43,7 +43,7 @@ from namepool.actors.supervision.protocol import (
     checked_specs,
 )
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 
 class _Begin(NamedTuple):
@@ -131,6 +131,8 @@ class Supervisor(ServiceActor):
         if ref.start_failure is not None:
             ref.wait_gone()
             raise ref.start_failure
+        if not ref.lifecycle.is_up.is_set():
+            raise pykka.ActorDeadError(f"{ref} died before it was up: {ref.lifecycle.reason}")
         return ref
 
     @classmethod
@@ -143,7 +145,6 @@ class Supervisor(ServiceActor):
     def on_start(self) -> None:
         """Begin with the children; this supervisor is up when they are."""
         self._actor_ref.try_tell(_Begin())
-        self._deaths.sweep_later()
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
