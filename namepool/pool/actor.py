@@ -19,7 +19,7 @@ from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
 from namepool.owners import owner_id
 from namepool.pool import messages as m
-from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
+from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.observing import Observing
 from namepool.pool.ref import NamePoolRef
@@ -291,9 +291,10 @@ def _abandon(state: PoolState, source: NameSource) -> None:
     state.log.end()
     if not hasattr(source, "close"):
         return
-    if is_exiting():
-        close_source(source)  # here, because from CPython 3.12 on no thread starts at the exit
-    else:
-        closer = ChunkFetcher.start(source, lambda _: None)
-        closer.tell(CloseSource())
-        closer.stop(block=False)
+    try:
+        if not is_exiting():
+            SourceCloser.start(source)
+            return
+    except RuntimeError:
+        pass  # no thread can be started, as at the exit from CPython 3.12 on
+    close_source(source)
