@@ -26,7 +26,7 @@ from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
 from namepool.pool.supply import supply
-from namepool.pool.waiting_list import Expire, OwnersLeft, WaitingList, abandon_waiters
+from namepool.pool.waiting_list import Expire, OwnersLeft, Reclaim, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource, check_source
 
@@ -72,7 +72,9 @@ class NamePool(ServiceActor):
         self._outlived = state is not None
         self._use_inbox_of(self._state)
         self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None].learnt)
-        self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
+        self._waiting = WaitingList(
+            self._state, self._fetches, self.actor_inbox, checked.reclaim_after
+        )
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
         )
@@ -81,7 +83,6 @@ class NamePool(ServiceActor):
             self._fetches,
             self._waiting,
             self._refilling,
-            checked.reclaim_after,
             self,
             self.deferred,
         )
@@ -116,6 +117,7 @@ class NamePool(ServiceActor):
             Gathered: self._refilling.gathered,
             Expire: self._waiting.expire,
             OwnersLeft: self._waiting.owners_left,
+            Reclaim: self._waiting.reclaim,
         }
 
     # -- what Pykka and supervisors call ----------------------------------------------------
