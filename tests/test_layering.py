@@ -78,6 +78,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "pool.fetches",
         "pool.fetcher",
         "pool.call_sites",
+        "pool.options",
         "pool.chunk",
     ),
     ("pool.claims", "pool.counting"),
