@@ -15,6 +15,7 @@ from typing import Any
 
 import pykka
 import pytest
+import structlog
 
 import namepool
 from namepool import (
@@ -32,6 +33,9 @@ from namepool import (
 )
 from namepool.actors import Reply, ServiceActor
 from namepool.actors.never_copied import NeverCopied
+from namepool.attribution.logging import AgentFilter
+from namepool.attribution.otel import AgentSpanProcessor
+from namepool.attribution.structlog import AgentProcessor
 from namepool.ledgers import Book, MemoryLedger, RedisLedger, SQLiteLedger
 
 OPEN = "open a pool there, or share names through a ledger"
@@ -99,6 +103,9 @@ SHARED: dict[str, tuple[Callable[[], Any], str]] = {
         MAKE,
     ),
     "NamedExecutor": (lambda: NamedExecutor(1), MAKE),
+    "AgentFilter": (lambda: _of_a_pool(AgentFilter), MAKE),
+    "AgentProcessor": (lambda: _of_a_pool(AgentProcessor), MAKE),
+    "AgentSpanProcessor": (lambda: _of_a_pool(AgentSpanProcessor), MAKE),
     "Book": (lambda: contextlib.nullcontext(Book()), SHARE),
     "MemoryLedger": (lambda: contextlib.closing(MemoryLedger()), SHARE),
     "SQLiteLedger": (lambda: contextlib.closing(SQLiteLedger("/nowhere/names.db")), OPEN_LEDGER),
@@ -223,6 +230,19 @@ def test_the_proxy_of_any_actor_of_ours_still_calls_it() -> None:
     assert [child.id for child in twin.which_children().get()] == ["idle"]
     assert copy.deepcopy(twin.count_children)().get().active == 1
     root.stop()
+
+
+def test_an_agent_is_copied_with_its_logger() -> None:
+    lines: list[str] = []
+
+    def told(_: object, __: str, event: structlog.typing.EventDict) -> str:
+        lines.append(f"{event['agent']}: {event['event']}")
+        raise structlog.DropEvent
+
+    with open_pool(source=NumberedNames()) as pool, pool.named():
+        log = structlog.wrap_logger(None, processors=[AgentProcessor(pool), told]).bind()
+        copy.deepcopy(Agent(log)).held.info("starting")
+    assert lines == ["NPC #1: starting"]
 
 
 def test_a_copied_future_is_read_by_whoever_holds_it() -> None:
