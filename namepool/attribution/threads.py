@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.lineage import Lineage, run_following
 from namepool.owners import own_lineage
 
@@ -22,7 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class NamedExecutor(ThreadPoolExecutor):
+class NamedExecutor(NeverCopied, ThreadPoolExecutor):
     """A ``ThreadPoolExecutor`` whose work speaks under the name of whoever submits it.
 
     ``submit`` and ``map``, and a loop's ``run_in_executor``. It is the submitter's name while the

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import is_default_name, name_key, shown, validate_name
 from namepool.core.options import check_count, check_seconds, check_text, invalid
 from namepool.errors import InvalidOption, LedgerError
@@ -40,7 +41,7 @@ class SessionLost(Exception):
     """The ledger does not know this session any more; raised by engines."""
 
 
-class SessionLedger(ABC):
+class SessionLedger(NeverCopied, ABC):
     """A ledger without its storage; see ``Ledger`` for what its methods promise.
 
     Args:
@@ -49,6 +50,8 @@ class SessionLedger(ABC):
             asked to; ``None``: never
         timeout: seconds that a call waits for the storage
     """
+
+    _instead = "open the ledger there, for a session of its own"
 
     def __init__(
         self,
@@ -274,10 +277,10 @@ class SessionLedger(ABC):
     def _holders(self) -> Iterable[Holder]:
         """Return who holds which name."""
 
-    def _forked(self) -> None:  # noqa: B027
+    def _forked(self) -> None:
         """Let go of what the parent process has open, without closing it for the parent."""
 
-    def _disconnect(self) -> None:  # noqa: B027
+    def _disconnect(self) -> None:
         """Close what is open."""
 
 

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol, cast, runtime_checkable
 
 from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
@@ -128,7 +129,7 @@ LAST_TURN = 0.1
 """The share of the time for a chunk that is kept for the last source of a ``FallbackSource``."""
 
 
-class FallbackSource:
+class FallbackSource(NeverCopied):
     """Asks the first source; while that fails, the next one answers.
 
     A source that failed is left alone for a jittered, growing pause, then asked again. Without a

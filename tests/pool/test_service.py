@@ -214,7 +214,7 @@ def test_a_pool_that_dies_too_often_is_given_up(caplog: pytest.LogCaptureFixture
 def test_a_wrong_option_is_refused_and_leaves_nothing_running() -> None:
     before = set(threading.enumerate())
     with pytest.raises(InvalidOption, match="chunk_size"):
-        namepool.open_pool(chunk_size="many")
+        namepool.open_pool(chunk_size="many")  # type: ignore[arg-type]
 
     assert set(threading.enumerate()) <= before
     assert pykka.ActorRegistry.get_all() == []

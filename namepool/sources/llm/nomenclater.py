@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from namepool.actors import forks
 from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import check_count, check_seconds, check_theme
 from namepool.errors import SourceError
@@ -56,7 +57,7 @@ class Probe(NamedTuple):
     """Whose endpoint it looks like."""
 
 
-class Nomenclater:
+class Nomenclater(NeverCopied):
     """Asks a language model for names, over HTTP, in chunks.
 
     Args:

@@ -248,7 +248,7 @@ def test_07_bad_flags_are_refused_by_name(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{option} must be "):
         Supervisor.start(**{option: value})
     with pytest.raises(InvalidChildSpec, match="ChildSpec"):
-        Supervisor.start(children=[option])
+        Supervisor.start(children=[option])  # type: ignore[list-item]
     assert pykka.ActorRegistry.get_all() == []
 
 
