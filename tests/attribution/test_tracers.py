@@ -18,29 +18,29 @@ def trace():
     {trace}
 
 
-def speaks_everywhere(pool):
-    def say():
-        said.append(pool.speaker())
+OURS = [namepool.named_thread, namepool.NamedExecutor]
+PLAIN = [
+    lambda say: threading.Thread(target=say),
+    lambda say: threading.Timer(0.0, say),
+    lambda say: type("Speaking", (threading.Thread,), {{"run": lambda self: say()}})(),
+    ThreadPoolExecutor,
+]
 
-    class Speaking(threading.Thread):
-        def run(self):
-            say()
 
+def speak(pool, on):
+    # each says who speaks, an executor in the work that is submitted to it
     said = []
+    say = lambda: said.append(pool.speaker())
     with pool.named(timeout=20) as name:
-        for start in [
-            lambda: threading.Thread(target=say),
-            lambda: threading.Timer(0.0, say),
-            Speaking,
-            lambda: namepool.named_thread(say),
-        ]:
-            thread = start()
-            thread.start()
-            thread.join()
-        for executor in [ThreadPoolExecutor(), namepool.NamedExecutor()]:
-            with executor:
-                executor.submit(say).result()
-    assert said == [name] * 6, said
+        for make in on:
+            if isinstance(make, type):
+                with make() as executor:
+                    executor.submit(say).result()
+            else:
+                thread = make(say)
+                thread.start()
+                thread.join()
+    assert said == [name] * len(on), said
 
 
 {begin}
@@ -53,13 +53,16 @@ TRACERS = {
 ORDERS = {
     "theirs first": """
 trace()
-with namepool.open_pool() as pool, namepool.inherit_everywhere():
-    speaks_everywhere(pool)
+with namepool.open_pool() as pool:
+    speak(pool, OURS)
+    with namepool.inherit_everywhere():
+        speak(pool, OURS + PLAIN)
+    speak(pool, OURS)
 """,
     "ours first": """
 with namepool.open_pool() as pool, namepool.inherit_everywhere():
     trace()
-    speaks_everywhere(pool)
+    speak(pool, OURS + PLAIN)
 """,
 }
 
