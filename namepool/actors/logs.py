@@ -13,12 +13,11 @@ from namepool.actors.thread import ActorThread
 
 
 class Logger:
-    """A logger whose calls never raise; ``logs.Logger(__name__)`` where ``logging`` is no good.
+    """A logger whose calls never raise.
 
-    A filter or handler belongs to the program, and may raise. What it raises goes to ``stderr``,
-    as ``logging`` itself does with what fails in a handler, and the caller goes on. An exception
-    that is no ``Exception`` passes on the main thread, where it may be a Ctrl-C, and on the
-    program's own threads; on an actor's thread it is the handler's, and stops there.
+    Filters and handlers belong to the program, and may raise. The error is printed to ``stderr``,
+    as ``logging`` does with an error in ``emit``, and the caller goes on. ``SystemExit`` and the
+    like stop here on an actor's thread; on any other thread they pass, as they may be a Ctrl-C.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,9 +37,9 @@ class Logger:
 
 
 def quietly(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
-    """Make a call that logs at its end; what its logging raises stops here.
+    """Make a call that logs, and let no error of its logging pass; see ``Logger``.
 
-    For those of Pykka's calls that do something and then log it.
+    For those of Pykka's functions that do their work and then log it.
     """
     try:
         call(*args, **kwargs)
