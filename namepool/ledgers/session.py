@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -13,6 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import is_default_name, name_key, one_line, shown, validate_name
 from namepool.core.options import check_count, check_seconds, check_text, invalid
 from namepool.errors import InvalidOption, LedgerError
@@ -26,7 +27,7 @@ from namepool.ledgers.base import (
 )
 from namepool.ledgers.processes import place_of_this_process, runs_here
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class SessionLost(Exception):
     """The ledger does not know this session any more; raised by engines."""
 
 
-class SessionLedger(ABC):
+class SessionLedger(NeverCopied, ABC):
     """A ledger without its storage; see ``Ledger`` for what its methods promise.
 
     Args:
@@ -56,6 +57,8 @@ class SessionLedger(ABC):
             asked to; ``None``: never
         timeout: seconds that a call waits for the storage
     """
+
+    _instead = "open the ledger there, for a session of its own"
 
     def __init__(
         self,
@@ -279,10 +282,10 @@ class SessionLedger(ABC):
     def _holders(self) -> Iterable[Holder]:
         """Return who holds which name."""
 
-    def _forked(self) -> None:  # noqa: B027
+    def _forked(self) -> None:
         """Let go of what the parent process has open, without closing it for the parent."""
 
-    def _disconnect(self) -> None:  # noqa: B027
+    def _disconnect(self) -> None:
         """Close what is open."""
 
 

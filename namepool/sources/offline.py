@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import name_key, shown
 from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import Circle
@@ -33,7 +34,7 @@ def available_themes() -> tuple[str, ...]:
     return BUILT_IN
 
 
-class OfflineNames:
+class OfflineNames(NeverCopied):
     """A source of names that needs no network and never runs out.
 
     The same ``seed``, ``themes`` and ``theme_files`` give the same names in the same order, on

@@ -72,7 +72,9 @@ class Watched:
     def __init__(self, mortal: type[Any], **deaths: BaseException) -> None:
         self.reports: list[str | None] = []
         self.told = threading.Semaphore(0)
+        before = threading.enumerate()
         self.ref: Any = launch(mortal, (), deaths)
+        self.threads = [thread for thread in threading.enumerate() if thread not in before]
         self.lifecycle = lifecycle_of(self.ref)
         self.lifecycle.watch(self._report)
 
@@ -83,8 +85,8 @@ class Watched:
     def only_report(self) -> str | None:
         """Wait for the report, and for the thread, so that a second one would be seen."""
         assert self.told.acquire(timeout=PATIENCE)
-        if self.lifecycle.thread is not None:
-            self.lifecycle.thread.join(PATIENCE)
+        for thread in self.threads:
+            thread.join(PATIENCE)
         assert len(self.reports) == 1
         assert not self.ref.is_alive()
         assert pykka.ActorRegistry.get_by_urn(self.ref.actor_urn) is None

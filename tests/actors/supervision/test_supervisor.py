@@ -33,8 +33,7 @@ from namepool.actors import (
     TerminateChild,
     WhichChildren,
 )
-from namepool.actors.latch import Latch
-from tests.support import PATIENCE, MovableClock, on_thread
+from tests.support import PATIENCE, MovableClock, on_thread, threads_dying
 
 
 class Journal:
@@ -249,7 +248,7 @@ def test_07_bad_flags_are_refused_by_name(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{option} must be "):
         Supervisor.start(**{option: value})
     with pytest.raises(InvalidChildSpec, match="ChildSpec"):
-        Supervisor.start(children=[option])
+        Supervisor.start(children=[option])  # type: ignore[list-item]
     assert pykka.ActorRegistry.get_all() == []
 
 
@@ -799,20 +798,22 @@ def test_the_backoff_grows_and_is_reset_after_a_quiet_period(
     assert child_of(root, "a").deaths_in_a_row == 1
 
 
-def test_a_thread_that_ended_without_a_report_is_found_by_the_sweep(
-    journal: Journal, clock: MovableClock
+def test_a_child_whose_thread_dies_before_its_loop_begins_is_restarted(
+    journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = start(journal, "a")
-    clock.drive(root)
     before = refs(root)["a"]
-    before.lifecycle._watchers.clear()  # the report is lost
-    before.stop()
-    before.lifecycle.thread.join(PATIENCE)
-    before.lifecycle.is_gone = Latch()
 
-    clock.advance(5.1)
+    with threads_dying(first=1):
+        before.stop()
+        until(root, lambda: refs(root)["a"] not in (before, None))
 
-    until(root, lambda: refs(root)["a"] not in (before, None))
+    assert "(restart 1): TypeError: the tracer failed" in caplog.text
+
+
+def test_a_supervisor_whose_thread_dies_before_its_loop_begins_does_not_start() -> None:
+    with threads_dying(), pytest.raises(pykka.ActorDeadError, match="TypeError: the tracer failed"):
+        Supervisor.start()
 
 
 def test_on_abandon_is_called_when_a_child_will_not_be_started_again(journal: Journal) -> None:
