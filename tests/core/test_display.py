@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from itertools import combinations, pairwise
 
 import pytest
@@ -43,6 +44,74 @@ NAMES = st.text(max_size=64).map(_readable).filter(lambda text: why_invalid(text
     ],
 )
 def test_the_given_name_is_the_first_word_that_is_no_title(name: str, word: str) -> None:
+    assert given_name(name) == word
+
+
+RANKS = """
+    Cadet Colonel Corporal Dame Dean Detective Don Doña Duke Earl Emperor Empress Frau Fräulein Herr
+    Judge Kid King Lady Major Monsieur Prince Private Reverend Señor Señora Señorita Sergeant
+    Sheriff Trooper Viscount
+""".split()  # noqa: SIM905
+DOTTED = ["Capt.", "Col.", "Cpl.", "Dr.", "Gen.", "Hr.", "Lt.", "Pvt.", "Sgt.", "Sr.", "Sra."]
+
+
+def _spellings(text: str) -> set[str]:
+    cases = {text, text.lower(), text.upper()}
+    return {unicodedata.normalize(form, case) for case in cases for form in ("NFC", "NFD")}
+
+
+@pytest.mark.parametrize("rank", RANKS + DOTTED)
+def test_a_rank_before_a_given_name_is_a_title_however_it_is_written(rank: str) -> None:
+    for name in _spellings(f"{rank} Ada the Baker"):
+        assert short_name(name) == name.split()[1]
+    for name in _spellings(f"Old {rank} Ada Bell"):
+        assert given_name(name) == name.split()[2]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("the Yak Shaver", "of the Jolly Whale", "in Charge", "from Below", "and Sons", "& Sons"),
+        *(", Burier of Treasure", "II", "III of Tea", "the Second", "XIV", "2nd", "Third Baker"),
+        *("(the Baker)", "Jr.", "– the Baker", ""),
+    ],
+)
+def test_a_rank_before_no_given_name_is_the_name(rest: str) -> None:
+    written = (f"{rank} {rest}".strip().replace(" ,", ",") for rank in RANKS)
+    for name in set().union(*map(_spellings, written)):
+        first = name.split()[0].rstrip(",")
+        assert given_name(name) == first
+        assert short_name(f"{name} at Sea") == first
+        assert given_name(f"Old {name}") == given_name(f"The {name}") == first
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Duke Ellington the Baker", "Ellington"),
+        ("Earl Grey of Tea", "Grey"),
+        ("Captain Dean the Diver", "Dean"),
+        ("Dean Dean the Diver", "Dean"),
+        ("The Baron von Backspace", "Backspace"),
+        ("First Mate Ada of the Reef", "Ada"),
+        ("First Mate of the Reef", "Mate"),
+        ("Captain A. Bell", "Bell"),
+        ("Captain 7 of the Reef", "7"),
+        ("Agent 007", "007"),
+        ("Professor X of the Reef", "X"),
+        ("Duke V of Tea", "Duke"),
+        ("King 2 of Tea", "King"),
+        ("Aunt Vi the Baker", "Vi"),
+        ("AUNT VI THE BAKER", "AUNT"),
+        ("Col Bell", "Col"),
+        ("Hr. Ada", "Ada"),
+        ("The Second Baker", "Second"),
+        ("The", "The"),
+        ("of the Jolly Whale", "of"),
+        ("Donna the Baker", "Donna"),
+    ],
+)
+def test_a_word_is_a_title_only_if_a_given_name_follows(name: str, word: str) -> None:
     assert given_name(name) == word
 
 
@@ -90,6 +159,10 @@ def test_a_text_without_a_word_is_short_as_it_is(text: str) -> None:
         ("NPC #1", ["NPC #10", "NPC #2"], "NPC #1"),
         ("Ada", ["Ada Electron"], "Ada"),
         ("Ada & Bea Bell", ["Ada Bell"], "Ada & Bea"),
+        ("Duke of the Jolly Whale", ["Duke Ellington the Baker"], "Duke of the Jolly"),
+        ("Duke Ellington the Baker", ["Duke of the Jolly Whale"], "Ellington"),
+        ("Sheriff the Yak Shaver", ["Sheriff of Tea"], "Sheriff the Yak"),
+        ("Captain of Tea", ["Old Captain Ada"], "Captain"),
     ],
 )
 def test_among_names_that_begin_alike_it_takes_more(name: str, held: list[str], short: str) -> None:
