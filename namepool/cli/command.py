@@ -129,7 +129,8 @@ def _names_arguments(parser: _Parser) -> None:
     count, themes = _number(1_000_000), available_themes()
     text = "how many: 1 to 1000000 (default: 12)"
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
-    text = f"names of this theme only; may be repeated. Offline: {', '.join(themes)}"
+    text = "names of this theme only; may be repeated. Offline, that of a --theme-file, or one of: "
+    text += ", ".join(themes)
     parser.add_argument("--theme", action="append", metavar="T", help=text)
     _offline_arguments(parser)
     text = "print short forms, each the shortest that no other of the names can be read as"
@@ -147,7 +148,9 @@ def _themes_arguments(parser: _Parser) -> None:
 
 
 def _offline_arguments(parser: _Parser) -> None:
-    text = "a file with a theme of one's own; may be repeated"
+    text = (
+        "a file with a theme of one's own, FILE.toml; may be repeated. Replaces the built-in themes"
+    )
     parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
 
@@ -236,7 +239,7 @@ def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None
     try:
         return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
     except InvalidOption as error:
-        raise SystemExit(_failed(f"error: {one_line(error, 400)}", 2)) from None
+        raise SystemExit(_failed(f"error: {one_line(error, 1000)}", 2)) from None
 
 
 def _nomenclater(args: argparse.Namespace, **options: Any) -> Nomenclater:
