@@ -101,6 +101,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("metrics.prometheus", "metrics.otel"),
     ("testing",),
     ("testing.pytest_plugin",),
+    ("_pyinstaller", "_pyinstaller.hook-namepool"),
     ("cli.page", "cli.doctor", "cli.ledger", "cli.names"),
     ("cli.board",),
     ("cli.demo",),
