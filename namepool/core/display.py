@@ -32,7 +32,7 @@ _TITLES = frozenset(
     """.split()  # noqa: SIM905  easier to read
 )
 # No name by themselves: "The Duke of Tea" is a Duke.
-_ARTICLES = frozenset({"a", "an", "de", "la", "le", "the", "van", "von"})
+_ARTICLES = frozenset({"a", "an", "the"})
 # Titles that have a number behind them, and names that are titles as well.
 _NUMBERED = frozenset(
     """
@@ -49,8 +49,11 @@ ORDINALS = (
 _LATER = frozenset({*map(str.lower, ORDINALS), "jr", "junior", "senior"})
 _NUMERAL = re.compile("x{0,3}(ix|iv|v?i{0,3})|[0-9]+(st|nd|rd|th)")
 _JOINING = frozenset(
-    {"a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"}
-).union("&+-/–—")  # noqa: RUF001
+    """
+    a an and as at behind beside beyond by for from in into near of off on or over than the to under
+    with without & + - / – —
+    """.split()  # noqa: RUF001, SIM905
+)
 _NO_FILES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))}
 )

@@ -251,13 +251,13 @@ def _read_files(paths: object) -> dict[str, Theme]:
     if not listed:
         raise InvalidOption(f"theme_files must list paths, not be {shown(paths)}")
     themes: dict[str, Theme] = {}
-    files: dict[str, str | os.PathLike[str]] = {}
+    files: dict[str, str] = {}
     for path in cast("Iterable[str | os.PathLike[str]]", paths):
         theme = read_theme(path)
         if theme.id in themes:
-            both = f"{shown(files[theme.id], 300)} and {shown(path, 300)}"
+            both = f"{shown(files[theme.id], 300)} and {shown(os.fsdecode(path), 300)}"
             raise InvalidOption(f"theme_files: two are called {theme.id!r}: {both}")
-        themes[theme.id], files[theme.id] = theme, path
+        themes[theme.id], files[theme.id] = theme, os.fsdecode(path)
     return themes
 
 

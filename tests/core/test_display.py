@@ -109,6 +109,8 @@ def test_a_rank_before_no_given_name_is_the_name(rest: str) -> None:
         ("The", "The"),
         ("of the Jolly Whale", "of"),
         ("Donna the Baker", "Donna"),
+        ("Van the Man", "Van"),
+        ("Sheriff without a Horse", "Sheriff"),
     ],
 )
 def test_a_word_is_a_title_only_if_a_given_name_follows(name: str, word: str) -> None:
@@ -177,6 +179,26 @@ def test_short_forms_of_names_that_differ_differ_and_are_the_same_one_by_one(
     shorts = [short_name(name, names) for name in names]
     assert len(set(map(name_key, shorts))) == len(names)
     assert short_names(names) == shorts
+
+
+WORDS = ["Duke", "Dean", "Old", "The", "of", "the", "Ada", "Bell", "II", "X", "Earl,", "&"]
+TITLED = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join).filter(name_key)
+
+
+@settings(deadline=None)
+@given(st.lists(TITLED, max_size=6, unique_by=name_key))
+def test_no_short_form_is_how_another_name_begins_titles_or_not(names: list[str]) -> None:
+    shorts = short_names(names)
+    assert shorts == [short_name(name, names) for name in names]
+    assert len(set(map(name_key, shorts))) == len(names)
+    for name, short in zip(names, shorts, strict=True):
+        assert short in name
+        for other in names:
+            if name != other and name != short:
+                words = other.split()
+                begun = [" ".join(words[: n + 1]) for n in range(len(words))]
+                whole = {name_key(b) for b in begun if b.split()[-1].lower() not in ("of", "the")}
+                assert name_key(short) not in whole
 
 
 def test_a_thousand_names_of_the_default_source_are_short_by_one_word_each() -> None:

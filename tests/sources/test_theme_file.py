@@ -28,7 +28,7 @@ def test_two_files_of_one_name_are_refused_with_both(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption) as refusal:
         OfflineNames(theme_files=[one, other])
     message = f"theme_files: two are called 'farm': {str(one)!r} and {str(other)!r}"
-    assert str(refusal.value).replace("PosixPath(", "").replace(")", "") == message
+    assert str(refusal.value) == message
     with pytest.raises(InvalidOption, match="^theme_files: two are called 'farm'"):
         OfflineNames(theme_files=[one, one])
 
