@@ -22,7 +22,7 @@ from namepool.cli.ledger import ledger_arguments
 from namepool.cli.names import asked, joined, run_names, run_themes, walked
 from namepool.cli.parser import Parser, expected, failed, without_value
 from namepool.core.names import one_line
-from namepool.errors import InvalidOption, NamePoolError
+from namepool.errors import InvalidOption, NamePoolError, UnknownTheme
 from namepool.sources.llm.endpoint import HEADER
 from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
@@ -114,7 +114,8 @@ def _names_arguments(parser: Parser) -> None:
     count, themes = _number(1_000_000), available_themes()
     text = "how many: 1 to 1000000 (default: 12)"
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
-    text = f"names of this theme only; may be repeated. Offline: {', '.join(themes)}"
+    text = "names of this theme only; may be repeated. Offline, that of a --theme-file, or one of: "
+    text += ", ".join(themes)
     parser.add_argument("--theme", action="append", metavar="T", help=text)
     _offline_arguments(parser)
     text = "print short forms, each the shortest that no other of the names can be read as"
@@ -132,7 +133,9 @@ def _themes_arguments(parser: Parser) -> None:
 
 
 def _offline_arguments(parser: Parser) -> None:
-    text = "a file with a theme of one's own; may be repeated"
+    text = (
+        "a file with a theme of one's own, FILE.toml; may be repeated. Replaces the built-in themes"
+    )
     parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
 
@@ -215,10 +218,10 @@ def _themes(args: argparse.Namespace) -> int:
 
 def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None) -> OfflineNames:
     try:
-        known = OfflineNames(seed=seed, theme_files=files or ())
-        if set(themes or ()) <= set(known.themes):
-            return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
-        wrong = f"argument --theme: must be one of {', '.join(known.themes)}"
+        return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
+    except UnknownTheme as error:
+        known = without_value(error).removeprefix("themes must be some of")
+        wrong = f"argument --theme: must be one of{known}"
     except InvalidOption as error:
         wrong = without_value(error)
         if isinstance(error.__cause__, OSError):  # it repeats the path, which is none

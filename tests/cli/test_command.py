@@ -138,6 +138,22 @@ def test_a_theme_of_ones_own_is_listed_and_gives_names(capsys: Capture, tmp_path
     assert capsys.readouterr().out.splitlines() == expected
 
 
+def test_a_theme_of_a_file_is_chosen_by_the_name_of_the_file(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    theirs = Path(namepool.__file__).parent / "sources" / "themes" / "maps.toml"
+    own = [tmp_path / name for name in ("farm.toml", "meadow.toml")]
+    for path in own:
+        path.write_text(theirs.read_text(encoding="utf-8"), encoding="utf-8")
+    files = [word for path in own for word in ("--theme-file", str(path))]
+    assert cli.main(["names", "9", "--seed", "1", *files, "--theme", "farm", "--theme", "sea"]) == 0
+    expected = OfflineNames(seed=1, theme_files=own, themes=["farm", "sea"])
+    assert expected.themes == ("farm", "sea")
+    assert capsys.readouterr().out.splitlines() == expected.fetch(9, ())
+    line = _refusal(capsys, "names", *files, "--theme", "opera")
+    assert all(repr(theme) in line for theme in ("farm", "meadow", *available_themes()))
+
+
 @pytest.mark.parametrize("command", ["names", "themes"])
 def test_a_theme_file_that_is_none_is_refused_with_its_line(
     command: str, capsys: Capture, tmp_path: Path

@@ -125,7 +125,7 @@ def test_nor_does_an_error_about_the_environment(
         (["ledger", "ls", "--json=x"], "--json: it takes no such value; see namepool ledger ls -"),
         (["names", "x"], "argument COUNT: must be an integer from 1 to 1000000\n"),
         (["names", "--source", "x"], "argument --source: must be one of offline, openai\n"),
-        (["names", "--theme", "x"], "argument --theme: must be one of bakery, build, "),
+        (["names", "--theme", "x"], "argument --theme: must be one of 'bakery', 'build', "),
         (["names", "--theme-file", "x"], "--theme-file: must be a file that can be read (No such"),
         (["names", "--seed"], "argument --seed: expected one argument\n"),
         (["ledger", "prune"], "the following arguments are required: --older-than\n"),
