@@ -10,6 +10,7 @@ import subprocess
 import sys
 import venv
 import zipapp
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from zipfile import ZipFile
@@ -56,9 +57,7 @@ def _run(*command: str | Path, cwd: Path) -> str:
 # Frozen by PyInstaller
 
 
-def test_the_hook_that_pyinstaller_finds_collects_every_theme(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_hook_that_pyinstaller_finds_collects_every_theme() -> None:
     (found,) = [e for e in entry_points(group="pyinstaller40") if e.value.startswith("namepool.")]
     assert found.name == "hook-dirs"
     (folder,) = found.load()()
@@ -66,7 +65,7 @@ def test_the_hook_that_pyinstaller_finds_collects_every_theme(
     themes = {Path(source).stem for source, into in hook["datas"] if into.endswith("themes")}
     assert themes == set(available_themes())
     assert len(hook["datas"]) == len(themes)
-    assert all(runpy.run_module(name) for name in hook["hiddenimports"])
+    assert all(import_module(name) for name in hook["hiddenimports"])
 
 
 @pytest.fixture(scope="module")

@@ -252,8 +252,9 @@ class ActorLoop(pykka.ThreadingActor):
     def _finish(self) -> None:
         """Answer what is left, then report the death. Nothing of the actor runs after this."""
         ref = self._actor_ref
-        quietly(pykka.ActorRegistry.unregister, ref)
-        self.actor_stopped.set()
+        if not self.actor_stopped.is_set():  # its loop never began
+            quietly(pykka.ActorRegistry.unregister, ref)
+            self.actor_stopped.set()
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
         if self.actor_inbox.is_mine():

@@ -18,8 +18,8 @@ from namepool.actors.reply import Receipt, Reply, Wait
 A = TypeVar("A", bound="pykka.Actor")
 
 FORKED = (
-    "works in the parent process only, and this process was forked from it: open a pool (or start "
-    "an actor) of your own in the child, for example with os.register_at_fork(after_in_child=...)"
+    "works in the parent process only, and this process was forked from it: start one of your own "
+    "in the child, for example with os.register_at_fork(after_in_child=...)"
 )
 
 ANOTHER = "start an actor there"
