@@ -232,7 +232,7 @@ def test_a_forked_child_is_told_what_to_do() -> None:
         for call in (pool.checkout_name, lambda: ref.ask(PoolStatsRequest())):
             said = in_a_child(call)
             assert "works in the parent process only, and this process was forked" in said
-            assert "open a pool (or start an actor) of your own in the child" in said
+            assert "start one of your own in the child" in said
     ref.stop()
 
 
