@@ -202,10 +202,10 @@ class Connection:
         """Send all of it, and end."""
         self.send(data)
 
-    def read_request(self) -> None:
-        """Wait for another request on the same connection."""
+    def read_request(self) -> bytes:
+        """Wait for another request on the same connection; ``b""`` if that ends instead."""
         self._raw.settimeout(PATIENCE)
-        self._raw.recv(65536)
+        return self._raw.recv(65536)
 
     def reset(self) -> None:
         """Close with a reset rather than an end."""
