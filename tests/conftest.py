@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 
+import hypothesis  # noqa: F401  by whom it was loaded it can find only before the freeze below
 import pykka
 import pytest
 
 from tests.support import PATIENCE, MovableClock
+
+
+def pytest_collection_finish() -> None:
+    """Spare every collection of garbage a look at the suite itself, which is large."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -96,8 +96,6 @@ def test_only_the_name_is_handed_on_not_the_whole_context(pool: PoolHandle) -> N
 
 def strike_each(operation: Callable[[], object]) -> Iterator[str]:
     """Strike ``operation`` at one place after another; yield where, after each."""
-    gc.collect()
-    gc.freeze()  # the collector has but little to look at, each time
     for k in itertools.count():
         striker = Striker(k, Strike())
         before = sys.gettrace()
@@ -109,7 +107,6 @@ def strike_each(operation: Callable[[], object]) -> Iterator[str]:
         finally:
             sys.settrace(before)
         if striker.struck is None:
-            gc.unfreeze()
             return
         yield striker.struck
 

@@ -39,6 +39,11 @@ NEEDS = {
 """What a page needs beyond the extra ``dev``; ``.ci/run`` has a venv for them."""
 
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
+PROGRAMS = [
+    pytest.param(page, id=name)
+    for page, name in zip(PAGES, IDS, strict=True)
+    if any(block.language == "python" for block in blocks(page))
+]
 SHELL = [
     pytest.param(page, block, id=f"{name}:{block.line}")
     for page, name in zip(PAGES, IDS, strict=True)
@@ -71,7 +76,7 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
+@pytest.mark.parametrize("page", PROGRAMS)
 def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     name = page.relative_to(ROOT).as_posix()
     if name in NEEDS:

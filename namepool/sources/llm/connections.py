@@ -172,7 +172,7 @@ class _Adapter(HTTPAdapter):
     def close(self) -> None:
         """Close what is kept, at once: urllib3 leaves that to the garbage collector."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():
+            for key in manager.pools.keys():  # noqa: SIM118  it is no dict
                 if pool := manager.pools.get(key):
                     pool.close()
         super().close()
