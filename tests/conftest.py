@@ -13,8 +13,9 @@ import pytest
 from tests.support import PATIENCE, MovableClock
 
 
-def pytest_collection_finish() -> None:
-    """Spare every collection of garbage a look at the suite itself, which is large."""
+@pytest.fixture(autouse=True, scope="module")
+def _little_to_look_through() -> None:
+    """Spare each collection of garbage the look at the suite itself, which is large."""
     gc.collect()
     gc.freeze()
 

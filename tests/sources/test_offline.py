@@ -81,12 +81,21 @@ def _assert_no_tail_twice(names: Sequence[str]) -> None:
         last_at[_tail(name)] = at
 
 
+def _assert_initials_varied(firsts: Sequence[str]) -> None:
+    """No ``WINDOW`` names in a row have more than ``MOST_OF_ONE_INITIAL`` of one initial."""
+    places: dict[str, list[int]] = {}
+    for at, first in enumerate(firsts):
+        places.setdefault(first[0], []).append(at)
+    for ats in places.values():
+        one_too_many = zip(ats, ats[MOST_OF_ONE_INITIAL:], strict=False)
+        assert all(last - at >= WINDOW for at, last in one_too_many)
+
+
 def _assert_varied(names: Sequence[str]) -> None:
     firsts = [_first(name) for name in names]
     for start in range(len(firsts) - WINDOW + 1):
-        window = firsts[start : start + WINDOW]
-        assert len(set(window)) == WINDOW
-        assert max(Counter(first[0] for first in window).values()) <= MOST_OF_ONE_INITIAL
+        assert len(set(firsts[start : start + WINDOW])) == WINDOW
+    _assert_initials_varied(firsts)
 
 
 def _codes(first: str) -> set[str]:
@@ -393,9 +402,7 @@ def test_in_a_single_theme_a_given_name_returns_only_after_all_the_others(theme:
 @pytest.mark.parametrize("theme", available_themes())
 def test_a_single_theme_keeps_its_initials_varied_and_its_first_names_apart(theme: str) -> None:
     names = OfflineNames(seed=4, themes=[theme]).fetch(3 * WINDOW, [])
-    for start in range(len(names) - WINDOW + 1):
-        initials = Counter(_first(name)[0] for name in names[start : start + WINDOW])
-        assert max(initials.values()) <= MOST_OF_ONE_INITIAL
+    _assert_initials_varied([_first(name) for name in names])
     _assert_apart(names[: len(THEMES[theme].first) * 3 // 4], size=12)
 
 
