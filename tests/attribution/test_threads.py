@@ -95,7 +95,7 @@ def test_only_the_name_is_handed_on_not_the_whole_context(pool: PoolHandle) -> N
 
 
 def strike_each(operation: Callable[[], object], every: int = 1) -> Iterator[str]:
-    """Strike ``operation`` at each ``every``-th place, one after another; yield where, after each."""
+    """Strike ``operation`` at one ``every``-th place after another; yield where, after each."""
     for k in itertools.count(step=every):
         striker = Striker(k, Strike())
         before = sys.gettrace()
