@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +11,14 @@ import pykka
 import pytest
 
 from tests.support import PATIENCE, MovableClock
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _little_to_look_through() -> None:
+    """Spare each collection of garbage the look at the suite itself, which is large."""
+    if "hypothesis" in sys.modules:  # which asks, as it is loaded, for what is hidden then
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

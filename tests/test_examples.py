@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,9 @@ NEEDS = {
 """What an example needs beyond the package; the extra ``dev`` installs it all."""
 
 
+@cache
 def _run(example: str) -> list[str]:
-    """Run an example as a user does; return the lines it printed."""
+    """Run an example as a user does, once; return the lines it printed."""
     if example in NEEDS:
         library = NEEDS[example]
         pytest.importorskip(library, reason=f"examples/{example} WAS NOT RUN: it needs {library}")

@@ -248,7 +248,8 @@ def test_a_forked_child_opens_a_pool_of_its_own() -> None:
         assert parents.checkout_name() == "NPC #2"
 
 
-def test_forks_while_others_use_the_pool_harm_neither_side() -> None:
+@pytest.mark.parametrize("forks", [3, pytest.param(50, marks=pytest.mark.proof)])
+def test_forks_while_others_use_the_pool_harm_neither_side(forks: int) -> None:
     ref = NamePool.start(source=NumberedNames())
     pool = PoolHandle(ref)
     stopping = threading.Event()
@@ -266,7 +267,7 @@ def test_forks_while_others_use_the_pool_harm_neither_side() -> None:
     for thread in agents:
         thread.start()
     try:
-        for _ in range(50):
+        for _ in range(forks):
             assert in_a_child(lambda: refusals(calls_of(pool, ref))) == "{}"
     finally:
         stopping.set()

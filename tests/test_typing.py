@@ -163,9 +163,8 @@ def default(text: str) -> Any:
 CHECKED = {field: getattr(PoolOptions(), field) for field in PoolOptions.__dataclass_fields__}
 GIVEN = {"source": None, **CHECKED, "state": None}
 RULES = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Supervisor).parameters.items()
-}  # fmt: skip
+    name: parameter.default for name, parameter in inspect.signature(Supervisor).parameters.items()
+}
 
 SPEC = {"id": "", "restart": "permanent", "shutdown": "default", "significant": False}
 

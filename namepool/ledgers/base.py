@@ -133,18 +133,30 @@ class Ledger(Protocol):
 
 
 def read_session(
-    id_: object, host: object, pid: object, place: object,
-    started: object, seen: object, silent: object, ended: object,
-) -> Session:  # fmt: skip
+    id_: object,
+    host: object,
+    pid: object,
+    place: object,
+    started: object,
+    seen: object,
+    silent: object,
+    ended: object,
+) -> Session:
     """Return a session as it is stored. Somebody else may have written it: it may be anything.
 
     Its texts are fit for one log line, its numbers are numbers. The id and the place are not for
     people, and are left as they are.
     """
     return Session(
-        str(id_), one_line(host, LONGEST), int(_number(pid)), str(place),
-        _number(started), _number(seen), _number(silent), bool(_number(ended)),
-    )  # fmt: skip
+        str(id_),
+        one_line(host, LONGEST),
+        int(_number(pid)),
+        str(place),
+        _number(started),
+        _number(seen),
+        _number(silent),
+        bool(_number(ended)),
+    )
 
 
 def read_holder(name: object, session: Session, claimed: object, identity: object) -> Holder:

@@ -186,8 +186,11 @@ class Database:
             )
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",  # it must not make one, which all could read
-            uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False,
-        )  # fmt: skip
+            uri=True,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
             schema.prepare(connection, time.monotonic() + self._timeout)
             self._inode = _inode_of(self.path)

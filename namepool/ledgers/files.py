@@ -25,10 +25,11 @@ def check_mode(mode: object, given: object) -> int:
     if isinstance(mode, bool) or not isinstance(mode, int) or mode | 0o66 != 0o666:
         one, group = ("600", "660") if isinstance(given, str) else ("0o600", "0o660")
         raise invalid(
-            "mode", given,
+            "mode",
+            given,
             f"{one} (for this user), {group} (for its group, too), or others of the bits to read "
             "and to write",
-        )  # fmt: skip
+        )
     return mode
 
 

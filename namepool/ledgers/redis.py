@@ -85,9 +85,14 @@ class RedisLedger(SessionLedger):
 
     def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
         held = self._run(
-            lua.TAKE, key, name, identity or "", before or "",
-            key=f"of:{before or self._me.id}", replicas=self._replicas,
-        )  # fmt: skip
+            lua.TAKE,
+            key,
+            name,
+            identity or "",
+            before or "",
+            key=f"of:{before or self._me.id}",
+            replicas=self._replicas,
+        )
         if not held:
             return None
         claim, about, seen, now = held

@@ -104,8 +104,10 @@ class SQLiteLedger(SessionLedger):
     def _free(self, session: str, silent: float) -> int:
         found = self._sql(
             "SELECT number FROM session WHERE uuid = ? AND ? - seen > ?",
-            session, self._clock(), silent,
-        ).fetchone()  # fmt: skip
+            session,
+            self._clock(),
+            silent,
+        ).fetchone()
         if found is None:
             return 0
         freed = self._sql("DELETE FROM claim WHERE session = ?", *found).rowcount
@@ -122,8 +124,13 @@ class SQLiteLedger(SessionLedger):
                 "INSERT INTO claim (namespace, key, name, session, token, claimed) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET token = token "
                 "WHERE session = excluded.session AND token = excluded.token RETURNING key",
-                self.namespace, key, name, number, token, now,
-            ).fetchone()  # fmt: skip
+                self.namespace,
+                key,
+                name,
+                number,
+                token,
+                now,
+            ).fetchone()
             if row is not None:
                 ours.add(key)
         return ours
@@ -133,15 +140,23 @@ class SQLiteLedger(SessionLedger):
         self._sql(
             "INSERT INTO claim (namespace, key, name, session, token, claimed) "
             "VALUES (?, ?, ?, ?, '', ?) ON CONFLICT DO NOTHING",
-            self.namespace, key, name, number, self._clock(),
-        )  # fmt: skip
+            self.namespace,
+            key,
+            name,
+            number,
+            self._clock(),
+        )
         changed = self._sql(
             "UPDATE claim SET session = ?1, identity = ifnull(?2, identity) "
             "WHERE namespace = ?3 AND key = ?4 AND (session = ?1 OR session = "
             "(SELECT number FROM session WHERE uuid = ?5)) "
             "AND (identity IS NULL OR ?2 IS NULL OR identity = ?2)",
-            number, identity, self.namespace, key, before,
-        ).rowcount  # fmt: skip
+            number,
+            identity,
+            self.namespace,
+            key,
+            before,
+        ).rowcount
         if changed:
             return None
         return next(iter(self._holders("AND key = ?3", key)))
@@ -152,16 +167,21 @@ class SQLiteLedger(SessionLedger):
             self._sql(
                 "DELETE FROM claim WHERE namespace = ?1 AND key = ?2 AND session = ?3 "
                 "AND identity IS NULL AND (?4 IS NULL OR token = ?4)",
-                self.namespace, key, number, token,
-            )  # fmt: skip
+                self.namespace,
+                key,
+                number,
+                token,
+            )
 
     def _advance(self, walk: str, count: int) -> int:
         self._seen()
         row = self._sql(
             "INSERT INTO walk (namespace, walk, position) VALUES (?1, ?2, ?3) "
             "ON CONFLICT DO UPDATE SET position = position + ?3 RETURNING position",
-            self.namespace, walk, count,
-        ).fetchone()  # fmt: skip
+            self.namespace,
+            walk,
+            count,
+        ).fetchone()
         return int(row[0]) - count
 
     # -- for people who look ----------------------------------------------------------------
@@ -169,8 +189,9 @@ class SQLiteLedger(SessionLedger):
     def _sessions(self) -> list[Session]:
         rows = self._sql(
             f"SELECT {_SESSION} FROM session WHERE namespace = ?2",  # noqa: S608
-            self._clock(), self.namespace,
-        )  # fmt: skip
+            self._clock(),
+            self.namespace,
+        )
         return [read_session(*row) for row in rows]
 
     def _count(self) -> tuple[int, list[Session]]:
@@ -181,6 +202,8 @@ class SQLiteLedger(SessionLedger):
         rows = self._sql(
             f"SELECT {_SESSION}, name, claimed, identity FROM claim "  # noqa: S608
             f"JOIN session ON number = claim.session WHERE claim.namespace = ?2 {where}",
-            self._clock(), self.namespace, *values,
-        )  # fmt: skip
+            self._clock(),
+            self.namespace,
+            *values,
+        )
         return [read_holder(row[8], read_session(*row[:8]), *row[9:]) for row in rows]

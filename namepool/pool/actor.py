@@ -63,12 +63,7 @@ class NamePool(ServiceActor):
             self._source, checked, self._state, self._fetches, self._waiting
         )
         self._requests = Requests(
-            self._state,
-            self._fetches,
-            self._waiting,
-            self._refilling,
-            self,
-            self.deferred,
+            self._state, self._fetches, self._waiting, self._refilling, self, self.deferred
         )
         self._observing = Observing(
             self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying

@@ -241,8 +241,7 @@ class ClaimedNames:
         if is_idle:
             self._end()
         self.wait_ended()
-        close = getattr(self._source, "close", None)
-        if close is not None:
+        if (close := getattr(self._source, "close", None)) is not None:
             close()
 
     @contextmanager

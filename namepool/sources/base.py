@@ -178,8 +178,10 @@ class FallbackSource(NeverCopied):
                 pause = rank.backoff.failed(self._clock(), error)
                 logger.warning(
                     "%s failed, left alone for %.1f s: %s",
-                    type(source).__name__, pause, one_line(error),
-                )  # fmt: skip
+                    type(source).__name__,
+                    pause,
+                    one_line(error),
+                )
                 failure, stands_in = error, True
             else:
                 rank.backoff.succeeded()

@@ -217,7 +217,7 @@ class OfflineNames(NeverCopied):
 
     @cached_property
     def _rounds(self) -> int:
-        return min(theme.rounds for theme in self._of.values())
+        return min(theme.rounds for theme in {t.id: t for t in self._of.values()}.values())
 
     @cached_property
     def _of(self) -> dict[str, Theme]:

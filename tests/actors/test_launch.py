@@ -288,7 +288,14 @@ def test_late_and_early_watchers_of_the_start_are_told_once() -> None:
 
 def test_the_hooks_of_pykka_that_are_overridden_exist() -> None:
     for hook in (
-        "_create_actor_inbox", "_create_future", "_start_actor_loop", "_actor_loop",
-        "_actor_loop_setup", "_actor_loop_teardown", "_handle_failure", "_handle_receive", "_stop",
-    ):  # fmt: skip
+        "_create_actor_inbox",
+        "_create_future",
+        "_start_actor_loop",
+        "_actor_loop",
+        "_actor_loop_setup",
+        "_actor_loop_teardown",
+        "_handle_failure",
+        "_handle_receive",
+        "_stop",
+    ):
         assert callable(getattr(pykka.ThreadingActor, hook))

@@ -399,7 +399,8 @@ def test_a_finaliser_that_waits_for_the_actor_it_runs_in_is_refused_at_once() ->
     assert ref.ask("still alive") == "still alive"
 
 
-def test_a_finaliser_at_any_moment_of_a_request_is_refused_at_once() -> None:
+@pytest.mark.parametrize("requests", [2_000, pytest.param(20_000, marks=pytest.mark.proof)])
+def test_a_finaliser_at_any_moment_of_a_request_is_refused_at_once(requests: int) -> None:
     ref = start(PromptRecorder)
     ref.ask("up")
     refused = answered = 0
@@ -417,7 +418,7 @@ def test_a_finaliser_at_any_moment_of_a_request_is_refused_at_once() -> None:
 
     def agent() -> None:
         kept: list[Any] = []
-        for n in range(20_000):
+        for n in range(requests):
             garbage: Any = Garbage()
             garbage.me = garbage
             del garbage

@@ -94,6 +94,7 @@ def test_json_is_one_array_of_the_same_names(count: int, capsys: Capture) -> Non
     assert json.loads(capsys.readouterr().out) == OfflineNames(seed=3).fetch(count, ())
 
 
+@pytest.mark.proof
 def test_a_hundred_thousand_names_are_all_different(capsys: Capture) -> None:
     cli.main(["names", "100000"])
     assert len(set(capsys.readouterr().out.splitlines())) == 100_000

@@ -126,6 +126,7 @@ def test_a_file_that_is_no_ledger_is_an_error(capsys: Capture, tmp_path: Path) -
     assert "the file is no SQLite database" in capsys.readouterr().err
 
 
+@pytest.mark.proof
 def test_a_ledger_in_redis_is_looked_into_the_same_way(capsys: Capture, tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "server", "--requirepass", "s3cret")
     url = f"{server.url.replace('://', '://:s3cret@')}?namespace=fleet"

@@ -251,9 +251,16 @@ def test_the_doctor_sends_headers_and_themes(endpoint: Endpoint, capsys: Capture
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--timeout", "0"), ("--timeout", "x"), ("--timeout", "-1"), ("--header", "of-mine"),
-     ("--header", ":x"), ("--header", "a b: c"), ("--theme", "")],
-)  # fmt: skip
+    [
+        ("--timeout", "0"),
+        ("--timeout", "x"),
+        ("--timeout", "-1"),
+        ("--header", "of-mine"),
+        ("--header", ":x"),
+        ("--header", "a b: c"),
+        ("--theme", ""),
+    ],
+)
 def test_the_doctor_refuses_what_cannot_work(option: str, value: str, capsys: Capture) -> None:
     arguments = ["doctor", "--model", "m", "--base-url", "http://127.0.0.1:1/v1"]
     assert cli.main([*arguments, option, value]) == 2
@@ -364,11 +371,21 @@ def test_ctrl_c_ends_a_command_whose_endpoint_is_silent(command: str) -> None:
         endpoint.gate.clear()
         source = [] if command == "doctor" else ["--source", "openai"]
         with subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "namepool", command, *source,
-             *_arguments(endpoint)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "namepool",
+                command,
+                *source,
+                *_arguments(endpoint),
+            ],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
             endpoint.wait_asked()
             began = time.monotonic()
             process.send_signal(signal.SIGINT)

@@ -39,6 +39,7 @@ def test_a_manifest_with_a_fault_is_not() -> None:
         kubernetes_validate.validate(manifest, "1.35", strict=True)
 
 
+@pytest.mark.proof
 def test_a_server_takes_the_settings(tmp_path: Path) -> None:
     (block,) = of("redis")
     file = tmp_path / "redis.conf"

@@ -38,9 +38,22 @@ NEEDS = {
 }
 """What a page needs beyond the extra ``dev``; ``.ci/run`` has a venv for them."""
 
+IN_THE_SUITE = {"README.md", "docs/index.md", "docs/tutorial.md"}
+"""The pages whose programs a quick suite runs; those of all the others are among the proofs."""
+
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
+PROGRAMS = [
+    pytest.param(page, id=name, marks=[] if name in IN_THE_SUITE else pytest.mark.proof)
+    for page, name in zip(PAGES, IDS, strict=True)
+    if any(block.language == "python" for block in blocks(page))
+]
 SHELL = [
-    pytest.param(page, block, id=f"{name}:{block.line}")
+    pytest.param(
+        page,
+        block,
+        id=f"{name}:{block.line}",
+        marks=[] if name in IN_THE_SUITE else pytest.mark.proof,
+    )
     for page, name in zip(PAGES, IDS, strict=True)
     for block in blocks(page)
     if block.language == "sh"
@@ -71,7 +84,7 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
+@pytest.mark.parametrize("page", PROGRAMS)
 def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     name = page.relative_to(ROOT).as_posix()
     if name in NEEDS:

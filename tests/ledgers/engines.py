@@ -7,14 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.ledgers.redis import RedisLedger
 from namepool.ledgers.session import SessionLedger
 from namepool.ledgers.sqlite import SQLiteLedger
-from tests.ledgers.redis_server import RedisServer
+from tests.ledgers.redis_server import RedisServer, need_server
 from tests.support import PATIENCE, MovableClock
 
-ENGINES = ["memory", "sqlite", "redis"]
+ENGINES = ["memory", "sqlite", pytest.param("redis", marks=pytest.mark.proof)]
 
 
 class Engine:
@@ -91,7 +93,10 @@ class RedisEngine(Engine):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         if RedisEngine.server is None:
-            RedisEngine.server = RedisServer(Path(tempfile.mkdtemp()))
+            need_server()
+            place = tempfile.TemporaryDirectory()
+            RedisEngine.server = RedisServer(Path(place.name))
+            atexit.register(place.cleanup)
             atexit.register(RedisEngine.server.stop)
         self._server = RedisEngine.server
         self._server.do("FLUSHALL")

@@ -261,7 +261,7 @@ def test_a_link_that_another_user_has_left_in_a_common_folder_is_refused(tmp_pat
 
 @pytest.mark.parametrize(
     "mode", ["abc", "999", "777", "700", "060", "400", "0", "", "66", "1660", "0o6600", "-600"]
-)  # fmt: skip
+)
 def test_a_mode_that_is_none_is_refused(mode: str, path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"^mode must be 600 \(for this user\), 660 \("):
         open_ledger(f"sqlite:///{path}?mode={mode}")

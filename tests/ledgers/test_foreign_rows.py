@@ -48,13 +48,21 @@ class File(Store):
     def forge(self, **fields: object) -> None:
         connection = sqlite3.connect(self.path)
         row: dict[str, Any] = {
-            "host": "h", "pid": 1, "place": "", "name": ADA, "identity": None, "claimed": 1e9,
-            "seen": 1e9, "started": 1e9, **fields,
-        }  # fmt: skip
+            "host": "h",
+            "pid": 1,
+            "place": "",
+            "name": ADA,
+            "identity": None,
+            "claimed": 1e9,
+            "seen": 1e9,
+            "started": 1e9,
+            **fields,
+        }
         cursor = connection.execute(
             "INSERT INTO session (namespace, uuid, host, pid, place, started, seen, ended) "
-            "VALUES ('default', 'forged', :host, :pid, :place, :started, :seen, 0)", row,
-        )  # fmt: skip
+            "VALUES ('default', 'forged', :host, :pid, :place, :started, :seen, 0)",
+            row,
+        )
         connection.execute(
             "INSERT INTO claim (namespace, key, name, session, token, identity, claimed) "
             "VALUES ('default', :key, :name, :session, '', :identity, :claimed)",

@@ -25,6 +25,8 @@ from tests.ledgers.redis_server import RedisServer, free_port
 from tests.support import PATIENCE
 from tests.test_fork import in_a_child
 
+pytestmark = pytest.mark.proof
+
 NAMES = ["Ada", "Bob", "Cleo"]
 
 Start = Callable[..., RedisServer]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import urllib.request
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,20 +20,25 @@ from tests.metrics.scene import COUNTS, FETCHES, WAITS, live
 from tests.support import PATIENCE, MovableClock
 
 
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
 def scraped(registry: CollectorRegistry, accept: str = "text/plain") -> str:
     """Return the page, as it comes over HTTP."""
-    server, thread = start_http_server(0, "127.0.0.1", registry)
-    try:
+    app = make_wsgi_app(registry)
+    with make_server("127.0.0.1", 0, app, handler_class=_Silent) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
         request = urllib.request.Request(
             f"http://127.0.0.1:{server.server_port}/metrics", headers={"Accept": accept}
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=PATIENCE) as page:
-            return str(page.read().decode("utf-8"))
-    finally:
-        server.shutdown()
-        server.server_close()
+            text = str(page.read().decode("utf-8"))
         thread.join(PATIENCE)
+    return text
 
 
 def samples(page: str) -> dict[tuple[str, ...], float]:

@@ -33,8 +33,8 @@ from tests.support import (
 )
 
 
-def test_timeout_against_grant_loses_no_name_in_10_000_rounds() -> None:
-    rounds = 10_000
+@pytest.mark.parametrize("rounds", [1_000, pytest.param(10_000, marks=pytest.mark.proof)])
+def test_timeout_against_grant_loses_no_name(rounds: int) -> None:
     ref = NamePool.start(source=ScriptedSource(["Only Olga"]), low_water_mark=0)
     lease = ref.ask(CheckoutLease(owner="holder"), timeout=PATIENCE)
     assert lease.name == "Only Olga"
@@ -83,14 +83,15 @@ def test_timeout_against_grant_loses_no_name_in_10_000_rounds() -> None:
     held_back.gate.set()
 
 
-def test_100_threads_with_1_000_checkouts_each_never_hold_a_name_twice() -> None:
+@pytest.mark.parametrize("checkouts", [50, pytest.param(1_000, marks=pytest.mark.proof)])
+def test_100_threads_with_many_checkouts_each_never_hold_a_name_twice(checkouts: int) -> None:
     ref = NamePool.start(source=NumberedNames())
     proxy = ref.proxy()
     held: set[str] = set()
     lock = threading.Lock()
 
     def agent() -> None:
-        for _ in range(1000):
+        for _ in range(checkouts):
             name = proxy.checkout_name().get(timeout=PATIENCE)
             with lock:
                 assert name_key(name) not in held

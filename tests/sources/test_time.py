@@ -84,6 +84,7 @@ def test_a_source_within_a_source_shares_its_share() -> None:
     assert inner.last == pytest.approx(81, abs=1)
 
 
+@pytest.mark.proof
 def test_two_silent_endpoints_leave_the_last_source_its_turn() -> None:
     with Endpoint() as one, Endpoint() as other:
         one.gate.clear()

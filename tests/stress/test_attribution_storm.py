@@ -1,4 +1,4 @@
-"""10,000 tools of 50 agents over 16 workers and 4 loops.
+"""10,000 tools of 50 agents over 16 workers and 4 loops; a quick suite has 400 of 10 agents.
 
 Each log line and each span carries its agent's name.
 """
@@ -37,7 +37,7 @@ from namepool.attribution.otel import AgentSpanProcessor
 from namepool.owners import name_of_caller
 from tests.support import PATIENCE, run_together, switching_often
 
-AGENTS, TOOLS, WORKERS, LOOPS = 50, 200, 16, 4
+WORKERS, LOOPS = 16, 4
 
 log = logging.getLogger("tests.storm")
 
@@ -72,8 +72,9 @@ class ToolFailed(Exception):
 class Storm:
     """The agents, and what they share."""
 
-    def __init__(self, pool: PoolHandle, workers: Executor) -> None:
+    def __init__(self, pool: PoolHandle, workers: Executor, tools: int) -> None:
         self.pool = pool
+        self.tools = tools
         self.workers = workers
         self.exporter = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
@@ -126,7 +127,7 @@ class Storm:
                 lambda n: self.workers.submit(contextvars.copy_context().run, self.tool, name, n),
             ]
             # The second lends the agent's identity: a name of its own would be the agent's, too.
-            futures = [(n, ways[n % 3 if n % 7 else 0](n)) for n in range(TOOLS)]
+            futures = [(n, ways[n % 3 if n % 7 else 0](n)) for n in range(self.tools)]
             for n, future in futures:
                 assert isinstance(future.exception(3 * PATIENCE), ToolFailed) == (n % 5 == 0)
             assert self.pool.speaker() == name
@@ -141,7 +142,7 @@ class Storm:
                 lambda n: loop.run_in_executor(self.workers, self.tool, name, n),
                 lambda n: asyncio.to_thread(self.tool, name, n),
             ]
-            for begin in range(0, TOOLS, 20):
+            for begin in range(0, self.tools, 20):
                 tools = [ways[n % 4](n) for n in range(begin, begin + 20)]
                 found = await asyncio.gather(*tools, return_exceptions=True)
                 for n, error in zip(range(begin, begin + 20), found, strict=True):
@@ -153,6 +154,9 @@ class Storm:
 
 
 @pytest.mark.parametrize(
+    ("agents", "tools"), [(10, 40), pytest.param(50, 200, marks=pytest.mark.proof)]
+)
+@pytest.mark.parametrize(
     ("executor", "everywhere"),
     [(NamedExecutor, nullcontext), (ThreadPoolExecutor, inherit_everywhere)],
     ids=["NamedExecutor", "inherit_everywhere"],
@@ -160,10 +164,12 @@ class Storm:
 def test_in_a_storm_of_tools_each_log_line_and_span_carries_its_agents_name(
     executor: type[ThreadPoolExecutor],
     everywhere: Callable[[], AbstractContextManager[None]],
+    agents: int,
+    tools: int,
     lines: _Lines,
 ) -> None:
-    threads = AGENTS // 2
-    per_loop, rest = divmod(AGENTS - threads, LOOPS)
+    threads = agents // 2
+    per_loop, rest = divmod(agents - threads, LOOPS)
     shares = [per_loop + (n < rest) for n in range(LOOPS)]
     with (
         everywhere(),
@@ -172,12 +178,12 @@ def test_in_a_storm_of_tools_each_log_line_and_span_carries_its_agents_name(
         switching_often(),
     ):
         lines.addFilter(AgentFilter(pool))
-        storm = Storm(pool, workers)
+        storm = Storm(pool, workers, tools)
         loops = [partial(asyncio.run, storm.on_a_loop(n)) for n in shares]
         run_together([*[storm.on_a_thread] * threads, *loops])
         assert pool.pool_stats().checked_out_count == 0
 
-    extra = sum(3 for n in range(TOOLS) if n % 7 == 0)
-    assert len(lines.lines) == AGENTS * (TOOLS + extra)
+    extra = sum(3 for n in range(tools) if n % 7 == 0)
+    assert len(lines.lines) == agents * (tools + extra)
     assert [line for line in lines.lines if line[0] != line[1]] == []
     assert sorted(storm.spans()) == sorted(lines.lines)

@@ -27,8 +27,6 @@ from namepool import (
 from tests.strikes.tracing import HardStrike, Strike
 from tests.support import PATIENCE, on_thread, strike, switching_often
 
-STRIKES = 6000
-
 
 def by_handle(pool: PoolHandle, ref: Any) -> None:
     pool.checkin_name(pool.checkout_name())
@@ -57,10 +55,11 @@ def settled(pool: PoolHandle, at_most: int) -> PoolStats:
     return stats
 
 
+@pytest.mark.parametrize("strikes", [50, pytest.param(1500, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("act", [by_handle, by_ask, by_scope, by_future])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_threads_struck_at_random_leave_the_pool_to_the_others(
-    act: Callable[[PoolHandle, Any], None],
+    act: Callable[[PoolHandle, Any], None], strikes: int
 ) -> None:
     ref = NamePool.start(source=NumberedNames(), chunk_size=50, reclaim_after=0.0)
     pool = PoolHandle(ref)
@@ -77,7 +76,7 @@ def test_threads_struck_at_random_leave_the_pool_to_the_others(
             problems.append(repr(error))
 
     with switching_often():
-        for n in range(STRIKES // 4):
+        for n in range(strikes):
             ready = threading.Event()
             thread = threading.Thread(target=victim, args=(ready,))
             with contextlib.suppress(Strike, HardStrike):

@@ -1,4 +1,7 @@
-"""Strikes at every place of some operations, and at every 7th of all: the whole by command."""
+"""Strikes at every place of some operations, and at every 7th of all: the whole by command.
+
+A quick suite strikes at every 61st place of all.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,17 @@ from tests.support import PATIENCE, on_thread
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
 
-def test_a_strike_at_any_place_of_any_operation_harms_nobody_else() -> None:
+@pytest.mark.parametrize("every", [61, pytest.param(7, marks=pytest.mark.proof)])
+def test_a_strike_at_any_place_of_any_operation_harms_nobody_else(every: int) -> None:
     counts: list[Count] = []
 
-    everything(7, lambda _, count: counts.append(count))
+    everything(every, lambda _, count: counts.append(count))
 
     assert [harm for count in counts for harm in count.harm] == []
-    assert sum(count.strikes for count in counts) > 1000
+    assert sum(count.strikes for count in counts) > 10_000 // every
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("supervised", [False, True])
 @pytest.mark.parametrize(
     "name",
@@ -61,6 +66,11 @@ def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there(
 
     # At both entries; after one call in ``speaker`` and three in ``current_owner``, or so.
     assert [str(place).split()[-1] for place, _ in struck] == [
-        "speaker", *["current_owner"] * 4, "speaker", "speaker", "speaker", "None",
-    ]  # fmt: skip
+        "speaker",
+        *["current_owner"] * 4,
+        "speaker",
+        "speaker",
+        "speaker",
+        "None",
+    ]
     assert [came_out for _, came_out in struck] == [True] * 8 + [False]

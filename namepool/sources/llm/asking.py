@@ -121,9 +121,14 @@ class Asker:
 
     def _body(self, chunk: Chunk, themes: Sequence[str], others: Sequence[str]) -> bytes:
         messages = prompt.messages(
-            chunk.missing, themes, chunk.listed(self._max_used), chunk.rejected.items(),
-            self._guidance, self._examples(), others,
-        )  # fmt: skip
+            chunk.missing,
+            themes,
+            chunk.listed(self._max_used),
+            chunk.rejected.items(),
+            self._guidance,
+            self._examples(),
+            others,
+        )
         rung = ladder.RUNGS[chunk.rung]
         body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)
         # ASCII: a lone surrogate in a used name must not stop us.

@@ -194,6 +194,14 @@ class _Adapter(HTTPAdapter):
             _watch(manager)
         return manager
 
+    def close(self) -> None:
+        """Close what is kept, at once: urllib3 leaves that to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118  it is no dict
+                if pool := manager.pools.get(key):
+                    pool.close()
+        super().close()
+
 
 def _watch(manager: Any) -> None:
     manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}

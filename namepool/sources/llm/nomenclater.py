@@ -117,9 +117,12 @@ class Nomenclater(NeverCopied):
             check_count("max_used_in_prompt", max_used_in_prompt, 0)
         self._endpoint = Endpoint(model, base_url, api_key, headers, query, session)
         self._asker = Asker(
-            self._endpoint, Themes(checked_themes(themes)), checked_guidance(guidance),
-            checked_extra(extra_body), max_used_in_prompt,
-        )  # fmt: skip
+            self._endpoint,
+            Themes(checked_themes(themes)),
+            checked_guidance(guidance),
+            checked_extra(extra_body),
+            max_used_in_prompt,
+        )
         self._timeout, self._max_attempts = timeout, max_attempts
         self._max_used, self._session = max_used_in_prompt, session
         self._given = Given()

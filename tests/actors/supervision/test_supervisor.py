@@ -222,13 +222,26 @@ def test_06_a_duplicate_id_is_already_started_or_already_present(journal: Journa
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("id", ""), ("id", 7), ("id", "a\nb"), ("actor_class", object), ("actor_class", None),
-        ("args", ["x"]), ("kwargs", {1: 2}), ("kwargs", None), ("restart", "always"),
-        ("restart", []), ("shutdown", -1), ("shutdown", "soon"), ("shutdown", True),
-        ("shutdown", float("nan")), ("kind", "boss"), ("significant", 1), ("significant", True),
+        ("id", ""),
+        ("id", 7),
+        ("id", "a\nb"),
+        ("actor_class", object),
+        ("actor_class", None),
+        ("args", ["x"]),
+        ("kwargs", {1: 2}),
+        ("kwargs", None),
+        ("restart", "always"),
+        ("restart", []),
+        ("shutdown", -1),
+        ("shutdown", "soon"),
+        ("shutdown", True),
+        ("shutdown", float("nan")),
+        ("kind", "boss"),
+        ("significant", 1),
+        ("significant", True),
         ("on_abandon", 7),
     ],
-)  # fmt: skip
+)
 def test_07_a_bad_spec_is_refused_by_the_name_of_its_field(field: str, value: Any) -> None:
     fields: dict[str, Any] = {"id": "a", "actor_class": StockWorker} | {field: value}
 
@@ -239,11 +252,16 @@ def test_07_a_bad_spec_is_refused_by_the_name_of_its_field(field: str, value: An
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("strategy", "one_for_two"), ("max_restarts", -1), ("max_restarts", 1.5),
-        ("max_restarts", True), ("max_seconds", 0), ("max_seconds", "5"), ("backoff", 1.0),
+        ("strategy", "one_for_two"),
+        ("max_restarts", -1),
+        ("max_restarts", 1.5),
+        ("max_restarts", True),
+        ("max_seconds", 0),
+        ("max_seconds", "5"),
+        ("backoff", 1.0),
         ("auto_shutdown", "always"),
     ],
-)  # fmt: skip
+)
 def test_07_bad_flags_are_refused_by_name(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{option} must be "):
         Supervisor.start(**{option: value})
@@ -627,10 +645,16 @@ def test_31_stale_notices_and_unknown_messages_are_ignored(
     now = refs(root)
 
     for notice in (
-        ChildDied("a", old, "stale"), ChildUp("a", old), ChildOverdue("a", old),
+        ChildDied("a", old, "stale"),
+        ChildUp("a", old),
+        ChildOverdue("a", old),
         ChildOverdue("a", now["a"]),
-        Retry("a", 1), Retry("x", 1), ChildDied("x", old, None), object(), "?",
-    ):  # fmt: skip
+        Retry("a", 1),
+        Retry("x", 1),
+        ChildDied("x", old, None),
+        object(),
+        "?",
+    ):
         root.tell(notice)
 
     assert refs(root) == now

@@ -73,6 +73,10 @@ class Names:
         return named(*(f"Agent {next(self._numbers)}" for _ in range(seen.wanted)))
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 100  # those for whom there is no room try again after a second
+
+
 class Endpoint:
     """Gives its answers one after another, the last one for ever; remembers what was asked."""
 
@@ -105,7 +109,7 @@ class Endpoint:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._handler = Handler
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
@@ -118,7 +122,7 @@ class Endpoint:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.002,))
         self._thread.start()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
@@ -202,10 +206,10 @@ class Connection:
         """Send all of it, and end."""
         self.send(data)
 
-    def read_request(self) -> None:
-        """Wait for another request on the same connection."""
+    def read_request(self) -> bytes:
+        """Wait for another request on the same connection; ``b""`` if that ends instead."""
         self._raw.settimeout(PATIENCE)
-        self._raw.recv(65536)
+        return self._raw.recv(65536)
 
     def reset(self) -> None:
         """Close with a reset rather than an end."""

@@ -54,10 +54,11 @@ def test_a_kept_connection_that_ends_as_the_request_arrives_costs_no_attempt(
     end: str, ask: Asker
 ) -> None:
     served = iter(range(100))
+    came: list[bytes] = []
 
     def serve(connection: Connection) -> None:
         connection.send(_answer(f"Agent{next(served)}"))
-        connection.read_request()
+        came.append(connection.read_request())
         if end == "reset":
             connection.reset()
 
@@ -68,6 +69,7 @@ def test_a_kept_connection_that_ends_as_the_request_arrives_costs_no_attempt(
         nomenclater.close()
     assert ask.pauses == []
     assert len(connections) == 2
+    assert came[1:] == [b""]  # the second was closed at once, and not when garbage was collected
 
 
 def test_a_new_connection_that_ends_costs_an_attempt(ask: Asker) -> None:

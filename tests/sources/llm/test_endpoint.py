@@ -96,20 +96,43 @@ def test_extra_fields_go_into_the_request(ask: Asker) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"model": ""}, {"model": 3}, {"model": "a\nb"},
-        {"base_url": "ftp://x/v1"}, {"base_url": "api.example"}, {"base_url": ""},
-        {"base_url": "http://"}, {"base_url": "http://h:port/v1"}, {"base_url": 3},
-        {"base_url": "http://h/v1?x=1"}, {"base_url": "http://h/ v1"},
-        {"themes": []}, {"themes": "maps"}, {"themes": [3]}, {"themes": [""]}, {"themes": 3},
-        {"guidance": ""}, {"guidance": 3}, {"guidance": "x" * 2001},
-        {"timeout": 0}, {"timeout": "30"}, {"timeout": float("nan")},
-        {"max_attempts": 0}, {"max_attempts": 1.5}, {"max_used_in_prompt": -1},
-        {"session": requests.Session}, {"session": 3},
-        {"headers": {"a b": "c"}}, {"headers": [("a", "b")]}, {"headers": {"a": 3}},
-        {"query": {"a": 3}}, {"extra_body": [1]}, {"extra_body": {"a": object()}},
-        {"extra_body": {"a": float("nan")}}, {"api_key": 3},
+        {"model": ""},
+        {"model": 3},
+        {"model": "a\nb"},
+        {"base_url": "ftp://x/v1"},
+        {"base_url": "api.example"},
+        {"base_url": ""},
+        {"base_url": "http://"},
+        {"base_url": "http://h:port/v1"},
+        {"base_url": 3},
+        {"base_url": "http://h/v1?x=1"},
+        {"base_url": "http://h/ v1"},
+        {"themes": []},
+        {"themes": "maps"},
+        {"themes": [3]},
+        {"themes": [""]},
+        {"themes": 3},
+        {"guidance": ""},
+        {"guidance": 3},
+        {"guidance": "x" * 2001},
+        {"timeout": 0},
+        {"timeout": "30"},
+        {"timeout": float("nan")},
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"max_used_in_prompt": -1},
+        {"session": requests.Session},
+        {"session": 3},
+        {"headers": {"a b": "c"}},
+        {"headers": [("a", "b")]},
+        {"headers": {"a": 3}},
+        {"query": {"a": 3}},
+        {"extra_body": [1]},
+        {"extra_body": {"a": object()}},
+        {"extra_body": {"a": float("nan")}},
+        {"api_key": 3},
     ],
-)  # fmt: skip
+)
 def test_an_option_that_cannot_work_is_refused_when_it_is_built(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption) as caught:
         Nomenclater(**{"model": "m", "base_url": "http://127.0.0.1:1/v1", **options})
@@ -148,8 +171,10 @@ def test_white_space_around_what_was_read_from_a_file_is_not_sent(
     around: str, option: str, is_environment: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {
-        "base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "NAMEPOOL_MODEL",
-    }  # fmt: skip
+        "base_url": "OPENAI_BASE_URL",
+        "api_key": "OPENAI_API_KEY",
+        "model": "NAMEPOOL_MODEL",
+    }
     with Endpoint() as endpoint:
         options: dict[str, Any] = {"base_url": endpoint.url, "api_key": KEY, "model": "m"}
         given = around.format(options[option])

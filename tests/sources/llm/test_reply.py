@@ -364,17 +364,15 @@ def test_what_came_is_cut_and_escaped() -> None:
     assert "\\x00\\n" in text
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["[" * 10**5, '["a",' * 10**5, '"name":"' * 10**5, '{"names":[' * 10**5, "<think>" * 10**5],
-)
-def test_hostile_content_is_read_in_reasonable_time(text: str) -> None:
+@pytest.mark.parametrize("times", [10**4, pytest.param(10**5, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("text", ["[", '["a",', '"name":"', '{"names":[', "<think>"])
+def test_hostile_content_is_read_in_reasonable_time(text: str, times: int) -> None:
     began = time.process_time()
     try:
-        READER.read_text(text)
+        READER.read_text(text * times)
     except SourceError:
         pass
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 5 * times / 10**5
 
 
 # -- anything at all ------------------------------------------------------------------------------
