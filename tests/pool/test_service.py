@@ -289,8 +289,17 @@ if sys.argv[1] == "close":
 """
 
 
-@pytest.mark.parametrize("under_way", ["fetch", "claim"])
-@pytest.mark.parametrize("ending", ["exit", "close", "interrupt"])
+@pytest.mark.parametrize(
+    ("ending", "under_way"),
+    [
+        ("exit", "fetch"),
+        ("close", "fetch"),
+        ("interrupt", "fetch"),
+        ("exit", "claim"),
+        pytest.param("close", "claim", marks=pytest.mark.proof),
+        pytest.param("interrupt", "claim", marks=pytest.mark.proof),
+    ],
+)
 def test_the_exit_does_not_wait_for_what_is_not_needed_any_more(
     ending: str, under_way: str
 ) -> None:
