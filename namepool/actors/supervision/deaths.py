@@ -168,11 +168,8 @@ class Deaths:
             return
         logger.warning(
             "%s: child %r is restarted (restart %d): %s",
-            self.ref,
-            child.spec.id,
-            child.restarts + 1,
-            reason or "it had stopped",
-        )
+            self.ref, child.spec.id, child.restarts + 1, reason or "it had stopped",
+        )  # fmt: skip
         if backoff is None:
             self._runner.add(self._replace(child))
             return
@@ -195,10 +192,8 @@ def abandon(child: Child, ref: pykka.ActorRef[Any]) -> None:
     """Go on without a child that does not stop: a thread cannot be killed."""
     logger.warning(
         "child %r did not stop within %s s and is abandoned: %s",
-        child.spec.id,
-        child.spec.shutdown,
-        ref,
-    )
+        child.spec.id, child.spec.shutdown, ref,
+    )  # fmt: skip
     pykka.ActorRegistry.unregister(ref)
     ref.actor_stopped.set()
     child.ref, child.state = None, "stopped"
