@@ -48,6 +48,7 @@ from namepool.pool.messages import (
     PoolStatsRequest,
     Reset,
 )
+from namepool.pool.options import NamePoolOptions
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_async_pool, open_pool
 from namepool.pool.subscriptions import Subscription
@@ -82,6 +83,7 @@ __all__ = [
     "NameHeld",
     "NamePool",
     "NamePoolError",
+    "NamePoolOptions",
     "NamePoolProxy",
     "NamePoolRef",
     "NameSource",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import sys
 import threading
 import time
@@ -23,7 +24,8 @@ class MovableClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
-        self.now = time.monotonic()  # timers set before it was moved stay in the future
+        # Timers set before it was moved stay in the future; whole seconds add up without rounding.
+        self.now = float(int(time.monotonic()))
         self._inboxes: list[Any] = []
 
     def __call__(self) -> float:
@@ -193,6 +195,32 @@ def switching_often() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextlib.contextmanager
+def threads_dying(first: float = math.inf) -> Iterator[None]:
+    """Let the first threads that are started in the block die before they run what they should.
+
+    As under a tracer that replaces ``run`` by something that fails.
+    """
+    start, hook, left = threading.Thread.start, threading.excepthook, first
+
+    def traced(thread: threading.Thread) -> None:
+        nonlocal left
+        if left > 0:
+            left -= 1
+            thread.run = fail  # type: ignore[method-assign]
+        start(thread)
+
+    def fail() -> None:
+        raise TypeError("the tracer failed")
+
+    threading.Thread.start = traced  # type: ignore[method-assign,assignment]
+    threading.excepthook = lambda _: None
+    try:
+        yield
+    finally:
+        threading.Thread.start, threading.excepthook = start, hook  # type: ignore[method-assign]
 
 
 def strike(thread: threading.Thread, kind: type[BaseException]) -> None:

@@ -14,7 +14,7 @@ EXPORTED = """
 ActorHandle AssociateName AsyncPoolHandle Backoff CheckinLease CheckinName CheckoutLease
 CheckoutName CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOwner
 InvalidName InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest Ledger LedgerError NameHeld
-NamePool NamePoolError NamePoolProxy NamePoolRef NameSource NamedActor NamedExecutor
+NamePool NamePoolError NamePoolOptions NamePoolProxy NamePoolRef NameSource NamedActor NamedExecutor
 NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired PoolHandle PoolState
 PoolStats PoolStatsRequest Reset SourceError Subscription Supervisor SupervisorRef UnknownTheme
 WouldDeadlock color_of current_owner inherit_everywhere inherit_owner name_key named_thread

@@ -226,6 +226,16 @@ def test_a_request_that_was_under_way_at_the_fork_is_answered_in_the_child() -> 
     assert future.get(timeout=PATIENCE) == "NPC #1"
 
 
+def test_a_forked_child_is_told_what_to_do() -> None:
+    ref = NamePool.start(source=NumberedNames())
+    with open_pool(source=NumberedNames()) as pool:
+        for call in (pool.checkout_name, lambda: ref.ask(PoolStatsRequest())):
+            said = in_a_child(call)
+            assert "works in the parent process only, and this process was forked" in said
+            assert "start one of your own in the child" in said
+    ref.stop()
+
+
 def test_a_forked_child_opens_a_pool_of_its_own() -> None:
     with open_pool(source=NumberedNames()) as parents:
         parents.checkout_name()

@@ -23,9 +23,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("ledgers",),
     ("pool",),
     ("attribution", "metrics", "testing"),
-    ("cli", "__main__"),
+    ("cli", "__main__", "_pyinstaller"),
 )
-PURE = ("events", "core", "pool.fetches", "sources._alike", "sources.numbered", "sources.llm")
+PURE = (
+    *("events", "core", "actors.never_copied", "pool.fetches"),
+    *("sources._alike", "sources.numbered", "sources.llm"),
+)
 """With all that is in them, but for what meets threads, clocks or the network:"""
 NOT_PURE = {
     *("sources.llm.endpoint", "sources.llm.connections", "sources.llm.logs", "sources.llm.chunk"),

@@ -29,6 +29,7 @@ from namepool.actors.supervision.protocol import (
     StartChild,
     StartFailed,
     SupervisorError,
+    SupervisorOptions,
     TerminateChild,
     WhichChildren,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "StartFailed",
     "Supervisor",
     "SupervisorError",
+    "SupervisorOptions",
     "SupervisorRef",
     "TerminateChild",
     "WhichChildren",

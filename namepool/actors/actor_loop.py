@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import sys
 import threading
@@ -15,13 +14,15 @@ import pykka
 from pykka._envelope import Envelope
 
 from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.logs import Logger, quietly
 from namepool.actors.reply import Reply
 from namepool.actors.service_ref import NoAnswer, ServiceRef
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-logger: logging.Logger = logging.getLogger("namepool.actors.service_actor")
+logger = Logger("namepool.actors.service_actor")
+_pykka = Logger("pykka")
 
 acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
 """Who acts in this context, where that is not the thread, task or actor whose stack it is: the
@@ -88,7 +89,6 @@ class ActorLoop(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
-        self._actor_ref.lifecycle.thread = threading.current_thread()
         try:
             self._actor_loop_setup()
             self._lineage = lineage.get()
@@ -183,6 +183,10 @@ class ActorLoop(pykka.ThreadingActor):
         handler = self._handlers.get(message.__class__)
         return super()._handle_receive(message) if handler is None else handler(message)
 
+    def on_receive(self, message: Any) -> Any:
+        """Warn of a message that nobody handles, as Pykka does; override it as there."""
+        quietly(super().on_receive, message)
+
     def _receive_as_itself(self, message: Any) -> Any:
         """Handle ``message`` on a caller's thread: what it says, this actor says."""
         before, line = acting_as.get(), lineage.get()
@@ -210,7 +214,7 @@ class ActorLoop(pykka.ThreadingActor):
         raise message.error
 
     def _stop(self) -> None:
-        pykka.ActorRegistry.unregister(self.actor_ref)
+        quietly(pykka.ActorRegistry.unregister, self.actor_ref)
         self.actor_stopped.set()
         self._guard(self.on_stop)
 
@@ -233,11 +237,24 @@ class ActorLoop(pykka.ThreadingActor):
         traceback: TracebackType | None,
     ) -> None:
         self._actor_ref.lifecycle.failed(exception_value or exception_type)
-        super()._handle_failure(exception_type, exception_value, traceback)
+        exc_info = exception_type, exception_value, traceback
+        _pykka.error("Unhandled exception in %s:", self, exc_info=exc_info)
+        quietly(pykka.ActorRegistry.unregister, self.actor_ref)
+        self.actor_stopped.set()
+
+    def _thread_ended(self, error: BaseException | None) -> None:
+        """Report the death of an actor whose loop never began, or whose end was cut short."""
+        lifecycle = self._actor_ref.lifecycle
+        if not lifecycle.is_gone.is_set():
+            lifecycle.failed(error or RuntimeError("its thread ended before the actor did"))
+            self._finish()
 
     def _finish(self) -> None:
         """Answer what is left, then report the death. Nothing of the actor runs after this."""
         ref = self._actor_ref
+        if not self.actor_stopped.is_set():  # its loop never began
+            quietly(pykka.ActorRegistry.unregister, ref)
+            self.actor_stopped.set()
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
         if self.actor_inbox.is_mine():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import time
 from typing import Any
 
 import pykka
 
+from namepool.actors.logs import Logger
 from namepool.actors.service_ref import ServiceRef
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 EXIT_TIMEOUT = 5.0
 """Seconds that the interpreter's exit waits for all actors together to stop."""
@@ -34,6 +34,8 @@ def _stop_all_at_exit() -> None:
     while left := [ref for ref in _roots() if ref not in asked]:
         asked.update((ref, ref.stop(block=False)) for ref in reversed(left))
         for ref, stopped in asked.items():  # one that stops may start a last one, to clean up
+            if not ref.delays_exit:
+                continue
             try:
                 stopped.get(timeout=max(deadline - time.monotonic(), 0.0))
             except Exception:

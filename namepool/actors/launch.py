@@ -8,7 +8,6 @@ A caller is *struck* when an exception is raised in it from outside, as by Ctrl-
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -18,8 +17,10 @@ from pykka import messages
 
 from namepool.actors.inbox import Inbox, refuse
 from namepool.actors.lifecycle import Lifecycle
+from namepool.actors.logs import quietly
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
+from namepool.actors.thread import ActorThread
 
 
 def launch(
@@ -55,7 +56,7 @@ def launch(
 def give_up(receipt: list[Any]) -> None:
     """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
     for ref in receipt:
-        pykka.ActorRegistry.unregister(ref)
+        quietly(pykka.ActorRegistry.unregister, ref)
         ref.stop(block=False)
 
 
@@ -67,7 +68,7 @@ def _register(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) 
     """
     registry = pykka.ActorRegistry
     with registry._actor_refs_lock:
-        registry.register(ref)
+        quietly(registry.register, ref)
         while supervisor is not None and supervisor in registry._actor_refs:
             registry._actor_refs.remove(supervisor)
             registry._actor_refs.append(supervisor)
@@ -104,14 +105,28 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
         self._lifecycle = Lifecycle(str(self))
         self._actor_ref.lifecycle = self._lifecycle
         try:
-            super()._start_actor_loop()
+            self._start_thread()
         except BaseException as error:
             self._handle_failure(type(error), error, error.__traceback__)
             self._lifecycle.died()
             raise
 
+    def _start_thread(self) -> None:
+        start = super()._start_actor_loop
+        if getattr(start, "__func__", None) is pykka.ThreadingActor._start_actor_loop:
+            ActorThread(cast("Any", self), self._thread_ended).start()
+        else:
+            start()  # an actor of another make has its own idea of a thread
+
+    def _thread_ended(self, error: BaseException | None) -> None:
+        """Report the death of an actor whose loop never began."""
+        if not self._lifecycle.is_gone.is_set():
+            self._lifecycle.failed(error or RuntimeError("its thread ended before the actor did"))
+            quietly(pykka.ActorRegistry.unregister, self._actor_ref)
+            self.actor_stopped.set()
+            self._finish()
+
     def _actor_loop(self) -> None:
-        self._lifecycle.thread = threading.current_thread()
         if isinstance(self.actor_inbox, Inbox):
             self.actor_inbox.turn.acquire()
         try:
@@ -122,10 +137,13 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
             self._handle_failure(*sys.exc_info())
         finally:
             self._unhooked = None
-            inbox = self.actor_inbox
-            if isinstance(inbox, Inbox):
-                inbox.close(lambda envelope: refuse(self._actor_ref, envelope))
-            self._lifecycle.died()
+            self._finish()
+
+    def _finish(self) -> None:
+        inbox = self.actor_inbox
+        if isinstance(inbox, Inbox):
+            inbox.close(lambda envelope: refuse(self._actor_ref, envelope))
+        self._lifecycle.died()
 
     def _actor_loop_setup(self) -> None:
         super()._actor_loop_setup()
@@ -154,4 +172,7 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self._lifecycle.failed(exception_value or exception_type)
-        super()._handle_failure(exception_type, exception_value, traceback)
+        quietly(super()._handle_failure, exception_type, exception_value, traceback)
+        if not self.actor_stopped.is_set():  # Pykka logs first, and that raised
+            quietly(pykka.ActorRegistry.unregister, self._actor_ref)
+            self.actor_stopped.set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,8 +9,9 @@ import pykka
 
 from namepool.actors import forks
 from namepool.actors.latch import Latch
+from namepool.actors.logs import Logger
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 Report = Callable[[str | None], object]
 
@@ -23,7 +22,6 @@ class Lifecycle:
     def __init__(self, name: str) -> None:
         self._name = name
         self._first: str | None = None
-        self.thread: threading.Thread | None = None
         self.is_up: Latch = Latch()
         self.is_gone: Latch = Latch()
         self.is_up_or_gone: Latch = Latch()
@@ -61,11 +59,6 @@ class Lifecycle:
         self.is_gone = self.is_up_or_gone = Latch()
         self.is_gone.set()
 
-    def has_vanished(self) -> bool:
-        """Tell whether its thread has ended without a report."""
-        thread = self.thread
-        return thread is not None and not thread.is_alive() and not self.is_gone.is_set()
-
     def watch_up(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` once when the actor is up; at once if it is."""
         self._up_watchers.append(watcher)
@@ -91,7 +84,7 @@ class Lifecycle:
             try:
                 call(watcher)
             except Exception:
-                logger.exception("A watcher of %s failed:", self._name)
+                logger.error("A watcher of %s failed:", self._name, exc_info=True)
 
 
 def lifecycle_of(ref: pykka.ActorRef[Any]) -> Lifecycle:

@@ -11,15 +11,31 @@ from pykka._envelope import Envelope
 
 from namepool.actors import forks
 from namepool.actors.inbox import Inbox, NotHandled, refuse
+from namepool.actors.logs import quietly
+from namepool.actors.never_copied import NeverCopied
 from namepool.actors.reply import Receipt, Reply, Wait
 
 A = TypeVar("A", bound="pykka.Actor")
 
-FORKED = "is in the process that forked this one, not in this: start one of your own here"
+FORKED = (
+    "works in the parent process only, and this process was forked from it: start one of your own "
+    "in the child, for example with os.register_at_fork(after_in_child=...)"
+)
+
+ANOTHER = "start an actor there"
+"""What to do where a ref, or what is made of one, cannot be."""
 
 
-class QueuingRef(pykka.ActorRef[A]):
+class QueuingProxy(NeverCopied, pykka.ActorProxy[A]):
+    """A ``pykka.ActorProxy`` that is not copied, nor its actor with it."""
+
+    _instead = ANOTHER
+
+
+class QueuingRef(NeverCopied, pykka.ActorRef[A]):
     """A ``pykka.ActorRef`` to an actor with our inbox; requests are answered with a ``Reply``."""
+
+    _instead = ANOTHER
 
     actor_inbox: Inbox
     actor_stopped: threading.Event
@@ -82,7 +98,7 @@ class QueuingRef(pykka.ActorRef[A]):
             NotHandled: the actor is dead
         """
         self._check_alive()
-        return super().proxy()
+        return QueuingProxy(actor_ref=self)
 
     def give_back(self, grant: object) -> None:
         """Return what came with an answer that was never delivered; twice does no harm."""
@@ -94,7 +110,7 @@ class QueuingRef(pykka.ActorRef[A]):
         self.actor_stopped.set()
         self._why_dead = FORKED
         self.actor_inbox.forked(partial(refuse, self, why=FORKED))
-        pykka.ActorRegistry.unregister(self)
+        quietly(pykka.ActorRegistry.unregister, self)
 
     def _check_alive(self) -> None:
         if self.actor_stopped.is_set():

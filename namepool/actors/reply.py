@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pykka
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.actors.replies.giving_up import Notice, Receipt, Withdrawn, forget
 from namepool.actors.replies.resolving import FAILED, HOOKED, VALUE
 from namepool.actors.replies.waiting import Wait, Waiting, WouldDeadlock
@@ -25,13 +26,15 @@ R = TypeVar("R")
 F = TypeVar("F")
 
 
-class Reply(Waiting[T]):
+class Reply(NeverCopied, Waiting[T]):
     """A value that is available now or later.
 
     ``get`` may be called repeatedly and from several threads; setting a reply twice raises
     ``queue.Full``, as in Pykka. ``await reply`` suspends the coroutine; cancelling the awaiting
     task withdraws the request. A handler may return an unresolved reply and resolve it later.
     """
+
+    _instead = "send the value that get() returns"
 
     asked_from: str | None = None
     """Where in the program, if its ref has noted that."""

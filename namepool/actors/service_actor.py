@@ -14,10 +14,10 @@ from pykka.messages import _ActorStop
 
 from namepool.actors.actor_loop import ActorLoop
 from namepool.actors.inbox import Inbox
-from namepool.actors.latch import passed_on
 from namepool.actors.launch import give_up, launch
 from namepool.actors.reply import Reply
 from namepool.actors.service_ref import LATER, ServiceRef
+from namepool.actors.thread import ActorThread
 
 
 class ServiceActor(ActorLoop):
@@ -33,6 +33,10 @@ class ServiceActor(ActorLoop):
     """Set it on an actor whose handlers never block and may be cut short anywhere: then requests
     for a future, with a timeout or from the main thread run on the caller's thread too. See
     ``on_interrupted``."""
+
+    delays_exit: ClassVar[bool] = True
+    """The interpreter's exit waits until it has stopped, up to 5 s; unset it on an actor whose work
+    is worth nothing by then."""
 
     _reports_its_lifecycle: ClassVar[bool] = True
 
@@ -69,10 +73,13 @@ class ServiceActor(ActorLoop):
         return Reply()
 
     def _start_actor_loop(self) -> None:
+        thread = ActorThread(self, self._thread_ended)
         try:
-            super()._start_actor_loop()
-        except RuntimeError as error:  # no thread to be had: nobody else will clean up
-            passed_on(error)
+            thread.start()
+        except RuntimeError as error:
+            if thread.ident is not None:
+                raise  # it came from outside
+            # No thread can be started: nobody else will clean up.
             self._handle_failure(type(error), error, error.__traceback__)
             self._finish()
             raise

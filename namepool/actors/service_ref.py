@@ -43,6 +43,7 @@ class ServiceRef(QueuingRef[A]):
         super().__init__(actor)
         self._actor: Any = actor  # until it is dead
         self._is_non_blocking: bool = actor.non_blocking
+        self.delays_exit: bool = actor.delays_exit
         self.lifecycle: Lifecycle = Lifecycle(str(self))
 
     @overload

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.display import short_name, slug
 from namepool.core.options import check_text, invalid
@@ -20,7 +21,7 @@ _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
 _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
 
 
-class AgentFilter(logging.Filter):
+class AgentFilter(NeverCopied, logging.Filter):
     """Gives each record the attribute ``agent``; use ``%(agent)s`` in the format.
 
     And ``agent_short``, the shortest form that no other agent at work can be read as ("Ada"), and

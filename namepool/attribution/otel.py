@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.names import validate_name
 from namepool.core.options import invalid
@@ -27,7 +28,7 @@ AGENT_ID = "gen_ai.agent.id"
 """The attribute, and the baggage, that has the owner."""
 
 
-class AgentSpanProcessor(SpanProcessor):
+class AgentSpanProcessor(NeverCopied, SpanProcessor):
     """Gives every span begun while somebody speaks its agent: ``gen_ai.agent.name`` and ``.id``.
 
     The id is the owner: it stays when the agent takes another name. A span that was begun with an

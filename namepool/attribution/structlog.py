@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.options import check_text
 
 
-class AgentProcessor:
+class AgentProcessor(NeverCopied):
     """A processor of structlog that gives each event the name of who speaks, under ``key``.
 
     Put it anywhere before the renderer. Who has no name is "Nemo Nobody"; an event that has its

@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.lineage import Lineage, run_following
 from namepool.owners import own_lineage
 
@@ -21,7 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class NamedExecutor(ThreadPoolExecutor):
+class NamedExecutor(NeverCopied, ThreadPoolExecutor):
     """A ``ThreadPoolExecutor`` whose work speaks under the name of whoever submits it.
 
     ``submit`` and ``map``, and a loop's ``run_in_executor``. It is the submitter's name while the
@@ -70,6 +72,8 @@ def inherit_everywhere() -> Iterator[None]:
             _users.append(user)
             if not _patches:
                 _patch(threading.Thread, "start", _start)
+                if "start" in vars(threading.Timer):  # another patched it, past Thread's
+                    _patch(threading.Timer, "start", _start)
                 _patch(ThreadPoolExecutor, "submit", _submit)
         yield
     finally:
@@ -121,17 +125,25 @@ def _start(start: Callable[[], None], thread: threading.Thread) -> None:
     """Start a thread that follows its starter, whatever its class makes of ``run``."""
     is_first = thread.ident is None
     if is_first and not getattr(_here, "is_submitting", False):
-        fields = vars(thread)
-        fields["run"] = functools.partial(_run, own_lineage(), thread, fields.get("run"))
+        _follow(own_lineage(), thread)
     start()
 
 
-def _run(line: Lineage, thread: threading.Thread, own: Callable[[], None] | None) -> None:
-    fields = vars(thread)
-    del fields["run"]  # what is called here, and holds the thread
-    if own is not None:
-        fields["run"] = own
-    run_following(line, thread.run)
+def _follow(line: Lineage, thread: threading.Thread) -> None:
+    """Have ``thread.run`` follow ``line``, once.
+
+    It is a bound method, as the one in its place was: a tracer may call the function underneath.
+    """
+    own = vars(thread).get("run")
+
+    def run(thread: threading.Thread) -> None:
+        fields = vars(thread)
+        fields.pop("run", None)  # what is called here, and holds the thread
+        if own is not None:
+            fields["run"] = own
+        run_following(line, thread.run)
+
+    vars(thread)["run"] = types.MethodType(run, thread)
 
 
 def _submit(

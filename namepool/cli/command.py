@@ -14,14 +14,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NoReturn
+from typing import Any
 
 from namepool.cli.demo import page_for_stdout, run_demo
 from namepool.cli.doctor import run_doctor
 from namepool.cli.ledger import ledger_arguments
 from namepool.cli.names import asked, joined, run_names, run_themes, walked
+from namepool.cli.parser import Parser, expected, failed, without_value
 from namepool.core.names import one_line
-from namepool.errors import InvalidOption, NamePoolError
+from namepool.errors import InvalidOption, NamePoolError, UnknownTheme
+from namepool.sources.llm.endpoint import HEADER
 from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
 
@@ -51,13 +53,13 @@ def _ended(argv: Sequence[str] | None) -> int:
     try:
         return _run(argv)
     except KeyboardInterrupt:
-        return _failed("interrupted", 130)
+        return failed("interrupted", 130)
     except BrokenPipeError:
         return _silenced(141)
     except (NamePoolError, RuntimeError) as error:  # RuntimeError: no more threads to be had
-        return _failed(f"error: {one_line(error)}", 1)
+        return failed(f"error: {one_line(error)}", 1)
     except OSError as error:
-        return _silenced(_failed(f"error: {one_line(error)}", 1))
+        return _silenced(failed(f"error: {one_line(error)}", 1))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -65,17 +67,12 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         parser = _parser()
         if any(word.endswith("=--") for word in words):  # argparse would make of it what it likes
-            parser.error("the value of an option must not be '--'")
+            parser.refuse("the value of an option must not be '--'")
         args = parser.parse_args(words)
         code: int = args.run(args)
     except SystemExit as end:  # argparse has printed the help, the version or what is wrong
         code = int(end.code or 0)
     print(end="", flush=True)  # a closed pipe shows now, while there is somebody to handle it
-    return code
-
-
-def _failed(message: str, code: int) -> int:
-    print(f"namepool: {message}", file=sys.stderr)
     return code
 
 
@@ -87,22 +84,10 @@ def _silenced(code: int) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage above it; guesses no option."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{**options, "allow_abbrev": False})
-
-    def error(self, message: str) -> NoReturn:
-        raise SystemExit(_failed(f"error: {one_line(message, 1000)}", 2))
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="namepool", description="Memorable names for a program's agents.")
+def _parser() -> Parser:
+    parser = Parser(prog="namepool", description="Memorable names for a program's agents.")
     parser.add_argument("--version", action="version", version=f"namepool {_version()}")
-    parser.set_defaults(
-        run=lambda _: _failed("error: a command is missing; see namepool --help", 2)
-    )
+    parser.set_defaults(run=lambda _: failed("error: a command is missing; see namepool --help", 2))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     text = "let agents on threads take names and keep them, though the pool crashes on purpose"
     _demo_arguments(commands.add_parser("demo", help=text, description=text))
@@ -117,7 +102,7 @@ def _parser() -> _Parser:
     return parser
 
 
-def _demo_arguments(parser: _Parser) -> None:
+def _demo_arguments(parser: Parser) -> None:
     text = "agents, each on a thread: 1 to 1000 (default: 24)"
     parser.add_argument("--agents", type=_number(1000), default=24, metavar="N", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
@@ -125,11 +110,12 @@ def _demo_arguments(parser: _Parser) -> None:
     parser.set_defaults(run=_demo)
 
 
-def _names_arguments(parser: _Parser) -> None:
+def _names_arguments(parser: Parser) -> None:
     count, themes = _number(1_000_000), available_themes()
     text = "how many: 1 to 1000000 (default: 12)"
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
-    text = f"names of this theme only; may be repeated. Offline: {', '.join(themes)}"
+    text = "names of this theme only; may be repeated. Offline, that of a --theme-file, or one of: "
+    text += ", ".join(themes)
     parser.add_argument("--theme", action="append", metavar="T", help=text)
     _offline_arguments(parser)
     text = "print short forms, each the shortest that no other of the names can be read as"
@@ -141,18 +127,20 @@ def _names_arguments(parser: _Parser) -> None:
     parser.set_defaults(run=_names)
 
 
-def _themes_arguments(parser: _Parser) -> None:
+def _themes_arguments(parser: Parser) -> None:
     _offline_arguments(parser)
     parser.set_defaults(run=_themes)
 
 
-def _offline_arguments(parser: _Parser) -> None:
-    text = "a file with a theme of one's own; may be repeated"
+def _offline_arguments(parser: Parser) -> None:
+    text = (
+        "a file with a theme of one's own, FILE.toml; may be repeated. Replaces the built-in themes"
+    )
     parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
 
 
-def _doctor_arguments(parser: _Parser) -> None:
+def _doctor_arguments(parser: Parser) -> None:
     _endpoint_arguments(parser)
     text = "seconds that the answer may take (default: 30)"
     parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help=text)
@@ -165,13 +153,13 @@ def _doctor_arguments(parser: _Parser) -> None:
     parser.set_defaults(run=_doctor, source="openai")
 
 
-def _source_arguments(parser: _Parser) -> None:
+def _source_arguments(parser: Parser) -> None:
     text = "where names come from (default: offline); openai: any OpenAI-compatible endpoint"
     parser.add_argument("--source", choices=("offline", "openai"), default="offline", help=text)
     _endpoint_arguments(parser)
 
 
-def _endpoint_arguments(parser: _Parser) -> None:
+def _endpoint_arguments(parser: Parser) -> None:
     text = "the model to ask (default: NAMEPOOL_MODEL); the key is read from OPENAI_API_KEY"
     parser.add_argument("--model", metavar="M", help=text)
     text = "the endpoint, such as http://localhost:11434/v1 (default: OPENAI_BASE_URL, or OpenAI's)"
@@ -182,7 +170,7 @@ def _number(most: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most:
             return int(text)
-        raise _expected(f"an integer from 1 to {most}", text)
+        raise expected(f"an integer from 1 to {most}")
 
     return number
 
@@ -190,24 +178,20 @@ def _number(most: int) -> Callable[[str], int]:
 def _seconds(text: str) -> float:
     if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) and float(text) > 0:
         return float(text)
-    raise _expected("a number of seconds above 0", text)
+    raise expected("a number of seconds above 0")
 
 
 def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if colon and name.strip():
-        return name.strip(), value.strip()
-    raise argparse.ArgumentTypeError("must be a name, a colon and a value")  # it may be a key
+    name, colon, value = (part.strip() for part in text.partition(":"))
+    if colon and HEADER.fullmatch(name) and value.isascii() and value.isprintable():
+        return name, value
+    raise expected("a name, a colon and a value, in printable ASCII")
 
 
 def _seed(text: str) -> int:
     if re.fullmatch("[+-]?[0-9]{1,4000}", text):  # int() refuses to read more than 4300
         return int(text)
-    raise _expected("an integer of at most 4000 digits", text)
-
-
-def _expected(what: str, text: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f"must be {what}, not {one_line(ascii(text), 60)}")
+    raise expected("an integer of at most 4000 digits")
 
 
 def _version() -> str:
@@ -235,15 +219,22 @@ def _themes(args: argparse.Namespace) -> int:
 def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None) -> OfflineNames:
     try:
         return OfflineNames(seed=seed, themes=themes, theme_files=files or ())
+    except UnknownTheme as error:
+        known = without_value(error).removeprefix("themes must be some of")
+        wrong = f"argument --theme: must be one of{known}"
     except InvalidOption as error:
-        raise SystemExit(_failed(f"error: {one_line(error, 400)}", 2)) from None
+        wrong = without_value(error)
+        if isinstance(error.__cause__, OSError):  # it repeats the path, which is none
+            reason = error.__cause__.strerror
+            wrong = f"argument --theme-file: must be a file that can be read ({reason})"
+    raise SystemExit(failed(f"error: {wrong}", 2))
 
 
 def _nomenclater(args: argparse.Namespace, **options: Any) -> Nomenclater:
     for option in ("seed", "theme_file"):
         if getattr(args, option, None) is not None:
             flag = option.replace("_", "-")
-            raise SystemExit(_failed(f"error: --{flag} is for offline names", 2))
+            raise SystemExit(failed(f"error: --{flag} is for offline names", 2))
     return _built(args, **options)
 
 
@@ -251,14 +242,14 @@ def _built(args: argparse.Namespace, **options: Any) -> Nomenclater:
     try:
         return Nomenclater(args.model, args.base_url, **options)
     except InvalidOption as error:
-        raise SystemExit(_failed(f"error: {one_line(error)}", 2)) from None
+        raise SystemExit(failed(f"error: {without_value(error)}", 2)) from None
 
 
 def _refuse_endpoint(args: argparse.Namespace) -> None:
     for option in ("model", "base_url"):
         if getattr(args, option) is not None:
             flag = option.replace("_", "-")
-            raise SystemExit(_failed(f"error: --{flag} needs --source openai", 2))
+            raise SystemExit(failed(f"error: --{flag} needs --source openai", 2))
 
 
 def _demo(args: argparse.Namespace) -> int:

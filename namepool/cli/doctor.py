@@ -15,7 +15,12 @@ from namepool.sources.llm.nomenclater import Nomenclater, Probe
 LABELS = 18  # columns
 NARROWEST = 40  # columns; on a narrower terminal lines are broken by it
 
+BY_PROXY = re.compile("(?:no connection within .* by )?the proxy ?")
+"""How an error begins that is a proxy's, and not the endpoint's."""
+
 ADVICE = {
+    rf"\A{BY_PROXY.pattern}": "look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: does that proxy run? "
+    "NO_PROXY names the hosts that need none",
     "no (?:answer|connection) within|time for this chunk": "give it longer: --timeout 120 here, "
     "timeout= and the pool's fetch_timeout= in a program; for a model that reasons, "
     "extra_body={'reasoning_effort': 'low'}",
@@ -105,6 +110,8 @@ def _rows(probe: Probe) -> Iterator[tuple[str, object]]:
 def _reachable(probe: Probe) -> str:
     if probe.status is not None:
         return "yes"
+    if BY_PROXY.match(probe.error or ""):
+        return "not by the proxy"
     return f"it took too long: {probe.error}" if probe.late else "no"
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from namepool.core.names import one_line
+from namepool.cli.parser import expected, without_value
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.base import LEAST_AGE, Holder
 from namepool.ledgers.session import SessionLedger
@@ -21,6 +21,7 @@ VARIABLE = "NAMEPOOL_LEDGER"
 
 def ledger_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``namepool ledger`` takes."""
+    _add_ledger(parser, default=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "list the claimed names: name, host, process, when it was claimed, how it stands, whose"
     _add(commands, "ls", text, _ls)
@@ -36,11 +37,15 @@ def _add(
     commands: Any, name: str, text: str, work: Callable[[SessionLedger, Any], object]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    text = f"such as sqlite:///names.db?namespace=x (default: {VARIABLE}, which others do not see)"
-    parser.add_argument("--ledger", type=_ledger, metavar="URL", help=text)
+    _add_ledger(parser, default=argparse.SUPPRESS)  # else it would hide the one before the command
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=lambda args: _run(args, work))
     return parser
+
+
+def _add_ledger(parser: argparse.ArgumentParser, default: str | None) -> None:
+    text = f"such as sqlite:///names.db?namespace=x (default: {VARIABLE}, which others do not see)"
+    parser.add_argument("--ledger", type=_ledger, default=default, metavar="URL", help=text)
 
 
 def _run(args: argparse.Namespace, work: Callable[[SessionLedger, Any], object]) -> int:
@@ -49,7 +54,7 @@ def _run(args: argparse.Namespace, work: Callable[[SessionLedger, Any], object])
         url = os.environ.get(VARIABLE)
         if url is None:
             raise LedgerError(f"which ledger? give --ledger, or set {VARIABLE}")
-        ledger = open_ledger(url)
+        ledger = _of_environment(url)
     with closing(ledger):
         if not ledger.exists():
             raise LedgerError(f"{ledger} does not exist yet")
@@ -60,7 +65,7 @@ def _run(args: argparse.Namespace, work: Callable[[SessionLedger, Any], object])
 def _ls(ledger: SessionLedger, args: argparse.Namespace) -> None:
     rows = [_row(ledger, holder) for holder in ledger.holders()]
     if args.json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(json.dumps(rows, indent=1))
         return
     for row in rows:
         print(*(str(value) for value in row.values() if value is not None), sep="\t")
@@ -71,7 +76,7 @@ def _row(ledger: SessionLedger, holder: Holder) -> dict[str, str | int | None]:
     state = "ended" if session.ended else "living" if ledger.lives(session) else "silent"
     return {
         "name": holder.name,
-        "host": one_line(session.host),
+        "host": session.host,
         "pid": session.pid,
         "claimed": _time(holder.claimed),
         "session": state,
@@ -101,14 +106,21 @@ def _ledger(url: str) -> SessionLedger:
     try:
         return open_ledger(url)
     except InvalidOption as error:
-        raise argparse.ArgumentTypeError(one_line(error)) from None
+        raise expected(f"the URL of a ledger ({without_value(error)})") from None
+
+
+def _of_environment(url: str) -> SessionLedger:
+    try:
+        return open_ledger(url)
+    except InvalidOption as error:
+        raise LedgerError(f"{VARIABLE}: {without_value(error)}") from None
 
 
 def _age(text: str) -> float:
     try:
         age = seconds("--older-than", text)
-    except InvalidOption as error:
-        raise argparse.ArgumentTypeError(one_line(error)) from None
+    except InvalidOption:
+        raise expected("a time such as 90s, 5m, 2h or 7d") from None
     if age < LEAST_AGE:
-        raise argparse.ArgumentTypeError("must be ten minutes (10m) or more: others may live")
+        raise expected("ten minutes (10m) or more: others may live")
     return age

@@ -29,7 +29,7 @@ class PoolState:
     """All that a pool knows. One thread at a time may call it; ``speaking`` may be read by any."""
 
     signal: Any = None
-    """Wakes the actor when a grant comes home; the shell's business, kept for the next."""
+    """Wakes the actor when something happened outside; the shell's, kept for the next one."""
     epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
 
     def __init__(self) -> None:
@@ -180,10 +180,12 @@ class PoolState:
     # -- what happens outside the actor's turn ----------------------------------------------
 
     def owner_gone(self, owner: str) -> None:
-        """Note that an owner has ended. Any thread, any moment, finalisers too: one append."""
+        """Note that an owner has ended, and wake the actor. Any thread, finalisers too."""
         # Whether a request of its own may be on its way comes first: what that does shows then.
         if self.is_busy() or owner in self._latest or self.stocks.waiting:
             self.events.append(OwnerEnded(owner))
+            if self.signal is not None:
+                self.signal.put(None)  # else an idle pool would hear of it at the next request
 
     def apply_events(self, now: float) -> int:
         """Apply what happened outside: owners that ended, grants that came home, late chunks.

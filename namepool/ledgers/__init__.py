@@ -1,7 +1,7 @@
 """Claiming names across processes: the protocol ``Ledger``, and its engines.
 
-It imports ``core`` and ``errors``; the pool, the command and users import it. Engines are imported
-when they are first asked for.
+It imports ``actors``, ``core`` and ``errors``; the pool, the command and users import it. Engines
+are imported when they are first asked for.
 """
 
 from __future__ import annotations

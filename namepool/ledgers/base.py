@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from namepool.core.names import one_line
 from namepool.core.options import invalid
 
 RENEW_EVERY = 30.0
@@ -15,6 +16,13 @@ LIVING_FOR = 150.0
 
 LEAST_AGE = 600.0
 """Seconds; what was seen more recently is never pruned."""
+
+
+LONGEST = 300
+"""Characters; a longer text in a ledger is none of ours."""
+
+LATEST = 253402300799.0
+"""Seconds; the end of the year 9999, which is the last that can be shown."""
 
 
 class Session(NamedTuple):
@@ -35,7 +43,7 @@ class Session(NamedTuple):
     """It was closed; what it still holds was checked out then."""
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
+        return one_line(f"process {self.pid} on {self.host}", LONGEST)
 
 
 class Holder(NamedTuple):
@@ -122,6 +130,48 @@ class Ledger(Protocol):
         can be known only of processes of this machine and, with containers, of this PID namespace.
         """
         ...
+
+
+def read_session(
+    id_: object,
+    host: object,
+    pid: object,
+    place: object,
+    started: object,
+    seen: object,
+    silent: object,
+    ended: object,
+) -> Session:
+    """Return a session as it is stored. Somebody else may have written it: it may be anything.
+
+    Its texts are fit for one log line, its numbers are numbers. The id and the place are not for
+    people, and are left as they are.
+    """
+    return Session(
+        str(id_),
+        one_line(host, LONGEST),
+        int(_number(pid)),
+        str(place),
+        _number(started),
+        _number(seen),
+        _number(silent),
+        bool(_number(ended)),
+    )
+
+
+def read_holder(name: object, session: Session, claimed: object, identity: object) -> Holder:
+    """Return a claim as it is stored; see ``read_session``."""
+    whose = None if identity is None else one_line(identity, LONGEST)
+    return Holder(one_line(name, LONGEST), session, _number(claimed), whose)
+
+
+def _number(stored: Any) -> float:
+    """Return a moment or a number of seconds, 0 where there is none."""
+    try:
+        number = float(stored)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return min(max(number, 0.0), LATEST) if number == number else 0.0
 
 
 def check_ledger(ledger: object) -> None:

@@ -20,7 +20,7 @@ from typing import TypeVar
 from namepool.core.names import one_line
 from namepool.errors import LedgerError
 from namepool.ledgers import schema
-from namepool.ledgers.files import check_file, check_file_system
+from namepool.ledgers.files import check_file, check_file_system, make_file
 
 T = TypeVar("T")
 
@@ -28,15 +28,23 @@ _HINTS = {
     sqlite3.SQLITE_BUSY: "another process has held it locked for longer than the timeout",
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "this process may not write to it or to its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: does its folder exist, and may one write there?",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: may this user read and write it and its folder?",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, and begin a new one",
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
 }
+
+_CLOSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+_SETTLING, _PAUSE = 0.5, 0.01
+"""Seconds after which a file that may not be written stays so, and between two tries."""
 
 _NO_FILE = (0, 0)
 
 _gate = threading.RLock()
 """Held while the process forks, so that no file is opened meanwhile; taken to know one more."""
+
+_making = threading.Lock()
+"""Held while a file is made: closing it drops what other threads have locked of it since."""
 
 _known: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -57,11 +65,13 @@ class Database:
 
     A fork waits for the thread that works with it, up to the timeout, and closes the connection;
     it is opened again when it is needed, here and in the child. If the thread takes longer, the
-    child cannot use the file: its calls raise ``LedgerError``.
+    child cannot use the file: its calls raise ``LedgerError``. A file that is missing is made with
+    exactly this ``mode``, which SQLite gives to those that it puts beside it, too.
     """
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, mode: int) -> None:
         self.path: Path = Path(path).absolute()
+        self._mode = mode
         self._timeout = timeout
         self._mutex = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -81,11 +91,10 @@ class Database:
         if not self._mutex.acquire(timeout=self._timeout):
             raise LedgerError(f"{self}: another thread has used it for over {self._timeout:g} s")
         try:
-            return self._in_transaction(work, begin)
+            return self._settled(work, begin)
         except (sqlite3.Error, OSError) as error:
             self._hang_up()
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            reason = _HINTS.get(code, "it cannot be used")
+            reason = _HINTS.get(_code(error), "it cannot be used")
             raise LedgerError(f"{self}: {reason} ({one_line(error)})") from error
         except LedgerError as error:
             self._hang_up()
@@ -134,6 +143,22 @@ class Database:
     def __str__(self) -> str:
         return f"the ledger {str(self.path)!r}"
 
+    def _settled(self, work: Callable[[], T], begin: str) -> T:
+        """Do the work, and again for a moment while it may not write; nothing was done then.
+
+        Who makes a file, as SQLite does those beside it, gives it its mode a little later: until
+        then it may be closed to the others of a group.
+        """
+        deadline = time.monotonic() + min(_SETTLING, self._timeout)
+        while True:
+            try:
+                return self._in_transaction(work, begin)
+            except sqlite3.Error as error:
+                if _code(error) not in _CLOSED or time.monotonic() > deadline:
+                    raise
+            self._hang_up()
+            time.sleep(_PAUSE)
+
     def _in_transaction(self, work: Callable[[], T], begin: str) -> T:
         connection = self._connection
         if connection is None:
@@ -151,14 +176,20 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         check_file_system(self.path)
-        check_file(self.path)
+        with _making:
+            if not check_file(self.path):
+                make_file(self.path, self._mode)
         if _spoilt and _inode_of(self.path) in _spoilt:
             raise LedgerError(
                 "this process was forked while its parent had the file in use: "
                 "start it without a fork ('spawn'), or fork before the ledger is used"
             )
         connection = sqlite3.connect(
-            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            f"{self.path.as_uri()}?mode=rw",  # it must not make one, which all could read
+            uri=True,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
             schema.prepare(connection, time.monotonic() + self._timeout)
@@ -172,6 +203,11 @@ class Database:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _code(error: Exception) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _inode_of(path: Path) -> tuple[int, int]:
@@ -195,11 +231,12 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _gate
+    global _gate, _making
     while _held:
         _held.pop().after_fork()
     for database in _known:
         database.forked()
+    _making = threading.Lock()
     _gate = threading.RLock()  # who forks past Python does not hold the old one
 
 

@@ -1,11 +1,14 @@
-"""Whether a file can be a ledger at all: looked at before SQLite opens it."""
+"""Whether a file can be a ledger at all, and who may use it: before SQLite opens it."""
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
 
+from namepool.core.names import one_line
+from namepool.core.options import invalid
 from namepool.errors import LedgerError
 
 _NETWORK = re.compile(
@@ -17,21 +20,73 @@ _NETWORK = re.compile(
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is no regular file; a missing one may become one.
+def check_mode(mode: object, given: object) -> int:
+    """Return the mode of a new file if it can be one; ``given`` is how the user has written it."""
+    if isinstance(mode, bool) or not isinstance(mode, int) or mode | 0o66 != 0o666:
+        one, group = ("600", "660") if isinstance(given, str) else ("0o600", "0o660")
+        raise invalid(
+            "mode",
+            given,
+            f"{one} (for this user), {group} (for its group, too), or others of the bits to read "
+            "and to write",
+        )
+    return mode
+
+
+def check_file(path: Path) -> bool:
+    """Tell whether there is a file; refuse what is no regular one.
 
     It is not opened: closing it would drop every lock that SQLite holds on it for this process.
 
     Raises:
-        LedgerError: it is a folder, a pipe, a device or a socket
+        LedgerError: it is a folder, a pipe, a device, a socket, a link to nothing, or a link made
+            by another user, who does not own the folder either
         OSError: it cannot be looked at
     """
     try:
-        mode = path.stat().st_mode
+        link = path.lstat()
     except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
+        return False
+    if stat.S_ISLNK(link.st_mode):
+        _check_link(path, link.st_uid)
+    if not stat.S_ISREG(path.stat().st_mode):
         raise LedgerError("it is no regular file: give the ledger a file of its own")
+    return True
+
+
+def _check_link(path: Path, owner: int) -> None:
+    # As Linux does in folders like /tmp; other systems, and other folders, would follow it.
+    if hasattr(os, "geteuid") and owner not in (0, os.geteuid(), path.parent.stat().st_uid):
+        raise LedgerError("it is a symbolic link of another user: name the file itself")
+    if not path.exists():
+        raise LedgerError("it is a symbolic link to nothing: name the file itself, or make it")
+
+
+def make_file(path: Path, mode: int) -> None:
+    """Make an empty file of exactly this mode, whatever the umask; one that is there stays.
+
+    Raises:
+        LedgerError: it cannot be made
+    """
+    # Never through a link, and never one that somebody else has made meanwhile.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        made = os.open(path, flags, mode)
+        try:
+            if hasattr(os, "fchmod"):
+                os.fchmod(made, mode)
+        except OSError:
+            path.unlink()
+            raise
+        finally:
+            os.close(made)
+    except FileExistsError:
+        return  # another process was faster: it is that one's
+    except OSError as error:
+        raise LedgerError(
+            "it cannot be made: does its folder exist, and may one write there? "
+            f"({one_line(error)})"
+        ) from error
 
 
 def check_file_system(path: Path) -> None:

@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from namepool.ledgers.base import Holder, Session
+from namepool.actors.never_copied import NeverCopied
+from namepool.ledgers.base import Holder, Session, read_holder
 from namepool.ledgers.session import Me, SessionLedger, SessionLost
 
 T = TypeVar("T")
+
+KEPT_ELSEWHERE = "use a ledger in a file or on a server"
+"""What to do to share names with another process."""
 
 
 class _Claim(NamedTuple):
@@ -29,8 +33,10 @@ class _Namespace:
         self.walks: dict[str, int] = {}
 
 
-class Book:
+class Book(NeverCopied):
     """What several ``MemoryLedger`` of one process share."""
+
+    _instead = KEPT_ELSEWHERE
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock: Callable[[], float] = clock
@@ -44,6 +50,8 @@ class Book:
 
 class MemoryLedger(SessionLedger):
     """A ledger that ends with its process; those of one ``Book`` share their names."""
+
+    _instead = KEPT_ELSEWHERE
 
     def __init__(
         self, book: Book | None = None, namespace: str = "default", **options: Any
@@ -145,4 +153,4 @@ class MemoryLedger(SessionLedger):
     def _holder(self, claim: _Claim) -> Holder:
         session = self._all.sessions[claim.session]
         silent = max(self._book.clock() - session.seen, 0.0)
-        return Holder(claim.name, session._replace(silent=silent), claim.at, claim.identity)
+        return read_holder(claim.name, session._replace(silent=silent), claim.at, claim.identity)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from namepool.core.options import check_count
 from namepool.ledgers import lua
-from namepool.ledgers.base import Holder, Session
+from namepool.ledgers.base import Holder, Session, read_holder, read_session
 from namepool.ledgers.server import Server
 from namepool.ledgers.session import SessionLedger, SessionLost
 
@@ -146,12 +146,17 @@ class RedisLedger(SessionLedger):
 def _holder(
     claim: str, about: Mapping[str, str], seen: Mapping[str, float], now: float, last: str = "0"
 ) -> Holder:
-    id_, _, claimed, identity, name = claim.split(lua.SEPARATOR)
-    session = _session(id_, about.get(id_, ""), seen.get(id_, float(last)), now)
-    return Holder(name, session, float(claimed), identity or None)
+    id_, _, claimed, identity, name = _fields(claim)
+    session = _session(id_, about.get(id_, ""), seen.get(id_, last), now)
+    return read_holder(name, session, claimed, identity or None)
 
 
-def _session(id_: str, about: str, seen: float, now: float) -> Session:
-    ended, host, pid, place, started = (about or "1\x1f?\x1f0\x1f\x1f0").split(lua.SEPARATOR)
-    silent = max(now - seen, 0.0)
-    return Session(id_, host, int(pid), place, float(started), seen, silent, ended == "1")
+def _session(id_: str, about: str, seen: float | str, now: float) -> Session:
+    ended, host, pid, place, started = _fields(about or "1\x1f?\x1f0\x1f\x1f0")
+    session = read_session(id_, host, pid, place, started, seen, 0.0, ended)
+    return session._replace(silent=max(now - session.seen, 0.0))
+
+
+def _fields(text: str) -> list[str]:
+    """Return the five fields of a claim or a session, also of one that we have not written."""
+    return [*text.split(lua.SEPARATOR, 4), *[""] * 4][:5]

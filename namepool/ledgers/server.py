@@ -67,6 +67,7 @@ class Server:
             client = self._client = kind.from_url(
                 self._url,
                 decode_responses=True,
+                encoding_errors="backslashreplace",  # of what somebody else has written there
                 protocol=2,  # it needs nothing of the third, which some proxies do not speak
                 socket_timeout=seconds,
                 socket_connect_timeout=seconds,
@@ -179,34 +180,41 @@ class Server:
             found = {}  # who may not ask, must know
         nodes = all(isinstance(info, dict) for info in found.values())  # of a cluster
         for info in found.values() if nodes else [found]:
-            policy = str(info.get("maxmemory_policy", ""))
+            policy = one_line(info.get("maxmemory_policy", ""), 40)
             if policy.startswith("allkeys") and info.get("maxmemory"):
                 raise LedgerError(
                     f"{self} may throw claims away (maxmemory-policy {policy}): "
                     "set it to noeviction, or give the ledger a server of its own"
                 )
-            version = str(info.get("redis_version", "7.0"))
-            if tuple(map(int, version.split(".")[:2])) < (6, 2):
+            version = one_line(info.get("redis_version", "7.0"), 40)
+            numbers = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", version)
+            if numbers is not None and (int(numbers[1]), int(numbers[2])) < (6, 2):
                 raise LedgerError(f"{self} is Redis {version}, and 6.2 is needed")
         self._is_checked = True
 
 
-def check_secrets(url: SplitResult) -> None:
+def check_url(url: SplitResult) -> None:
     """Refuse a URL whose password may have been cut in two: what is behind it would be shown.
 
     Raises:
-        InvalidOption: there is a "#", or an "@" behind the host; the message does not repeat it
+        InvalidOption: there is a "#", or an "@" behind the host, or a database that is no number,
+            for which redis-py would take 0; the message repeats nothing
     """
     if url.fragment or "@" in url.path + url.query:
         raise InvalidOption(
             "in a ledger's URL write '#' as %23 and '@' as %40, and in a user or password also "
             "'/' as %2F and '?' as %3F"
         )
+    if url.scheme != "unix" and not re.fullmatch("/?|/[0-9]+/?", url.path):
+        raise InvalidOption(
+            "the path of a Redis ledger's URL must be the number of a database, as in "
+            "'redis://host:6379/0'"
+        )
 
 
 def _shown(url: str) -> str:
     parts = urlsplit(url)
-    check_secrets(parts)
+    check_url(parts)
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -13,13 +12,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from namepool.core.names import is_default_name, name_key, shown, validate_name
+from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
+from namepool.core.names import is_default_name, name_key, one_line, shown, validate_name
 from namepool.core.options import check_count, check_seconds, check_text, invalid
 from namepool.errors import InvalidOption, LedgerError
-from namepool.ledgers.base import LEAST_AGE, LIVING_FOR, Holder, LedgerStats, Session
+from namepool.ledgers.base import (
+    LEAST_AGE,
+    LIVING_FOR,
+    LONGEST,
+    Holder,
+    LedgerStats,
+    Session,
+)
 from namepool.ledgers.processes import place_of_this_process, runs_here
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 T = TypeVar("T")
 
@@ -40,7 +48,7 @@ class SessionLost(Exception):
     """The ledger does not know this session any more; raised by engines."""
 
 
-class SessionLedger(ABC):
+class SessionLedger(NeverCopied, ABC):
     """A ledger without its storage; see ``Ledger`` for what its methods promise.
 
     Args:
@@ -49,6 +57,8 @@ class SessionLedger(ABC):
             asked to; ``None``: never
         timeout: seconds that a call waits for the storage
     """
+
+    _instead = "open the ledger there, for a session of its own"
 
     def __init__(
         self,
@@ -107,8 +117,8 @@ class SessionLedger(ABC):
         if identity is not None:
             check_text("identity", identity, 256)
         holder = self._call(lambda: self._take(name_key(name), name, identity, None))
-        if holder is None or identity is None or holder.identity != identity:
-            return holder
+        if holder is None or identity is None or holder.identity != one_line(identity, LONGEST):
+            return holder  # as it is read: the engine compares what is stored
         if self.lives(holder.session):
             return holder
         before = holder.session.id  # somebody else may have been faster: then that one has it
@@ -168,8 +178,14 @@ class SessionLedger(ABC):
         """Tell whether a session is to be taken for living: its process runs, or it was renewed."""
         if session.ended:
             return False
-        runs = self._runs(session)
+        runs = self.runs(session)
         return session.silent < LIVING_FOR if runs is None else runs
+
+    def runs(self, session: Session) -> bool | None:
+        """Tell whether a session's process runs; ``None``: that cannot be known here."""
+        if session.pid == os.getpid() and session.place == self._me.place and session.place:
+            return session.id in _open
+        return runs_here(session.place, session.pid)
 
     def prune(self, older_than: float) -> int:
         """See ``Ledger.prune``.
@@ -181,7 +197,7 @@ class SessionLedger(ABC):
         freed = 0
         for session in self._look(self._sessions):
             dead = session.silent > older_than and session.id != self._me.id
-            if dead and (session.ended or not self._is_known_to_run(session)):
+            if dead and (session.ended or not self.runs(session)):
                 freed += self._do(partial(self._free, session.id, older_than))
         return freed
 
@@ -218,14 +234,6 @@ class SessionLedger(ABC):
     def _look(self, work: Callable[[], T]) -> T:
         """Do ``work``, which only reads: nobody who writes waits for it."""
         return self._do(work)
-
-    def _is_known_to_run(self, session: Session) -> bool:
-        return self._runs(session) is True
-
-    def _runs(self, session: Session) -> bool | None:
-        if session.pid == os.getpid() and session.place == self._me.place and session.place:
-            return session.id in _open
-        return runs_here(session.place, session.pid)
 
     @abstractmethod
     def _guarded(self, work: Callable[[], T]) -> T:
@@ -274,10 +282,10 @@ class SessionLedger(ABC):
     def _holders(self) -> Iterable[Holder]:
         """Return who holds which name."""
 
-    def _forked(self) -> None:  # noqa: B027
+    def _forked(self) -> None:
         """Let go of what the parent process has open, without closing it for the parent."""
 
-    def _disconnect(self) -> None:  # noqa: B027
+    def _disconnect(self) -> None:
         """Close what is open."""
 
 

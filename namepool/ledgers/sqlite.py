@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from namepool.core.options import check_text
 from namepool.errors import LedgerError
-from namepool.ledgers.base import Holder, Session
+from namepool.ledgers.base import Holder, Session, read_holder, read_session
 from namepool.ledgers.database import Database
+from namepool.ledgers.files import check_mode
 from namepool.ledgers.session import Me, SessionLedger, SessionLost
 
 T = TypeVar("T")
@@ -25,6 +26,10 @@ class SQLiteLedger(SessionLedger):
     local disk. What was claimed survives a crash of the machine (``synchronous=FULL``). It is
     opened by the first call.
 
+    Args:
+        mode: who may use a file that is made, whatever the umask: ``0o600`` only this user,
+            ``0o660`` its group, too. One that is there keeps its own
+
     Raises:
         LedgerError: from its calls; the file is left as it is
     """
@@ -34,12 +39,14 @@ class SQLiteLedger(SessionLedger):
         path: str | os.PathLike[str],
         namespace: str = "default",
         *,
+        mode: int = 0o600,
         clock: Callable[[], float] = time.time,
         **options: Any,
     ) -> None:
         text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
         super().__init__(namespace, **options)
-        self._file = Database(check_text("path", text, 4096), self._timeout)
+        check_text("path", text, 4096)
+        self._file = Database(text, self._timeout, check_mode(mode, mode))
         self._sql = self._file.execute
         self._clock = clock
 
@@ -182,9 +189,10 @@ class SQLiteLedger(SessionLedger):
     def _sessions(self) -> list[Session]:
         rows = self._sql(
             f"SELECT {_SESSION} FROM session WHERE namespace = ?2",  # noqa: S608
-            self._clock(), self.namespace,
-        )  # fmt: skip
-        return [_session(row) for row in rows]
+            self._clock(),
+            self.namespace,
+        )
+        return [read_session(*row) for row in rows]
 
     def _count(self) -> tuple[int, list[Session]]:
         counted = self._sql("SELECT count(*) FROM claim WHERE namespace = ?", self.namespace)
@@ -194,11 +202,8 @@ class SQLiteLedger(SessionLedger):
         rows = self._sql(
             f"SELECT {_SESSION}, name, claimed, identity FROM claim "  # noqa: S608
             f"JOIN session ON number = claim.session WHERE claim.namespace = ?2 {where}",
-            self._clock(), self.namespace, *values,
-        )  # fmt: skip
-        return [Holder(row[8], _session(row), row[9], row[10]) for row in rows]
-
-
-def _session(row: Sequence[Any]) -> Session:
-    id_, host, pid, place, started, seen, silent, ended = row[:8]
-    return Session(id_, host, pid, place, started, seen, max(silent, 0.0), bool(ended))
+            self._clock(),
+            self.namespace,
+            *values,
+        )
+        return [read_holder(row[8], read_session(*row[:8]), *row[9:]) for row in rows]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption
-from namepool.ledgers.server import check_secrets
+from namepool.ledgers.files import check_mode
+from namepool.ledgers.server import check_url
 from namepool.ledgers.session import SessionLedger
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -17,6 +18,8 @@ _REDIS = ("redis", "rediss", "unix")
 
 _OWN = ("namespace", "retire_after", "timeout")
 
+_SAMPLE = "ledger must be a URL such as 'sqlite:///names.db' or 'redis://host:6379/0'"
+
 
 def open_ledger(url: str) -> SessionLedger:
     """Return the ledger that a URL names; nothing is opened before the first call.
@@ -24,43 +27,58 @@ def open_ledger(url: str) -> SessionLedger:
     ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``sqlite:///C:/path``; or what
     redis-py takes: ``redis://user:password@host:6379/0``, ``rediss://…`` for TLS, ``unix://…``.
     Behind a ``?`` come ``namespace``, ``retire_after`` (such as ``7d``) and ``timeout`` (such as
-    ``5s``), and for Redis ``replicas``, ``cluster=true`` and redis-py's own options.
+    ``5s``); for SQLite ``mode``, who may use a file that is made (``600``; ``660`` its group, too);
+    for Redis ``replicas``, ``cluster=true`` and redis-py's own options.
 
     Raises:
         InvalidOption: it is no such URL; the message does not repeat it, it may hold a password
     """
     try:
-        parts, fragment = urlsplit(url), "#" in url
-        query = dict(
-            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        )
-        parts.port  # noqa: B018  it is looked at now
+        url = url.strip()  # as it may be read from a file
+        parts = urlsplit(url)
     except (AttributeError, TypeError, ValueError):
-        raise InvalidOption("ledger must be a URL such as 'sqlite:///names.db'") from None
-    if fragment:
+        raise InvalidOption(_SAMPLE) from None
+    is_redis = parts.scheme in _REDIS
+    if "#" in url and not (is_redis and "@" in parts.fragment):
         raise InvalidOption(
             "ledger must be a URL without '#': write %23 for one in a path or password"
         )
-    if parts.scheme != "sqlite":
-        check_secrets(parts)  # before any part of it is shown
+    _check_scheme(url, parts)
+    try:
+        query = dict(
+            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        )
+    except ValueError:
+        raise InvalidOption(f"{_SAMPLE}, with options such as '?namespace=crew'") from None
     options: dict[str, Any] = {name: query.pop(name) for name in _OWN if name in query}
     for name in ("retire_after", "timeout"):
         if name in options:
             options[name] = seconds(name, options[name])
-    if parts.scheme == "sqlite":
-        return _sqlite(parts, query, options)
+    return (_redis if is_redis else _sqlite)(parts, query, options)
+
+
+def _check_scheme(url: str, parts: SplitResult) -> None:
+    """Refuse what is no URL of a ledger; no part of it is shown, it may be one of a password."""
     if parts.scheme in _REDIS:
-        return _redis(parts, query, options)
-    raise invalid("ledger's scheme", parts.scheme, f"sqlite, {', '.join(_REDIS)}")
+        check_url(parts)  # before all else: a "/" in a password makes of it what it likes
+    elif parts.scheme != "sqlite":
+        raise InvalidOption(
+            f"ledger's scheme must be sqlite, {', '.join(_REDIS)}: a file is 'sqlite:///names.db'"
+        )
+    behind = url[len(parts.scheme) :]
+    if parts.scheme == "sqlite" and not behind.startswith(":///"):
+        raise InvalidOption("an SQLite ledger's URL has three slashes: sqlite:///names.db")
+    if not behind.startswith("://"):
+        raise InvalidOption(f"{_SAMPLE}, or 'unix:///run/redis.sock'")
 
 
 def _sqlite(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -> SessionLedger:
     from namepool.ledgers.sqlite import SQLiteLedger  # only now: not every ledger is a file
 
-    if parts.netloc:
-        raise InvalidOption("an SQLite ledger's URL has three slashes: sqlite:///names.db")
+    if "mode" in query:
+        options["mode"] = _mode(query.pop("mode"))
     for name in query:
-        raise invalid("ledger's option", name, " or ".join(_OWN))
+        raise invalid("ledger's option", name, " or ".join((*_OWN, "mode")))
     return SQLiteLedger(unquote(parts.path[1:]), **options)
 
 
@@ -72,8 +90,14 @@ def _redis(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -
         raise invalid("replicas", replicas, "a number")
     if cluster not in ("true", "false"):
         raise invalid("cluster", cluster, "true or false")
-    url = urlunsplit(parts._replace(query=urlencode(query)))  # the rest is redis-py's
+    url = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit would write unix:/path
+    if query:  # the rest is redis-py's
+        url += f"?{urlencode(query)}"
     return RedisLedger(url, replicas=int(replicas), cluster=cluster == "true", **options)
+
+
+def _mode(text: str) -> int:
+    return check_mode(int(text, 8) if re.fullmatch("0?[0-7]{3}", text) else None, text)
 
 
 def seconds(option: str, text: str) -> float:

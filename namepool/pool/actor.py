@@ -5,30 +5,31 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Never, Unpack, cast
 
 from namepool.actors import LATER, ServiceActor, is_exiting
 from namepool.actors.launch import give_up, launch
-from namepool.actors.supervision.child_spec import ChildSpec
-from namepool.core.names import DEFAULT_NAME, one_line, shown
-from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions, invalid
+from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
+from namepool.core.names import DEFAULT_NAME, shown
+from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.ends import notify_gone
-from namepool.errors import CheckoutTimeout, InvalidOption, OwnerRequired
+from namepool.errors import CheckoutTimeout, OwnerRequired
 from namepool.owners import owner_id
 from namepool.pool import messages as m
-from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, CloseSource, close_source
+from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.observing import Observing
+from namepool.pool.options import NamePoolOptions, checked_options
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.requests import Requests
 from namepool.pool.supply import supply
-from namepool.pool.waiting_list import Expire, OwnersLeft, WaitingList, abandon_waiters
+from namepool.pool.waiting_list import Expire, OwnersLeft, Reclaim, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
-from namepool.sources.base import NameSource, check_source
+from namepool.sources.base import NameSource
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -38,23 +39,7 @@ class NamePool(ServiceActor):
     """Hands out names: unique while checked out, tied to their owners, given back for reuse.
 
     Start it with ``NamePool.start(**options)``, or embed ``NamePool.child_spec(**options)``. All
-    options are given by keyword.
-
-    Args:
-        source: where names come from; ``None``: offline names
-        chunk_size: names asked for at a time (12)
-        max_chunk_size: and at most, while demand is high (50)
-        low_water_mark: fetch when fewer are available, or earlier if demand is high; ``None``:
-            half a chunk; 0: when empty only
-        max_fetches: fetches under way at once, at most (4)
-        fetch_timeout: seconds until a fetch is abandoned and its fetcher replaced (30)
-        prefetch: fetch the first chunk at the start, before anybody asks (``False``)
-        reclaim_after: seconds until a name comes home whose owners all ended without giving it
-            back (300); ``None``: never
-        leak_after: seconds until a name that is still held is called a leak in the log (``None``)
-        ledger: where names are claimed, so that no other process uses them: a URL such as
-            "sqlite:///names.db", or a ``Ledger``; it is closed with the pool
-        state: a ``PoolState`` that outlives this incarnation
+    options are given by keyword: see ``NamePoolOptions``.
 
     No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
     themselves says ``requests``; all else is handled here, on the pool's own thread.
@@ -62,28 +47,23 @@ class NamePool(ServiceActor):
 
     non_blocking = True
 
-    def __init__(
-        self, *, source: NameSource | None = None, state: PoolState | None = None, **options: Any
-    ) -> None:
+    def __init__(self, **options: Unpack[NamePoolOptions]) -> None:
         super().__init__()
-        self._options = checked = _checked(source, state, options)
-        self._source = supply(source, options)
+        self._options = checked = checked_options(options)
+        self._source = supply(options.get("source"), options.get("ledger"))
+        state = options.get("state")
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
         self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None].learnt)
-        self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
+        self._waiting = WaitingList(
+            self._state, self._fetches, self.actor_inbox, checked.reclaim_after
+        )
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
         )
         self._requests = Requests(
-            self._state,
-            self._fetches,
-            self._waiting,
-            self._refilling,
-            checked.reclaim_after,
-            self,
-            self.deferred,
+            self._state, self._fetches, self._waiting, self._refilling, self, self.deferred
         )
         self._observing = Observing(
             self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying
@@ -116,13 +96,18 @@ class NamePool(ServiceActor):
             Gathered: self._refilling.gathered,
             Expire: self._waiting.expire,
             OwnersLeft: self._waiting.owners_left,
+            Reclaim: self._waiting.reclaim,
         }
 
     # -- what Pykka and supervisors call ----------------------------------------------------
 
     @classmethod
-    def start(cls, *args: Any, **options: Any) -> NamePoolRef:
-        """Start a pool of its own; see the class for the options.
+    def start(cls, *args: Never, **options: Unpack[NamePoolOptions]) -> NamePoolRef:
+        """Start a pool of its own.
+
+        Args:
+            args: what the constructor of a subclass takes; a pool takes none
+            options: those of ``NamePoolOptions``
 
         Raises:
             InvalidOption: an unknown option, or one of the wrong type or range
@@ -140,27 +125,38 @@ class NamePool(ServiceActor):
         cls,
         id: str = "namepool",  # noqa: A002  OTP's word for it
         *,
-        source: NameSource | None = None,
-        state: PoolState | None = None,
-        **options: Any,
+        restart: Restart = "permanent",
+        shutdown: Shutdown = "default",
+        significant: bool = False,
+        **options: Unpack[NamePoolOptions],
     ) -> ChildSpec:
         """Return how a supervisor starts this pool; its state survives restarts.
 
-        Takes the options of ``start``, and ``restart``, ``shutdown`` and ``significant`` as
-        ``ChildSpec`` does.
+        Args:
+            id: unique among the supervisor's children
+            restart: when it is started again, see ``ChildSpec``
+            shutdown: seconds to wait for it to stop, see ``ChildSpec``
+            significant: its own end may shut down the supervisor, see ``ChildSpec``
+            options: those of ``NamePoolOptions``
 
         Raises:
             InvalidOption: an unknown option, or one of the wrong type or range
             InvalidChildSpec: the same of what the spec takes
         """
-        own = {"restart", "shutdown", "significant"}
-        fields = {name: options.pop(name) for name in own & options.keys()}
-        _checked(source, state, options)
+        checked_options(options)
         # One source and one state for all incarnations: no name comes twice, no lease is lost.
-        state = options["state"] = state if state is not None else PoolState()
-        options["source"] = supply(source, options)
-        abandon = partial(_abandon, state, options["source"])
-        return ChildSpec(id=id, actor_class=cls, kwargs=options, on_abandon=abandon, **fields)
+        given = options.get("state")
+        options["state"] = state = given if given is not None else PoolState()
+        options["source"] = source = supply(options.get("source"), options.pop("ledger", None))
+        return ChildSpec(
+            id=id,
+            actor_class=cls,
+            kwargs=options,
+            restart=restart,
+            shutdown=shutdown,
+            significant=significant,
+            on_abandon=partial(_abandon, state, source),
+        )
 
     def on_start(self) -> None:
         """Take over the state; those who waited for an earlier incarnation are served."""
@@ -261,21 +257,6 @@ def _policy(options: PoolOptions) -> RefillPolicy:
     )
 
 
-def _checked(source: object, state: object, options: dict[str, Any]) -> PoolOptions:
-    if source is not None:
-        check_source(source)
-    if state is not None and not isinstance(state, PoolState):
-        raise invalid("state", state, "a PoolState")
-    known = PoolOptions.__dataclass_fields__
-    for option in options:
-        if option not in known:
-            # Not its value: it may be a key that was meant for a source.
-            raise InvalidOption(
-                f"{one_line(option)} is not an option: there are source, {', '.join(known)}"
-            )
-    return PoolOptions(**options)
-
-
 def _given(owner: OwnerLike | None) -> str:
     if owner is None:
         raise OwnerRequired(
@@ -291,9 +272,10 @@ def _abandon(state: PoolState, source: NameSource) -> None:
     state.log.end()
     if not hasattr(source, "close"):
         return
-    if is_exiting():
-        close_source(source)  # here, because from CPython 3.12 on no thread starts at the exit
-    else:
-        closer = ChunkFetcher.start(source, lambda _: None)
-        closer.tell(CloseSource())
-        closer.stop(block=False)
+    try:
+        if not is_exiting():
+            SourceCloser.start(source)
+            return
+    except RuntimeError:
+        pass  # no thread can be started, as at the exit from CPython 3.12 on
+    close_source(source)

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.stats import PoolStats
@@ -14,6 +15,7 @@ from namepool.pool import async_scopes, scopes
 from namepool.pool import messages as m
 from namepool.pool.handle import PoolHandle
 from namepool.pool.identities import check
+from namepool.pool.ref import ANOTHER
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -24,7 +26,7 @@ T = TypeVar("T")
 Awaited: TypeAlias = Coroutine[Any, Any, T]
 
 
-class AsyncPoolHandle:
+class AsyncPoolHandle(NeverCopied):
     """A pool to work with from tasks, of asyncio or trio: awaiting never blocks the event loop.
 
     The operations are those of ``PoolHandle``: the same arguments, results and errors. The caller
@@ -38,6 +40,8 @@ class AsyncPoolHandle:
     Raises:
         InvalidOption: ``pool`` is no pool's ref or handle, or its pool is not running now
     """
+
+    _instead = ANOTHER
 
     def __init__(self, pool: PoolHandle | scopes.Askable) -> None:
         self.handle: PoolHandle = pool if isinstance(pool, PoolHandle) else PoolHandle(pool)

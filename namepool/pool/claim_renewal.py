@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from namepool.actors import ServiceActor
+from namepool.core.names import one_line
 from namepool.core.state import PoolState
 from namepool.ledgers.base import RENEW_EVERY
 from namepool.pool.claims import ClaimedNames
+from namepool.pool.warnings import warn
 
 
 class Spoken(NamedTuple):
@@ -35,6 +37,8 @@ class Again(NamedTuple):
 
 class LedgerKeeper(ServiceActor):
     """Keeps the claims of one incarnation of a pool; a ledger that fails is tried again."""
+
+    delays_exit = False  # what must be done before the exit is waited for by who closes the claims
 
     def __init__(self, claims: ClaimedNames) -> None:
         super().__init__()
@@ -66,6 +70,8 @@ class Keeping:
     def __init__(self, source: object, state: PoolState) -> None:
         self._claims = source if isinstance(source, ClaimedNames) else None
         self._keeper: Any = None
+        self._untold: list[Spoken | Unwanted | Renew] = []
+        """What is for the keeper, and waits for a thread to be had."""
         if self._claims is not None:
             self._claims.serve(state)
 
@@ -73,9 +79,15 @@ class Keeping:
         """Tell the keeper; nothing happens without a ledger."""
         if self._claims is None:
             return
-        if self._keeper is None or not self._keeper.try_tell(message):  # none yet, or it died
-            self._keeper = LedgerKeeper.start(self._claims)
-            self._keeper.tell(message)
+        self._untold.append(message)
+        if self._keeper is None or not self._keeper.is_alive():
+            try:
+                self._keeper = LedgerKeeper.start(self._claims)
+            except RuntimeError as error:
+                warn("the ledger is told later, no thread can be started: %s", one_line(error))
+                return
+        while self._untold and self._keeper.try_tell(self._untold[0]):
+            del self._untold[0]
 
     def forget_admitted(self) -> None:
         """Note what the pool knows, before it forgets that; nothing happens without a ledger."""

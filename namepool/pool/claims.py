@@ -30,8 +30,11 @@ BATCH = 500
 UNCERTAIN = 100
 """Claims whose answer never came that are remembered, to be taken back."""
 
+CLAIMING = 1.0
+"""Seconds that the end of a pool waits, at most, for claims that are under way."""
+
 ENDING = 10.0
-"""Seconds that the end of a pool waits for its ledger, at most."""
+"""Seconds that it waits then, at most, until the ledger has what is given back."""
 
 
 class _Closed(LedgerError):
@@ -53,6 +56,7 @@ class ClaimedNames:
         self._working = 0
         self._is_closing = False
         self._pid = os.getpid()
+        self._claimed = threading.Event()  # the pool ends, and no claim is under way any more
         self._ended = threading.Event()
         # It looks as its source does: whether that knows themes shows in the signature.
         self.fetch: Any = update_wrapper(partial(self._fetch), source.fetch)
@@ -222,13 +226,14 @@ class ClaimedNames:
 
     def wait_ended(self) -> None:
         """See ``wait_released``; at once in a forked child, whose parent does it."""
-        if self._pid == os.getpid():
+        if self._pid == os.getpid() and self._claimed.wait(CLAIMING):
             self._ended.wait(ENDING)
 
     def close(self) -> None:
         """Release what is not checked out, end the session, and close the source.
 
-        Waits for what is being claimed meanwhile, up to ``ENDING`` seconds; it is released, too.
+        Waits up to ``CLAIMING`` seconds for what is being claimed meanwhile. Later it is released
+        behind everybody's back, if the process still runs then.
         """
         with self._lock:
             self._is_closing = True
@@ -236,8 +241,7 @@ class ClaimedNames:
         if is_idle:
             self._end()
         self.wait_ended()
-        close = getattr(self._source, "close", None)
-        if close is not None:
+        if (close := getattr(self._source, "close", None)) is not None:
             close()
 
     @contextmanager
@@ -257,6 +261,7 @@ class ClaimedNames:
                 self._end()
 
     def _end(self) -> None:
+        self._claimed.set()
         self._try(self._release_unused)
         self._try(self.ledger.close)
         self._ended.set()
@@ -272,8 +277,8 @@ class ClaimedNames:
 def wait_released(source: object) -> None:
     """Wait until a pool that was stopped has released what it had in a ledger, if it had one.
 
-    So whoever opens the next pool finds it done. The fetcher that does it may wait for the ledger;
-    for that it is given ``ENDING`` seconds.
+    So the next pool that is opened finds it done. A claim under way gets ``CLAIMING`` seconds, and
+    then the ledger ``ENDING`` seconds.
     """
     if isinstance(source, ClaimedNames):
         source.wait_ended()

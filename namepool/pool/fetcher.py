@@ -6,17 +6,17 @@ another when one is needed.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from namepool.actors import ServiceActor
+from namepool.actors.logs import Logger
 from namepool.core.leases import UsedNames
 from namepool.core.names import one_line
 from namepool.sources.base import IN_TIME, NameSource, fetch_from, read_answer, time_limit
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 
 class FetchChunk(NamedTuple):
@@ -30,10 +30,6 @@ class FetchChunk(NamedTuple):
     """How long the pool waits for it."""
     theme: str | None = None
     """What they are to be about; ``None``: anything."""
-
-
-class CloseSource(NamedTuple):
-    """Lets the source give back what it holds."""
 
 
 class ChunkArrived(NamedTuple):
@@ -56,13 +52,15 @@ class ChunkFailed(NamedTuple):
 class ChunkFetcher(ServiceActor):
     """Calls the source on its own thread and reports to ``deliver``, whatever the source does."""
 
+    delays_exit = False
+
     def __init__(
         self, source: NameSource, deliver: Callable[[ChunkArrived | ChunkFailed], None]
     ) -> None:
         super().__init__()
         self._source = source
         self._deliver = deliver
-        self._handlers.update({FetchChunk: self._fetch, CloseSource: self._close})
+        self._handlers[FetchChunk] = self._fetch
 
     def _fetch(self, message: FetchChunk) -> None:
         try:
@@ -76,8 +74,18 @@ class ChunkFetcher(ServiceActor):
             told = names, one_line(source), message.epoch, message.theme
             self._deliver(ChunkArrived(message.request, *told))
 
-    def _close(self, message: CloseSource) -> None:
+
+class SourceCloser(ServiceActor):
+    """Closes a source on its own thread, and ends."""
+
+    def __init__(self, source: NameSource) -> None:
+        super().__init__()
+        self._source = source
+
+    def on_start(self) -> None:
+        """Close it."""
         close_source(self._source)
+        self.stop()
 
 
 def close_source(source: object) -> None:

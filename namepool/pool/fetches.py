@@ -119,10 +119,10 @@ class Fetches(Generic[F]):
         """Return how many names the next fetch should ask for; 0 if none is due."""
         return self._allowed().plan(available, waiting, self.total, self.expected)
 
-    def keep_idle(self, start: Callable[[], F]) -> None:
-        """Start a fetcher if none is idle."""
-        if not self._shared.idle:
-            self._shared.idle.append(start())
+    def keep_idle(self, start: Callable[[], F | None]) -> None:
+        """Start a fetcher if none is idle; ``start`` returns ``None`` if it cannot."""
+        if not self._shared.idle and (fetcher := start()) is not None:
+            self._shared.idle.append(fetcher)
 
     def take_idle(self) -> F | None:
         """Return a fetcher that is idle, to be used now; ``None`` if there is none."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from namepool.actors import lineage
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
@@ -19,6 +20,7 @@ from namepool.owners import current_owner
 from namepool.pool import messages as m
 from namepool.pool import scopes
 from namepool.pool.identities import resumed
+from namepool.pool.ref import ANOTHER
 from namepool.pool.subscriptions import Kinds, Subscription, subscribe
 from namepool.pool.warnings import warn
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _line = lineage.get
 
 
-class PoolHandle:
+class PoolHandle(NeverCopied):
     """A pool to work with: each call returns its result and finds the pool's present incarnation.
 
     An incarnation is the pool as it runs between two restarts. A call waits for one, and for its
@@ -38,9 +40,13 @@ class PoolHandle:
     Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
     ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
 
+    A copy of a handle, as of an agent's state, is the handle itself. It cannot be pickled.
+
     Raises:
         InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
     """
+
+    _instead = ANOTHER
 
     def __init__(
         self,

@@ -6,12 +6,13 @@ Runs on the caller's thread, which waits for the ledger itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from namepool.core.names import one_line
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption, NameHeld
-from namepool.ledgers.base import Holder, Ledger
+from namepool.ledgers.base import Holder, Ledger, Session
 from namepool.pool.scopes import Askable, named
 
 
@@ -60,7 +61,13 @@ def take(ledger: Ledger, name: str, identity: str | None) -> None:
     """Have the ledger keep a name for an identity; ``NameHeld`` says who else has it."""
     holder = ledger.take(name, identity)
     if holder is not None:
-        raise NameHeld(_told(ledger, holder), holder)
+        raise NameHeld(one_line(_told(ledger, holder), 1000), holder)
+
+
+def _runs(ledger: Ledger, session: Session) -> bool | None:
+    """Tell whether the process runs; ``None``: the ledger, which may be a user's, does not know."""
+    runs: Callable[[Session], bool | None] | None = getattr(ledger, "runs", None)
+    return None if runs is None else runs(session)
 
 
 def _told(ledger: Ledger, holder: Holder) -> str:
@@ -71,6 +78,9 @@ def _told(ledger: Ledger, holder: Holder) -> str:
     who += "no identity" if holder.identity is None else whose
     if session.id == getattr(ledger, "session", None):
         return f"{who}, which is this process: take another name"
-    if session.ended:
-        return f"{who}; that session has ended, and its names wait for their identities"
+    ended = "that session has ended" if session.ended else "that process is dead"
+    freed = "until 'namepool ledger prune' frees them: take another name"
+    if session.ended or _runs(ledger, session) is False:
+        waits = "stay claimed" if holder.identity is None else "wait for their identities"
+        return f"{who}; {ended}, and its names {waits} {freed}"
     return f"{who}; it was seen {session.silent:.0f} s ago: if it lives, take another name"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from namepool.actors import Reply, ServiceRef
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.observed import LeaseInfo
 from namepool.core.options import DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
 
+ANOTHER = "open a pool there, or share names through a ledger"
+"""What to do where a pool's faces cannot be."""
+
+
 class NamePoolRef(ServiceRef[Any]):
     """A pool's ref: as any ``pykka.ActorRef``, with a view of who speaks under which name."""
+
+    _instead = ANOTHER
 
     def __init__(self, actor: Any, speaking: Mapping[str, str], source: object = None) -> None:
         super().__init__(actor)
@@ -48,8 +55,10 @@ class NamePoolRef(ServiceRef[Any]):
         return NamePoolProxy(actor_ref=self)
 
 
-class NamePoolProxy(pykka.ActorProxy[Any]):
+class NamePoolProxy(NeverCopied, pykka.ActorProxy[Any]):
     """A pool's typed proxy: each call finds its owner on this thread and returns a future."""
+
+    _instead = ANOTHER
 
     actor_ref: NamePoolRef
 

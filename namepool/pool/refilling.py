@@ -109,7 +109,7 @@ class Refilling:
         if fetches.pause(self.ref.actor_inbox.clock()):
             self.refill()
             return
-        self._fetches.keep_idle(self._start_fetcher)  # a thread starts: meanwhile others run
+        self._fetches.keep_idle(partial(self._start_fetcher, stock))  # meanwhile others run
         self._is_gathering = self.ref.try_tell(Gathered(1, 0))
 
     def gathered(self, message: Gathered) -> None:
@@ -128,8 +128,7 @@ class Refilling:
         """Begin the fetches that are due; in the pause after a failure, tell those who wait."""
         self.look()
         stocks = [stock for stock in self._state.stocks.values() if stock.in_use]
-        ready = [stock for stock in stocks if self._may_fetch(stock)]
-        while due := [stock for stock in ready if self._due(stock)]:
+        while due := [stock for stock in stocks if self._may_fetch(stock) and self._due(stock)]:
             stock = min(due, key=self._precedence)
             self.fetch(self._due(stock), stock)
 
@@ -150,9 +149,10 @@ class Refilling:
 
     def fetch(self, count: int, stock: Stock) -> None:
         """Ask the source for ``count`` names for a stock."""
-        self._waiting.reclaim(self._options.reclaim_after)
         state, seconds = self._state, self._options.fetch_timeout
-        fetcher = self._fetches.take_idle() or self._start_fetcher()
+        fetcher = self._fetches.take_idle() or self._start_fetcher(stock)
+        if fetcher is None:
+            return
         request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
         state.counters.fetches += 1
         state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
@@ -161,10 +161,17 @@ class Refilling:
             FetchChunk(request, count, state.used(), state.epoch, seconds, stock.theme)
         )
 
-    def _start_fetcher(self) -> Fetcher:
+    def _start_fetcher(self, stock: Stock) -> Fetcher | None:
+        """Start a fetcher; ``None``, noted as a failed fetch, where no thread can be started."""
         ref = self.ref
         self.keeping.tell(Renew())  # which goes on for as long as it lives
-        fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
+        try:
+            fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
+        except RuntimeError as error:
+            cause = SourceError(f"no thread can be started to ask it: {one_line(error)}")
+            cause.__cause__ = error
+            self._failed(cause, stock.theme)
+            return None
         fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
 
@@ -182,7 +189,7 @@ class Refilling:
                     f"{message.source} gave no new name: {admission.invalid} invalid, "
                     f"{admission.duplicate} known already"
                 ),
-                fetch,
+                fetch.among.theme,
             )
             return
         now = self.ref.actor_inbox.clock()
@@ -205,7 +212,7 @@ class Refilling:
         """The source raised."""
         fetch = self._fetches.end(message.request)
         if fetch is not None and self._is_wanted(fetch):
-            self._failed(message.error, fetch)
+            self._failed(message.error, fetch.among.theme)
 
     def overdue(self, message: Overdue) -> None:
         """Give up a fetch that takes too long; its fetcher ends when its source lets go of it."""
@@ -216,12 +223,14 @@ class Refilling:
         if self._is_wanted(fetch):
             seconds = self._options.fetch_timeout
             source = type(self._source).__name__
-            self._failed(SourceError(f"{source} took over {seconds:g} s, its fetch_timeout"), fetch)
+            cause = SourceError(f"{source} took over {seconds:g} s, its fetch_timeout")
+            self._failed(cause, fetch.among.theme)
 
     def fetcher_died(self, message: FetcherDied) -> None:
         """Its fetches failed."""
         for fetch in self._fetches.fetcher_died(message.fetcher):
-            self._failed(SourceError(f"the fetcher died: {one_line(message.reason)}"), fetch)
+            cause = SourceError(f"the fetcher died: {one_line(message.reason)}")
+            self._failed(cause, fetch.among.theme)
 
     def reset(self) -> None:
         """Want nothing of what is under way; those who wait are fetched for anew."""
@@ -248,11 +257,12 @@ class Refilling:
             self.refill()
         return fetch.expected > 0
 
-    def _failed(self, cause: BaseException, fetch: Fetch[Fetcher]) -> None:
+    def _failed(self, cause: BaseException, theme: str | None) -> None:
+        """Note that a fetch for a theme failed; tell those who wait if no other is under way."""
         counters = self._state.counters
         counters.failures += 1
         counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
-        stock = self._state.stocks.get(fetch.among.theme)
+        stock = self._state.stocks.get(theme)
         if stock is None:
             return  # of a theme that is forgotten
         fetches = self._fetches.of(stock)

@@ -43,7 +43,6 @@ class Requests:
         fetches: Fetches[Any],
         waiting: WaitingList,
         refilling: Refilling,
-        reclaim_after: float | None,
         journal: Journal,
         deferred: Callable[[], Reply[Any]],
     ) -> None:
@@ -52,7 +51,6 @@ class Requests:
         self._fetches = fetches
         self._waiting = waiting
         self._refilling = refilling
-        self._reclaim_after = reclaim_after
         self._journal = journal
         self._deferred = deferred
 
@@ -167,7 +165,6 @@ class Requests:
     def _park(self, message: m.CheckoutName | m.CheckoutLease, stock: Stock) -> Reply[Any]:
         reply = self._deferred()
         self._waiting.park(stock, message, reply)
-        self._waiting.reclaim(self._reclaim_after)
         self._refilling.refill_for_waiter(stock)
         return reply
 

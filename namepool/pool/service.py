@@ -6,7 +6,7 @@ import weakref
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from namepool.actors import Supervisor
 from namepool.actors.inbox import Inbox
@@ -16,15 +16,19 @@ from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.async_scopes import on_its_own_thread
 from namepool.pool.claims import wait_released
 from namepool.pool.handle import PoolHandle
+from namepool.pool.options import NamePoolOptions
 
 
-def open_pool(**options: Any) -> PoolHandle:
+def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
     """Start a supervised pool and return its handle; use it in a ``with`` block.
 
-    Takes the options of ``NamePool.start``. A pool that dies is restarted with what it knew:
-    leases, bindings and those who wait; after more than 3 deaths in 5 seconds it is given up, and
-    every call raises ``pykka.ActorDeadError``. Blocks until the pool is up. It ends with its
-    handle: at the end of the ``with`` block, or when nobody holds the handle any more.
+    A pool that dies is restarted with what it knew: leases, bindings and those who wait; after
+    more than 3 deaths in 5 seconds it is given up, and every call raises ``pykka.ActorDeadError``.
+    Blocks until the pool is up. It ends with its handle: at the end of the ``with`` block, or when
+    nobody holds the handle any more.
+
+    Args:
+        options: those of ``NamePoolOptions``
 
     Raises:
         InvalidOption: an unknown option, or one of the wrong type or range
@@ -57,11 +61,16 @@ def open_pool(**options: Any) -> PoolHandle:
         raise
 
 
-def open_async_pool(**options: Any) -> AbstractAsyncContextManager[AsyncPoolHandle]:
+def open_async_pool(
+    **options: Unpack[NamePoolOptions],
+) -> AbstractAsyncContextManager[AsyncPoolHandle]:
     """As ``open_pool``, for ``async with``: neither its start nor its end blocks the event loop.
 
     The pool has stopped when the block has ended; where a cancelled task cannot wait for that, the
-    pool stops all the same. Takes the options of ``NamePool.start``.
+    pool stops all the same.
+
+    Args:
+        options: those of ``NamePoolOptions``
 
     Raises:
         InvalidOption: by ``async with``: an unknown option, or one of the wrong type or range
@@ -70,7 +79,7 @@ def open_async_pool(**options: Any) -> AbstractAsyncContextManager[AsyncPoolHand
 
 
 class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: NamePoolOptions) -> None:
         self._open = partial(open_pool, **options)
 
     async def __aenter__(self) -> AsyncPoolHandle:

@@ -11,6 +11,7 @@ from pykka._envelope import Envelope
 
 from namepool.actors import ServiceActor, ServiceRef, WouldDeadlock
 from namepool.actors.launch import give_up, launch
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
 from namepool.core.options import check_seconds, invalid
@@ -98,12 +99,14 @@ class Reading:
         return f"subscriber {one_line(name)}"
 
 
-class Subscription:
+class Subscription(NeverCopied):
     """A callback that is told what happens; ``close()`` ends it, as does a ``with`` block.
 
     ``PoolHandle.subscribe`` makes it. It lasts as long as the pool, restarts included, also if
     nobody holds it.
     """
+
+    _instead = "subscribe there, to a pool of that process"
 
     def __init__(self, pool: Askable, reading: Reading) -> None:
         self._pool: Askable = pool

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from namepool.ledgers.base import Ledger, check_ledger
 from namepool.pool.claims import ClaimedNames
 from namepool.sources.base import NameSource
 
 
-def supply(source: NameSource | None, options: dict[str, Any]) -> NameSource:
-    """Return ``source``, or offline names; claimed in the ledger that ``options`` have, if any.
-
-    Takes ``ledger`` out of ``options``.
+def supply(source: NameSource | None, claimed_in: str | Ledger | None) -> NameSource:
+    """Return ``source``, or offline names; claimed in a ledger or that of a URL, if there is one.
 
     Raises:
         InvalidOption: it is no ledger, and no URL of one
     """
-    ledger = _ledger(options.pop("ledger", None))
+    ledger = _ledger(claimed_in)
     source = source if source is not None else _offline_names()
     if ledger is None:
         return source

@@ -40,13 +40,25 @@ class OwnersLeft(NamedTuple):
     owners: int
 
 
+class Reclaim(NamedTuple):
+    """The owners of the oldest orphan may have been gone for ``reclaim_after`` seconds."""
+
+
 class WaitingList:
     """Pairs those who wait with names of their theme, first come first served."""
 
-    def __init__(self, state: PoolState, fetches: Fetches[Any], inbox: Inbox) -> None:
+    def __init__(
+        self,
+        state: PoolState,
+        fetches: Fetches[Any],
+        inbox: Inbox,
+        reclaim_after: float | None,
+    ) -> None:
         self._state = state
         self._fetches = fetches
         self._inbox = inbox
+        self._reclaim_after = reclaim_after
+        self._will_reclaim = False
         self.undelivered: Any = None
         """What is being granted to one who waits, noted before it is granted."""
         self.granting: Reply[Any] | None = None
@@ -84,6 +96,7 @@ class WaitingList:
         """Grant what is available to those who wait for it."""
         for stock in self._state.stocks.values():
             self._serve_from(stock)
+        self._reclaim_later()
 
     def _serve_from(self, stock: Stock) -> None:
         while stock.waiters and stock.names:
@@ -135,20 +148,28 @@ class WaitingList:
             self._wait_ended(waiter, "withdrawn")
         if leaving:  # behind what they may have asked for
             self._inbox.put(Envelope(OwnersLeft(leaving)))
+        self._reclaim_later()
 
     def owners_left(self, message: OwnersLeft) -> None:
         """Take what they got after they had ended."""
         self._state.leave(message.owners, self._inbox.clock())
+        self._reclaim_later()
 
-    def reclaim(self, after: float | None) -> None:
-        """Check in names whose owners ended over ``after`` seconds ago; ``None``: none."""
-        if after is None:
-            return
-        reclaimed = self._state.reclaim(self._inbox.clock() - after)
-        for name in reclaimed:
+    def _reclaim_later(self) -> None:
+        """See to it that the oldest orphan comes home in time."""
+        orphans, after = self._state.orphans, self._reclaim_after
+        if orphans and after is not None and not self._will_reclaim:
+            due = next(iter(orphans.values())) + after
+            self._inbox.schedule(max(due - self._inbox.clock(), 0.0), Reclaim())
+            self._will_reclaim = True  # last: one that was cut short is followed by another
+
+    def reclaim(self, _: Reclaim) -> None:
+        """Check in names whose owners ended ``reclaim_after`` seconds ago or more."""
+        self._will_reclaim = False
+        assert self._reclaim_after is not None  # noqa: S101  else nothing is scheduled
+        for name in self._state.reclaim(self._inbox.clock() - self._reclaim_after):
             warn("%a came home: its owners ended without giving it back", name)
-        if reclaimed:
-            self.serve()
+        self.serve()
 
     def expire(self, message: Expire) -> None:
         """Tell one who has waited too long."""

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from namepool.actors.logs import Logger
 
-logger: logging.Logger = logging.getLogger("namepool.pool")
-
-
-def warn(text: str, *args: object) -> None:
-    """Log a warning; a filter or handler that raises must not cost a pool."""
-    try:
-        logger.warning(text, *args)
-    except Exception:
-        return
+warn = Logger("namepool.pool").warning
+"""Log a warning; never raises."""

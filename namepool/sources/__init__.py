@@ -1,6 +1,6 @@
 """Where names come from: offline, numbered, from a language model (``llm``), or your own.
 
-It imports ``core`` and ``errors``; the pool, the command and users import it.
+It imports ``actors``, ``core`` and ``errors``; the pool, the command and users import it.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ from typing import Any
 
 from namepool.core.guard import why_unissuable
 from namepool.core.names import name_key, one_line, shown
+from namepool.core.options import LONGEST_THEME, check_text
 from namepool.errors import InvalidOption
+from namepool.sources._theme_file import check_dots, text_of
 
 BUILT_IN = (
     *("bakery", "build", "castle", "circus", "clockwork", "computing", "deep", "detectives"),
@@ -90,6 +93,11 @@ class Slot:
         extra = self.extras[(turn + at) % len(self.extras)]
         return _FORMS[self.pattern].format(first=first, extra=extra, ending=self.endings[at])
 
+    def longest(self, first: str) -> str:
+        """Return the longest name that ``first`` can have here."""
+        extra, ending = max(self.extras, key=len), max(self.endings, key=len)
+        return _FORMS[self.pattern].format(first=first, extra=extra, ending=ending)
+
 
 @dataclass(frozen=True, slots=True)
 class Theme:
@@ -140,34 +148,33 @@ def read_theme(path: str | os.PathLike[str]) -> Theme:
     Raises:
         InvalidOption: it cannot be read, or is no theme: with the file, the line and the reason
     """
-    try:
-        file = os.fspath(path)
-        with open(file, encoding="utf-8-sig") as stream:  # some editors begin with a mark
-            text = stream.read()
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        reason = f"must be UTF-8, which {error.object[error.start]:#04x} is not: save it as UTF-8"
-        raise InvalidOption(f"{one_line(file)}, line {line}: {reason}") from None
-    except (OSError, TypeError, ValueError) as error:
-        raise InvalidOption(f"theme_files: {one_line(error)}") from error
-    return parse(text, os.path.basename(file).removesuffix(".toml"), file)
+    file, text = text_of(path)
+    stem = os.path.splitext(os.path.basename(os.fsdecode(path)))[0]
+    # A file system may keep an accent apart from its letter; a keyboard does not.
+    theme_id = unicodedata.normalize("NFC", stem)
+    check_text("theme_files: the name of a file", theme_id, LONGEST_THEME)
+    return parse(text, theme_id, file)
 
 
 def parse(text: str, theme_id: str, file: str) -> Theme:
     """Return the theme in ``text``. Raises as ``read_theme`` does; ``file`` is for the message."""
     try:
+        check_dots(text)
         tables = _tables(text)
     except ValueError as error:  # it names the line
-        raise InvalidOption(f"{one_line(file)}: {one_line(error)}") from None
+        raise InvalidOption(f"{file}: {one_line(error)}") from None
+    except RecursionError:
+        raise InvalidOption(f"{file}: must not nest arrays or tables so deep") from None
     for key, word, reason in _faults(tables):
         line = _line(text, key, word)
-        raise InvalidOption(f"{one_line(file)}, line {line}: {one_line(reason)}")
+        raise InvalidOption(f"{file}, line {line}: {one_line(reason)}")
     theme = _theme(theme_id, tables)
     firsts = [max(words, key=len) for key in ("first", "nicknames") if (words := theme.words[key])]
-    longest = max((name for first in firsts for name in theme.names_of(first)), key=len)
+    slots = ((first, slot) for first in firsts for slot in theme.walk_of(first))
+    longest = max((slot.longest(first) for first, slot in slots), key=len)
     if len(longest) > _LONGEST:
         reason = f"must have at most {_LONGEST} characters, not {len(longest)} as {shown(longest)}"
-        raise InvalidOption(f"{one_line(file)}: names {reason}")
+        raise InvalidOption(f"{file}: names {reason}")
     return theme
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from namepool.core.display import ORDINALS
 from namepool.core.guard import MAX_WORDS
-
-_ORDINALS = (
-    *("Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"),
-    *("Eleventh", "Twelfth", "Thirteenth", "Fourteenth", "Fifteenth", "Sixteenth"),
-    *("Seventeenth", "Eighteenth", "Nineteenth", "Twentieth"),
-)
 
 
 class Walk:
@@ -55,8 +50,8 @@ def _ordinal(age: int) -> str:
     """Return what sets the bearer number ``age`` of a name (from 0) apart from the others."""
     if age == 0:
         return ""
-    if age <= len(_ORDINALS):
-        return f" the {_ORDINALS[age - 1]}"
+    if age <= len(ORDINALS):
+        return f" the {ORDINALS[age - 1]}"
     number = age + 1
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f" the {number}{'th' if number % 100 in (11, 12, 13) else ending}"

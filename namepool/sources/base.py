@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,13 +11,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, cast, runtime_checkable
 
+from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Backoff
 from namepool.errors import InvalidOption, SourceError, UnknownTheme
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 SURPLUS = 1000
 """Candidates read from one answer beyond those asked for: an endless iterable ends here."""
@@ -128,7 +129,7 @@ LAST_TURN = 0.1
 """The share of the time for a chunk that is kept for the last source of a ``FallbackSource``."""
 
 
-class FallbackSource:
+class FallbackSource(NeverCopied):
     """Asks the first source; while that fails, the next one answers.
 
     A source that failed is left alone for a jittered, growing pause, then asked again. Without a

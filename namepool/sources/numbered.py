@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
 from namepool.core.options import check_text, invalid
 
 
-class NumberedNames:
+class NumberedNames(NeverCopied):
     """Counts on over all its chunks, so that no name comes twice; safe for several fetchers."""
 
     def __init__(self, prefix: str = "NPC #") -> None:

@@ -15,12 +15,14 @@ import hashlib
 import os
 import random
 import threading
+import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import cast
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import name_key, shown
 from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import Circle
@@ -33,13 +35,17 @@ def available_themes() -> tuple[str, ...]:
     return BUILT_IN
 
 
-class OfflineNames:
+class OfflineNames(NeverCopied):
     """A source of names that needs no network and never runs out.
 
     The same ``seed``, ``themes`` and ``theme_files`` give the same names in the same order, on
     every platform and every supported Python, for one version of the data; ``seed=None`` gives
-    unpredictable ones. The order in which themes are listed does not matter. ``themes`` chooses
-    from those of the package, ``theme_files`` adds files of one's own; neither: all of the package.
+    unpredictable ones. The order in which themes are listed does not matter.
+
+    ``theme_files`` are files with themes of one's own; such a theme is called as its file is,
+    without ``.toml``. They replace the themes of the package, unless ``themes`` chooses by name
+    among both. A file wins over a theme of the package with its name. Where ``themes`` names no
+    file's theme, those of all files are added.
 
     With all themes, no given name occurs twice in any 1000 consecutive names, no initial letter
     begins more than 12 % of any 200, no two given names in any 24 sound alike or are two letters
@@ -49,8 +55,9 @@ class OfflineNames:
     "Ada the Yak Shaver the Second", as people do.
 
     Raises:
-        InvalidOption: ``seed`` is no int or str, ``themes`` names none or an unknown one, or a file
-            is no theme: with the file, the line and what is wrong
+        InvalidOption: ``seed`` is no int or str, ``themes`` names none or an unknown one, two files
+            have one name, or a file is no theme, or has more than 64 kB: with the file, the line
+            and what is wrong
     """
 
     def __init__(
@@ -61,11 +68,8 @@ class OfflineNames:
         theme_files: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         self._seed, self._is_seeded = _checked_seed(seed), seed is not None
-        own = _read_files(theme_files)
-        self._chosen = () if themes is None and own else _checked_themes(themes)
-        self._own = {theme.id: theme for theme in own}
-        if taken := set(self._own).intersection(self._chosen):
-            raise InvalidOption(f"theme_files: {min(taken)!r} is the id of a chosen theme already")
+        self._own = _read_files(theme_files)
+        self._themes = _checked_themes(themes, self._own)
         self._position = 0
         self._walks: dict[str, Walk] = {}  # of the themes that were asked for by name
         self._circles: dict[str, Circle] = {}
@@ -78,7 +82,7 @@ class OfflineNames:
     @property
     def themes(self) -> tuple[str, ...]:
         """The ids of the chosen themes, in alphabetical order."""
-        return tuple(sorted((*self._chosen, *self._own)))
+        return self._themes
 
     def described(self) -> tuple[Theme, ...]:
         """Return the chosen themes: each with its ``id``, ``title`` and ``description``."""
@@ -100,8 +104,11 @@ class OfflineNames:
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InvalidOption(f"count must be a positive int, not {shown(count)}")
-        if theme is not None and theme not in self.themes:
-            raise UnknownTheme(f"theme must be one of {_listed(self.themes)}, not {shown(theme)}")
+        if theme is not None:
+            asked, theme = theme, _composed(theme)
+            if theme not in self.themes:
+                known = _listed(self.themes)
+                raise UnknownTheme(f"theme must be one of {known}, not {shown(asked)}")
         if self._advance is not None:
             return self._shared(self._advance, count, theme)
         with self._lock:
@@ -240,14 +247,18 @@ class OfflineNames:
         return circle
 
 
-def _read_files(paths: object) -> tuple[Theme, ...]:
+def _read_files(paths: object) -> dict[str, Theme]:
     listed = isinstance(paths, Iterable) and not isinstance(paths, str | bytes)
     if not listed:
         raise InvalidOption(f"theme_files must list paths, not be {shown(paths)}")
-    themes = tuple(read_theme(path) for path in cast("Iterable[str]", paths))
-    for theme in themes:
-        if [other.id for other in themes].count(theme.id) > 1:
-            raise InvalidOption(f"theme_files: two are called {theme.id!r}")
+    themes: dict[str, Theme] = {}
+    files: dict[str, str] = {}
+    for path in cast("Iterable[str | os.PathLike[str]]", paths):
+        theme = read_theme(path)
+        if theme.id in themes:
+            both = f"{shown(files[theme.id], 300)} and {shown(os.fsdecode(path), 300)}"
+            raise InvalidOption(f"theme_files: two are called {theme.id!r}: {both}")
+        themes[theme.id], files[theme.id] = theme, os.fsdecode(path)
     return themes
 
 
@@ -262,17 +273,27 @@ def _checked_seed(seed: object) -> str:
     raise InvalidOption(f"seed must be an int, a str or None, not {shown(seed)}")
 
 
-def _checked_themes(themes: object) -> tuple[str, ...]:
-    known = available_themes()
+def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]:
+    """Return the ids of the themes that are chosen among those of the package and one's ``own``."""
     if themes is None:
-        return known
+        return tuple(sorted(own)) or available_themes()
+    known = (*own, *(theme for theme in available_themes() if theme not in own))
     chosen = list(themes) if isinstance(themes, Iterable) and not isinstance(themes, str) else []
     if not chosen:
         raise InvalidOption(f"themes must list some of {_listed(known)}, not be {shown(themes)}")
+    ids: set[str] = set()
     for theme in chosen:
-        if theme not in known:
-            raise InvalidOption(f"themes: {shown(theme)} is none of {_listed(known)}")
-    return tuple(sorted(set(chosen)))
+        if (theme_id := _composed(theme)) not in known:
+            raise UnknownTheme(f"themes must be some of {_listed(known)}, not {shown(theme)}")
+        ids.add(theme_id)
+    if ids.isdisjoint(own):  # whoever brings a file and does not choose among files wants it
+        ids.update(own)
+    return tuple(sorted(ids))
+
+
+def _composed(theme: str) -> str:
+    """Return an id with each accent in its letter, as the id of a file has it."""
+    return unicodedata.normalize("NFC", theme) if isinstance(theme, str) else theme
 
 
 def _listed(ids: Iterable[str]) -> str:

@@ -72,7 +72,9 @@ class Watched:
     def __init__(self, mortal: type[Any], **deaths: BaseException) -> None:
         self.reports: list[str | None] = []
         self.told = threading.Semaphore(0)
+        before = threading.enumerate()
         self.ref: Any = launch(mortal, (), deaths)
+        self.threads = [thread for thread in threading.enumerate() if thread not in before]
         self.lifecycle = lifecycle_of(self.ref)
         self.lifecycle.watch(self._report)
 
@@ -83,8 +85,8 @@ class Watched:
     def only_report(self) -> str | None:
         """Wait for the report, and for the thread, so that a second one would be seen."""
         assert self.told.acquire(timeout=PATIENCE)
-        if self.lifecycle.thread is not None:
-            self.lifecycle.thread.join(PATIENCE)
+        for thread in self.threads:
+            thread.join(PATIENCE)
         assert len(self.reports) == 1
         assert not self.ref.is_alive()
         assert pykka.ActorRegistry.get_by_urn(self.ref.actor_urn) is None
@@ -286,7 +288,14 @@ def test_late_and_early_watchers_of_the_start_are_told_once() -> None:
 
 def test_the_hooks_of_pykka_that_are_overridden_exist() -> None:
     for hook in (
-        "_create_actor_inbox", "_create_future", "_start_actor_loop", "_actor_loop",
-        "_actor_loop_setup", "_actor_loop_teardown", "_handle_failure", "_handle_receive", "_stop",
-    ):  # fmt: skip
+        "_create_actor_inbox",
+        "_create_future",
+        "_start_actor_loop",
+        "_actor_loop",
+        "_actor_loop_setup",
+        "_actor_loop_teardown",
+        "_handle_failure",
+        "_handle_receive",
+        "_stop",
+    ):
         assert callable(getattr(pykka.ThreadingActor, hook))

@@ -125,8 +125,10 @@ def print_steady(latency: float, warm_up: float, measured: float) -> None:
     for every in (0.25, 0.05, 0.02):
         run = steady(latency, every * latency, warm_up * latency, measured * latency)
         share = f"{run.waited / run.checkouts:.1%}"
-        print(row.format(f"{every:g} × L", run.checkouts, share, run.available,
-                         run.requests), flush=True)  # fmt: skip
+        print(
+            row.format(f"{every:g} × L", run.checkouts, share, run.available, run.requests),
+            flush=True,
+        )
 
 
 class Favourites:

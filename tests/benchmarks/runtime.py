@@ -233,8 +233,10 @@ def print_growth(rounds: int) -> None:
         ask = ref.ask
         each = median_cost(
             lambda ask=ask: ask(CheckinName(ask(CheckoutName()))),  # type: ignore[misc]
-            1, rounds, 0.5,
-        )  # fmt: skip
+            1,
+            rounds,
+            0.5,
+        )
         ref.stop()
         first = first or each
         print(f"{known:12,}{each * 1e6:9.2f}{each / first:7.2f}×{per_name:12.0f}", flush=True)

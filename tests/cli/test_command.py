@@ -139,6 +139,22 @@ def test_a_theme_of_ones_own_is_listed_and_gives_names(capsys: Capture, tmp_path
     assert capsys.readouterr().out.splitlines() == expected
 
 
+def test_a_theme_of_a_file_is_chosen_by_the_name_of_the_file(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    theirs = Path(namepool.__file__).parent / "sources" / "themes" / "maps.toml"
+    own = [tmp_path / name for name in ("farm.toml", "meadow.toml")]
+    for path in own:
+        path.write_text(theirs.read_text(encoding="utf-8"), encoding="utf-8")
+    files = [word for path in own for word in ("--theme-file", str(path))]
+    assert cli.main(["names", "9", "--seed", "1", *files, "--theme", "farm", "--theme", "sea"]) == 0
+    expected = OfflineNames(seed=1, theme_files=own, themes=["farm", "sea"])
+    assert expected.themes == ("farm", "sea")
+    assert capsys.readouterr().out.splitlines() == expected.fetch(9, ())
+    line = _refusal(capsys, "names", *files, "--theme", "opera")
+    assert all(repr(theme) in line for theme in ("farm", "meadow", *available_themes()))
+
+
 @pytest.mark.parametrize("command", ["names", "themes"])
 def test_a_theme_file_that_is_none_is_refused_with_its_line(
     command: str, capsys: Capture, tmp_path: Path
@@ -155,13 +171,13 @@ def test_a_theme_file_that_is_none_is_refused_with_its_line(
 @pytest.mark.parametrize("agents", ["0", "1001", "-1", "1.5", "many", "", "1_0", "9" * 5000])
 def test_a_bad_number_of_agents_is_refused_with_the_range(agents: str, capsys: Capture) -> None:
     line = _refusal(capsys, "demo", "--agents", agents)
-    assert "--agents: must be an integer from 1 to 1000, not " in line
+    assert "--agents: must be an integer from 1 to 1000\n" in line
 
 
 @pytest.mark.parametrize("count", ["0", "1000001", "-3", "all"])
-def test_a_bad_count_is_refused_with_the_range_and_the_value(count: str, capsys: Capture) -> None:
+def test_a_bad_count_is_refused_with_the_range(count: str, capsys: Capture) -> None:
     line = _refusal(capsys, "names", count)
-    assert f"COUNT: must be an integer from 1 to 1000000, not '{count}'" in line
+    assert "COUNT: must be an integer from 1 to 1000000\n" in line
 
 
 @pytest.mark.parametrize("seed", ["x", "1.5", "", "9" * 4001])
@@ -177,21 +193,21 @@ def test_two_dashes_are_refused_as_the_value_of_an_option(option: str, capsys: C
 
 def test_an_unknown_theme_is_refused_with_the_known_ones_listed(capsys: Capture) -> None:
     line = _refusal(capsys, "names", "--theme", "nope")
-    assert "themes: 'nope' is none of" in line
+    assert "argument --theme: must be one of " in line
     assert all(theme in line for theme in available_themes())
 
 
 def test_an_unknown_command_is_refused_with_the_known_ones_listed(capsys: Capture) -> None:
     line = _refusal(capsys, "dmeo")
-    assert all(word in line for word in ("dmeo", "demo", "names"))
+    assert all(word in line for word in ("COMMAND", "demo", "names"))
 
 
 def test_a_line_break_in_an_argument_does_not_break_the_error(capsys: Capture) -> None:
-    assert "two\\nlines" in _refusal(capsys, "names", "3", "two\nlines")
+    assert "too many" in _refusal(capsys, "names", "3", "two\nlines")
 
 
 def test_options_are_not_guessed_from_their_beginnings(capsys: Capture) -> None:
-    assert "--agent" in _refusal(capsys, "demo", "--agent", "3")
+    assert "namepool demo takes -h/--help, --agents" in _refusal(capsys, "demo", "--agent", "3")
 
 
 # -- help, version --------------------------------------------------------------------------------

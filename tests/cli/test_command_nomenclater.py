@@ -120,7 +120,7 @@ def test_a_model_is_asked_for_names_of_the_themes_that_are_given(endpoint: Endpo
             ["names", "--source", "openai", "--model", "m", "--base-url", "http://x", "--theme="],
             "themes must be a string",
         ),
-        (["names", "--source", "azure"], "invalid choice: 'azure'"),
+        (["names", "--source", "azure"], "argument --source: must be one of"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(
@@ -214,6 +214,22 @@ def test_the_doctor_tells_that_nobody_is_there(capsys: Capture) -> None:
     assert "refused" in table["error"]
 
 
+def test_the_doctor_names_a_proxy_that_is_down(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Endpoint() as proxy:
+        pass
+    address = f"127.0.0.1:{proxy.port}"
+    monkeypatch.setenv("http_proxy", f"http://bob:pw@{address}")
+    assert cli.main(["doctor", "--model", "m", "--base-url", "http://names.invalid/v1"]) == 1
+    out = capsys.readouterr().out
+    table = _table(out)
+    assert table["reachable"] == "not by the proxy"
+    assert f"the proxy http://{address} cannot be used: ConnectionRefused" in table["error"]
+    assert table["what to change"].startswith("look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY")
+    assert "bob" not in out
+
+
 def test_the_doctor_tells_late_from_unreachable(capsys: Capture) -> None:
     with Endpoint() as endpoint:
         endpoint.gate.clear()
@@ -235,9 +251,16 @@ def test_the_doctor_sends_headers_and_themes(endpoint: Endpoint, capsys: Capture
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--timeout", "0"), ("--timeout", "x"), ("--timeout", "-1"), ("--header", "of-mine"),
-     ("--header", ":x"), ("--header", "a b: c"), ("--theme", "")],
-)  # fmt: skip
+    [
+        ("--timeout", "0"),
+        ("--timeout", "x"),
+        ("--timeout", "-1"),
+        ("--header", "of-mine"),
+        ("--header", ":x"),
+        ("--header", "a b: c"),
+        ("--theme", ""),
+    ],
+)
 def test_the_doctor_refuses_what_cannot_work(option: str, value: str, capsys: Capture) -> None:
     arguments = ["doctor", "--model", "m", "--base-url", "http://127.0.0.1:1/v1"]
     assert cli.main([*arguments, option, value]) == 2
@@ -348,11 +371,21 @@ def test_ctrl_c_ends_a_command_whose_endpoint_is_silent(command: str) -> None:
         endpoint.gate.clear()
         source = [] if command == "doctor" else ["--source", "openai"]
         with subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "namepool", command, *source,
-             *_arguments(endpoint)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "namepool",
+                command,
+                *source,
+                *_arguments(endpoint),
+            ],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
             endpoint.wait_asked()
             began = time.monotonic()
             process.send_signal(signal.SIGINT)

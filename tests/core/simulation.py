@@ -205,14 +205,10 @@ def _steady() -> Iterator[Scenario]:
     for rate in (0.1, 0.5, 1, 2, 4, 8, 20, 50, 100, 150):
         until = max(60, 200 / rate)
         few = _requests(rate, until - 15)
-        yield Scenario(
-            f"{rate} per L", _of(constant(rate), 15, until), 0.0, few, _hoard(rate)
-        )  # fmt: skip
+        yield Scenario(f"{rate} per L", _of(constant(rate), 15, until), 0.0, few, _hoard(rate))
     # At 200 four fetches of 50 are just what is asked for: who waited at first waits for ever.
     name, eight = "200 per L, max_fetches=8", RefillPolicy(max_fetches=8)
-    yield Scenario(
-        name, _of(constant(200), 15, 60, eight), 0.0, _requests(200, 45), _hoard(200)
-    )  # fmt: skip
+    yield Scenario(name, _of(constant(200), 15, 60, eight), 0.0, _requests(200, 45), _hoard(200))
     yield Scenario("200 per L, default", _of(constant(200), 15, 60), 1.0, 190, 210)
     for rate in (0.1, 0.5, 1, 2, 4, 8, 20, 50, 100, 150):
         until = max(200, 2000 / rate)
@@ -242,9 +238,11 @@ def _changing_sources() -> Iterator[Scenario]:
         jitter = random.Random(3)
         name = f"{rate} per L by chance, latency 0.3 to 3 L"
         run = _of(
-            poisson(rate), 30, 500,
+            poisson(rate),
+            30,
+            500,
             latency=lambda _, jitter=jitter: jitter.lognormvariate(-0.125, 0.5),
-        )  # fmt: skip
+        )
         yield Scenario(name, run, 0.01, _requests(rate, 470), 3 * _hoard(rate))
 
 

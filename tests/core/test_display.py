@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from itertools import combinations, pairwise
 
 import pytest
@@ -43,6 +44,76 @@ NAMES = st.text(max_size=64).map(_readable).filter(lambda text: why_invalid(text
     ],
 )
 def test_the_given_name_is_the_first_word_that_is_no_title(name: str, word: str) -> None:
+    assert given_name(name) == word
+
+
+RANKS = """
+    Cadet Colonel Corporal Dame Dean Detective Don Doña Duke Earl Emperor Empress Frau Fräulein Herr
+    Judge Kid King Lady Major Monsieur Prince Private Reverend Señor Señora Señorita Sergeant
+    Sheriff Trooper Viscount
+""".split()  # noqa: SIM905
+DOTTED = ["Capt.", "Col.", "Cpl.", "Dr.", "Gen.", "Hr.", "Lt.", "Pvt.", "Sgt.", "Sr.", "Sra."]
+
+
+def _spellings(text: str) -> set[str]:
+    cases = {text, text.lower(), text.upper()}
+    return {unicodedata.normalize(form, case) for case in cases for form in ("NFC", "NFD")}
+
+
+@pytest.mark.parametrize("rank", RANKS + DOTTED)
+def test_a_rank_before_a_given_name_is_a_title_however_it_is_written(rank: str) -> None:
+    for name in _spellings(f"{rank} Ada the Baker"):
+        assert short_name(name) == name.split()[1]
+    for name in _spellings(f"Old {rank} Ada Bell"):
+        assert given_name(name) == name.split()[2]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("the Yak Shaver", "of the Jolly Whale", "in Charge", "from Below", "and Sons", "& Sons"),
+        *(", Burier of Treasure", "II", "III of Tea", "the Second", "XIV", "2nd", "Third Baker"),
+        *("(the Baker)", "Jr.", "– the Baker", ""),
+    ],
+)
+def test_a_rank_before_no_given_name_is_the_name(rest: str) -> None:
+    written = (f"{rank} {rest}".strip().replace(" ,", ",") for rank in RANKS)
+    for name in set().union(*map(_spellings, written)):
+        first = name.split()[0].rstrip(",")
+        assert given_name(name) == first
+        assert short_name(f"{name} at Sea") == first
+        assert given_name(f"Old {name}") == given_name(f"The {name}") == first
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Duke Ellington the Baker", "Ellington"),
+        ("Earl Grey of Tea", "Grey"),
+        ("Captain Dean the Diver", "Dean"),
+        ("Dean Dean the Diver", "Dean"),
+        ("The Baron von Backspace", "Backspace"),
+        ("First Mate Ada of the Reef", "Ada"),
+        ("First Mate of the Reef", "Mate"),
+        ("Captain A. Bell", "Bell"),
+        ("Captain 7 of the Reef", "7"),
+        ("Agent 007", "007"),
+        ("Professor X of the Reef", "X"),
+        ("Duke V of Tea", "Duke"),
+        ("King 2 of Tea", "King"),
+        ("Aunt Vi the Baker", "Vi"),
+        ("AUNT VI THE BAKER", "AUNT"),
+        ("Col Bell", "Col"),
+        ("Hr. Ada", "Ada"),
+        ("The Second Baker", "Second"),
+        ("The", "The"),
+        ("of the Jolly Whale", "of"),
+        ("Donna the Baker", "Donna"),
+        ("Van the Man", "Van"),
+        ("Sheriff without a Horse", "Sheriff"),
+    ],
+)
+def test_a_word_is_a_title_only_if_a_given_name_follows(name: str, word: str) -> None:
     assert given_name(name) == word
 
 
@@ -90,6 +161,10 @@ def test_a_text_without_a_word_is_short_as_it_is(text: str) -> None:
         ("NPC #1", ["NPC #10", "NPC #2"], "NPC #1"),
         ("Ada", ["Ada Electron"], "Ada"),
         ("Ada & Bea Bell", ["Ada Bell"], "Ada & Bea"),
+        ("Duke of the Jolly Whale", ["Duke Ellington the Baker"], "Duke of the Jolly"),
+        ("Duke Ellington the Baker", ["Duke of the Jolly Whale"], "Ellington"),
+        ("Sheriff the Yak Shaver", ["Sheriff of Tea"], "Sheriff the Yak"),
+        ("Captain of Tea", ["Old Captain Ada"], "Captain"),
     ],
 )
 def test_among_names_that_begin_alike_it_takes_more(name: str, held: list[str], short: str) -> None:
@@ -104,6 +179,26 @@ def test_short_forms_of_names_that_differ_differ_and_are_the_same_one_by_one(
     shorts = [short_name(name, names) for name in names]
     assert len(set(map(name_key, shorts))) == len(names)
     assert short_names(names) == shorts
+
+
+WORDS = ["Duke", "Dean", "Old", "The", "of", "the", "Ada", "Bell", "II", "X", "Earl,", "&"]
+TITLED = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join).filter(name_key)
+
+
+@settings(deadline=None)
+@given(st.lists(TITLED, max_size=6, unique_by=name_key))
+def test_no_short_form_is_how_another_name_begins_titles_or_not(names: list[str]) -> None:
+    shorts = short_names(names)
+    assert shorts == [short_name(name, names) for name in names]
+    assert len(set(map(name_key, shorts))) == len(names)
+    for name, short in zip(names, shorts, strict=True):
+        assert short in name
+        for other in names:
+            if name != other and name != short:
+                words = other.split()
+                begun = [" ".join(words[: n + 1]) for n in range(len(words))]
+                whole = {name_key(b) for b in begun if b.split()[-1].lower() not in ("of", "the")}
+                assert name_key(short) not in whole
 
 
 def test_a_thousand_names_of_the_default_source_are_short_by_one_word_each() -> None:

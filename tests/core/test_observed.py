@@ -159,8 +159,12 @@ def test_a_name_that_is_reclaimed_is_told_as_such(scene: Scene) -> None:
     events = scene.read()
 
     assert kinds(events) == [
-        "NameCheckedOut", "NameDissociated", "NameReclaimed", "NameCheckedOut", "NameCheckedIn",
-    ]  # fmt: skip
+        "NameCheckedOut",
+        "NameDissociated",
+        "NameReclaimed",
+        "NameCheckedOut",
+        "NameCheckedIn",
+    ]
     assert isinstance(events[2], e.NameCheckedIn)
 
 

@@ -311,9 +311,13 @@ def test_a_fetch_that_is_late_says_at_once_that_fetches_take_longer() -> None:
 
 @quick
 @given(
-    st.lists(st.floats(0.0, 1e4), max_size=20), st.floats(0.0, 1e6), st.integers(-(10**6), 10**6),
-    st.floats(0.0, 1e6), st.integers(0, 100), st.integers(1, 60),
-)  # fmt: skip
+    st.lists(st.floats(0.0, 1e4), max_size=20),
+    st.floats(0.0, 1e6),
+    st.integers(-(10**6), 10**6),
+    st.floats(0.0, 1e6),
+    st.integers(0, 100),
+    st.integers(1, 60),
+)
 def test_whatever_is_learnt_the_policy_keeps_its_bounds(
     seconds: list[float], later: float, drawn: int, age: float, low: int, chunk: int
 ) -> None:

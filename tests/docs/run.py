@@ -13,7 +13,9 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.docs.pages import Block, blocks
@@ -51,9 +53,10 @@ def _execute(code: str, page: Path, names: dict[str, Any]) -> None:
 
 
 def main(page: Path, write: str = "") -> None:
-    """Check what the blocks print, or write it into the page."""
+    """Check what the blocks print, or write it into the page; their files go elsewhere."""
+    page = page.absolute()
     text = page.read_text(encoding="utf-8")
-    with Endpoint() as endpoint:
+    with Endpoint() as endpoint, TemporaryDirectory() as folder, chdir(folder):
         os.environ.update(environment(endpoint.url))
         for block, printed in run(page, endpoint.url):
             if not write:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
 
+from namepool.ledgers import SQLiteLedger
 from tests.docs.pages import PAGES, Block, blocks
 from tests.ledgers.redis_server import RedisServer
 
@@ -48,3 +52,32 @@ def test_a_server_takes_the_settings(tmp_path: Path) -> None:
                 assert server.do("CONFIG", "GET", name) == {name: value}
     finally:
         server.stop()
+
+
+SERVES = """
+import signal, sys
+import namepool
+{handler}
+with namepool.open_pool(ledger=sys.argv[1]) as pool, pool.named():
+    print("serving", flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGTERM")
+@pytest.mark.parametrize("is_handled", [False, True])
+def test_the_lines_for_sigterm_close_the_pool_which_would_leave_its_stock_claimed(
+    is_handled: bool, tmp_path: Path
+) -> None:
+    (lines,) = [block.text for block in of("python") if "SIGTERM" in block.text]
+    url = f"sqlite:///{tmp_path}/names.db"
+    program = SERVES.format(handler=lines if is_handled else "")
+    with subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"serving\n"
+        process.terminate()
+
+    assert process.returncode == (128 + signal.SIGTERM if is_handled else -signal.SIGTERM)
+    ledger = SQLiteLedger(tmp_path / "names.db")
+    assert (ledger.stats().claimed == 0) == is_handled
+    ledger.close()

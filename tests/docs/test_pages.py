@@ -93,6 +93,15 @@ def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     assert "Traceback" not in run([sys.executable, "-m", "tests.docs.run", str(page)], tmp_path)
 
 
+@pytest.mark.parametrize("write", [(), ("--write",)])
+def test_a_page_leaves_no_file_where_it_is_run(write: tuple[str, ...], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    code = 'open("farm.toml", "w").close(); print("written")'
+    page.write_text(f"```python\n{code}\n```\n\n```text\nwritten\n```\n", encoding="utf-8")
+    run([sys.executable, "-m", "tests.docs.run", "page.md", *write], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+
+
 @pytest.mark.parametrize(("page", "block"), SHELL)
 def test_every_shell_line_runs_unless_it_is_listed(
     page: Path, block: Block, endpoint: Endpoint, tmp_path: Path

@@ -168,7 +168,8 @@ def unstarted_pool(names: list[str], **options: Any) -> Any:
     actor: Any = unstarted(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
     actor.actor_inbox.signal = state.signal
     actor._refilling.refill = lambda: None
-    actor._refilling._start_fetcher = NoFetcher  # its thread would be out of the explorer's sight
+    # Its thread would be out of the explorer's sight.
+    actor._refilling._start_fetcher = lambda stock: NoFetcher()
     return actor
 
 
@@ -189,13 +190,14 @@ class Nothing:
 class NoTurn:
     """A turn that everybody has; only the actor's own thread is told so."""
 
-    def __init__(self, actor: Any) -> None:
-        self._lifecycle = actor.actor_ref.lifecycle
+    _thread: threading.Thread | None = None
 
     def _is_owned(self) -> bool:
-        return threading.current_thread() is self._lifecycle.thread
+        return threading.current_thread() is self._thread
 
     def acquire(self, blocking: bool = True) -> bool:
+        if blocking:  # as the actor's own thread alone asks
+            self._thread = threading.current_thread()
         return True
 
     def release(self) -> None:

@@ -61,7 +61,7 @@ def test_one_name_goes_from_caller_to_caller_and_is_never_held_twice() -> None:
 def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
     def scene() -> PoolScene:
         scene = PoolScene(2, names=2)
-        scene.actor.actor_inbox.turn = NoTurn(scene.actor)
+        scene.actor.actor_inbox.turn = NoTurn()
         return scene
 
     workers = [OWN, patient("a"), patient("b")]

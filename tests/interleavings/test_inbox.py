@@ -132,7 +132,7 @@ def test_one_message_at_a_time_each_once_and_in_the_order_of_each_caller() -> No
 def test_it_is_found_when_everybody_has_the_turn() -> None:
     def office() -> Office:
         office = Office()
-        office.clerk.actor_inbox.turn = NoTurn(office.clerk)
+        office.clerk.actor_inbox.turn = NoTurn()
         return office
 
     is_found(office, [OWN, asking("a"), asking("b")], Office.is_right)

@@ -54,7 +54,6 @@ class Family:
         self.supervisor: Any = unstarted(
             Supervisor, children=[spec], max_restarts=9, backoff=backoff
         )
-        self.supervisor.actor_inbox._timers.clear()  # time leaps here: it would sweep on and on
         self.ref: Any = self.supervisor.actor_ref
         self.gone: list[str] = []
         self.terminated: list[int] = []

@@ -363,3 +363,13 @@ def test_a_thread_that_claims_leaves_nothing_open(engine: Engine) -> None:
     thread.join(PATIENCE)
 
     assert sorted(held(ledger)) == sorted(NAMES)
+
+
+def test_an_identity_of_letters_that_are_not_drawn_gets_its_name_back(engine: Engine) -> None:
+    whose = "planner\u3164" + "\u115f" * 80
+    first, second = engine.open(), engine.open()
+    assert first.take("Ada", whose) is None
+    first.close()
+
+    assert second.take("Ada", f"{whose}x") is not None
+    assert second.take("Ada", whose) is None

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -503,7 +504,6 @@ def test_a_url_may_ask_for_tls(start: Start, open_at: Open, tmp_path: Path) -> N
         ("rediss://[::1]:6380?socket_keepalive=yes", "rediss://[::1]:6380"),
         ("unix://:pass@/run/redis.sock?db=3", "unix:///run/redis.sock"),
         ("redis://:12%2Fs%23c%40t@host/0", "redis://host/0"),
-        ("redis://:12/s3cret", "redis://:12"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
@@ -513,6 +513,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
+        "redis://:12/s3cret",
         "redis://:12/s3cret@host:6379/0",
         "redis://:12#s3cret@host:6379/0",
         "redis://:12/3#s3cret@host:6379/0",
@@ -532,10 +533,58 @@ def test_a_password_that_is_not_quoted_is_refused_and_not_shown(url: str) -> Non
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "unix"])
+@pytest.mark.parametrize("user", ["", "bob"])
+@pytest.mark.parametrize(
+    "raw", ["s3/cret", "s3#cret", "s3?cret", "1/s3?#", "/s3", "s3/", "?s3", "#s3"]
+)
+@pytest.mark.parametrize("behind", ["", ":6379/0", "/0?namespace=x"])
+def test_a_password_that_is_not_quoted_gets_the_hint_to_quote_it(
+    scheme: str, user: str, raw: str, behind: str
+) -> None:
+    for make in (open_ledger, RedisLedger):
+        with pytest.raises(InvalidOption, match="'/' as %2F and '[?]' as %3F") as caught:
+            make(f"{scheme}://{user}:{raw}@host{behind}")
+        assert "s3" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["abc", "0x1", "1/2", "-1", "1a", "%31", "０"])
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_a_database_that_is_no_number_is_refused(scheme: str, path: str) -> None:
+    for make in (open_ledger, RedisLedger):
+        with pytest.raises(InvalidOption, match="must be the number of a database") as caught:
+            make(f"{scheme}://bob:s3cret@host/{path}?socket_timeout=5")
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "database"), [("", 0), ("/", 0), ("/0", 0), ("/7", 7), ("/7/", 7)]
+)
+def test_a_database_is_a_number(path: str, database: int, start: Start, open_at: Open) -> None:
+    server = start()
+    open_at(f"{server.url}{path}").claim(["Ada"], "t")
+    assert f"db{database}" in server.do("INFO", "keyspace")
+
+
+@pytest.mark.parametrize("login", ["", ":s3cret@"])
+def test_a_server_may_listen_on_a_unix_socket(start: Start, tmp_path: Path, login: str) -> None:
+    path = Path(tempfile.mkdtemp()) / "redis.sock"  # a short path: there is a limit
+    options = ("--requirepass", "s3cret") if login else ()
+    start("--unixsocket", str(path), *options)
+    ledger = open_ledger(f"unix://{login}{path}?namespace=crew&db=1")
+
+    assert ledger.claim(NAMES, "t") == NAMES
+    assert repr(ledger) == f"RedisLedger('unix://{path}', namespace='crew')"
+    ledger.close()
+    shutil.rmtree(path.parent)
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("redis://host:99999", "must be a URL"),
+        ("unix:/run/redis.sock", "'unix:///run/redis.sock'"),
+        ("redis://host?db=abc", "must be a URL"),
         ("redis://host?replicas=few", "replicas must be a number"),
         ("redis://host?cluster=maybe", "cluster must be true or false"),
     ],

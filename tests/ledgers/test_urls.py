@@ -29,7 +29,11 @@ def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.Monkey
     ("url", "says"),
     [
         ("", "scheme must be"),
-        ("names.db", "scheme must be"),
+        ("names.db", "scheme must be .*: a file is 'sqlite:///names.db'"),
+        ("/var/lib/names.db", "'sqlite:///names.db'"),
+        ("C:\\names.db", "'sqlite:///names.db'"),
+        ("sqlite:names.db", "three slashes"),
+        ("sqlite:/var/lib/names.db", "three slashes"),
         ("sqlite://names.db", "three slashes"),
         ("sqlite:///", "path must be"),
         ("sqlite:///a.db?namspace=x", "ledger's option must be namespace or"),
@@ -48,6 +52,15 @@ def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_url_that_is_wrong_is_refused(url: str, says: str) -> None:
     with pytest.raises(InvalidOption, match=says):
         open_ledger(url)
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n", "\t{} \n"])
+def test_white_space_around_a_url_is_none_of_it(
+    around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = open_ledger(around.format("sqlite:///names.db?namespace=crew"))
+    assert repr(ledger) == f"SQLiteLedger({str(tmp_path / 'names.db')!r}, namespace='crew')"
 
 
 def test_what_is_no_text_is_no_url() -> None:

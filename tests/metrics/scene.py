@@ -74,8 +74,7 @@ def live(clock: MovableClock) -> PoolHandle:
     on_thread(pool.checkout_name)
     pool.pool_stats()  # its end is noted
     clock.advance(5.0)
-    with ref.actor_inbox.turn:
-        ref._actor._waiting.reclaim(1.0)
+    wait_until(lambda: pool.pool_stats().reclaimed_count == 1, ref)
     for owner in ("three", "four"):
         pool.checkout_name(owner=owner)
     pool.associate_name("Grace Hopper", owner="five")

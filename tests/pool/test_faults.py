@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from namepool import (
     PoolHandle,
     owner_scope,
 )
+from namepool.events import LeaseEvent, NameDissociated, NameReclaimed
 from tests.support import (
     PATIENCE,
     GatedSource,
@@ -92,6 +94,35 @@ def test_fault_5_a_dead_owners_name_comes_home(
     assert pool.checkout_name(owner="next") == "Only Olga"
     assert "Only Olga" in caplog.text
     assert pool.pool_stats().reclaimed_count == 1
+
+
+@pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
+def test_fault_5_a_dead_owners_name_comes_home_in_time_whether_or_not_anybody_asks(
+    is_busy: bool, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref = NamePool.start(source=NumberedNames(), chunk_size=50, reclaim_after=60.0)
+    pool, over, told = PoolHandle(ref), threading.Event(), queue.SimpleQueue[LeaseEvent]()
+    pool.checkin_name(pool.checkout_name())  # there is stock
+    clock.drive(ref)
+
+    def work() -> None:
+        while not over.is_set():
+            pool.checkin_name(pool.checkout_name())
+
+    worker = threading.Thread(target=work if is_busy else over.wait)
+    with pool.subscribe(told.put, only=(NameDissociated, NameReclaimed)):
+        worker.start()
+        lost = on_thread(pool.checkout_name)
+        assert told.get(timeout=PATIENCE).name == lost  # it is known that the owner has ended
+
+        clock.advance(60.0)
+
+        event = told.get(timeout=PATIENCE)
+        over.set()
+        worker.join(PATIENCE)
+    assert isinstance(event, NameReclaimed)
+    assert event.name == lost
+    assert f"{lost!r} came home" in caplog.text
 
 
 def test_fault_5_checking_in_anothers_name_is_noticed(caplog: pytest.LogCaptureFixture) -> None:

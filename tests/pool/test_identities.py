@@ -64,7 +64,7 @@ def test_a_new_process_takes_its_earlier_name_back(tmp_path: Path) -> None:
     assert name
 
     with namepool.open_pool(ledger=url) as pool:
-        with pytest.raises(NameHeld, match="for the identity 'planner'"):
+        with pytest.raises(NameHeld, match="for the identity 'planner'; that process is dead, and"):
             pool.named(name=name, identity="tester").__enter__()
         with pool.named(name=name, identity="planner") as again:
             assert again == name
@@ -85,6 +85,21 @@ def test_after_an_orderly_end_a_name_waits_for_its_identity(
             pool.named(name=name).__enter__()
         with pool.named(name=name, identity="planner") as again:
             assert again == name
+
+
+def test_who_asks_for_a_name_of_a_dead_process_is_told_that_it_is_dead_and_what_to_do(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/names.db"
+    code = f"from namepool.ledgers import open_ledger as o; o({url!r}).claim([{ADA!r}], 't')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+    with namepool.open_pool(ledger=url) as pool, pytest.raises(NameHeld) as caught:
+        pool.named(name=ADA).__enter__()
+    assert str(caught.value).endswith(
+        ", for no identity; that process is dead, and its names stay claimed until 'namepool "
+        "ledger prune' frees them: take another name"
+    )
 
 
 def test_who_asks_for_a_name_that_a_living_session_has_is_told_which(

@@ -17,6 +17,7 @@ from namepool import (
     InvalidOption,
     LedgerError,
     NamePool,
+    NameSource,
     NamesUnavailable,
     NumberedNames,
     OfflineNames,
@@ -109,7 +110,7 @@ def test_a_url_opens_a_ledger(tmp_path: Path) -> None:
 
 def test_what_is_no_ledger_is_refused_before_anything_starts() -> None:
     with pytest.raises(InvalidOption, match="ledger must be a URL, or an object"):
-        namepool.open_pool(ledger=5)
+        namepool.open_pool(ledger=5)  # type: ignore[arg-type]
     with pytest.raises(InvalidOption, match="ledger's scheme must be"):
         namepool.open_pool(ledger="mysql://x")
 
@@ -467,7 +468,7 @@ def test_names_that_the_ledger_forgot_are_claimed_anew(
 
 
 def test_processes_that_share_a_ledger_walk_one_walk(book: Book) -> None:
-    sources = [
+    sources: list[NameSource] = [
         OfflineNames(),
         OfflineNames(),
         FallbackSource(ScriptedSource(*[SourceError("down")] * 99), OfflineNames()),

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
 
 from namepool import (
+    DEFAULT_NAME,
     CheckinName,
     CheckoutName,
     NamePool,
     NumberedNames,
+    PoolHandle,
     PoolState,
     PoolStats,
     PoolStatsRequest,
 )
 from namepool.errors import NamesUnavailable
 from namepool.pool import refilling
-from namepool.pool.fetcher import ChunkFetcher
 from namepool.pool.ref import NamePoolRef
-from tests.support import PATIENCE, GatedSource, MovableClock, ScriptedSource, wait_until
+from tests.support import (
+    PATIENCE,
+    GatedSource,
+    MovableClock,
+    ScriptedSource,
+    threads_dying,
+    wait_until,
+)
 
 
 def _ask_together(ref: NamePoolRef, count: int) -> list[Any]:
@@ -110,19 +121,104 @@ def test_a_burst_in_the_pause_after_a_failure_is_refused_at_once(clock: MovableC
     assert source.calls == 1
 
 
-def test_a_fetcher_that_cannot_be_started_costs_one_checkout_and_not_the_pool(
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_where_no_thread_can_be_started_the_caller_is_told_so_and_later_served(
+    monkeypatch: pytest.MonkeyPatch, clock: MovableClock
+) -> None:
+    ref = NamePool.start(source=NumberedNames())
+    clock.drive(ref)
+    pool = PoolHandle(ref)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+
+    with pytest.raises(NamesUnavailable, match="no thread can be started .*: can't start new thr"):
+        pool.checkout_name()
+    with pool.named(default=True) as name:
+        assert name == DEFAULT_NAME
+
+    monkeypatch.undo()
+    clock.advance(10.0)
+    assert pool.checkout_name().startswith("NPC #")
+    assert pool.pool_stats().fetch_failure_count == 1
+
+
+def test_where_a_fetchers_thread_dies_at_its_start_those_who_wait_get_the_reason() -> None:
+    ref = NamePool.start(source=NumberedNames())
+
+    with threads_dying(), pytest.raises(NamesUnavailable, match="TypeError: the tracer failed"):
+        ref.ask(CheckoutName(owner="agent"), timeout=PATIENCE)
+
+
+def test_fetchers_that_run_serve_on_where_no_thread_can_be_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def no_thread(*_: object) -> None:
-        raise RuntimeError("no more threads")
+    source = GatedSource(is_open=True)
+    pool = PoolHandle(NamePool.start(source=source, chunk_size=2, max_chunk_size=2))
+    pool.checkout_name()
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
 
-    ref = NamePool.start(source=NumberedNames())
+    names = {pool.checkout_name(timeout=PATIENCE) for _ in range(20)}
+
+    assert len(names) == 20
+    assert len(set(source.threads)) == 1
+
+
+def test_those_who_wait_for_a_fetch_under_way_get_its_names_where_no_other_can_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source, chunk_size=2, max_chunk_size=2)
+    waiting = [ref.ask(CheckoutName(owner="first"), block=False)]
+    source.wait_asked()
     with monkeypatch.context() as patch:
-        patch.setattr(ChunkFetcher, "start", no_thread)
-        with pytest.raises(RuntimeError, match="no more threads"):
-            ref.ask(CheckoutName(owner="agent"))
+        patch.setattr(threading.Thread, "start", no_thread)
+        waiting += [ref.ask(CheckoutName(owner=f"{n}"), block=False) for n in range(3)]
+        wait_until(lambda: ref.ask(PoolStatsRequest()).fetch_failure_count > 0, ref)
 
-    assert ref.ask(CheckoutName(owner="agent"), timeout=PATIENCE).startswith("NPC #")
+    source.gate.set()
+
+    assert len({future.get(timeout=PATIENCE) for future in waiting[:2]}) == 2
+
+
+def test_a_source_is_closed_also_where_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = GatedSource()
+    ref = NamePool.start(source=source)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+
+    ref.stop()
+
+    assert source.closed.is_set()
+
+
+@pytest.mark.parametrize("when", ["at_first", "later"])
+def test_a_program_whose_main_thread_has_ended_names_its_agents_or_says_why_it_cannot(
+    when: str,
+) -> None:
+    program = f"""
+import threading, namepool
+
+def work():
+    threading.main_thread().join()
+    with pool.named(default=True) as name:
+        print(name)
+    try:
+        pool.checkout_name()
+    except namepool.NamePoolError as error:
+        assert "thread" in str(error), error
+
+pool = namepool.open_pool(source=namepool.NumberedNames())
+if {when == "later"}:
+    pool.checkin_name(pool.checkout_name())
+threading.Thread(target=work).start()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.stdout.decode().strip() in ("NPC #1", "NPC #2", DEFAULT_NAME)
 
 
 def test_stats_tell_what_was_learnt_and_who_waited(clock: MovableClock) -> None:

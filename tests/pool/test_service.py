@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import subprocess
 import sys
 import threading
@@ -21,7 +22,8 @@ from namepool import (
     PoolHandle,
     Supervisor,
 )
-from tests.support import PATIENCE, GatedSource, on_thread, wait_until
+from namepool.events import LeaseEvent, NameDissociated, NameReclaimed
+from tests.support import PATIENCE, GatedSource, MovableClock, on_thread, wait_until
 
 
 def crash(pool: PoolHandle) -> None:
@@ -61,6 +63,27 @@ def test_a_restarted_pool_knows_every_lease_and_binding(caplog: pytest.LogCaptur
         assert pool.checkout_name(owner="other") != mine
         assert pool.pool_stats().restart_count == 1
     assert [r.levelno for r in caplog.records if "restarted" in r.getMessage()] == [logging.WARNING]
+
+
+def test_a_name_whose_owner_ended_before_a_restart_comes_home_in_time(
+    clock: MovableClock,
+) -> None:
+    root = Supervisor.start(
+        children=[NamePool.child_spec(source=NumberedNames(), reclaim_after=60.0)]
+    )
+    child = root.handle("namepool")
+    pool, told = PoolHandle(child), queue.SimpleQueue[LeaseEvent]()
+    clock.drive(child.current)
+    pool.subscribe(told.put, only=(NameDissociated, NameReclaimed))
+    lost = on_thread(pool.checkout_name)
+    assert told.get(timeout=PATIENCE).name == lost
+    crash(pool)
+    pool.pool_stats()
+    clock.drive(child.current)
+
+    clock.advance(60.1)
+
+    assert isinstance(told.get(timeout=PATIENCE), NameReclaimed)
 
 
 def test_a_parked_checkout_is_served_by_the_next_incarnation() -> None:
@@ -191,7 +214,7 @@ def test_a_pool_that_dies_too_often_is_given_up(caplog: pytest.LogCaptureFixture
 def test_a_wrong_option_is_refused_and_leaves_nothing_running() -> None:
     before = set(threading.enumerate())
     with pytest.raises(InvalidOption, match="chunk_size"):
-        namepool.open_pool(chunk_size="many")
+        namepool.open_pool(chunk_size="many")  # type: ignore[arg-type]
 
     assert set(threading.enumerate()) <= before
     assert pykka.ActorRegistry.get_all() == []
@@ -226,3 +249,53 @@ def test_a_program_that_forgets_a_bare_pool_still_exits() -> None:
 
     assert run.stderr == ""
     assert len(run.stdout.split()) >= 2
+
+
+LEAVES = """
+import atexit, os, signal, sys, threading, time
+left = None
+atexit.register(lambda: print(time.monotonic() - left < 4.0))  # after those of namepool
+import namepool
+from namepool.ledgers.memory import MemoryLedger
+
+begun = threading.Event()
+
+def hang(*_):
+    begun.set()
+    threading.Event().wait()
+
+class Source(namepool.NumberedNames):
+    fetch = hang
+
+class Ledger(MemoryLedger):
+    claim = hang
+
+options = {"ledger": Ledger()} if sys.argv[2] == "claim" else {"source": Source()}
+pool = namepool.open_pool(**options)
+asking = threading.Thread(target=pool.checkout_name, args=(None,), daemon=True)
+threading.excepthook = lambda _: None  # the pool ends under it
+asking.start()
+begun.wait()
+try:
+    if sys.argv[1] == "interrupt":
+        with pool:
+            signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    left = time.monotonic()
+    sys.exit()
+left = time.monotonic()
+if sys.argv[1] == "close":
+    pool.close()
+"""
+
+
+@pytest.mark.parametrize("under_way", ["fetch", "claim"])
+@pytest.mark.parametrize("ending", ["exit", "close", "interrupt"])
+def test_the_exit_does_not_wait_for_what_is_not_needed_any_more(
+    ending: str, under_way: str
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", LEAVES, ending, under_way], capture_output=True, timeout=60
+    )
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"True\n", b"")

@@ -75,10 +75,11 @@ def _until(condition: Callable[[PoolStats], bool], ref: NamePoolRef) -> None:
 def test_each_crew_has_names_of_its_theme_from_one_pool() -> None:
     with open_pool(source=OfflineNames(seed=3)) as pool:
         crews = {
-            theme: [pool.checkout_name(PATIENCE, owner=f"{theme} {n}", theme=theme)
-                    for n in range(30)]
+            theme: [
+                pool.checkout_name(PATIENCE, owner=f"{theme} {n}", theme=theme) for n in range(30)
+            ]
             for theme in ("kitchen", "railway", None)
-        }  # fmt: skip
+        }
         for theme in ("kitchen", "railway"):
             firsts = set(built_in(theme).first)
             assert all(firsts.intersection(name.replace(",", "").split()) for name in crews[theme])

@@ -806,11 +806,3 @@ def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None
 def test_theme_files_that_are_no_list_of_paths_are_refused(paths: Any) -> None:
     with pytest.raises(InvalidOption, match="^theme_files"):
         OfflineNames(theme_files=paths)
-
-
-def test_two_themes_of_one_id_are_refused(tmp_path: Path) -> None:
-    maps = _file(tmp_path, name="maps.toml")
-    with pytest.raises(InvalidOption, match="^theme_files: 'maps' is the id of a chosen theme"):
-        OfflineNames(themes=["maps"], theme_files=[maps])
-    with pytest.raises(InvalidOption, match="^theme_files: two are called 'maps'"):
-        OfflineNames(theme_files=[maps, maps])

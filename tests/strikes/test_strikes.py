@@ -66,6 +66,11 @@ def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there(
 
     # At both entries; after one call in ``speaker`` and three in ``current_owner``, or so.
     assert [str(place).split()[-1] for place, _ in struck] == [
-        "speaker", *["current_owner"] * 4, "speaker", "speaker", "speaker", "None",
-    ]  # fmt: skip
+        "speaker",
+        *["current_owner"] * 4,
+        "speaker",
+        "speaker",
+        "speaker",
+        "None",
+    ]
     assert [came_out for _, came_out in struck] == [True] * 8 + [False]

@@ -12,6 +12,7 @@ from namepool.actors.supervision.intensity import is_seconds
 
 Restart = Literal["permanent", "transient", "temporary"]
 Kind = Literal["worker", "supervisor"]
+Shutdown = float | Literal["default"] | None
 
 WORKER_SHUTDOWN = 5.0
 """Seconds that a worker may take to stop (OTP's default); a supervisor may take for ever."""
@@ -47,7 +48,7 @@ class ChildSpec:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     restart: Restart = "permanent"
-    shutdown: float | Literal["default"] | None = "default"
+    shutdown: Shutdown = "default"
     kind: Kind = "worker"
     significant: bool = False
     on_abandon: Callable[[], object] | None = None

@@ -5,13 +5,12 @@ Source: OTP's supervisor for restart types, intensity, significant children and 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pykka
 
-from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.logs import Logger, quietly
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
 from namepool.actors.supervision.intensity import RestartBudget
@@ -30,10 +29,7 @@ from namepool.actors.supervision.protocol import (
     SupervisorError,
 )
 
-logger: logging.Logger = logging.getLogger(__name__)
-
-SWEEP = 5.0
-"""Seconds between looks at whether each child's thread still runs, should a report be missing."""
+logger = Logger(__name__)
 
 
 class Retry(NamedTuple):
@@ -41,10 +37,6 @@ class Retry(NamedTuple):
 
     id: str
     attempt: int
-
-
-class Sweep(NamedTuple):
-    """It is time to look for children whose thread has ended without a report."""
 
 
 class Deaths:
@@ -73,7 +65,6 @@ class Deaths:
             ChildDied: self._child_died,
             ChildOverdue: self._child_overdue,
             Retry: self._retry,
-            Sweep: self._sweep,
         }
 
     def start_initial(self) -> Procedure:
@@ -84,10 +75,6 @@ class Deaths:
                 self._give_up(start_failed(child))
                 return
         self.ref.lifecycle.came_up()
-
-    def sweep_later(self) -> None:
-        """Look after the children's threads in ``SWEEP`` seconds."""
-        self.ref.actor_inbox.schedule(SWEEP, Sweep())
 
     # -- notices ----------------------------------------------------------------------------
 
@@ -129,13 +116,6 @@ class Deaths:
         if child is not None and child.deaths_in_a_row == message.attempt:
             self._runner.run(self._replace(child))
 
-    def _sweep(self, message: Sweep) -> None:
-        """Find children whose thread has ended without a report; there should be none."""
-        for child in list(self._children.values()):
-            if child.ref is not None and lifecycle_of(child.ref).has_vanished():
-                self._child_died(ChildDied(child.spec.id, child.ref, "its thread ended unreported"))
-        self.sweep_later()
-
     # -- decisions --------------------------------------------------------------------------
 
     def _child_ended(self, child: Child, reason: str | None) -> None:
@@ -166,10 +146,8 @@ class Deaths:
             text = f"child {child.spec.id!r} died too often, at last: {reason or 'a normal stop'}"
             self._give_up(RestartIntensityExceeded(text))
             return
-        logger.warning(
-            "%s: child %r is restarted (restart %d): %s",
-            self.ref, child.spec.id, child.restarts + 1, reason or "it had stopped",
-        )  # fmt: skip
+        text, why = "%s: child %r is restarted (restart %d): %s", reason or "it had stopped"
+        logger.warning(text, self.ref, child.spec.id, child.restarts + 1, why)
         if backoff is None:
             self._runner.add(self._replace(child))
             return
@@ -190,11 +168,9 @@ def _is_abnormal(reason: str | None) -> bool:
 
 def abandon(child: Child, ref: pykka.ActorRef[Any]) -> None:
     """Go on without a child that does not stop: a thread cannot be killed."""
-    logger.warning(
-        "child %r did not stop within %s s and is abandoned: %s",
-        child.spec.id, child.spec.shutdown, ref,
-    )  # fmt: skip
-    pykka.ActorRegistry.unregister(ref)
+    text = "child %r did not stop within %s s and is abandoned: %s"
+    logger.warning(text, child.spec.id, child.spec.shutdown, ref)
+    quietly(pykka.ActorRegistry.unregister, ref)
     ref.actor_stopped.set()
     child.ref, child.state = None, "stopped"
     child.handle.vacate()

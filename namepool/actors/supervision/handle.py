@@ -11,19 +11,22 @@ import pykka
 
 from namepool.actors import forks
 from namepool.actors.inbox import NotHandled
-from namepool.actors.ref import FORKED, QueuingRef
+from namepool.actors.never_copied import NeverCopied
+from namepool.actors.ref import ANOTHER, FORKED, QueuingRef
 from namepool.actors.reply import Receipt, Reply, Wait
 
 RESTARTING = "it is restarting; ask() waits for that"
 
 
-class ActorHandle:
+class ActorHandle(NeverCopied):
     """Stands for a supervised actor across its incarnations.
 
     A request goes to the present incarnation, or waits, within its timeout, for the next one. One
     that an incarnation died without having seen goes to the next; one that may have been handled
     is not repeated, and its ``ActorDeadError`` says what the incarnation died of.
     """
+
+    _instead = ANOTHER
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -230,4 +233,4 @@ class ActorHandle:
     def forked(self) -> None:
         """Be closed in a forked child: its actor's thread does not exist there."""
         self._lock = threading.RLock()
-        self.close(FORKED)
+        self.close(f"it {FORKED}")

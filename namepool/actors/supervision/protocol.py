@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypedDict, get_args
 
 import pykka
 
@@ -123,6 +123,30 @@ def checked_specs(children: Iterable[ChildSpec]) -> list[ChildSpec]:
         if ids.count(id_) > 1:
             raise InvalidChildSpec(f"id must be unique among the children, {id_!r} is not")
     return specs
+
+
+class SupervisorOptions(TypedDict, total=False):
+    """The options of a supervisor, for ``Unpack``: each may be left out."""
+
+    children: Iterable[ChildSpec]
+    """Started in order, and stopped in reverse. Default: ()."""
+
+    strategy: Strategy
+    """``one_for_one`` replaces who died; ``one_for_all`` everybody; ``rest_for_one`` who died and
+    those started after it. Default: "one_for_one"."""
+
+    max_restarts: int
+    """Deaths within ``max_seconds``; at one more it gives up. Default: 3."""
+
+    max_seconds: float
+    """Seconds in which no more than ``max_restarts`` deaths are borne. Default: 5."""
+
+    backoff: Backoff | None
+    """The pauses between restarts; ``None``: restart at once. Default: None."""
+
+    auto_shutdown: AutoShutdown
+    """``any_significant``: stop when one significant child has ended; ``all_significant``: when all
+    have; ``never``. Default: "never"."""
 
 
 class Rules(NamedTuple):

@@ -5,19 +5,19 @@ It never waits (see ``procedures``), except while it stops itself: then it waits
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, Unpack, cast
 
 import pykka
 
 from namepool.actors.launch import give_up, launch
 from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.logs import Logger
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Receipt, Reply, Wait
 from namepool.actors.service_actor import ServiceActor
 from namepool.actors.service_ref import ServiceRef
-from namepool.actors.supervision.child_spec import ChildSpec
+from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
 from namepool.actors.supervision.children import Children
 from namepool.actors.supervision.deaths import Deaths, abandon
 from namepool.actors.supervision.handle import ActorHandle
@@ -37,13 +37,14 @@ from namepool.actors.supervision.protocol import (
     StartFailed,
     Strategy,
     SupervisorError,
+    SupervisorOptions,
     TerminateChild,
     WhichChildren,
     check_spec,
     checked_specs,
 )
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 
 class _Begin(NamedTuple):
@@ -96,20 +97,12 @@ class Supervisor(ServiceActor):
     # -- what Pykka and parents call --------------------------------------------------------
 
     @classmethod
-    def start(cls, *args: Any, **options: Any) -> SupervisorRef:
+    def start(cls, *args: Never, **options: Unpack[SupervisorOptions]) -> SupervisorRef:
         """Start a supervisor and its children; blocks until they are up.
 
-        All options are given by keyword.
-
         Args:
-            children: ``ChildSpec`` s, started in order and stopped in reverse
-            strategy: ``one_for_one`` replaces who died; ``one_for_all`` everybody; ``rest_for_one``
-                who died and those started after it
-            max_restarts, max_seconds: it gives up at more than ``max_restarts`` deaths within
-                ``max_seconds`` seconds
-            backoff: ``None``: restart at once; or a ``Backoff``
-            auto_shutdown: ``any_significant``: stop when one significant child has ended;
-                ``all_significant``: when all have; ``never``
+            args: what the constructor of a subclass takes; a supervisor takes none
+            options: those of ``SupervisorOptions``
 
         Raises:
             StartFailed: a child failed to start; those started before it have been stopped
@@ -124,26 +117,57 @@ class Supervisor(ServiceActor):
             raise
 
     @classmethod
-    def start_for(cls, receipt: list[Any], *args: Any, **options: Any) -> SupervisorRef:
+    def start_for(
+        cls, receipt: list[Any], *args: Never, **options: Unpack[SupervisorOptions]
+    ) -> SupervisorRef:
         """Like ``start``; the ref is appended to ``receipt``, for a struck caller to stop."""
         ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
         ref.lifecycle.is_up_or_gone.wait()
         if ref.start_failure is not None:
             ref.wait_gone()
             raise ref.start_failure
+        if not ref.lifecycle.is_up.is_set():
+            raise pykka.ActorDeadError(f"{ref} died before it was up: {ref.lifecycle.reason}")
         return ref
 
     @classmethod
-    def child_spec(cls, id: str = "supervisor", **options: Any) -> ChildSpec:  # noqa: A002
-        """Return how another supervisor starts this one; ``options`` are those of ``start``."""
-        own = {"restart", "shutdown", "significant", "on_abandon"}
-        fields = {name: options.pop(name) for name in own & options.keys()}
-        return ChildSpec(id=id, actor_class=cls, kwargs=options, kind="supervisor", **fields)
+    def child_spec(
+        cls,
+        id: str = "supervisor",  # noqa: A002  OTP's word for it
+        *,
+        restart: Restart = "permanent",
+        shutdown: Shutdown = "default",
+        significant: bool = False,
+        on_abandon: Callable[[], object] | None = None,
+        **options: Unpack[SupervisorOptions],
+    ) -> ChildSpec:
+        """Return how another supervisor starts this one.
+
+        Args:
+            id: unique among the other's children
+            restart: when it is started again, see ``ChildSpec``
+            shutdown: seconds to wait for it to stop, see ``ChildSpec``
+            significant: its own end may shut down the other, see ``ChildSpec``
+            on_abandon: called when it will not be started again, see ``ChildSpec``
+            options: those of ``SupervisorOptions``
+
+        Raises:
+            InvalidChildSpec: a field of the spec of the wrong type or range
+        """
+        return ChildSpec(
+            id=id,
+            actor_class=cls,
+            kwargs=options,
+            restart=restart,
+            shutdown=shutdown,
+            kind="supervisor",
+            significant=significant,
+            on_abandon=on_abandon,
+        )
 
     def on_start(self) -> None:
         """Begin with the children; this supervisor is up when they are."""
         self._actor_ref.try_tell(_Begin())
-        self._deaths.sweep_later()
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from namepool.actors.logs import Logger
 from namepool.sources.llm import ladder, prompt, retry
 from namepool.sources.llm.chunk import Chunk, Quiet, Themes
 from namepool.sources.llm.endpoint import Endpoint
@@ -19,7 +19,7 @@ from namepool.sources.llm.subjects import EXAMPLES
 if TYPE_CHECKING:
     from namepool.sources.llm.transport import Answer, Line
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 LADDER_READS = 4000
 """Bytes of an error that are searched for what it is about."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from namepool.core.display import given_name, is_title
+from namepool.core.display import given_name, untitled
 from namepool.core.names import name_key, one_line
 from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
 from namepool.sources.llm.reply import Reading
@@ -22,9 +22,7 @@ _SUFFIXES = frozenset({"jr", "junior", "sr", "senior", "ii", "iii", "iv", "esq",
 
 def _untitled(name: str) -> str:
     """Return the key of a name without the titles before and after it."""
-    words = [word for word in name.split() if name_key(word)]
-    while len(words) > 1 and is_title(words[0]):
-        del words[0]
+    words = [word for word in untitled(name) if name_key(word)]
     while len(words) > 1 and "".join(filter(str.isalnum, words[-1].lower())) in _SUFFIXES:
         del words[-1]
     return name_key(" ".join(words))

@@ -16,11 +16,14 @@ from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from traceback import walk_tb
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from namepool.core.names import one_line
 
 MOST_KEPT = 1000
 """Connections kept for the next request: as many as anybody has fetchers, or urllib3 warns."""
@@ -69,6 +72,28 @@ def shut_down(connection: Any) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except (OSError, TypeError, ValueError):
         pass  # closed already, or none
+
+
+def proxy_of(session: object, url: str) -> str | None:
+    """Return the URL of the proxy that requests to ``url`` go through, ``None`` if there is none.
+
+    It is without user and password: empty where these cannot be told from the rest.
+    """
+    if not isinstance(session, requests.Session):
+        return None
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    proxy = requests.utils.select_proxy(url, settings["proxies"])
+    if not proxy:
+        return None
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if not host or "@" in parts.path + parts.query + parts.fragment:  # a password with a raw "/"
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return one_line(f"{parts.scheme}://{host}{f':{port}' if port else ''}")
 
 
 class _Answer(http.client.HTTPResponse):

@@ -50,9 +50,10 @@ class Endpoint:
         session: object = None,
     ) -> None:
         self.model: str = check_text(
-            "model", model or environ("NAMEPOOL_MODEL") or _no_model(), 200
+            "model", stripped(model) or environ("NAMEPOOL_MODEL") or _no_model(), 200
         )
         own, parameters = _checked_headers(headers), checked_pairs("query", query)
+        base_url = stripped(base_url)
         base = (base_url or environ("OPENAI_BASE_URL") or OPENAI) if base_url != "" else ""
         parts = checked_url(base)
         self.host: str = parts.netloc
@@ -130,6 +131,11 @@ def environ(variable: str) -> str | None:
     return os.environ.get(variable, "").strip() or None
 
 
+def stripped(text: str | None) -> str | None:
+    """Return a text without the white space around it: what is read from a file ends in some."""
+    return text.strip() if isinstance(text, str) else text
+
+
 def _no_model() -> str:
     raise InvalidOption("model is missing: give it, or set NAMEPOOL_MODEL")
 
@@ -149,8 +155,7 @@ def _defaults() -> dict[str, str]:
 def _checked_key(api_key: object) -> str | None:
     if api_key is not None and not isinstance(api_key, str):
         raise InvalidOption(f"api_key must be a string, not {type(api_key).__name__}")
-    # Keys read from files end in a line break.
-    key = (api_key or "").strip()
+    key = stripped(api_key)
     return _sendable("api_key", key) if key else None
 
 
@@ -188,7 +193,7 @@ def checked_url(url: object) -> SplitResult:
         parts = urlsplit(check_text("base_url", url, 2000).rstrip("/"))
         parts.port  # noqa: B018  raises if it is none
     except InvalidOption:
-        raise InvalidOption("base_url must be a URL of at most 2000 characters") from None
+        raise InvalidOption("base_url must be a URL of at most 2000 printable characters") from None
     except ValueError:
         raise InvalidOption("base_url must be a URL") from None
     if "@" in parts.netloc + parts.path:  # a slash in a password ends the netloc

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from namepool.actors import forks
+from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import check_count, check_seconds, check_theme
 from namepool.errors import SourceError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from namepool.sources.llm.transport import Line
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger = Logger(__name__)
 
 _left_behind: list[Line] = []
 """The parent's lines in a forked child: never used, never closed, their locks may be held."""
@@ -56,7 +57,7 @@ class Probe(NamedTuple):
     """Whose endpoint it looks like."""
 
 
-class Nomenclater:
+class Nomenclater(NeverCopied):
     """Asks a language model for names, over HTTP, in chunks.
 
     Args:
@@ -84,6 +85,7 @@ class Nomenclater:
         query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP
             libraries log URLs
 
+    White space around ``model``, ``base_url`` and ``api_key`` is dropped, as files end in some.
     ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set. Redirects are not
     followed; certificates are verified; proxies are those of the environment. Keys are in no repr,
     error or log line.

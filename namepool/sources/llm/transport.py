@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import requests
+from urllib3.exceptions import LocationValueError
 
 from namepool.core.names import one_line
-from namepool.sources.llm.connections import new_session, shut_down, working_for
+from namepool.sources.llm.connections import new_session, proxy_of, shut_down, working_for
 from namepool.sources.llm.endpoint import Endpoint
 from namepool.sources.llm.logs import struck
 from namepool.sources.llm.unpacking import Unpack, unpacking
@@ -118,6 +119,7 @@ class _Call:
         self._abandoned = False
         self._socket: Any = None
         self._double: Any = None
+        self._proxy: str | None = None
         self.was_dead = False
 
     def result(self, seconds: float) -> Answer:
@@ -128,8 +130,9 @@ class _Call:
         except RuntimeError as error:  # there are no more threads to be had
             raise Failed(one_line(error)) from None
         if not self._done.wait(seconds):
-            what = "connection" if self._socket is None else "answer"
-            self.abandon(Failed(f"no {what} within {seconds:.3g} s", final=True, late=True))
+            what, by = ("connection", self._by_proxy()) if self._socket is None else ("answer", "")
+            text = f"no {what} within {seconds:.3g} s{by}"
+            self.abandon(Failed(text, final=True, late=True))
         outcome = self._outcome
         assert outcome is not None  # noqa: S101  whoever sets _done has set it
         if isinstance(outcome, Failed):
@@ -163,13 +166,21 @@ class _Call:
 
     def _failure(self, error: BaseException) -> Failed:
         # Told, not chained: the frames and requests of an HTTP library hold the key.
-        cause = _innermost(error)
+        *_, cause = _chain(error)  # "connection refused" rather than five wrappers
         text = one_line(self._endpoint.strike(f"{type(cause).__name__}: {cause}"))
+        if self._proxy is not None and any(map(_is_of_proxy, _chain(error))):
+            text = f"the proxy {self._proxy} cannot be used: {text}"
+            if not self._proxy:  # what is wrong with it may quote its password
+                text = "the proxy cannot be used: its URL is wrong (in a password write '/' as %2F)"
         late = isinstance(error, requests.Timeout)
         # ValueErrors are about what we asked, the others about how it went.
         return Failed(text, final=isinstance(error, ValueError), late=late)
 
+    def _by_proxy(self) -> str:
+        return "" if self._proxy is None else f" by the proxy {self._proxy}".rstrip()
+
     def _exchange(self) -> Answer:
+        self._proxy = proxy_of(self._session, self._endpoint.url)
         with self._session.request(
             "POST",
             self._endpoint.url,
@@ -242,14 +253,21 @@ class _Call:
         return bytes(body)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """Return what is at the bottom of an error: "connection refused" rather than five wrappers."""
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was made from."""
+    found: BaseException | None = error
     for _ in range(20):
-        inner = error.__cause__ or error.__context__
-        if inner is None:
+        if found is None:
             break
-        error = inner
-    return error
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _is_of_proxy(error: BaseException) -> bool:
+    """Tell whether an error is about the way to a proxy: our own URL has been looked at before."""
+    kinds = (requests.exceptions.ProxyError, requests.exceptions.InvalidURL, LocationValueError)
+    is_socks = type(error).__module__ == "socks" or "SOCKS" in str(error)
+    return isinstance(error, kinds) or is_socks
 
 
 def _stay_here(response: requests.Response, *_: Any, **__: Any) -> requests.Response:

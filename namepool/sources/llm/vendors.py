@@ -23,7 +23,9 @@ class Vendor(NamedTuple):
 VENDORS = (
     Vendor("OpenAI", "api.openai.com"),
     Vendor(
-        "Azure", "azure.com", header="apim-request-id",
+        "Azure",
+        "azure.com",
+        header="apim-request-id",
         hint="the model is the name of your deployment; by its old URL: query api-version, at "
         "least 2024-08-01-preview for a schema",
     ),
@@ -40,7 +42,8 @@ VENDORS = (
     Vendor("SiliconFlow", "api.siliconflow.com"),
     Vendor("Novita", "api.novita.ai", hint="the URL ends in /openai"),
     Vendor(
-        "Ollama", port=11434,
+        "Ollama",
+        port=11434,
         hint="the URL ends in /v1; pull the model first; it cuts off what is beyond its context "
         "without a word",
     ),
@@ -50,7 +53,7 @@ VENDORS = (
     Vendor("llama.cpp", port=8080, hint="any name of a model will do; mind --ctx-size"),
     Vendor("vLLM", port=8000, hint="the model is the one it serves; mind --max-model-len"),
     Vendor("llama-cpp-python", port=8000, hint="mind --n_ctx, which is 2048"),
-)  # fmt: skip
+)
 
 
 def likely(host: str, port: int | None = None, headers: Iterable[str] = ()) -> list[Vendor]:

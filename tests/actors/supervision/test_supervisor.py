@@ -33,8 +33,7 @@ from namepool.actors import (
     TerminateChild,
     WhichChildren,
 )
-from namepool.actors.latch import Latch
-from tests.support import PATIENCE, MovableClock, on_thread
+from tests.support import PATIENCE, MovableClock, on_thread, threads_dying
 
 
 class Journal:
@@ -223,13 +222,26 @@ def test_06_a_duplicate_id_is_already_started_or_already_present(journal: Journa
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("id", ""), ("id", 7), ("id", "a\nb"), ("actor_class", object), ("actor_class", None),
-        ("args", ["x"]), ("kwargs", {1: 2}), ("kwargs", None), ("restart", "always"),
-        ("restart", []), ("shutdown", -1), ("shutdown", "soon"), ("shutdown", True),
-        ("shutdown", float("nan")), ("kind", "boss"), ("significant", 1), ("significant", True),
+        ("id", ""),
+        ("id", 7),
+        ("id", "a\nb"),
+        ("actor_class", object),
+        ("actor_class", None),
+        ("args", ["x"]),
+        ("kwargs", {1: 2}),
+        ("kwargs", None),
+        ("restart", "always"),
+        ("restart", []),
+        ("shutdown", -1),
+        ("shutdown", "soon"),
+        ("shutdown", True),
+        ("shutdown", float("nan")),
+        ("kind", "boss"),
+        ("significant", 1),
+        ("significant", True),
         ("on_abandon", 7),
     ],
-)  # fmt: skip
+)
 def test_07_a_bad_spec_is_refused_by_the_name_of_its_field(field: str, value: Any) -> None:
     fields: dict[str, Any] = {"id": "a", "actor_class": StockWorker} | {field: value}
 
@@ -240,16 +252,21 @@ def test_07_a_bad_spec_is_refused_by_the_name_of_its_field(field: str, value: An
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("strategy", "one_for_two"), ("max_restarts", -1), ("max_restarts", 1.5),
-        ("max_restarts", True), ("max_seconds", 0), ("max_seconds", "5"), ("backoff", 1.0),
+        ("strategy", "one_for_two"),
+        ("max_restarts", -1),
+        ("max_restarts", 1.5),
+        ("max_restarts", True),
+        ("max_seconds", 0),
+        ("max_seconds", "5"),
+        ("backoff", 1.0),
         ("auto_shutdown", "always"),
     ],
-)  # fmt: skip
+)
 def test_07_bad_flags_are_refused_by_name(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{option} must be "):
         Supervisor.start(**{option: value})
     with pytest.raises(InvalidChildSpec, match="ChildSpec"):
-        Supervisor.start(children=[option])
+        Supervisor.start(children=[option])  # type: ignore[list-item]
     assert pykka.ActorRegistry.get_all() == []
 
 
@@ -628,10 +645,16 @@ def test_31_stale_notices_and_unknown_messages_are_ignored(
     now = refs(root)
 
     for notice in (
-        ChildDied("a", old, "stale"), ChildUp("a", old), ChildOverdue("a", old),
+        ChildDied("a", old, "stale"),
+        ChildUp("a", old),
+        ChildOverdue("a", old),
         ChildOverdue("a", now["a"]),
-        Retry("a", 1), Retry("x", 1), ChildDied("x", old, None), object(), "?",
-    ):  # fmt: skip
+        Retry("a", 1),
+        Retry("x", 1),
+        ChildDied("x", old, None),
+        object(),
+        "?",
+    ):
         root.tell(notice)
 
     assert refs(root) == now
@@ -799,20 +822,22 @@ def test_the_backoff_grows_and_is_reset_after_a_quiet_period(
     assert child_of(root, "a").deaths_in_a_row == 1
 
 
-def test_a_thread_that_ended_without_a_report_is_found_by_the_sweep(
-    journal: Journal, clock: MovableClock
+def test_a_child_whose_thread_dies_before_its_loop_begins_is_restarted(
+    journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = start(journal, "a")
-    clock.drive(root)
     before = refs(root)["a"]
-    before.lifecycle._watchers.clear()  # the report is lost
-    before.stop()
-    before.lifecycle.thread.join(PATIENCE)
-    before.lifecycle.is_gone = Latch()
 
-    clock.advance(5.1)
+    with threads_dying(first=1):
+        before.stop()
+        until(root, lambda: refs(root)["a"] not in (before, None))
 
-    until(root, lambda: refs(root)["a"] not in (before, None))
+    assert "(restart 1): TypeError: the tracer failed" in caplog.text
+
+
+def test_a_supervisor_whose_thread_dies_before_its_loop_begins_does_not_start() -> None:
+    with threads_dying(), pytest.raises(pykka.ActorDeadError, match="TypeError: the tracer failed"):
+        Supervisor.start()
 
 
 def test_on_abandon_is_called_when_a_child_will_not_be_started_again(journal: Journal) -> None:

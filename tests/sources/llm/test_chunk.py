@@ -27,6 +27,14 @@ def test_of_two_names_with_one_given_name_the_second_is_refused() -> None:
     assert chunk.missing == 8
 
 
+@pytest.mark.parametrize("rank", ["Sheriff", "Corporal", "Private", "Señor", "Frau", "Earl", "Don"])
+def test_two_of_one_rank_have_two_given_names(rank: str) -> None:
+    names = [f"{rank} Ada Bell", f"{rank} Bob Bell", f"{rank} of the Reef"]
+    chunk = _taken(*names, f"{rank} the Baker")
+    assert chunk.names == names
+    assert chunk.rejected == {f"{rank} the Baker": "has the given name of another one"}
+
+
 def test_a_name_that_was_refused_for_its_given_name_may_come_in_another_chunk() -> None:
     given = Given()
     for offered, kept in ((["Ada One", "Ada Two"], ["Ada One"]), (["Ada Two"], ["Ada Two"])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -95,20 +96,43 @@ def test_extra_fields_go_into_the_request(ask: Asker) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"model": ""}, {"model": 3}, {"model": "a\nb"},
-        {"base_url": "ftp://x/v1"}, {"base_url": "api.example"}, {"base_url": ""},
-        {"base_url": "http://"}, {"base_url": "http://h:port/v1"}, {"base_url": 3},
-        {"base_url": "http://h/v1?x=1"}, {"base_url": "http://h/ v1"},
-        {"themes": []}, {"themes": "maps"}, {"themes": [3]}, {"themes": [""]}, {"themes": 3},
-        {"guidance": ""}, {"guidance": 3}, {"guidance": "x" * 2001},
-        {"timeout": 0}, {"timeout": "30"}, {"timeout": float("nan")},
-        {"max_attempts": 0}, {"max_attempts": 1.5}, {"max_used_in_prompt": -1},
-        {"session": requests.Session}, {"session": 3},
-        {"headers": {"a b": "c"}}, {"headers": [("a", "b")]}, {"headers": {"a": 3}},
-        {"query": {"a": 3}}, {"extra_body": [1]}, {"extra_body": {"a": object()}},
-        {"extra_body": {"a": float("nan")}}, {"api_key": 3},
+        {"model": ""},
+        {"model": 3},
+        {"model": "a\nb"},
+        {"base_url": "ftp://x/v1"},
+        {"base_url": "api.example"},
+        {"base_url": ""},
+        {"base_url": "http://"},
+        {"base_url": "http://h:port/v1"},
+        {"base_url": 3},
+        {"base_url": "http://h/v1?x=1"},
+        {"base_url": "http://h/ v1"},
+        {"themes": []},
+        {"themes": "maps"},
+        {"themes": [3]},
+        {"themes": [""]},
+        {"themes": 3},
+        {"guidance": ""},
+        {"guidance": 3},
+        {"guidance": "x" * 2001},
+        {"timeout": 0},
+        {"timeout": "30"},
+        {"timeout": float("nan")},
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"max_used_in_prompt": -1},
+        {"session": requests.Session},
+        {"session": 3},
+        {"headers": {"a b": "c"}},
+        {"headers": [("a", "b")]},
+        {"headers": {"a": 3}},
+        {"query": {"a": 3}},
+        {"extra_body": [1]},
+        {"extra_body": {"a": object()}},
+        {"extra_body": {"a": float("nan")}},
+        {"api_key": 3},
     ],
-)  # fmt: skip
+)
 def test_an_option_that_cannot_work_is_refused_when_it_is_built(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption) as caught:
         Nomenclater(**{"model": "m", "base_url": "http://127.0.0.1:1/v1", **options})
@@ -125,7 +149,7 @@ def test_an_option_that_cannot_work_is_refused_when_it_is_built(options: dict[st
         {"query": KEY},
         {"base_url": f"http://user:{KEY}@127.0.0.1/v1"},
         {"base_url": f"http://127.0.0.1/v1?key={KEY}"},
-        {"base_url": f"http://127.0.0.1/{KEY}\n"},
+        {"base_url": f"http://127.0.0.1/{KEY}\n/v1"},
     ],
 )
 def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(options: dict[str, Any]) -> None:
@@ -138,3 +162,46 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(options: dict[
 def test_a_count_that_is_none_is_refused(count: Any, ask: Asker) -> None:
     with pytest.raises(InvalidOption):
         ask("http://127.0.0.1:1/v1").fetch(count, ())
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " \t{}", "\n{}\n\n"])
+@pytest.mark.parametrize("option", ["base_url", "api_key", "model"])
+@pytest.mark.parametrize("is_environment", [False, True])
+def test_white_space_around_what_was_read_from_a_file_is_not_sent(
+    around: str, option: str, is_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {
+        "base_url": "OPENAI_BASE_URL",
+        "api_key": "OPENAI_API_KEY",
+        "model": "NAMEPOOL_MODEL",
+    }
+    with Endpoint() as endpoint:
+        options: dict[str, Any] = {"base_url": endpoint.url, "api_key": KEY, "model": "m"}
+        given = around.format(options[option])
+        if is_environment:
+            monkeypatch.setenv(variables[option], given)
+            del options[option]
+        else:
+            options[option] = given
+        with closing(Nomenclater(**options)) as nomenclater:
+            assert nomenclater.fetch(2, ())
+
+    (seen,) = endpoint.seen
+    assert seen.path == "/v1/chat/completions"
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.body["model"] == "m"
+
+
+@pytest.mark.parametrize("url", ["http://h/v1\n/v2", "http://h\r\nX: y/v1", "http://h/\x00v1"])
+def test_a_line_break_within_a_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidOption, match="must be a URL of at most 2000 printable characters"):
+        Nomenclater("m", url)
+
+
+@pytest.mark.parametrize("url", ["", " ", "\n"])
+def test_an_empty_url_does_not_mean_the_one_of_the_environment(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://h/v1")
+    with pytest.raises(InvalidOption, match="base_url must be a URL"):
+        Nomenclater("m", url)

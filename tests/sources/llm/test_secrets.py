@@ -304,9 +304,16 @@ def _with_function(session: requests.Session) -> None:
 
 
 CARRIERS = [
-    _with_header, _with_custom_header, _with_login, _with_auth, _with_cookie, _with_parameter,
-    _with_pairs, _with_query, _with_function,
-]  # fmt: skip
+    _with_header,
+    _with_custom_header,
+    _with_login,
+    _with_auth,
+    _with_cookie,
+    _with_parameter,
+    _with_pairs,
+    _with_query,
+    _with_function,
+]
 
 
 @pytest.mark.parametrize("carry", CARRIERS)
@@ -377,13 +384,26 @@ def test_the_credentials_of_a_proxy_are_not_told(
 @pytest.mark.parametrize(
     "url",
     [
-        "http://me:{}@h/v1", "me:{}@h/v1", "http:/me:{}@h/v1", "http:me:{}@h/v1", "ftp://me:{}@h/",
-        "http://me:{}@h:port/v1", "http://me:{}@[::1/v1", "http:\\\\me:{}@h/v1", "//me:{}@h/v1",
+        "http://me:{}@h/v1",
+        "me:{}@h/v1",
+        "http:/me:{}@h/v1",
+        "http:me:{}@h/v1",
+        "ftp://me:{}@h/",
+        "http://me:{}@h:port/v1",
+        "http://me:{}@[::1/v1",
+        "http:\\\\me:{}@h/v1",
+        "//me:{}@h/v1",
         "http:///me:{}@h/v1",
-        "http://me:1234/{}@h/v1", "https://{} /x@h", "https://{} /x", "{}://h",
-        "http://h/v1?key={}", "{}", "ftp://h/{}", " http://me:{}@h /v1",
+        "http://me:1234/{}@h/v1",
+        "https://{} /x@h",
+        "https://{} /x",
+        "{}://h",
+        "http://h/v1?key={}",
+        "{}",
+        "ftp://h/{}",
+        " http://me:{}@h /v1",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("password", [PASSWORD, "pw123456"])
 def test_a_base_url_that_is_refused_is_not_shown(url: str, password: str) -> None:
     with pytest.raises(InvalidOption) as caught:

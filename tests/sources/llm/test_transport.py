@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import re
 import threading
 import time
 import traceback
@@ -53,7 +54,7 @@ KEY = "sk-oh-so-secret-0123456789"
         (Told(body="x", headers=(("Content-Encoding", "br"),)), "packed with br"),
         (Told(body="xyz", headers=(("Content-Encoding", "gzip"),)), "incorrect header check"),
     ],
-)  # fmt: skip
+)
 def test_what_came_is_told(told: Told, said: str, ask: Asker) -> None:
     with Endpoint(told) as endpoint:
         text = str(failure(ask(endpoint)))
@@ -313,6 +314,49 @@ def test_headers_that_drip_through_a_proxy_end_at_the_deadline(
         monkeypatch.setenv("http_proxy", url.removesuffix("/v1"))
         failure(ask("http://names.invalid/v1", timeout=0.2))
         assert connections[0].gone.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("variable", ["{}_proxy", "all_proxy"])
+@pytest.mark.parametrize("login", ["", "bob:pass-of-proxy@", "bob:pw@", "bob:p%2Fw@"])
+def test_a_proxy_that_is_down_is_told_from_an_endpoint_that_is_down(
+    scheme: str, variable: str, login: str, ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv(variable.format(scheme), f"http://{login}127.0.0.1:{port}/")
+    text = str(failure(ask(f"{scheme}://names.invalid/v1", max_attempts=1)))
+
+    assert f"the proxy http://127.0.0.1:{port} cannot be used: ConnectionRefusedError" in text
+    assert not any(secret in text for secret in ("bob", "pass-of-proxy", "pw", "p/w"))
+
+
+def test_a_host_that_needs_no_proxy_is_not_the_proxys_fault(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert "proxy" not in str(failure(ask(f"http://127.0.0.1:{free_port()}/v1", max_attempts=1)))
+
+
+@pytest.mark.parametrize("password", ["12/s3cret", "s3/cret", "s3#cret", "s3?cret", "@s3/cret"])
+def test_a_proxy_whose_password_is_not_quoted_is_not_shown(
+    password: str, ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", f"http://bob:{password}@127.0.0.1:{free_port()}")
+    text = str(failure(ask("https://names.invalid/v1", max_attempts=1)))
+
+    assert "the proxy cannot be used: its URL is wrong" in text
+    assert not any(piece in text for piece in ("bob", "s3", "cret", "12"))
+
+
+def test_a_proxy_that_does_not_answer_is_named(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(transport, "proxy_of", lambda *_: "http://10.0.0.1:3128")
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: gate.wait(PATIENCE))
+    text = str(failure(ask("https://names.invalid/v1", max_attempts=1, timeout=0.3)))
+    gate.set()
+
+    assert re.search(r"no connection within [0-9.]+ s by the proxy http://10\.0\.0\.1:3128", text)
 
 
 def test_the_credentials_of_a_proxy_that_is_down_are_not_told(

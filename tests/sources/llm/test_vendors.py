@@ -109,15 +109,18 @@ ROWS = [
     Row("Gemini", _takes(None, status=400, said=GEMINI), "plain", 2),
     Row("Mistral", _fine, SCHEMA),
     Row("Groq", _fine, SCHEMA),
-    Row(
-        "Groq", _takes(OBJECT, WITH_SCHEMA, status=400, said=_error(GROQ_SCHEMA)), WITH_SCHEMA, 2
-    ),
+    Row("Groq", _takes(OBJECT, WITH_SCHEMA, status=400, said=_error(GROQ_SCHEMA)), WITH_SCHEMA, 2),
     Row("Groq", _wrote_prose(GROQ), "plain", 3),
     Row(
         "DeepSeek",
-        _takes(OBJECT, WITH_SCHEMA, status=400,
-               said=_error("This response_format type is unavailable now")),
-        WITH_SCHEMA, 2,
+        _takes(
+            OBJECT,
+            WITH_SCHEMA,
+            status=400,
+            said=_error("This response_format type is unavailable now"),
+        ),
+        WITH_SCHEMA,
+        2,
     ),
     Row("Anthropic", _ignored, SCHEMA),
     Row("OpenRouter", _fine, SCHEMA),
@@ -128,15 +131,17 @@ ROWS = [
     Row("Ollama", _fine, SCHEMA),
     Row("llama.cpp", _fine, SCHEMA),
     Row(
-        "llama-cpp-python", _takes(OBJECT, WITH_SCHEMA, None, status=500, said=_error(LLAMA)),
-        WITH_SCHEMA, 2,
+        "llama-cpp-python",
+        _takes(OBJECT, WITH_SCHEMA, None, status=500, said=_error(LLAMA)),
+        WITH_SCHEMA,
+        2,
     ),
     Row("LM Studio", _fine, SCHEMA),
     Row("vLLM", _fine, SCHEMA),
     Row("TGI", _takes(None, status=422, said=_error(MISSING)), "plain", 3),
     Row("LiteLLM", _fine, SCHEMA),
     Row("LiteLLM", _takes(None, status=400, said=_error(LITELLM)), "plain", 3),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.vendor}, {row.rung}")

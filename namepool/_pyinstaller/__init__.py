@@ -1,0 +1,10 @@
+"""What PyInstaller is told of the package: where its hook is."""
+
+from __future__ import annotations
+
+import os
+
+
+def get_hook_dirs() -> list[str]:
+    """Return the folder of ``hook-namepool.py``; PyInstaller asks for it by an entry point."""
+    return [os.path.dirname(__file__)]

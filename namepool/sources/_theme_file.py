@@ -1,0 +1,66 @@
+"""The text of a theme file that anybody wrote: read in bounded time, whatever is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+from namepool.core.names import one_line
+from namepool.errors import InvalidOption
+
+MAX_BYTES = 64 * 1024
+"""The most bytes in a theme file; those of the package have about 4000."""
+
+_MOST_DOTS = 100
+# What may have dots without being a dotted key. What is not closed reaches to where TOML gives up.
+_QUOTED = re.compile(
+    r"""
+    \"{3} (?: \\. | [^\\] )*? (?: \"{3,5} | \Z )
+    | '{3} .*? (?: '{3,5} | \Z )
+    | " (?: \\[^\n] | [^"\\\n] )* "?
+    | ' [^'\n]* '?
+    | \# [^\n]*
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Return a file's path, as errors show it, and its text.
+
+    Raises:
+        InvalidOption: it cannot be read, is no regular file, is too large or is not UTF-8
+    """
+    try:
+        name = os.fsdecode(path)
+        with open(name, "rb", opener=_open) as stream:
+            status = os.fstat(stream.fileno())
+            data = stream.read(MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else None
+    except (OSError, TypeError, ValueError) as error:
+        raise InvalidOption(f"theme_files: {one_line(error, 1000)}") from error
+    file = one_line(name, 1000)
+    if data is None:
+        raise InvalidOption(f"{file}: must be a regular file, not a pipe or a device")
+    if len(data) > MAX_BYTES:
+        size = max(status.st_size, len(data))
+        raise InvalidOption(f"{file}: must have at most {MAX_BYTES} bytes (64 kB), not {size}")
+    try:
+        text = data.decode("utf-8-sig")  # some editors begin with a mark
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"must be UTF-8, which {data[error.start]:#04x} is not: save it as UTF-8"
+        raise InvalidOption(f"{file}, line {line}: {reason}") from None
+    return file, text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _open(file: str, flags: int) -> int:
+    """Open a file, but do not wait for who may write into a FIFO."""
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def check_dots(text: str) -> None:
+    """Refuse text with many dotted keys, which a theme has none of: they take seconds to parse."""
+    dots = _QUOTED.sub('""', text).count(".")
+    if dots > _MOST_DOTS:
+        raise ValueError(f"must have at most {_MOST_DOTS} dots outside of strings, not {dots}")

@@ -1,0 +1,208 @@
+"""What somebody else has written into a ledger: shown in one line, and never taken for more."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import namepool
+from namepool.cli import command as cli
+from namepool.core.names import name_key
+from namepool.errors import NameHeld
+from namepool.ledgers import Holder, RedisLedger, Session, SQLiteLedger
+from namepool.ledgers.base import LATEST
+from namepool.ledgers.session import SessionLedger
+from namepool.pool.identities import take
+from tests.ledgers.redis_server import RedisServer
+from tests.support import PATIENCE
+
+EVIL = "x\nCRITICAL forged\r\x1b[31m\u202e\u2066\u2028\u200b\x85\x00\x9b\ty"
+ADA = "Ada the Yak Shaver"
+
+
+class Store:
+    """A ledger, and the means to forge the row of Ada in it."""
+
+    ledger: SessionLedger
+    url: str
+
+    def forge(self, **fields: object) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class File(Store):
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "names.db"
+        self.url = f"sqlite:///{self.path}"
+        self.ledger = SQLiteLedger(self.path, timeout=PATIENCE)
+
+    def forge(self, **fields: object) -> None:
+        connection = sqlite3.connect(self.path)
+        row: dict[str, Any] = {
+            "host": "h",
+            "pid": 1,
+            "place": "",
+            "name": ADA,
+            "identity": None,
+            "claimed": 1e9,
+            "seen": 1e9,
+            "started": 1e9,
+            **fields,
+        }
+        cursor = connection.execute(
+            "INSERT INTO session (namespace, uuid, host, pid, place, started, seen, ended) "
+            "VALUES ('default', 'forged', :host, :pid, :place, :started, :seen, 0)",
+            row,
+        )
+        connection.execute(
+            "INSERT INTO claim (namespace, key, name, session, token, identity, claimed) "
+            "VALUES ('default', :key, :name, :session, '', :identity, :claimed)",
+            {**row, "key": name_key(ADA), "session": cursor.lastrowid},
+        )
+        connection.commit()
+        connection.close()
+
+    def close(self) -> None:
+        self.ledger.close()
+
+
+class Server(Store):
+    def __init__(self, folder: Path) -> None:
+        self.server = RedisServer(folder / "redis")
+        self.url = self.server.url
+        self.ledger = RedisLedger(self.url, timeout=PATIENCE)
+
+    def forge(self, **fields: object) -> None:
+        row = {"host": "h", "pid": 1, "place": "", "name": ADA, "identity": "", "claimed": 1e9}
+        row |= {"started": 1e9, **{name: value or "" for name, value in fields.items()}}
+        key = "namepool:{default}:"
+        about = ["0", *(str(row[name]) for name in ("host", "pid", "place", "started"))]
+        claim = ["forged", "", *(str(row[name]) for name in ("claimed", "identity", "name"))]
+        self.server.do("HSET", f"{key}sessions", "forged", "\x1f".join(about))
+        self.server.do("ZADD", f"{key}seen", "1e9", "forged")
+        self.server.do("HSET", f"{key}claims", name_key(ADA), "\x1f".join(claim))
+        self.server.do("SADD", f"{key}of:forged", name_key(ADA))
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.server.stop()
+
+
+@pytest.fixture(params=[File, Server])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    store: Store = request.param(tmp_path)
+    store.ledger.advance("walk", 1)  # the tables are there
+    yield store
+    store.close()
+
+
+def is_plain(text: str) -> bool:
+    return text.isascii() and all(" " <= c <= "~" or c == "…" for c in text)
+
+
+def looks(store: Store, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.main(["ledger", *arguments, "--ledger", store.url]) == 0
+    return capsys.readouterr().out
+
+
+EVERY_TEXT = {"host": EVIL, "name": EVIL, "identity": EVIL, "place": EVIL}
+
+
+def test_a_forged_row_is_one_line_of_the_list(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.forge(**EVERY_TEXT)
+    (line, *others) = looks(store, capsys, "ls").rstrip("\n").split("\n")
+
+    assert others == []
+    assert [is_plain(field) for field in line.split("\t")] == [True] * 6
+
+
+def test_a_forged_row_is_ascii_in_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    store.forge(**EVERY_TEXT, pid=1)
+    out = looks(store, capsys, "ls", "--json")
+
+    assert is_plain(out.replace("\n", ""))
+    (row,) = json.loads(out)
+    assert all(is_plain(str(value)) for value in row.values())
+
+
+def test_letters_of_any_script_are_ascii_in_json_and_themselves_in_the_list(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.ledger.take("Zoë", "plänner")
+
+    assert json.loads(looks(store, capsys, "ls", "--json"))[0]["name"] == "Zoë"
+    assert looks(store, capsys, "ls", "--json").isascii()
+    assert looks(store, capsys, "ls").startswith("Zoë\t")
+
+
+def test_a_forged_row_is_one_line_of_an_error(store: Store) -> None:
+    store.forge(**EVERY_TEXT)
+    with pytest.raises(NameHeld) as caught:
+        take(store.ledger, ADA, "planner")
+
+    assert is_plain(str(caught.value))
+    assert is_plain(str(caught.value.holder.session))
+
+
+def test_a_forged_row_is_one_line_of_a_warning(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.forge(host=EVIL, identity=EVIL)
+    with caplog.at_level(logging.WARNING), namepool.open_pool(ledger=store.url) as pool:
+        pool.associate_name(ADA)
+        pool.close()
+
+    (record,) = [r for r in caplog.records if "held by" in r.getMessage()]
+    assert is_plain(record.getMessage())
+
+
+@pytest.mark.parametrize("junk", ["x", "1e999", "-1", "nan", "9" * 400, "", "../../self"])
+def test_numbers_that_are_none_hide_nothing(
+    store: Store, junk: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.forge(pid=junk, claimed=junk, started=junk)
+    holder = next(iter(store.ledger.holders()))
+
+    assert isinstance(holder.session.pid, int)
+    assert 0 <= holder.claimed <= LATEST
+    assert looks(store, capsys, "ls").startswith(ADA)
+    assert "claimed\t1\n" in looks(store, capsys, "stats")
+    with pytest.raises(NameHeld):
+        take(store.ledger, ADA, "planner")
+    assert looks(store, capsys, "prune", "--older-than", "7d") == "1 names freed\n"
+
+
+def test_a_row_with_too_few_or_too_many_parts_is_shown_too(tmp_path: Path) -> None:
+    store = Server(tmp_path)
+    for odd in ("", "\x1f", "a\x1fb", "\x1f" * 9):
+        store.server.do("HSET", "namepool:{default}:claims", "x", odd)
+        store.server.do("HSET", "namepool:{default}:sessions", "a", odd)
+        assert len(list(store.ledger.holders())) == 1
+        assert store.ledger.stats().claimed == 1
+    store.server._client.hset("namepool:{default}:claims", "x", b"\xff\x1b\xfe")  # no UTF-8
+    assert len(list(store.ledger.holders())) == 1
+    store.close()
+
+
+def test_what_a_ledger_of_a_user_holds_is_shown_in_one_line() -> None:
+    session = Session("id", EVIL, 1, "", 0.0, 0.0, 0.0, False)
+    assert is_plain(str(session))
+
+    class Own:
+        def take(self, *_: object) -> Holder:
+            return Holder(EVIL, session, 1e9, EVIL + "\u3164")
+
+    with pytest.raises(NameHeld) as caught:
+        take(cast("Any", Own()), ADA, "planner")
+    assert is_plain(str(caught.value))
