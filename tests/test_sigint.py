@@ -67,7 +67,7 @@ sys.stdout.write("balanced\\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process there")
-@pytest.mark.parametrize("interrupts", [20, pytest.param(200, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("interrupts", [5, pytest.param(200, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("act", ["handle", "ask", "scope", "await"])
 def test_a_loop_on_the_main_thread_survives_many_interrupts(act: str, interrupts: int) -> None:
     program = subprocess.Popen(
@@ -133,7 +133,7 @@ sys.stdout.write(f"{max(late)}\\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process there")
-@pytest.mark.parametrize("interrupts", [5, pytest.param(20, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("interrupts", [2, pytest.param(20, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("act", ["handle", "ask"])
 def test_an_interrupt_is_raised_within_one_operation(act: str, interrupts: int) -> None:
     run = subprocess.run(

@@ -98,7 +98,7 @@ def test_sessions_that_crash_at_random_never_share_a_name(sessions: int) -> None
     fleet = Fleet(random.randrange(10**6), sessions)
     for number in range(sessions):
         fleet.begin()
-        fleet.clock.advance(60.0)
+        fleet.clock.advance(7 * DAY / sessions)
         ledger = fleet.random.choice(fleet.living)
         fate = fleet.random.random()
         if fate < 0.3:
