@@ -57,6 +57,7 @@ def _run(*command: str | Path, cwd: Path) -> str:
 # Frozen by PyInstaller
 
 
+@pytest.mark.proof
 def test_the_hook_that_pyinstaller_finds_collects_every_theme() -> None:
     (found,) = [e for e in entry_points(group="pyinstaller40") if e.value.startswith("namepool.")]
     assert found.name == "hook-dirs"
@@ -161,6 +162,7 @@ def test_a_program_zipped_with_all_that_it_needs_has_names(
 # Without asserts and docstrings
 
 
+@pytest.mark.proof
 def test_without_asserts_and_docstrings_a_program_has_names(tmp_path: Path) -> None:
     lines = _run(sys.executable, "-I", "-OO", "-c", PROGRAM + ASKING, cwd=tmp_path).splitlines()
     assert lines[:2] == [NAME, "ada"]

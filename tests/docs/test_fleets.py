@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
-import yaml
 
 from namepool.ledgers import SQLiteLedger
 from tests.docs.pages import PAGES, Block, blocks
@@ -22,8 +20,12 @@ def of(language: str) -> list[Block]:
     return [block for _, block in FOUND if block.language == language]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("version", ["1.28", "1.35"])
 def test_every_manifest_is_valid_by_the_schemas_of_kubernetes(version: str) -> None:
+    import kubernetes_validate
+    import yaml
+
     manifests = [one for block in of("yaml") for one in yaml.safe_load_all(block.text)]
 
     assert [manifest["kind"] for manifest in manifests] == ["StatefulSet", "CronJob"]
@@ -31,7 +33,11 @@ def test_every_manifest_is_valid_by_the_schemas_of_kubernetes(version: str) -> N
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
+@pytest.mark.proof
 def test_a_manifest_with_a_fault_is_not() -> None:
+    import kubernetes_validate
+    import yaml
+
     manifest = next(yaml.safe_load_all(of("yaml")[0].text))
     manifest["spec"]["replica"] = 3
 

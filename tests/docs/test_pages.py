@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install --quiet"
 NOT_RUN = {
     f"{INSTALL} '.[rich]' && .venv/bin/namepool demo": ".ci/run runs it; it needs a package index",
-    f"{INSTALL} -e '.[dev]' && .venv/bin/pytest": ".ci/run runs it; it would run this test",
+    f"{INSTALL} -e '.[test]' && .venv/bin/pytest": ".ci/run runs it; it would run this test",
     f"{INSTALL} -e '.[docs]' && .venv/bin/mkdocs serve": "it never ends; .ci/run builds the site",
     f"{INSTALL} .": "it needs a package index; .ci/run runs it with the demo behind it",
     "python -m tests.benchmarks.runtime": "it takes minutes; .ci/run runs it with --quick",

@@ -208,6 +208,7 @@ def test_while_a_thread_makes_a_file_no_other_opens_one(
 
 def test_sqlite_itself_makes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("namepool.ledgers.database.make_file", lambda *_: None)
+    monkeypatch.setattr("namepool.ledgers.database._SETTLING", 0.0)
 
     assert "it cannot be opened" in refusal(path)
     assert not path.exists()

@@ -29,7 +29,14 @@ from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.pool.chunk import Chunk
 from namepool.pool.claims import ClaimedNames
 from namepool.sources.base import FallbackSource, time_limit
-from tests.support import PATIENCE, GatedSource, MovableClock, ScriptedSource, wait_until
+from tests.support import (
+    PATIENCE,
+    GatedSource,
+    MovableClock,
+    ScriptedSource,
+    started,
+    wait_until,
+)
 
 
 class Failing(MemoryLedger):
@@ -375,7 +382,7 @@ def test_what_is_being_claimed_when_a_pool_is_closed_is_released(
             claims.close()
             return ours
 
-    monkeypatch.setattr("namepool.pool.claims.ENDING", 0.0)  # it would wait for itself
+    monkeypatch.setattr("namepool.pool.claims.CLAIMING", 0.0)  # it would wait for itself
     claims = ClaimedNames(NumberedNames(), ClosedMeanwhile(book))
     with pytest.raises(LedgerError, match="the pool is closed"):
         fetch(claims, 4)
@@ -383,6 +390,30 @@ def test_what_is_being_claimed_when_a_pool_is_closed_is_released(
     assert others.stats()[1:] == (0, 0, 0, 0)
     with pytest.raises(LedgerError, match="the pool is closed"):
         fetch(claims, 4)
+
+
+def test_a_claim_that_hangs_does_not_hold_up_the_end_and_is_released_when_it_comes(
+    book: Book, others: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    class Hanging(MemoryLedger):
+        def claim(self, names: Sequence[str], token: str) -> list[str]:
+            begun.set()
+            assert gate.wait(PATIENCE)
+            return super().claim(names, token)
+
+    monkeypatch.setattr("namepool.pool.claims.CLAIMING", 0.01)
+    claims = ClaimedNames(NumberedNames(), Hanging(book))
+    fetching, results = started(lambda: fetch(claims, 4))
+    assert begun.wait(PATIENCE)
+
+    claims.close()  # returns, although the claim is under way
+
+    gate.set()
+    fetching.join(PATIENCE)
+    assert isinstance(results[0], LedgerError)
+    assert others.stats()[1:] == (0, 0, 0, 0)
 
 
 def test_a_claim_whose_answer_is_lost_at_the_end_is_taken_back_too(

@@ -295,7 +295,7 @@ if sys.argv[1] == "close":
         ("exit", "fetch"),
         ("close", "fetch"),
         ("interrupt", "fetch"),
-        ("exit", "claim"),
+        pytest.param("exit", "claim", marks=pytest.mark.proof),
         pytest.param("close", "claim", marks=pytest.mark.proof),
         pytest.param("interrupt", "claim", marks=pytest.mark.proof),
     ],
