@@ -1,0 +1,72 @@
+"""Callers whose allocations fail one after another: ``python -m tests.strikes.without_memory``.
+
+In a process of its own: where memory is lacking, CPython itself crashes now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from namepool import (
+    AssociateName,
+    CheckinName,
+    CheckoutName,
+    GetNameByOwner,
+    NamePool,
+    NumberedNames,
+    PoolHandle,
+    PoolStatsRequest,
+)
+from tests.strikes.test_real_strikes import settled
+from tests.support import PATIENCE
+
+
+def poor(capi: Any, ref: Any, act: Callable[[], Any], lacks: int) -> bool:
+    """Do ``act`` without memory for its ``lacks``-th allocation; tell whether that struck it.
+
+    The interpreter cannot be told whose: where the pool's thread answers, it may be that one's.
+    """
+    result: Any = None
+    struck = False
+    try:
+        capi.set_nomemory(lacks, lacks + 1)
+        try:
+            result = act()
+        finally:
+            capi.remove_mem_hooks()
+    except (MemoryError, RuntimeError) as error:  # "can't allocate lock"
+        struck = True
+        error.__traceback__ = None  # the interpreter's last MemoryError is never let go of
+    if isinstance(result, str):
+        ref.ask(CheckinName(result, "poor"))
+    return struck
+
+
+def main() -> None:
+    """Let five requests lack each of their first sixty allocations; nobody else may notice."""
+    capi: Any = import_module("_testcapi")
+    ref = NamePool.start(source=NumberedNames(), chunk_size=50)
+    ref.ask(CheckinName(ref.ask(CheckoutName())))
+    checkout, kept = CheckoutName(owner="poor"), ref.ask(CheckoutName(owner="kept"))
+    acts: list[Callable[[], Any]] = [
+        lambda: ref.ask(checkout),
+        lambda: ref.ask(checkout, timeout=PATIENCE),
+        lambda: ref.ask(checkout, block=False).get(),
+        lambda: ref.ask(AssociateName(kept, owner="poor")) and None,
+        lambda: ref.ask(PoolStatsRequest()),
+    ]
+
+    failed = sum(poor(capi, ref, act, k) for act in acts for k in range(60))
+
+    stats = settled(PoolHandle(ref), at_most=1)
+    assert failed > len(acts)
+    assert stats.available_count + stats.checked_out_count == stats.all_used_count
+    assert (stats.checked_out_count, stats.restart_count) == (1, 0)
+    assert ref.ask(GetNameByOwner("kept"), timeout=5) == kept
+    ref.stop()
+
+
+if __name__ == "__main__":
+    main()
