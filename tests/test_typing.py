@@ -6,6 +6,7 @@ import ast
 import inspect
 import itertools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -196,6 +197,12 @@ def test_each_option_is_documented_with_its_default() -> None:
     assert told == GIVEN
     told = {name: default(text) for name, text in documented(protocol, "SupervisorOptions").items()}
     assert told == RULES
+
+
+def test_the_guide_lists_each_option() -> None:
+    guide = (ROOT / "docs/guides/operations.md").read_text(encoding="utf-8")
+    table = guide.partition("| option |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(GIVEN)
 
 
 def test_each_option_in_seconds_says_so() -> None:

@@ -1,4 +1,4 @@
-"""What PyInstaller is told of the package: where its hook is."""
+"""Tells PyInstaller where the hook of the package is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PyInstaller cannot see in the imports of the package. It runs this while it freezes."""
+"""The hook that PyInstaller runs while it freezes: files and imports that it does not see."""
 
 from PyInstaller.utils.hooks import collect_data_files
 

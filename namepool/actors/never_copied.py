@@ -1,4 +1,4 @@
-"""What a program shares and never copies: a twin of it would have no thread and no locks."""
+"""Objects that a program shares and never copies: a twin would have no thread and no locks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, NoReturn, Self
 class NeverCopied:
     """Mixed in: ``copy`` and ``deepcopy`` return the object itself, and ``pickle`` is refused.
 
-    Programs copy the state of their agents, and with it all that the agents work with.
+    Frameworks copy the state of their agents, and so the objects that the agents hold.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""A parser of command lines that repeats nothing of what it was given: it may be a password."""
+"""A parser of command lines. Its errors repeat no value, as any may be a password."""
 
 from __future__ import annotations
 

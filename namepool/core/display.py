@@ -162,7 +162,7 @@ def _plain(word: str) -> str:
 
 @lru_cache(maxsize=4096)  # a name is looked at for every log line of every other one
 def _beginning_keys(name: str) -> frozenset[str]:
-    """Return the keys of what ``name`` can be read by: its beginnings, with its titles and without.
+    """Return the keys of the beginnings of ``name``, with its titles and without.
 
     With them, because a title may be all the name that another one has.
     """

@@ -144,10 +144,10 @@ class Database:
         return f"the ledger {str(self.path)!r}"
 
     def _settled(self, work: Callable[[], T], begin: str) -> T:
-        """Do the work, and again for a moment while it may not write; nothing was done then.
+        """Do the work; try again for a moment where it may not write, which changes nothing.
 
-        Who makes a file, as SQLite does those beside it, gives it its mode a little later: until
-        then it may be closed to the others of a group.
+        A process that makes a file gives it its mode a little later, and so does SQLite with the
+        files beside it. Until then the file may be closed to the others of a group.
         """
         deadline = time.monotonic() + min(_SETTLING, self._timeout)
         while True:

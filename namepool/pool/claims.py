@@ -232,8 +232,8 @@ class ClaimedNames:
     def close(self) -> None:
         """Release what is not checked out, end the session, and close the source.
 
-        Waits up to ``CLAIMING`` seconds for what is being claimed meanwhile. Later it is released
-        behind everybody's back, if the process still runs then.
+        Waits up to ``CLAIMING`` seconds for claims that are under way. A later answer is released by
+        the fetcher that gets it, if the process still runs then.
         """
         with self._lock:
             self._is_closing = True

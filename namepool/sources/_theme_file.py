@@ -55,7 +55,7 @@ def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def _open(file: str, flags: int) -> int:
-    """Open a file, but do not wait for who may write into a FIFO."""
+    """Open a file; a FIFO without a writer is opened at once, too."""
     return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 

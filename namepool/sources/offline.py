@@ -286,7 +286,7 @@ def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]
         if (theme_id := _composed(theme)) not in known:
             raise UnknownTheme(f"themes must be some of {_listed(known)}, not {shown(theme)}")
         ids.add(theme_id)
-    if ids.isdisjoint(own):  # whoever brings a file and does not choose among files wants it
+    if ids.isdisjoint(own):  # a file that is given is meant
         ids.update(own)
     return tuple(sorted(ids))
 
