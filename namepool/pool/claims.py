@@ -232,7 +232,7 @@ class ClaimedNames:
     def close(self) -> None:
         """Release what is not checked out, end the session, and close the source.
 
-        Waits up to ``CLAIMING`` seconds for claims that are under way. A later answer is released by
+        Waits up to ``CLAIMING`` seconds for claims that are under way. A later one is released by
         the fetcher that gets it, if the process still runs then.
         """
         with self._lock:
