@@ -21,8 +21,8 @@ from namepool.actors.service_ref import NoAnswer, ServiceRef
 if TYPE_CHECKING:
     from types import TracebackType
 
-logger = Logger("namepool.actors.service_actor")
-_pykka = Logger("pykka")
+logger: Logger = Logger("namepool.actors.service_actor")
+_pykka: Logger = Logger("pykka")
 
 acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
 """Who acts in this context, where that is not the thread, task or actor whose stack it is: the

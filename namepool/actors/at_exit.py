@@ -11,7 +11,7 @@ import pykka
 from namepool.actors.logs import Logger
 from namepool.actors.service_ref import ServiceRef
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 EXIT_TIMEOUT = 5.0
 """Seconds that the interpreter's exit waits for all actors together to stop."""

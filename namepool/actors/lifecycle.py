@@ -11,7 +11,7 @@ from namepool.actors import forks
 from namepool.actors.latch import Latch
 from namepool.actors.logs import Logger
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 Report = Callable[[str | None], object]
 

@@ -27,7 +27,7 @@ from namepool.ledgers.base import (
 )
 from namepool.ledgers.processes import place_of_this_process, runs_here
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 T = TypeVar("T")
 

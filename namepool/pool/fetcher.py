@@ -16,7 +16,7 @@ from namepool.core.leases import UsedNames
 from namepool.core.names import one_line
 from namepool.sources.base import IN_TIME, NameSource, fetch_from, read_answer, time_limit
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 
 class FetchChunk(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from namepool.actors.logs import Logger
 
-warn = Logger("namepool.pool").warning
+warn: Callable[..., None] = Logger("namepool.pool").warning
 """Log a warning; never raises."""

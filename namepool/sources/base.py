@@ -19,7 +19,7 @@ from namepool.core.options import invalid
 from namepool.core.refill import Backoff
 from namepool.errors import InvalidOption, SourceError, UnknownTheme
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 SURPLUS = 1000
 """Candidates read from one answer beyond those asked for: an endless iterable ends here."""

@@ -29,7 +29,7 @@ from namepool.actors.supervision.protocol import (
     SupervisorError,
 )
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 
 class Retry(NamedTuple):

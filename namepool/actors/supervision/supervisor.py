@@ -44,7 +44,7 @@ from namepool.actors.supervision.protocol import (
     checked_specs,
 )
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 
 class _Begin(NamedTuple):

@@ -19,7 +19,7 @@ from namepool.sources.llm.subjects import EXAMPLES
 if TYPE_CHECKING:
     from namepool.sources.llm.transport import Answer, Line
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 LADDER_READS = 4000
 """Bytes of an error that are searched for what it is about."""

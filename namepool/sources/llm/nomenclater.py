@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from namepool.sources.llm.transport import Line
 
-logger = Logger(__name__)
+logger: Logger = Logger(__name__)
 
 _left_behind: list[Line] = []
 """The parent's lines in a forked child: never used, never closed, their locks may be held."""
