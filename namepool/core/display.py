@@ -89,13 +89,16 @@ def _only(form: str, others: Iterable[frozenset[str]]) -> bool:
 
 
 def _forms(name: str) -> Iterator[str]:
-    """Yield the beginnings of a name, from its given name on, that do not end in the middle."""
+    """Yield the beginnings of a name, from its given name on, that do not end in the middle.
+
+    The last is all of it, without the titles.
+    """
     words = name.split()
     yield from _beginnings(words, _given(words))
 
 
 def _beginnings(words: Sequence[str], first: int) -> Iterator[str]:
-    for end in range(first + 1, len(words)):
+    for end in range(first + 1, len(words) + (first > 0)):
         if words[end - 1].lower() not in _JOINING and name_key(words[end - 1]):
             yield " ".join(words[first:end]).rstrip(",&-")
 

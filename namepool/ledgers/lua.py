@@ -33,7 +33,12 @@ local function put(key, claim)
   redis.call('SADD', KEYS[4], key)
 end
 local function fields(claim)
-  return string.match(claim, '^(.-)\\31(.-)\\31(.-)\\31(.-)\\31(.*)$')
+  local session, token, at, identity, name =
+    string.match(claim, '^(.-)\\31(.-)\\31(.-)\\31(.-)\\31(.*)$')
+  if session then
+    return session, token, at, identity, name
+  end
+  return claim, '', '0', '', ''
 end
 """
 

@@ -130,7 +130,7 @@ def test_a_word_is_a_title_only_if_a_given_name_follows(name: str, word: str) ->
         ("Dr. Basil Teaspoon", "Basil"),
         ("J.R. Bell", "J.R."),
         ("Ada", "Ada"),
-        ("The Old", "The Old"),
+        ("The Old", "Old"),
         ("Old", "Old"),
         ("李小龙", "李小龙"),
         ("NPC #1", "NPC"),
@@ -306,3 +306,9 @@ def test_names_use_all_colours_about_evenly() -> None:
 
 def test_they_are_exported() -> None:
     assert {"short_name", "slug", "color_of"} <= set(namepool.__all__)
+
+
+def test_a_name_that_ends_with_its_given_name_is_read_by_that_too() -> None:
+    assert short_names(["Ada the Yak Shaver", "Sergeant Ada"]) == ["Ada the Yak", "Sergeant Ada"]
+    assert short_name("Captain Ada") == "Ada"
+    assert short_name("Ada Bell the Second", ["Captain Ada Bell", "Ada the Baker"]) != "Ada Bell"

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaphone import doublemetaphone
 
+from namepool.core.display import given_name
 from namepool.core.guard import why_unissuable
 from namepool.core.names import MAX_NAME_LENGTH, is_default_name, name_key
 from namepool.core.offence import is_offensive
@@ -321,6 +322,10 @@ def test_a_name_is_valid_at_any_position(seed: int | str, position: int) -> None
 @pytest.mark.parametrize("seed", [0, *[pytest.param(n, marks=pytest.mark.proof) for n in (1, 2)]])
 def test_any_200_names_in_a_row_differ_in_given_name_and_vary_in_initial(seed: int) -> None:
     _assert_varied(OfflineNames(seed=seed).fetch(len(THEME_OF) + 2 * WINDOW, []))
+
+
+def test_no_first_name_of_a_theme_is_read_as_a_title() -> None:
+    assert [first for first in THEME_OF if given_name(f"{first} Custard") != first] == []
 
 
 @pytest.mark.parametrize(
