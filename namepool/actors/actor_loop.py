@@ -14,6 +14,7 @@ import pykka
 from pykka._envelope import Envelope
 
 from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.lifecycle import retire
 from namepool.actors.logs import Logger, quietly
 from namepool.actors.reply import Reply
 from namepool.actors.service_ref import NoAnswer, ServiceRef
@@ -214,8 +215,7 @@ class ActorLoop(pykka.ThreadingActor):
         raise message.error
 
     def _stop(self) -> None:
-        quietly(pykka.ActorRegistry.unregister, self.actor_ref)
-        self.actor_stopped.set()
+        retire(self._actor_ref)
         self._guard(self.on_stop)
 
     def _fail(self) -> None:
@@ -237,10 +237,9 @@ class ActorLoop(pykka.ThreadingActor):
         traceback: TracebackType | None,
     ) -> None:
         self._actor_ref.lifecycle.failed(exception_value or exception_type)
+        retire(self._actor_ref)
         exc_info = exception_type, exception_value, traceback
         _pykka.error("Unhandled exception in %s:", self, exc_info=exc_info)
-        quietly(pykka.ActorRegistry.unregister, self.actor_ref)
-        self.actor_stopped.set()
 
     def _thread_ended(self, error: BaseException | None) -> None:
         """Report the death of an actor whose loop never began, or whose end was cut short."""
@@ -252,9 +251,7 @@ class ActorLoop(pykka.ThreadingActor):
     def _finish(self) -> None:
         """Answer what is left, then report the death. Nothing of the actor runs after this."""
         ref = self._actor_ref
-        if not self.actor_stopped.is_set():  # its loop never began
-            quietly(pykka.ActorRegistry.unregister, ref)
-            self.actor_stopped.set()
+        retire(ref)  # as has been done, unless its loop never began
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
         if self.actor_inbox.is_mine():

@@ -16,7 +16,7 @@ import pykka
 from pykka import messages
 
 from namepool.actors.inbox import Inbox, refuse
-from namepool.actors.lifecycle import Lifecycle
+from namepool.actors.lifecycle import Lifecycle, retire
 from namepool.actors.logs import quietly
 from namepool.actors.ref import QueuingRef
 from namepool.actors.reply import Reply
@@ -56,8 +56,8 @@ def launch(
 def give_up(receipt: list[Any]) -> None:
     """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
     for ref in receipt:
-        quietly(pykka.ActorRegistry.unregister, ref)
         ref.stop(block=False)
+        quietly(pykka.ActorRegistry.unregister, ref)
 
 
 def _register(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:
@@ -107,8 +107,8 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
         try:
             self._start_thread()
         except BaseException as error:
-            self._handle_failure(type(error), error, error.__traceback__)
-            self._lifecycle.died()
+            self._lifecycle.failed(error)
+            self._finish()
             raise
 
     def _start_thread(self) -> None:
@@ -122,8 +122,6 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
         """Report the death of an actor whose loop never began."""
         if not self._lifecycle.is_gone.is_set():
             self._lifecycle.failed(error or RuntimeError("its thread ended before the actor did"))
-            quietly(pykka.ActorRegistry.unregister, self._actor_ref)
-            self.actor_stopped.set()
             self._finish()
 
     def _actor_loop(self) -> None:
@@ -140,6 +138,7 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
             self._finish()
 
     def _finish(self) -> None:
+        retire(self._actor_ref)
         inbox = self.actor_inbox
         if isinstance(inbox, Inbox):
             inbox.close(lambda envelope: refuse(self._actor_ref, envelope))
@@ -172,7 +171,5 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self._lifecycle.failed(exception_value or exception_type)
+        retire(self._actor_ref)  # Pykka logs first
         quietly(super()._handle_failure, exception_type, exception_value, traceback)
-        if not self.actor_stopped.is_set():  # Pykka logs first, and that raised
-            quietly(pykka.ActorRegistry.unregister, self._actor_ref)
-            self.actor_stopped.set()

@@ -39,7 +39,7 @@ class Logger:
 def quietly(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     """Make a call that logs, and let no error of its logging pass; see ``Logger``.
 
-    For those of Pykka's functions that do their work and then log it.
+    Some functions of Pykka do their work and then log it: they are called by this one.
     """
     try:
         call(*args, **kwargs)

@@ -11,7 +11,7 @@ from pykka._envelope import Envelope
 
 from namepool.actors import forks
 from namepool.actors.inbox import Inbox, NotHandled, refuse
-from namepool.actors.logs import quietly
+from namepool.actors.lifecycle import retire
 from namepool.actors.never_copied import NeverCopied
 from namepool.actors.reply import Receipt, Reply, Wait
 
@@ -107,10 +107,9 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
     def forked(self) -> None:
         """Be dead in a forked child: the actor's thread does not exist there."""
         self.actor_stopped = type(self.actor_stopped)()
-        self.actor_stopped.set()
         self._why_dead = FORKED
         self.actor_inbox.forked(partial(refuse, self, why=FORKED))
-        quietly(pykka.ActorRegistry.unregister, self)
+        retire(self)
 
     def _check_alive(self) -> None:
         if self.actor_stopped.is_set():

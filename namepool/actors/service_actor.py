@@ -35,8 +35,8 @@ class ServiceActor(ActorLoop):
     ``on_interrupted``."""
 
     delays_exit: ClassVar[bool] = True
-    """The interpreter's exit waits until it has stopped, up to 5 s; unset it on an actor whose work
-    is worth nothing by then."""
+    """The interpreter's exit stops it and waits for that, up to 5 s. Unset it on an actor that
+    another one stops, and whose work is worth nothing by then."""
 
     _reports_its_lifecycle: ClassVar[bool] = True
 
@@ -76,11 +76,11 @@ class ServiceActor(ActorLoop):
         thread = ActorThread(self, self._thread_ended)
         try:
             thread.start()
-        except RuntimeError as error:
+        except Exception as error:
             if thread.ident is not None:
                 raise  # it came from outside
-            # No thread can be started: nobody else will clean up.
-            self._handle_failure(type(error), error, error.__traceback__)
+            # No thread can be started, or a tracer failed: nobody else will clean up.
+            self._actor_ref.lifecycle.failed(error)
             self._finish()
             raise
 

@@ -13,11 +13,10 @@ _numbers = itertools.count()
 
 
 class ActorThread(threading.Thread):
-    """Runs the loop of ``actor``; calls ``ended(error)`` at its very end, whatever ran on it.
+    """Runs the loop of ``actor``; calls ``ended(error)`` at its very end.
 
-    Others replace the ``run`` of a thread or what is underneath, to trace it or to hand a context
-    on. If that fails, the loop does not begin, and no line of the actor's own can say so. Pykka
-    starts a plain thread, which cannot either.
+    Tracers and the like replace ``run``, or the function underneath. Where theirs fails, the loop
+    does not begin, and the actor cannot say so itself.
     """
 
     def __init__(
@@ -37,6 +36,10 @@ class ActorThread(threading.Thread):
     def _bootstrap(self) -> None:
         try:
             super()._bootstrap()  # type: ignore[misc]
+        except BaseException as failure:
+            self._error = failure
+            raise
         finally:
             error, self._error = self._error, None
+            del self._invoke_excepthook, self._tell_program  # they hold the thread
             self._ended(error)

@@ -103,7 +103,8 @@ def _leave(user: object) -> None:
 
 def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
     """Have ``ours`` called for a method of ``cls``, with the bound method that was there first."""
-    before = vars(cls)[method]
+    before = next(vars(base)[method] for base in cls.__mro__ if method in vars(base))
+    is_own = method in vars(cls)
     is_on = True
 
     @functools.wraps(before)
@@ -114,8 +115,12 @@ def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
     def undo() -> None:
         nonlocal is_on
         is_on = False
-        if vars(cls)[method] is patched:  # else another has patched over this one, and goes on
+        if vars(cls).get(method) is not patched:
+            return  # another has patched over this one, and goes on
+        if is_own:
             setattr(cls, method, before)
+        else:
+            delattr(cls, method)
 
     _patches.append(undo)
     setattr(cls, method, patched)
@@ -132,7 +137,7 @@ def _start(start: Callable[[], None], thread: threading.Thread) -> None:
 def _follow(line: Lineage, thread: threading.Thread) -> None:
     """Have ``thread.run`` follow ``line``, once.
 
-    It is a bound method, as the one in its place was: a tracer may call the function underneath.
+    ``run`` stays a bound method: a tracer such as Sentry calls its function with the thread.
     """
     own = vars(thread).get("run")
 

@@ -106,7 +106,7 @@ class NamePool(ServiceActor):
         """Start a pool of its own.
 
         Args:
-            args: what the constructor of a subclass takes; a pool takes none
+            args: none; a subclass with arguments of its own overrides ``start`` for their types
             options: those of ``NamePoolOptions``
 
         Raises:

@@ -149,7 +149,10 @@ class ScopeOrDefault(AbstractAsyncContextManager[str]):
 
 
 def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
-    """Run ``function``: not on a loop's executor, whose threads may all wait for names."""
+    """Run ``function``: not on a loop's executor, whose threads may all wait for names.
+
+    Where no thread can be started it runs here, and the loop waits.
+    """
     reply: Reply[Any] = Reply()
 
     def run() -> None:
@@ -158,7 +161,10 @@ def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
         except BaseException as error:
             reply.fail_quietly(error)
 
-    threading.Thread(target=run, name="namepool-aside", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="namepool-aside", daemon=True).start()
+    except RuntimeError:
+        run()
     return reply
 
 

@@ -38,7 +38,7 @@ class Again(NamedTuple):
 class LedgerKeeper(ServiceActor):
     """Keeps the claims of one incarnation of a pool; a ledger that fails is tried again."""
 
-    delays_exit = False  # what must be done before the exit is waited for by who closes the claims
+    delays_exit = False  # closing the claims waits for what must be done before
 
     def __init__(self, claims: ClaimedNames) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Keeping:
         self._claims = source if isinstance(source, ClaimedNames) else None
         self._keeper: Any = None
         self._untold: list[Spoken | Unwanted | Renew] = []
-        """What is for the keeper, and waits for a thread to be had."""
+        """Messages for the keeper, until its thread can be started."""
         if self._claims is not None:
             self._claims.serve(state)
 
@@ -79,12 +79,14 @@ class Keeping:
         """Tell the keeper; nothing happens without a ledger."""
         if self._claims is None:
             return
-        self._untold.append(message)
+        if message not in self._untold:
+            self._untold.append(message)
         if self._keeper is None or not self._keeper.is_alive():
             try:
                 self._keeper = LedgerKeeper.start(self._claims)
-            except RuntimeError as error:
-                warn("the ledger is told later, no thread can be started: %s", one_line(error))
+            except Exception as error:
+                if self._untold == [message]:  # else it has been said
+                    warn("the ledger is told later, no thread can be started: %s", one_line(error))
                 return
         while self._untold and self._keeper.try_tell(self._untold[0]):
             del self._untold[0]

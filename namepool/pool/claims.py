@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial, update_wrapper
 from typing import Any, cast
 
+from namepool.actors.at_exit import exiting_for
 from namepool.core.leases import UsedNames
 from namepool.core.names import one_line, why_invalid
 from namepool.core.state import PoolState
@@ -226,7 +227,7 @@ class ClaimedNames:
 
     def wait_ended(self) -> None:
         """See ``wait_released``; at once in a forked child, whose parent does it."""
-        if self._pid == os.getpid() and self._claimed.wait(CLAIMING):
+        if self._pid == os.getpid() and self._claimed.wait(max(CLAIMING - exiting_for(), 0.0)):
             self._ended.wait(ENDING)
 
     def close(self) -> None:

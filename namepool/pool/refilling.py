@@ -130,7 +130,8 @@ class Refilling:
         stocks = [stock for stock in self._state.stocks.values() if stock.in_use]
         while due := [stock for stock in stocks if self._may_fetch(stock) and self._due(stock)]:
             stock = min(due, key=self._precedence)
-            self.fetch(self._due(stock), stock)
+            if not self.fetch(self._due(stock), stock):
+                break
 
     def _due(self, stock: Stock) -> int:
         return self._fetches.of(stock).due(len(stock.names), len(stock.waiters))
@@ -147,12 +148,12 @@ class Refilling:
         """Those for whom somebody waits come first, and each theme gets its share of fetches."""
         return not stock.waiters, len(self._fetches.of(stock)), next(iter(stock.waiters), math.inf)
 
-    def fetch(self, count: int, stock: Stock) -> None:
-        """Ask the source for ``count`` names for a stock."""
+    def fetch(self, count: int, stock: Stock) -> bool:
+        """Ask the source for ``count`` names for a stock; ``False`` if no fetcher is to be had."""
         state, seconds = self._state, self._options.fetch_timeout
         fetcher = self._fetches.take_idle() or self._start_fetcher(stock)
         if fetcher is None:
-            return
+            return False
         request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
         state.counters.fetches += 1
         state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
@@ -160,17 +161,22 @@ class Refilling:
         fetcher.try_tell(
             FetchChunk(request, count, state.used(), state.epoch, seconds, stock.theme)
         )
+        return True
 
     def _start_fetcher(self, stock: Stock) -> Fetcher | None:
-        """Start a fetcher; ``None``, noted as a failed fetch, where no thread can be started."""
+        """Start a fetcher; ``None`` where no thread can be started.
+
+        That is a failed fetch, unless there are fetchers: then those who wait wait for them.
+        """
         ref = self.ref
         self.keeping.tell(Renew())  # which goes on for as long as it lives
         try:
             fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
-        except RuntimeError as error:
-            cause = SourceError(f"no thread can be started to ask it: {one_line(error)}")
-            cause.__cause__ = error
-            self._failed(cause, stock.theme)
+        except Exception as error:
+            if not self._fetches.fetchers:  # else one of them will be idle soon
+                cause = SourceError(f"the fetcher's thread cannot be started: {one_line(error)}")
+                cause.__cause__ = error
+                self._failed(cause, stock.theme)
             return None
         fetcher.watch(lambda reason: ref.try_tell(FetcherDied(fetcher, reason)))
         return fetcher
@@ -213,6 +219,7 @@ class Refilling:
         fetch = self._fetches.end(message.request)
         if fetch is not None and self._is_wanted(fetch):
             self._failed(message.error, fetch.among.theme)
+            self.refill()  # others may have waited for its fetcher
 
     def overdue(self, message: Overdue) -> None:
         """Give up a fetch that takes too long; its fetcher ends when its source lets go of it."""
@@ -225,12 +232,14 @@ class Refilling:
             source = type(self._source).__name__
             cause = SourceError(f"{source} took over {seconds:g} s, its fetch_timeout")
             self._failed(cause, fetch.among.theme)
+            self.refill()
 
     def fetcher_died(self, message: FetcherDied) -> None:
         """Its fetches failed."""
         for fetch in self._fetches.fetcher_died(message.fetcher):
-            cause = SourceError(f"the fetcher died: {one_line(message.reason)}")
+            cause = SourceError(f"the fetcher died: {one_line(message.reason or 'it was stopped')}")
             self._failed(cause, fetch.among.theme)
+        self.refill()
 
     def reset(self) -> None:
         """Want nothing of what is under way; those who wait are fetched for anew."""

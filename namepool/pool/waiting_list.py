@@ -41,7 +41,7 @@ class OwnersLeft(NamedTuple):
 
 
 class Reclaim(NamedTuple):
-    """The owners of the oldest orphan may have been gone for ``reclaim_after`` seconds."""
+    """It is time to see whether an orphan's owners ended ``reclaim_after`` seconds ago."""
 
 
 class WaitingList:

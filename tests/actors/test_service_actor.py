@@ -706,6 +706,18 @@ def test_a_stuck_actor_does_not_keep_the_program_from_its_exit() -> None:
     assert "did not stop" in run.stderr
 
 
+def test_an_actor_that_does_not_delay_the_exit_is_left_to_the_one_that_stops_it() -> None:
+    run = run_program(
+        "class Unneeded(ServiceActor):\n"
+        "    delays_exit = False\n"
+        "    def on_stop(self): print('stopped')\n"
+        "    def on_receive(self, message): threading.Event().wait()\n"
+        "Unneeded.start().tell(1)"
+    )
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
 def test_an_exception_in_the_main_thread_is_no_obstacle_either() -> None:
     run = run_program("Actor.start(); raise SystemExit(3)")
 

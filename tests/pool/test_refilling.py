@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from namepool.pool import refilling
 from namepool.pool.ref import NamePoolRef
 from tests.support import (
     PATIENCE,
+    Crews,
     GatedSource,
     MovableClock,
     ScriptedSource,
@@ -133,7 +135,7 @@ def test_where_no_thread_can_be_started_the_caller_is_told_so_and_later_served(
     pool = PoolHandle(ref)
     monkeypatch.setattr(threading.Thread, "start", no_thread)
 
-    with pytest.raises(NamesUnavailable, match="no thread can be started .*: can't start new thr"):
+    with pytest.raises(NamesUnavailable, match="thread cannot be started: can't start new thread"):
         pool.checkout_name()
     with pool.named(default=True) as name:
         assert name == DEFAULT_NAME
@@ -165,21 +167,34 @@ def test_fetchers_that_run_serve_on_where_no_thread_can_be_started(
     assert len(set(source.threads)) == 1
 
 
-def test_those_who_wait_for_a_fetch_under_way_get_its_names_where_no_other_can_begin(
-    monkeypatch: pytest.MonkeyPatch,
+def test_those_who_wait_get_names_from_a_fetcher_that_runs_where_no_other_can_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = GatedSource()
-    ref = NamePool.start(source=source, chunk_size=2, max_chunk_size=2)
+    asked: list[str | None] = []
+    begun, gate = threading.Event(), threading.Event()
+
+    class Gated(Crews):
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            asked.append(theme)
+            begun.set()
+            assert gate.wait(PATIENCE)
+            return super().fetch(count, used, theme)
+
+    ref = NamePool.start(source=Gated(), chunk_size=2, max_chunk_size=2)
     waiting = [ref.ask(CheckoutName(owner="first"), block=False)]
-    source.wait_asked()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", no_thread)
-        waiting += [ref.ask(CheckoutName(owner=f"{n}"), block=False) for n in range(3)]
-        wait_until(lambda: ref.ask(PoolStatsRequest()).fetch_failure_count > 0, ref)
+    assert begun.wait(PATIENCE)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    for theme in (None, "sea", "kitchen"):
+        message = CheckoutName(owner=f"{theme}", theme=theme)
+        waiting.append(ref.ask(message, block=False))
+    wait_until(lambda: _waiting(ref) == 4, ref)
 
-    source.gate.set()
+    gate.set()
 
-    assert len({future.get(timeout=PATIENCE) for future in waiting[:2]}) == 2
+    names = [future.get(timeout=PATIENCE) for future in waiting]
+    assert [name.split(" #")[0] for name in names] == ["NPC", "NPC", "Sea", "Kitchen"]
+    assert set(asked) == {None, "sea", "kitchen"}
+    assert caplog.text == ""  # nothing failed
 
 
 def test_a_source_is_closed_also_where_no_thread_can_be_started(

@@ -308,3 +308,31 @@ def test_the_exit_does_not_wait_for_what_is_not_needed_any_more(
     )
 
     assert (run.returncode, run.stdout, run.stderr) == (0, b"True\n", b"")
+
+
+CREW_LEAVES = """
+import atexit, threading, time
+atexit.register(lambda: print(time.monotonic() - left < 2.5))
+import namepool
+from namepool.ledgers.memory import MemoryLedger
+
+begun = threading.Semaphore(0)
+
+class Ledger(MemoryLedger):
+    def claim(self, *_):
+        begun.release()
+        threading.Event().wait()
+
+specs = [namepool.NamePool.child_spec(str(n), ledger=Ledger(), prefetch=True) for n in range(4)]
+root = namepool.Supervisor.start(children=specs)
+for _ in specs:
+    begun.acquire()
+left = time.monotonic()
+"""
+
+
+@pytest.mark.proof
+def test_the_exit_waits_a_second_for_the_claims_of_all_pools_together() -> None:
+    run = subprocess.run([sys.executable, "-c", CREW_LEAVES], capture_output=True, timeout=60)
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"True\n", b"")

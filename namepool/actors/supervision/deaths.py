@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pykka
 
-from namepool.actors.logs import Logger, quietly
+from namepool.actors.lifecycle import retire
+from namepool.actors.logs import Logger
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
 from namepool.actors.supervision.intensity import RestartBudget
@@ -170,7 +171,6 @@ def abandon(child: Child, ref: pykka.ActorRef[Any]) -> None:
     """Go on without a child that does not stop: a thread cannot be killed."""
     text = "child %r did not stop within %s s and is abandoned: %s"
     logger.warning(text, child.spec.id, child.spec.shutdown, ref)
-    quietly(pykka.ActorRegistry.unregister, ref)
-    ref.actor_stopped.set()
+    retire(ref)
     child.ref, child.state = None, "stopped"
     child.handle.vacate()

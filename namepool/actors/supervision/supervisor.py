@@ -101,7 +101,7 @@ class Supervisor(ServiceActor):
         """Start a supervisor and its children; blocks until they are up.
 
         Args:
-            args: what the constructor of a subclass takes; a supervisor takes none
+            args: none; a subclass with arguments of its own overrides ``start`` for their types
             options: those of ``SupervisorOptions``
 
         Raises:
