@@ -340,6 +340,7 @@ def test_one_that_hangs_keeps_up_neither_the_pool_nor_the_others(pool: PoolHandl
                 pass
 
     assert len(mirror.events) == 200
+    assert held.entered.wait(PATIENCE)
     assert len(held.got) == 1
     held.gate.set()
     slow.close()
