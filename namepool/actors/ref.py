@@ -23,7 +23,7 @@ FORKED = (
 )
 
 ANOTHER = "start an actor there"
-"""What to do where a ref, or what is made of one, cannot be."""
+"""Ends the error of a ref, proxy or handle that is pickled: advice for another process."""
 
 
 class QueuingProxy(NeverCopied, pykka.ActorProxy[A]):

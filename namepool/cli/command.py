@@ -114,8 +114,10 @@ def _names_arguments(parser: Parser) -> None:
     count, themes = _number(1_000_000), available_themes()
     text = "how many: 1 to 1000000 (default: 12)"
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
-    text = "names of this theme only; may be repeated. Offline, that of a --theme-file, or one of: "
-    text += ", ".join(themes)
+    text = (
+        "a theme that the names are to have; may be repeated. Offline, that of a --theme-file or "
+    )
+    text += f"one of: {', '.join(themes)}. Themes of all files are added unless one is named here"
     parser.add_argument("--theme", action="append", metavar="T", help=text)
     _offline_arguments(parser)
     text = "print short forms, each the shortest that no other of the names can be read as"

@@ -16,7 +16,7 @@ LABELS = 18  # columns
 NARROWEST = 40  # columns; on a narrower terminal lines are broken by it
 
 BY_PROXY = re.compile("(?:no connection within .* by )?the proxy ?")
-"""How an error begins that is a proxy's, and not the endpoint's."""
+"""An error of a proxy, which is none of the endpoint, begins like this."""
 
 ADVICE = {
     rf"\A{BY_PROXY.pattern}": "look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: does that proxy run? "

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any, TypeAlias
 
 from namepool.core.display import short_names, slug
+from namepool.core.names import one_line
 from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames
 
@@ -66,5 +67,6 @@ def run_themes(source: OfflineNames) -> int:
     """Print the id, the description and three names of each theme; return the exit code."""
     for theme in source.described():
         names = "; ".join(source.fetch(3, (), theme.id))
-        print(f"{theme.id:<12} {theme.description}\n{'':<12} {names}")
+        about = one_line(theme.description, 1000)  # a file's, in which anything may be written
+        print(f"{one_line(theme.id):<12} {about}\n{'':<12} {names}")
     return 0

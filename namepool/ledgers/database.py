@@ -20,7 +20,7 @@ from typing import TypeVar
 from namepool.core.names import one_line
 from namepool.errors import LedgerError
 from namepool.ledgers import schema
-from namepool.ledgers.files import check_file, check_file_system, make_file
+from namepool.ledgers.files import check_beside, check_file, check_file_system, make_file
 
 T = TypeVar("T")
 
@@ -184,6 +184,7 @@ class Database:
                 "this process was forked while its parent had the file in use: "
                 "start it without a fork ('spawn'), or fork before the ledger is used"
             )
+        check_beside(self.path)
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",  # it must not make one, which all could read
             uri=True,
@@ -191,8 +192,10 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
         )
+        connection.text_factory = _text
         try:
             schema.prepare(connection, time.monotonic() + self._timeout)
+            check_beside(self.path)  # one may have been put there before SQLite has made its own
             self._inode = _inode_of(self.path)
         except BaseException:
             connection.close()
@@ -203,6 +206,11 @@ class Database:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _text(raw: bytes) -> str:
+    """Return a text of the file; somebody else may have written one that is not UTF-8."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _code(error: Exception) -> int:

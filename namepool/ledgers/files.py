@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from pathlib import Path
 
-from namepool.core.names import one_line
-from namepool.core.options import invalid
-from namepool.errors import LedgerError
+from namepool.core.names import one_line, shown
+from namepool.errors import InvalidOption, LedgerError
 
 _NETWORK = re.compile(
     r"nfs\d*|cifs|smb\d*|smbfs|ncpfs|afs|9p|ceph|glusterfs|lustre|beegfs|ocfs2|gfs2|"
@@ -19,18 +19,27 @@ _NETWORK = re.compile(
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
+_NO_MODES = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""How a file system says that its files have no modes of their own, as vfat and exfat do."""
+
+_BESIDE = ("-wal", "-shm", "-journal")
+"""How the names of the files end that SQLite puts beside a database."""
+
 
 def check_mode(mode: object, given: object) -> int:
     """Return the mode of a new file if it can be one; ``given`` is how the user has written it."""
-    if isinstance(mode, bool) or not isinstance(mode, int) or mode | 0o66 != 0o666:
-        one, group = ("600", "660") if isinstance(given, str) else ("0o600", "0o660")
-        raise invalid(
-            "mode",
-            given,
-            f"{one} (for this user), {group} (for its group, too), or others of the bits to read "
-            "and to write",
-        )
-    return mode
+    is_number = isinstance(mode, int) and not isinstance(mode, bool)
+    if is_number and mode | 0o66 == 0o666:  # type: ignore[operator]
+        return mode  # type: ignore[return-value]
+    one, group = ("600", "660") if isinstance(given, str) else ("0o600", "0o660")
+    expected = (
+        f"{one} (for this user), {group} (for its group, too), or others of the bits to read "
+    )
+    expected += "and to write"
+    if isinstance(mode, str):
+        expected = "an integer such as 0o660"
+    value = one_line(f"{given:#o}", 100) if is_number and given is mode else shown(given)
+    raise InvalidOption(f"mode must be {expected}, not {value}")
 
 
 def check_file(path: Path) -> bool:
@@ -74,8 +83,8 @@ def make_file(path: Path, mode: int) -> None:
         made = os.open(path, flags, mode)
         try:
             if hasattr(os, "fchmod"):
-                os.fchmod(made, mode)
-        except OSError:
+                _set_mode(made, mode)
+        except (OSError, LedgerError):
             path.unlink()
             raise
         finally:
@@ -87,6 +96,52 @@ def make_file(path: Path, mode: int) -> None:
             "it cannot be made: does its folder exist, and may one write there? "
             f"({one_line(error)})"
         ) from error
+
+
+def _set_mode(made: int, mode: int) -> None:
+    """Give a new file its mode; where that is refused, its own will do if it is no more open."""
+    try:
+        os.fchmod(made, mode)
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+        if os.fstat(made).st_mode & 0o077 & ~mode:  # the user's own bits keep nobody else out
+            raise LedgerError(
+                "its file system cannot keep the file from other users: put the ledger on another "
+                f"({one_line(error)})"
+            ) from error
+
+
+def check_beside(path: Path) -> None:
+    """Refuse a file that another user has put beside ``path``: SQLite would write claims into it.
+
+    In a folder like /tmp anybody may do so. Users who share a ledger make such files, too: then the
+    ledger is open to others itself, and those files have its mode.
+
+    Raises:
+        LedgerError: naming the file
+        OSError: it cannot be looked at
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    real = path.resolve()  # SQLite follows a link, and puts its files beside the target
+    try:
+        main = real.stat()
+    except FileNotFoundError:
+        return
+    trusted = (0, os.geteuid(), main.st_uid, real.parent.stat().st_uid)
+    for end in _BESIDE:
+        file = real.with_name(real.name + end)
+        try:
+            found = file.lstat()
+        except FileNotFoundError:
+            continue
+        is_shared = main.st_mode & 0o066 and not found.st_mode & ~main.st_mode & 0o777
+        if found.st_uid not in trusted and not is_shared:
+            raise LedgerError(
+                f"another user has put {str(file)!r} beside it, and could read or change the "
+                "claims there: remove that file"
+            )
 
 
 def check_file_system(path: Path) -> None:

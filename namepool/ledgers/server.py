@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
+from namepool.ledgers.session import SessionLost
 
 T = TypeVar("T")
 
@@ -20,13 +21,23 @@ _TRIES = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 """Seconds between two tries, where it refuses."""
 
+_OF_REDIS_PY = (
+    *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
+    *("max_connections", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"),
+    *("ssl_password", "ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"),
+    *("ssl_include_verify_flags", "ssl_exclude_verify_flags"),
+)
+"""Options of redis-py that a URL may have. Others are none of a text, or would replace ours: a
+URL's win over those that a client is made with."""
+
 
 class Server:
     """A client of the server at ``url``, made when it is needed.
 
     Raises:
-        InvalidOption: it is no URL of redis-py's, or one whose password would be taken for its
-            host, path or options; the message does not repeat it
+        InvalidOption: it is no URL of redis-py's, has an option that is none, or a password that
+            would be taken for its host, path or options; of the URL the message repeats no more
+            than the name of that option
         LedgerError: redis-py is missing
     """
 
@@ -51,7 +62,7 @@ class Server:
             raise
         except Exception:
             raise InvalidOption(
-                "ledger must be a URL such as 'redis://host:6379/0', with redis-py's options only"
+                "ledger must be a URL such as 'redis://host:6379/0', its options as in redis-py"
             ) from None
 
     @property
@@ -81,15 +92,19 @@ class Server:
         Raises:
             LedgerError: it was not reached, or it refuses
         """
-        errors = self._redis.exceptions
         deadline, pause = time.monotonic() + self._timeout, _FIRST_PAUSE
         while True:
             try:
                 self._check()
                 return work()
-            except (errors.RedisError, errors.RedisClusterException, ValueError) as error:
-                if isinstance(error, ValueError) and "closed file" not in str(error):
-                    raise  # else another thread has closed the connection, as below
+            except (LedgerError, SessionLost):
+                raise
+            except Exception as error:
+                if not self._is_known(error):  # its text may have a value of the URL in it
+                    raise LedgerError(
+                        f"{self} cannot be used: redis-py fails with {type(error).__name__}; "
+                        "are the options of its URL right?"
+                    ) from None
                 what = self._refusal(error)
                 if what is not None:
                     raise self._failed(what, error) from error
@@ -99,6 +114,13 @@ class Server:
                     raise self._failed("cannot be reached", error) from error
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _is_known(self, error: Exception) -> bool:
+        """Tell whether it is an error of a server, or of the way to it."""
+        errors = self._redis.exceptions
+        if isinstance(error, ValueError):
+            return "closed file" in str(error)  # another thread has closed the connection
+        return isinstance(error, (errors.RedisError, errors.RedisClusterException))
 
     def _refusal(self, error: Exception) -> str | None:
         """Say how the server refuses; ``None`` if it may be better soon."""
@@ -197,14 +219,17 @@ def check_url(url: SplitResult) -> None:
     """Refuse a URL whose password may have been cut in two: what is behind it would be shown.
 
     Raises:
-        InvalidOption: there is a "#", or an "@" behind the host, or a database that is no number,
-            for which redis-py would take 0; the message repeats nothing
+        InvalidOption: there is a "#", or an "@" behind the host; a database that is no number, for
+            which redis-py would take 0; a host or no path, where it is a socket's; the message
+            repeats nothing
     """
     if url.fragment or "@" in url.path + url.query:
         raise InvalidOption(
             "in a ledger's URL write '#' as %23 and '@' as %40, and in a user or password also "
             "'/' as %2F and '?' as %3F"
         )
+    if url.scheme == "unix" and (url.netloc.rpartition("@")[2] or not url.path.strip("/")):
+        raise InvalidOption("a socket's URL has three slashes: 'unix:///run/redis.sock'")
     if url.scheme != "unix" and not re.fullmatch("/?|/[0-9]+/?", url.path):
         raise InvalidOption(
             "the path of a Redis ledger's URL must be the number of a database, as in "
@@ -212,9 +237,25 @@ def check_url(url: SplitResult) -> None:
         )
 
 
+def check_options(names: Iterable[str], own: Sequence[str] = ()) -> None:
+    """Refuse what is no option of redis-py that a URL may have, nor one of the ledger's ``own``.
+
+    Raises:
+        InvalidOption: with its name, where it looks like one
+    """
+    known = (*own, *_OF_REDIS_PY)
+    for name in names:
+        if name not in known:
+            named = name if re.fullmatch("[a-z_]{1,40}", name) else "something"
+            raise InvalidOption(
+                f"{named} is not an option of a Redis URL: there are {', '.join(known)}"
+            )
+
+
 def _shown(url: str) -> str:
     parts = urlsplit(url)
     check_url(parts)
+    check_options(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption
 from namepool.ledgers.files import check_mode
-from namepool.ledgers.server import check_url
+from namepool.ledgers.server import check_options, check_url
 from namepool.ledgers.session import SessionLedger
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -31,7 +31,9 @@ def open_ledger(url: str) -> SessionLedger:
     for Redis ``replicas``, ``cluster=true`` and redis-py's own options.
 
     Raises:
-        InvalidOption: it is no such URL; the message does not repeat it, it may hold a password
+        InvalidOption: it is no such URL. As it may hold a password, the message repeats no more of
+            it than the name of an unknown option, the value of one of the options above that is
+            not redis-py's, or an SQLite path that cannot be one
     """
     try:
         url = url.strip()  # as it may be read from a file
@@ -58,9 +60,9 @@ def open_ledger(url: str) -> SessionLedger:
 
 
 def _check_scheme(url: str, parts: SplitResult) -> None:
-    """Refuse what is no URL of a ledger; no part of it is shown, it may be one of a password."""
+    """Refuse a text that is no URL of a ledger; any part of it may be a password: none is shown."""
     if parts.scheme in _REDIS:
-        check_url(parts)  # before all else: a "/" in a password makes of it what it likes
+        check_url(parts)  # before all else: a "/" in a password turns the rest into a path
     elif parts.scheme != "sqlite":
         raise InvalidOption(
             f"ledger's scheme must be sqlite, {', '.join(_REDIS)}: a file is 'sqlite:///names.db'"
@@ -68,6 +70,8 @@ def _check_scheme(url: str, parts: SplitResult) -> None:
     behind = url[len(parts.scheme) :]
     if parts.scheme == "sqlite" and not behind.startswith(":///"):
         raise InvalidOption("an SQLite ledger's URL has three slashes: sqlite:///names.db")
+    if parts.scheme == "sqlite" and "://" in unquote(parts.path):
+        raise InvalidOption("an SQLite ledger's URL has the path of a file in it, and no other URL")
     if not behind.startswith("://"):
         raise InvalidOption(f"{_SAMPLE}, or 'unix:///run/redis.sock'")
 
@@ -85,6 +89,7 @@ def _sqlite(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) 
 def _redis(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -> SessionLedger:
     from namepool.ledgers.redis import RedisLedger  # only now: its library is an extra
 
+    check_options(query, (*_OWN, "replicas", "cluster"))
     replicas, cluster = query.pop("replicas", "0"), query.pop("cluster", "false")
     if not re.fullmatch(r"\d{1,3}", replicas):
         raise invalid("replicas", replicas, "a number")

@@ -72,15 +72,20 @@ def _runs(ledger: Ledger, session: Session) -> bool | None:
 
 def _told(ledger: Ledger, holder: Holder) -> str:
     """Say who has the name, and what can be done about it."""
-    session, whose = holder.session, f"the identity {holder.identity!r}"
+    # Not their repr: a ledger of ours has escaped them already.
+    session, whose = holder.session, f"the identity '{one_line(holder.identity)}'"
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.claimed))
-    who = f"{holder.name!r} is held by {session} since {since}, for "
+    who = f"'{one_line(holder.name)}' is held by {session} since {since}, for "
     who += "no identity" if holder.identity is None else whose
     if session.id == getattr(ledger, "session", None):
-        return f"{who}, which is this process: take another name"
+        return f"{who}; this very process holds it: take another name"
     ended = "that session has ended" if session.ended else "that process is dead"
     freed = "until 'namepool ledger prune' frees them: take another name"
-    if session.ended or _runs(ledger, session) is False:
+    runs = _runs(ledger, session)
+    if session.ended or runs is False:
         waits = "stay claimed" if holder.identity is None else "wait for their identities"
         return f"{who}; {ended}, and its names {waits} {freed}"
-    return f"{who}; it was seen {session.silent:.0f} s ago: if it lives, take another name"
+    seen = f"it was seen {session.silent:.0f} s ago"
+    if runs:
+        return f"{who}; {seen}, and that process runs: take another name"
+    return f"{who}; {seen}: if it lives, take another name"

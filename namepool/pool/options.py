@@ -74,6 +74,6 @@ def checked_options(options: NamePoolOptions) -> PoolOptions:
         if option not in known:
             # Not its value: it may be a key that was meant for a source.
             raise InvalidOption(
-                f"{one_line(option)} is not an option: there are source, {', '.join(known)}"
+                f"{one_line(option)} is not an option: there are source, {', '.join(known)}, state"
             )
     return PoolOptions(**given)

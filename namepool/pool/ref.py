@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 ANOTHER = "open a pool there, or share names through a ledger"
-"""What to do where a pool's faces cannot be."""
+"""Ends the error of a pool's ref, proxy or handle that is pickled: advice for another process."""
 
 
 class NamePoolRef(ServiceRef[Any]):

@@ -13,7 +13,7 @@ MAX_BYTES = 64 * 1024
 """The most bytes in a theme file; those of the package have about 4000."""
 
 _MOST_DOTS = 100
-# What may have dots without being a dotted key. What is not closed reaches to where TOML gives up.
+# Strings and comments: their dots make no dotted keys. An unclosed string ends where TOML gives up.
 _QUOTED = re.compile(
     r"""
     \"{3} (?: \\. | [^\\] )*? (?: \"{3,5} | \Z )

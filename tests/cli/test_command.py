@@ -139,6 +139,21 @@ def test_a_theme_of_ones_own_is_listed_and_gives_names(capsys: Capture, tmp_path
     assert capsys.readouterr().out.splitlines() == expected
 
 
+def test_what_a_theme_file_says_of_itself_is_shown_in_one_line(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    theirs = Path(namepool.__file__).parent / "sources" / "themes" / "maps.toml"
+    odd = 'description = "\\u0000\\u001b[2J\\n\\u202e\\u2028'
+    text = theirs.read_text(encoding="utf-8").replace('description = "', odd, 1)
+    assert odd in text
+    (tmp_path / "farm.toml").write_text(text, encoding="utf-8")
+    assert cli.main(["themes", "--theme-file", str(tmp_path / "farm.toml")]) == 0
+
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("farm         \\x00\\x1b[2J\\n\\u202e\\u2028")
+    assert len(others) == 1
+
+
 def test_a_theme_of_a_file_is_chosen_by_the_name_of_the_file(
     capsys: Capture, tmp_path: Path
 ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from typing import Any
 import pytest
 
 from namepool.errors import InvalidOption, LedgerError
-from namepool.ledgers import SQLiteLedger, database, files, open_ledger
+from namepool.ledgers import SQLiteLedger, database, files, open_ledger, schema
 from namepool.ledgers.database import Database
 from tests.support import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="this platform has no such modes")
 
 NAMES = ["Ada", "Bob", "Cleo"]
+
+Opened = Callable[[Path], SQLiteLedger]
+Plant = Callable[[str, int], Path]
 
 
 @pytest.fixture
@@ -40,6 +44,14 @@ def umask(mask: int) -> Iterator[None]:
 
 def modes(path: Path) -> dict[str, str]:
     return {file.name: f"{stat.S_IMODE(file.stat().st_mode):o}" for file in path.parent.iterdir()}
+
+
+@pytest.fixture
+def ledger_of() -> Iterator[Opened]:
+    opened: list[SQLiteLedger] = []
+    yield lambda path: opened.append(SQLiteLedger(path)) or opened[-1]  # type: ignore[func-returns-value]
+    for ledger in opened:
+        ledger.close()
 
 
 def refusal(path: Path) -> str:
@@ -189,6 +201,25 @@ def test_a_file_whose_mode_cannot_be_set_is_not_left_behind(
     assert not path.exists()
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP])
+@pytest.mark.parametrize(("mask", "stays"), [(0o077, True), (0o022, False)])
+def test_where_files_have_no_modes_one_stays_if_others_cannot_read_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int, mask: int, stays: bool
+) -> None:
+    def fail(made: int, _: int) -> None:
+        os.chmod(path, 0o777 & ~mask)  # as vfat does, by the options of its mount
+        raise OSError(code, "no modes here")
+
+    monkeypatch.setattr(os, "fchmod", fail)
+    if stays:
+        files.make_file(path, 0o600)
+    else:
+        with pytest.raises(LedgerError, match="cannot keep the file from other users"):
+            files.make_file(path, 0o600)
+
+    assert path.exists() is stays
+
+
 def test_while_a_thread_makes_a_file_no_other_opens_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +243,95 @@ def test_sqlite_itself_makes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert "it cannot be opened" in refusal(path)
     assert not path.exists()
+
+
+# -- files beside it ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(path: Path) -> Plant:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+
+    def plant(end: str, mode: int) -> Path:
+        file = path.with_name(path.name + end)
+        file.touch()
+        file.chmod(mode)
+        os.chown(file, 65534, 65534)
+        return file
+
+    return plant
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("before", ["nothing", "a ledger", "a link to a ledger"])
+def test_a_file_that_another_user_has_put_beside_it_is_refused(
+    path: Path, foreign: Plant, end: str, before: str
+) -> None:
+    if before != "nothing":
+        ledger = SQLiteLedger(path)
+        ledger.claim(["Zoe"], "t")
+        ledger.close()
+    named = path
+    if before == "a link to a ledger":
+        named = path.with_name("link.db")
+        named.symlink_to(path)
+    file = foreign(end, 0o666)
+
+    assert f"{str(file)!r}" in (said := refusal(named))
+    assert "remove that file" in said
+    assert file.read_bytes() == b""
+
+
+def test_a_link_that_another_user_has_put_beside_it_is_refused(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a link away")
+    file = path.with_name("names.db-wal")
+    file.symlink_to("/nowhere")
+    os.lchown(file, 65534, 65534)
+
+    assert "remove that file" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "beside", "is_used"),
+    [(0o660, 0o660, True), (0o660, 0o600, True), (0o660, 0o666, False), (0o600, 0o600, False)],
+)
+def test_users_who_share_a_ledger_may_make_the_files_beside_it(
+    path: Path, foreign: Plant, ledger_of: Opened, mode: int, beside: int, is_used: bool
+) -> None:
+    ledger = SQLiteLedger(path, mode=mode)
+    ledger.claim(["Zoe"], "t")
+    ledger.close()
+    foreign("-wal", beside)
+
+    if is_used:
+        assert ledger_of(path).claim(NAMES, "t") == NAMES
+    else:
+        assert "remove that file" in refusal(path)
+
+
+@pytest.mark.parametrize("whose", ["names.db", "."])
+def test_the_owner_of_a_ledger_or_of_its_folder_may_make_the_files_beside_it(
+    path: Path, foreign: Plant, ledger_of: Opened, whose: str
+) -> None:
+    path.touch(0o600)
+    os.chown(path.parent / whose, 65534, 65534)
+    foreign("-wal", 0o666)
+
+    assert ledger_of(path).claim(["Ada"], "t") == ["Ada"]
+
+
+def test_a_file_that_is_put_there_while_the_ledger_is_opened_gets_no_claim(
+    path: Path, foreign: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = SQLiteLedger(path)
+    ledger.claim(["Zoe"], "t")
+    ledger.close()
+    real = schema.prepare
+    monkeypatch.setattr(schema, "prepare", lambda *a: (real(*a), foreign("-journal", 0o666)))
+
+    assert "remove that file" in refusal(path)
 
 
 # -- links --------------------------------------------------------------------------------------
@@ -274,8 +394,30 @@ def test_a_mode_that_is_none_is_refused_by_the_class(mode: object, path: Path) -
         SQLiteLedger(path, mode=mode)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        (
+            0o700,
+            "mode must be 0o600 (for this user), 0o660 (for its group, too), or others of the "
+            "bits to read and to write, not 0o700",
+        ),
+        (
+            660,
+            "mode must be 0o600 (for this user), 0o660 (for its group, too), or others of the "
+            "bits to read and to write, not 0o1224",
+        ),
+        ("660", "mode must be an integer such as 0o660, not '660'"),
+    ],
+)
+def test_a_mode_is_shown_in_octal(mode: Any, says: str, path: Path) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        SQLiteLedger(path, mode=mode)
+    assert str(caught.value) == says
+
+
 def test_a_mode_is_for_files_only() -> None:
-    with pytest.raises(InvalidOption, match="redis-py's options only"):
+    with pytest.raises(InvalidOption, match="^mode is not an option of a Redis URL"):
         open_ledger("redis://host?mode=600")
 
 

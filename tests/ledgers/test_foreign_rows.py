@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -206,3 +207,36 @@ def test_what_a_ledger_of_a_user_holds_is_shown_in_one_line() -> None:
     with pytest.raises(NameHeld) as caught:
         take(cast("Any", Own()), ADA, "planner")
     assert is_plain(str(caught.value))
+
+
+def test_a_name_is_escaped_once_in_an_error(tmp_path: Path) -> None:
+    store = File(tmp_path)
+    store.ledger.advance("walk", 1)
+    store.forge(name="Ada\nFoo", identity="Bo\x1bb")
+    with pytest.raises(NameHeld, match=r"^'Ada\\nFoo' is held .* the identity 'Bo\\x1bb'; "):
+        take(store.ledger, ADA, "planner")
+    store.close()
+
+
+def test_a_text_that_is_not_utf_8_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = File(tmp_path)
+    store.ledger.advance("walk", 1)
+    store.forge()
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.executescript(
+            "UPDATE claim SET name = CAST(x'416461ff' AS TEXT), identity = CAST(x'ff' AS TEXT);"
+            "UPDATE session SET host = CAST(x'416461ff' AS TEXT), place = CAST(x'ff' AS TEXT);"
+        )
+        connection.commit()
+    store.ledger.take("Zoe", "z")
+
+    out = looks(store, capsys, "ls").splitlines()
+    assert [line.partition("\t")[0] for line in out] == ["Ada\\xff", "Zoe"]
+    assert "claimed\t2\n" in looks(store, capsys, "stats")
+    with pytest.raises(NameHeld, match=r"^'Ada\\xff' is held by process 1 on Ada\\xff since"):
+        take(store.ledger, ADA, "planner")
+    store.ledger.renew()
+    assert looks(store, capsys, "prune", "--older-than", "7d") == "1 names freed\n"
+    store.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from namepool.errors import InvalidOption
-from namepool.ledgers import SQLiteLedger, open_ledger
+from namepool.errors import InvalidOption, LedgerError
+from namepool.ledgers import RedisLedger, SQLiteLedger, open_ledger
 from namepool.ledgers.urls import seconds
 
 
@@ -46,12 +47,65 @@ def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.Monkey
         ("sqlite:///a.db#", "without '#': write %23"),
         ("redis://host/0?password=a#b", "without '#': write %23"),
         ("sqlite://[::1", "must be a URL such as"),
+        ("sqlite:///redis://bob:s3cret@h/0", "path of a file in it, and no other URL$"),
+        ("sqlite:///redis:%2F/bob:s3cret@h/0", "path of a file in it, and no other URL$"),
+        ("unix://word/run/redis.sock", "three slashes: 'unix:///run/redis.sock'$"),
+        ("unix://u:s3cret@word/run/redis.sock", "three slashes: 'unix:///run/redis.sock'$"),
+        ("unix:///", "three slashes: 'unix:///run/redis.sock'$"),
+        ("unix://", "three slashes: 'unix:///run/redis.sock'$"),
         ("sqlite:///a.db\n?x=1", "ledger's option must be"),
     ],
 )
 def test_a_url_that_is_wrong_is_refused(url: str, says: str) -> None:
     with pytest.raises(InvalidOption, match=says):
         open_ledger(url)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("encoding=s3cret", "encoding_errors=strict", "decode_responses=false", "protocol=3"),
+        *("socket_timeout=-1", "socket_connect_timeout=5", "retry=s3cret", "retry_on_error=s3"),
+        *("credential_provider=s3cret", "redis_connect_func=s3cret", "cache=s3cret"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["redis://h", "rediss://h", "unix:///h"])
+def test_an_option_of_redis_py_that_is_no_text_or_is_ours_is_refused(
+    option: str, scheme: str
+) -> None:
+    for make in (open_ledger, RedisLedger):
+        with pytest.raises(InvalidOption) as caught:
+            make(f"{scheme}?{option}")
+        said = str(caught.value)
+        assert said.startswith(f"{option.partition('=')[0]} is not an option of a Redis URL: ")
+        assert "client_name, socket_keepalive" in said
+        assert "s3" not in said
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "db=1&username=u&password=p&client_name=c&socket_keepalive=yes&health_check_interval=5",
+        "max_connections=3&ssl_ca_certs=/x&ssl_cert_reqs=none&ssl_check_hostname=no",
+    ],
+)
+def test_options_of_redis_py_that_are_texts_are_taken(options: str) -> None:
+    assert repr(open_ledger(f"rediss://h?{options}")).startswith("RedisLedger('rediss://h'")
+
+
+def test_what_else_redis_py_raises_is_an_error_of_the_ledger_without_its_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("s3cret is not a valid TLSVersion")
+
+    monkeypatch.setattr("redis.connection.Connection.connect", fail)
+    ledger = open_ledger("redis://host?timeout=1")
+    with pytest.raises(LedgerError, match="redis-py fails with ValueError; are the opt") as caught:
+        ledger.stats()
+
+    assert "s3cret is" not in "".join(traceback.format_exception(caught.value))
+    ledger.close()
 
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n", "\t{} \n"])

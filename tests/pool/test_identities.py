@@ -112,7 +112,10 @@ def test_who_asks_for_a_name_that_a_living_session_has_is_told_which(
         assert pool.pool_stats().checked_out_count == 0
         assert pool.speaker() == namepool.DEFAULT_NAME
 
-    assert "for the identity 'planner'; it was seen 0 s ago: if it lives" in str(caught.value)
+    assert (
+        "for the identity 'planner'; it was seen 0 s ago, and that process runs: take another name"
+        in str(caught.value)
+    )
     assert caught.value.holder.session.id == others.session
 
 
@@ -120,7 +123,9 @@ def test_within_one_pool_a_name_has_one_holder(book: Book) -> None:
     with open_pool(book) as pool, pool.named(name=ADA, identity="planner"):
         with pytest.raises(NameHeld, match="is checked out in this pool by"):
             on_thread(lambda: pool.named(name=ADA, identity="planner").__enter__())
-        with pytest.raises(NameHeld, match="which is this process"):
+        with pytest.raises(
+            NameHeld, match="for the identity 'planner'; this very process holds it: take"
+        ):
             on_thread(lambda: pool.named(name=ADA, identity="tester").__enter__())
 
 

@@ -132,8 +132,8 @@ class SupervisorOptions(TypedDict, total=False):
     """Started in order, and stopped in reverse. Default: ()."""
 
     strategy: Strategy
-    """``one_for_one`` replaces who died; ``one_for_all`` everybody; ``rest_for_one`` who died and
-    those started after it. Default: "one_for_one"."""
+    """``one_for_one`` replaces the child that died; ``one_for_all`` all children; ``rest_for_one``
+    the child that died and those started after it. Default: "one_for_one"."""
 
     max_restarts: int
     """Deaths within ``max_seconds``; at one more it gives up. Default: 3."""

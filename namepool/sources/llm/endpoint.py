@@ -118,7 +118,7 @@ class Endpoint:
 
     def striker(self) -> Callable[[str], str]:
         """Return ``strike`` for many texts at this moment: the secrets are looked up once."""
-        from urllib.request import getproxies  # slow; whoever has a text to strike has it already
+        from urllib.request import getproxies  # slow to import; requests has imported it already
 
         of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
         of_session = secrets.of_session(self._session)
