@@ -190,13 +190,9 @@ class Refilling:
         self.look()
         admission = self._state.admit(message.names, message.theme)
         if not admission.accepted:
-            self._failed(
-                SourceError(
-                    f"{message.source} gave no new name: {admission.invalid} invalid, "
-                    f"{admission.duplicate} known already"
-                ),
-                fetch.among.theme,
-            )
+            counts = f"{admission.invalid} invalid, {admission.duplicate} known already"
+            cause = SourceError(f"{message.source} gave no new name: {counts}")
+            self._failed(cause, fetch.among.theme)
             return
         now = self.ref.actor_inbox.clock()
         fetch.among.succeeded(fetch, admission.accepted, now)
