@@ -224,16 +224,15 @@ class Refilling:
             return
         fetch.fetcher.stop(block=False)
         if self._is_wanted(fetch):
-            seconds = self._options.fetch_timeout
-            source = type(self._source).__name__
+            source, seconds = type(self._source).__name__, self._options.fetch_timeout
             cause = SourceError(f"{source} took over {seconds:g} s, its fetch_timeout")
             self._failed(cause, fetch.among.theme)
             self.refill()
 
     def fetcher_died(self, message: FetcherDied) -> None:
         """Its fetches failed."""
+        cause = SourceError(f"the fetcher died: {one_line(message.reason or 'it was stopped')}")
         for fetch in self._fetches.fetcher_died(message.fetcher):
-            cause = SourceError(f"the fetcher died: {one_line(message.reason or 'it was stopped')}")
             self._failed(cause, fetch.among.theme)
         self.refill()
 
