@@ -14,8 +14,8 @@ import pykka
 from pykka._envelope import Envelope
 
 from namepool.actors.inbox import Inbox, Returned, refuse
-from namepool.actors.lifecycle import retire
 from namepool.actors.logs import Logger, quietly
+from namepool.actors.registry import retire
 from namepool.actors.reply import Reply
 from namepool.actors.service_ref import NoAnswer, ServiceRef
 

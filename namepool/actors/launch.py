@@ -16,9 +16,10 @@ import pykka
 from pykka import messages
 
 from namepool.actors.inbox import Inbox, refuse
-from namepool.actors.lifecycle import Lifecycle, retire
+from namepool.actors.lifecycle import Lifecycle
 from namepool.actors.logs import quietly
 from namepool.actors.ref import QueuingRef
+from namepool.actors.registry import enter, retire
 from namepool.actors.reply import Reply
 from namepool.actors.thread import ActorThread
 
@@ -45,7 +46,7 @@ def launch(
     started = [] if receipt is None else receipt
     try:
         started.append(ref)
-        _register(ref, supervisor)
+        enter(ref, supervisor)
         actor._start_actor_loop()
     except BaseException:
         give_up([ref])
@@ -58,21 +59,6 @@ def give_up(receipt: list[Any]) -> None:
     for ref in receipt:
         ref.stop(block=False)
         quietly(pykka.ActorRegistry.unregister, ref)
-
-
-def _register(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:
-    """Enter an actor in the registry, and its supervisors, from the nearest on, behind it.
-
-    ``ActorRegistry.stop_all`` goes through it backwards: so it asks a supervisor first, which stops
-    its children in its own order, and restarts none.
-    """
-    registry = pykka.ActorRegistry
-    with registry._actor_refs_lock:
-        quietly(registry.register, ref)
-        while supervisor is not None and supervisor in registry._actor_refs:
-            registry._actor_refs.remove(supervisor)
-            registry._actor_refs.append(supervisor)
-            supervisor = vars(supervisor).get("supervisor")
 
 
 _cache: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()

@@ -87,15 +87,6 @@ class Lifecycle:
                 logger.error("A watcher of %s failed:", self._name, exc_info=True)
 
 
-def retire(ref: pykka.ActorRef[Any]) -> None:
-    """Let nobody take an actor for alive any more. It logs nothing, so nothing can interfere."""
-    ref.actor_stopped.set()
-    registry = pykka.ActorRegistry
-    with registry._actor_refs_lock:
-        if ref in registry._actor_refs:
-            registry._actor_refs.remove(ref)
-
-
 def lifecycle_of(ref: pykka.ActorRef[Any]) -> Lifecycle:
     """Return the lifecycle of an actor that is ours or was started by ``launch``."""
     return cast("Lifecycle", vars(ref)["lifecycle"])

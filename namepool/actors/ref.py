@@ -11,8 +11,8 @@ from pykka._envelope import Envelope
 
 from namepool.actors import forks
 from namepool.actors.inbox import Inbox, NotHandled, refuse
-from namepool.actors.lifecycle import retire
 from namepool.actors.never_copied import NeverCopied
+from namepool.actors.registry import retire
 from namepool.actors.reply import Receipt, Reply, Wait
 
 A = TypeVar("A", bound="pykka.Actor")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pykka
 
-from namepool.actors.lifecycle import retire
 from namepool.actors.logs import Logger
+from namepool.actors.registry import retire
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
 from namepool.actors.supervision.intensity import RestartBudget
