@@ -7,7 +7,7 @@ import contextvars
 import gc
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -31,6 +31,21 @@ from namepool import (
 from namepool.actors import ServiceActor, lineage
 from namepool.lineage import LONG
 from tests.support import PATIENCE, on_thread
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_pools_of_others() -> None:
+    """Collect what earlier tests have left: an owner that speaks in a dead pool may still lend."""
+    gc.unfreeze()
+    gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _a_lineage_of_its_own() -> Iterator[None]:
+    before = lineage.get()
+    lineage.set(None)
+    yield
+    lineage.set(before)
 
 
 @pytest.fixture

@@ -259,7 +259,7 @@ def test_a_file_that_may_not_be_written_is_left_as_it_is() -> None:
             "    print(error)"
         )
         if os.geteuid() == 0:  # root may write what it likes: somebody else asks
-            code = f"import os, namepool.ledgers.sqlite\nos.setuid(65534)\n{code}"
+            code = f"import os, urllib.request, namepool.ledgers.sqlite\nos.setuid(65534)\n{code}"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "this process may not write to it" in done.stdout, done
         assert path.read_bytes() == before
