@@ -15,7 +15,6 @@ from namepool.attribution.threads import NamedExecutor, inherit_everywhere, name
 from namepool.core.display import color_of, short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
-from namepool.core.observed import LeaseInfo
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.errors import (
@@ -32,7 +31,7 @@ from namepool.errors import (
     UnknownTheme,
 )
 from namepool.ledgers.base import Ledger
-from namepool.owners import current_owner, inherit_owner, owner_id, owner_scope
+from namepool.owners import current_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
 from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.handle import PoolHandle
@@ -48,11 +47,13 @@ from namepool.pool.messages import (
     PoolStatsRequest,
     Reset,
 )
+from namepool.pool.observing import LeaseInfo
 from namepool.pool.options import NamePoolOptions
 from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_async_pool, open_pool
 from namepool.pool.subscriptions import Subscription
 from namepool.sources import FallbackSource, NameSource, NumberedNames
+from namepool.speaking import inherit_owner
 
 if TYPE_CHECKING:
     from namepool.sources import Nomenclater, OfflineNames

@@ -7,27 +7,29 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 
 class GoneListener(Protocol):
     """A pool's state: it wants to know that an owner has ended."""
 
     @property
-    def speaking(self) -> Mapping[str, str]:
-        """Owner → the name it speaks under."""
+    def given(self) -> Any:
+        """Owner → the token by which it speaks under a name that others took for it."""
         ...
 
     def owner_gone(self, owner: str) -> None:
         """Take note; runs on the ending thread or in a finaliser: it must not block."""
+        ...
+
+    def silence_all(self) -> None:
+        """Have nobody speak any more: this is a forked child, and the pool stayed behind."""
+        ...
 
 
 ATTRIBUTE = "_namepool_owner"
-"""Where an owner's object keeps what tells of its end."""
-
-_roomless: weakref.WeakKeyDictionary[object, Ended] = weakref.WeakKeyDictionary()
-"""The same for what takes no attribute, as a task of trio: it ends when it is collected."""
+"""Where an owner's object keeps its id."""
 
 _numbers = itertools.count(1)
 _lock = threading.RLock()  # re-entrant: a finaliser may end a thread's or a task's life inside it
@@ -47,68 +49,78 @@ def notify_gone(listener: GoneListener) -> None:
         _listeners = (*living, weakref.ref(listener))
 
 
-def speaks(owner: str) -> bool:
-    """Tell whether ``owner`` speaks under a name now, in any pool."""
-    pools = [listener for ref in _listeners if (listener := ref()) is not None]
-    return any(owner in pool.speaking for pool in pools)
+def listeners() -> list[GoneListener]:
+    """Return the pools' states that listen and live."""
+    return [listener for ref in _listeners if (listener := ref()) is not None]
 
 
-class Ended:
-    """An owner whose end has been told, or is told by somebody else, and sooner."""
+class Identity:
+    """Lives in an owner's object, or in its thread's local storage, and dies with that."""
 
-    owner: str = ""
-
-    def tell(self, _: object = None) -> None:
-        """Do nothing."""
-
-
-class Mortal(Ended):
-    """Lives in a thread's local storage, or in an owner's object, and tells when that ends."""
+    __slots__ = ("__weakref__", "owner")
 
     def __init__(self, owner: str) -> None:
-        self.owner = owner
-
-    def tell(self, _: object = None) -> None:
-        """Tell of the owner's end, once."""
-        if self.owner:  # else its making was cut short
-            _gone(self.owner)
-        # Last: one that was cut short is told again. What has ended has no finaliser, and an
-        # exception from outside cannot vanish in it.
-        self.__class__ = Ended  # type: ignore[assignment]
-
-    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        # The main thread's local storage ends when the modules are half gone.
-        if not is_finalizing():
-            self.tell()
+        self.owner: str = owner
 
 
-def _gone(owner: str) -> None:
-    failure: Exception | None = None
-    for ref in _listeners:
-        listener = ref()
-        if listener is not None:
-            try:
-                listener.owner_gone(owner)
-            except Exception as error:
-                failure = error  # the others hear first
-    if failure is not None:
-        raise failure
+class _Ending(weakref.ref[Identity]):
+    """Tells when an identity dies."""
+
+    __slots__ = ("owner",)
+
+    owner: str
 
 
-def mortal_of(thing: object, owner: str) -> Ended:
-    """Return what tells of the end of ``thing``; ``owner`` is its id, or its kind if it has none.
+_endings: dict[str, _Ending] = {}
+"""Owner → what tells of its end, until that has been told."""
+
+_roomless: weakref.WeakKeyDictionary[object, Identity] = weakref.WeakKeyDictionary()
+"""The identity of what takes no attribute, as a task of trio: it ends when it is collected."""
+
+
+def identity_of(thing: object, owner: str) -> Identity:
+    """Return the identity of ``thing``; ``owner`` is its id, or its kind if it has none yet.
 
     Made and stored under a lock, and found by whoever comes after one that was cut short.
     """
     with _lock:
-        mortal: Ended | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
-        if mortal is None:
-            mortal = Mortal(_mint(owner) if owner in ("thread", "task") else owner)
+        identity: Identity | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
+        if identity is None:
+            identity = Identity(_mint(owner) if owner in ("thread", "task") else owner)
             try:
-                setattr(thing, ATTRIBUTE, mortal)
+                setattr(thing, ATTRIBUTE, identity)
             except AttributeError:
-                _roomless[thing] = mortal
-        return mortal
+                _roomless[thing] = identity
+            watch(identity)
+        return identity
+
+
+def watch(identity: Identity) -> None:
+    """Have the owner's end told when this identity of it dies, and no other one."""
+    ending = _Ending(identity, _died)
+    ending.owner = identity.owner
+    _endings[identity.owner] = ending
+
+
+def ended(owner: str) -> None:
+    """Tell every pool that ``owner`` has ended; any thread, also in a finaliser."""
+    failure: Exception | None = None
+    for listener in listeners():
+        try:
+            listener.owner_gone(owner)
+        except Exception as error:
+            failure = error  # the others hear first
+    _endings.pop(owner, None)  # last: one that was cut short may be told again
+    if failure is not None:
+        raise failure
+
+
+def _died(
+    ending: weakref.ref[Identity], is_finalizing: Callable[[], bool] = sys.is_finalizing
+) -> None:
+    # The main thread's local storage ends when the modules are half gone.
+    if not is_finalizing():
+        ended(ending.owner)  # type: ignore[attr-defined]
 
 
 def _mint(kind: str) -> str:
@@ -118,6 +130,8 @@ def _mint(kind: str) -> str:
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()  # the thread that may have held the old one does not exist here
+    for listener in listeners():
+        listener.silence_all()
 
 
 if hasattr(os, "register_at_fork"):

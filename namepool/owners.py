@@ -1,28 +1,28 @@
-"""Who is calling, and how to hand that identity to workers.
+"""Who is calling: the owner of record of a request.
 
 An owner is a string. ``current_owner`` finds it where it is called, never in an actor's thread by
 accident: an explicit ``owner_scope`` first, then the asyncio or trio task, then the Pykka actor
 whose thread this is, then the thread. Thread idents are recycled by the operating system and never
-used: an id is minted once for each ``Thread`` or ``Task`` object.
+used: an id is minted once for each ``Thread`` or ``Task`` object. Under which name the caller
+speaks is another question: see ``speaking``.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from namepool.actors import acting_as, lineage
+from namepool.actors import acting, place
 from namepool.actors.replies.suspending import trio_task
 from namepool.core.names import shown
-from namepool.ends import ATTRIBUTE, Ended, Mortal, mortal_of
+from namepool.ends import ATTRIBUTE, Identity, ended, identity_of, watch
 from namepool.errors import InvalidOwner
-from namepool.lineage import Lineage, following, inherited_name, run_following
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     OwnerLike: TypeAlias = (
         str | threading.Thread | asyncio.Task[Any] | pykka.ActorRef[Any] | pykka.ActorProxy[Any]
     )
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 MAX_OWNER_LENGTH = 256
@@ -48,16 +45,41 @@ _running_tasks: Any = None
 _local = threading.local()
 _modules = sys.modules
 _module = _modules.get  # bound here: what is read for each log line is read at once
-_acting = acting_as.get
-_line = lineage.get
+_acting = acting.get
+
+
+class Scope:
+    """The owner that a program has set for a context, and for what copies that."""
+
+    __slots__ = ("_place", "is_over", "owner")
+
+    def __init__(self, owner: str) -> None:
+        self.owner: str = owner
+        self._place = place()
+        self.is_over: bool = False
+
+    def is_here(self) -> bool:
+        """Tell whether it holds: everywhere, and where it was set until it is over."""
+        return not self.is_over or self._place != place()
 
 
 def current_owner() -> str:
     """Return the id of who is calling, on this thread and in this context; never blocks."""
-    global _running_tasks
     scoped = _acting()
-    if scoped is not None and (scoped.__class__ is str or cast("Any", scoped).is_here()):
-        return scoped
+    if scoped is not None and scoped.is_here():
+        return scoped.owner
+    return whose_stack()
+
+
+def is_scoped() -> bool:
+    """Tell whether the caller is an owner that a program has set, by ``owner_scope``."""
+    scoped = _acting()
+    return scoped.__class__ is Scope and scoped is not None and scoped.is_here()
+
+
+def whose_stack() -> str:
+    """Return the id of the task, actor or thread whose stack this is."""
+    global _running_tasks
     asyncio = _module("asyncio")  # nobody runs a task who has not imported it
     if asyncio is not None:
         try:
@@ -79,41 +101,16 @@ def current_owner() -> str:
             except AttributeError:
                 return _first_words_of_task(task)
     if "trio" in _modules and (task := trio_task()) is not None:
-        return mortal_of(task, "task").owner
+        return identity_of(task, "task").owner
     try:
         return _local.owner  # type: ignore[no-any-return]
     except AttributeError:
         return _first_words_of_thread()
 
 
-def noted_owner() -> str:
-    """Return ``current_owner()``; what this context starts from now on inherits from it."""
-    owner = current_owner()
-    line = _line()
-    if line is None or line[0] is not owner:
-        lineage.set(following(owner, line))
-    return owner
-
-
-def own_lineage() -> Lineage:
-    """Return the lineage of what the caller starts."""
-    return following(current_owner(), lineage.get())
-
-
-def name_of_caller(speaking: Mapping[str, str]) -> str | None:
-    """Return the name that the caller speaks under in the pool of ``speaking``, or ``None``.
-
-    Its own, or that of whoever started it: dict reads; no message, no lock.
-    """
-    name = speaking.get(current_owner())
-    if name is None and (line := _line()) is not None:
-        name = inherited_name(speaking, line)
-    return name
-
-
 @contextmanager
 def owner_scope(owner: OwnerLike) -> Iterator[str]:
-    """Speak as ``owner`` in this context until the ``with`` block ends; scopes nest.
+    """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
 
     Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
     no name, it speaks under that of whoever enters the scope. An owner set this way never dies by
@@ -122,56 +119,15 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
     Raises:
         InvalidOwner: see ``owner_id``
     """
-    speaker = owner_id(owner)
-    before = acting_as.get()  # not a token: it would be lost if we were struck before it is stored
-    line = lineage.get()
-    thread = threading.current_thread()
+    scope = Scope(owner_id(owner))
+    before = acting.get()  # not a token: it would be lost if we were struck before it is stored
     try:
-        acting_as.set(speaker)
-        lineage.set(following(speaker, line))
-        yield speaker
+        acting.set(scope)
+        yield scope.owner
     finally:
-        is_here = True
-        try:
-            # A struck ``with`` leaves this to a finaliser, which may run in somebody else's scope.
-            is_here = threading.current_thread() is thread and acting_as.get() == speaker
-        finally:
-            if is_here:
-                try:
-                    acting_as.set(before)
-                finally:
-                    lineage.set(line)
-
-
-def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
-    """Return ``func`` so that, on whatever thread it runs, it speaks as the owner calling *now*.
-
-    For tools run on a thread pool: ``executor.submit(inherit_owner(tool), argument)``. ``func`` may
-    be a coroutine function; a generator function's body runs later, as whoever iterates.
-    """
-    from inspect import iscoroutinefunction  # a slow import, for the few who hand identity on
-
-    owner, line = current_owner(), own_lineage()
-    if iscoroutinefunction(func):
-
-        @functools.wraps(func)
-        async def speaking_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            before = lineage.get()
-            try:
-                lineage.set(line)
-                with owner_scope(owner):
-                    return await func(*args, **kwargs)
-            finally:
-                lineage.set(before)
-
-        return cast("Callable[P, R]", speaking_async)
-
-    @functools.wraps(func)
-    def speaking(*args: P.args, **kwargs: P.kwargs) -> R:
-        with owner_scope(owner):
-            return run_following(line, func, *args, **kwargs)
-
-    return speaking
+        scope.is_over = True  # first: a generator may be closed in another context than this
+        if acting.get() is scope:
+            acting.set(before)
 
 
 def owner_id(owner: object) -> str:
@@ -194,11 +150,11 @@ def owner_id(owner: object) -> str:
     if isinstance(owner, pykka.ActorRef):
         actor = owner._actor_weakref()  # noqa: SLF001  a ref outlives its actor
         if actor is not None:
-            mortal_of(actor, owner.actor_urn)
+            identity_of(actor, owner.actor_urn)
         return owner.actor_urn
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(owner, asyncio.Task):
-        return mortal_of(owner, "task").owner
+        return identity_of(owner, "task").owner
     raise InvalidOwner(
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
         f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"
@@ -212,30 +168,34 @@ def _first_words_of_thread() -> str:
         # Made for a thread that Python did not start, and handed on with its recycled ident.
         vars(thread).pop(ATTRIBUTE, None)
     owner = _thread_owner(thread)
-    _local.mortal = Mortal(owner)
-    mortal_of(thread, owner).__class__ = Ended
+    _local.identity = identity = Identity(owner)
+    watch(identity)
     _local.owner = owner
     return owner
 
 
 def _first_words_of_task(task: asyncio.Task[Any]) -> str:
     """Mint the id of the *running* task; only it may add a callback to itself."""
-    mortal = mortal_of(task, "task")
-    task.add_done_callback(mortal.tell)
-    task._namepool_speaker = mortal.owner  # type: ignore[attr-defined]  # noqa: SLF001
-    return mortal.owner
+    owner = identity_of(task, "task").owner
+    task.add_done_callback(partial(_task_ended, owner))
+    task._namepool_speaker = owner  # type: ignore[attr-defined]  # noqa: SLF001
+    return owner
+
+
+def _task_ended(owner: str, _: object) -> None:
+    ended(owner)
 
 
 def _thread_owner(thread: threading.Thread) -> str:
-    known: Ended | None = vars(thread).get(ATTRIBUTE)
+    known: Identity | None = vars(thread).get(ATTRIBUTE)
     if known is not None:
         return known.owner
     actor = _actor_of(thread)
     if actor is None:
-        return mortal_of(thread, "thread").owner
-    # One mortal for both, so that the end of the two is told once.
-    mortal = mortal_of(actor, actor.actor_urn)
-    return vars(thread).setdefault(ATTRIBUTE, mortal).owner  # type: ignore[no-any-return]
+        return identity_of(thread, "thread").owner
+    # One identity for both, so that the end of the two is told once.
+    identity = identity_of(actor, actor.actor_urn)
+    return vars(thread).setdefault(ATTRIBUTE, identity).owner  # type: ignore[no-any-return]
 
 
 def _actor_of(thread: threading.Thread) -> pykka.Actor | None:

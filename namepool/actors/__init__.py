@@ -4,12 +4,13 @@ Here are the reply, the inbox and its turn, the actor with its ref, and supervis
 nothing of names and imports nothing of ours but itself; anybody may import it.
 """
 
-from namepool.actors.actor_loop import acting_as, lineage
+from namepool.actors.actor_loop import acting, place
 from namepool.actors.at_exit import is_exiting
 from namepool.actors.inbox import NotHandled
-from namepool.actors.reply import Reply, WouldDeadlock
+from namepool.actors.later import LATER
+from namepool.actors.reply import Dropped, Reply, WouldDeadlock, withdrawn
 from namepool.actors.service_actor import ServiceActor
-from namepool.actors.service_ref import LATER, ServiceRef
+from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
 from namepool.actors.supervision.handle import ActorHandle
 from namepool.actors.supervision.intensity import Backoff
@@ -47,6 +48,7 @@ __all__ = [
     "ChildSpec",
     "CountChildren",
     "DeleteChild",
+    "Dropped",
     "GetChildSpec",
     "GetHandle",
     "Ignore",
@@ -66,7 +68,8 @@ __all__ = [
     "TerminateChild",
     "WhichChildren",
     "WouldDeadlock",
-    "acting_as",
+    "acting",
     "is_exiting",
-    "lineage",
+    "place",
+    "withdrawn",
 ]

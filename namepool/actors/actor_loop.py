@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import queue
 import sys
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
 import pykka
 from pykka._envelope import Envelope
 
-from namepool.actors.inbox import Inbox, Returned, refuse
+from namepool.actors.inbox import Inbox, Signalled, refuse
 from namepool.actors.logs import Logger, quietly
 from namepool.actors.registry import retire
-from namepool.actors.reply import Reply
-from namepool.actors.service_ref import NoAnswer, ServiceRef
+from namepool.actors.reply import Dropped, Reply
+from namepool.actors.service_ref import ServiceRef
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,33 +24,42 @@ if TYPE_CHECKING:
 logger: Logger = Logger("namepool.actors.service_actor")
 _pykka: Logger = Logger("pykka")
 
-acting_as: ContextVar[str | None] = ContextVar("acting_as", default=None)
-"""Who acts in this context, where that is not the thread, task or actor whose stack it is: the
-actor whose handler runs on its caller's thread (``Here``), or whomever a program sets here."""
+
+class Acting(Protocol):
+    """Who acts in a context, where that is not the thread, task or actor whose stack it is."""
+
+    owner: str
+
+    def is_here(self) -> bool:
+        """Tell whether that holds for the caller."""
+        ...
 
 
-class Here(str):
-    """Who acts on this thread, in this task; not in what that starts, which copies the context."""
+acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
+"""The actor whose handler runs on its caller's thread, or whomever a program sets here."""
 
-    def __init__(self, _: str) -> None:
-        self.place: object = _place()
+
+class Here:
+    """An actor acts on this thread, in this task; not in what that starts, which copies contexts."""
+
+    __slots__ = ("_place", "owner")
+
+    def __init__(self, owner: str) -> None:
+        self.owner: str = owner
+        self._place = place()
 
     def is_here(self) -> bool:
         """Tell whether the caller is where this was made."""
-        return self.place == _place()
+        return self._place == place()
 
 
-def _place() -> object:
+def place() -> object:
+    """Return the thread and the asyncio task whose stack this is, for comparing."""
     asyncio = sys.modules.get("asyncio")
     try:
         return threading.get_ident(), asyncio and asyncio.current_task()
     except (AttributeError, RuntimeError):  # it is being imported, or no loop runs here
         return threading.get_ident(), None
-
-
-lineage: ContextVar[Any] = ContextVar("lineage", default=None)
-"""Who started what runs in this context, as the layers above note it. An actor's handlers have the
-lineage of its own thread, also those that run on a caller's."""
 
 
 class _Crash(NamedTuple):
@@ -61,13 +69,16 @@ class _Crash(NamedTuple):
 
 
 class ActorLoop(pykka.ThreadingActor):
-    """Takes one message after another, in its own turn; a caller may do so in between."""
+    """Takes one message after another, in its own turn; a caller may do so in between.
+
+    The actor's hooks and handlers run in the actor's own context, on whatever thread.
+    """
 
     comes_up_later: ClassVar[bool] = False
     """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
 
-    _replying: Reply[Any] | None = None
-    _lineage: Any = None
+    _replying: Reply[Any] | Dropped | None = None
+    _context: Context
     _actor_ref: ServiceRef[Any]
     actor_inbox: Inbox
 
@@ -75,29 +86,23 @@ class ActorLoop(pykka.ThreadingActor):
         super().__init__(*args, **kwargs)
         self._handlers: dict[type, Callable[[Any], Any]] = {
             _Crash: self._crash,
-            Returned: self._take_in,
+            Signalled: self._take_signals,
         }
-        self.undelivered: Any = None
-        """What the running handler grants its caller, noted *before* it is granted."""
 
-    def on_returned(self) -> None:
-        """Hook: take in what lies in ``actor_inbox.returned``: granted, and never delivered."""
-        self.actor_inbox.returned.clear()
-
-    def on_interrupted(self) -> None:
-        """Hook: mend what a caller left half done that was cut short in its turn."""
+    def on_signal(self, signalled: Any) -> None:
+        """Hook: deal with what was put into ``actor_inbox.signal``. Twice must do no harm."""
 
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
         try:
-            self._actor_loop_setup()
-            self._lineage = lineage.get()
+            self._context = copy_context()
+            self._context.run(self._actor_loop_setup)
             if not self.comes_up_later and not self.actor_stopped.is_set():
                 self._actor_ref.lifecycle.came_up()
             while not self.actor_stopped.is_set():
-                self._receive(self._next())  # held by no variable: a dropped reply must be noticed
-                self._lineage = lineage.get()
+                # Held by no variable: a dropped reply must be noticed.
+                self._context.run(self._receive, self._next())
         except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
             self._handle_failure(type(error), error, error.__traceback__)
         finally:
@@ -107,40 +112,30 @@ class ActorLoop(pykka.ThreadingActor):
         self._guard(self.on_start)
 
     def _next(self) -> Envelope[Any]:
-        """Wait for a message; what a caller left half done is mended before it is handled."""
+        """Wait for a message; what was left half done is put right before it is handled."""
         inbox = self.actor_inbox
         envelope: Envelope[Any] | None = None
         while True:
             try:
-                if inbox.interrupted and inbox.is_mine():
-                    self._mend()  # at once: it was this thread, and no message may follow
                 if envelope is None:
                     envelope = inbox.get()
-                if inbox.interrupted:
-                    self._mend()
+                if inbox.guarded.torn:
+                    inbox.guarded.recover()
                 return envelope
             except MemoryError:
                 continue  # nothing was lost; there may be some in a moment
 
-    def _mend(self) -> None:
-        """Mend what was left half done."""
-        inbox = self.actor_inbox
-        if self.undelivered is not None:
-            inbox.returned.append(self.undelivered)
-            self.undelivered = None
-        try:
-            self.on_interrupted()
-        except MemoryError:
-            raise  # it is still torn
-        except BaseException:
-            self._handle_failure(*sys.exc_info())
-        inbox.interrupted = False
-
-    def _take_in(self, _: Returned) -> None:
-        try:
-            self.on_returned()
-        except MemoryError:
-            pass  # what is still there is returned again
+    def _take_signals(self, _: Signalled) -> None:
+        signalled = self.actor_inbox.signalled
+        while signalled:
+            try:
+                self.on_signal(signalled[0])
+            except MemoryError:
+                return  # it is dealt with again
+            except Exception:
+                signalled.popleft()  # it may cost this incarnation, but not the next
+                raise
+            signalled.popleft()
 
     def _receive(self, envelope: Envelope[Any]) -> None:
         """Handle one message from the queue and answer it."""
@@ -150,35 +145,26 @@ class ActorLoop(pykka.ThreadingActor):
             response = self._handle_receive(message)
             if reply is not None:
                 self._answer(response, reply)
-        except Exception:
+        except Exception as error:
             if reply is None:
                 self._fail()
             else:
-                self.actor_inbox.interrupted = True  # it may have left half of it
-                if self.undelivered is not None:
-                    self.actor_inbox.returned.append(self.undelivered)
                 logger.info("Exception returned from %s to caller:", self, exc_info=True)
-                _answer_exception(reply, sys.exc_info())
+                reply.fail_quietly(error)
         except BaseException as error:
             self._fail()
             if reply is not None:
-                died = self._actor_ref.died_of(error)
-                _answer_exception(reply, (type(died), died, None))
+                reply.fail_quietly(self._actor_ref.died_of(error))
         finally:
             self._replying = None
-            self.undelivered = None
 
     def _answer(self, response: Any, reply: Reply[Any]) -> None:
         if response is reply:
             return  # deferred: the handler resolves it later
         if isinstance(response, Reply) and response.is_deferred():
             reply.resolved_by(response)
-            return
-        grant, self.undelivered = self.undelivered, None
-        if grant is not None:
-            reply.carry(grant, self.actor_inbox.signal.put)
-        if not reply.set_quietly(response) and grant is not None:
-            self.actor_inbox.returned.append(grant)  # withdrawn
+        else:
+            reply.set_quietly(response)
 
     def _handle_receive(self, message: Any) -> Any:
         handler = self._handlers.get(message.__class__)
@@ -189,27 +175,19 @@ class ActorLoop(pykka.ThreadingActor):
         quietly(super().on_receive, message)
 
     def _receive_as_itself(self, message: Any) -> Any:
-        """Handle ``message`` on a caller's thread: what it says, this actor says."""
-        before, line = acting_as.get(), lineage.get()
+        """Handle ``message`` on a caller's thread, in the actor's own context."""
         try:
-            acting_as.set(Here(self.actor_urn))
-            lineage.set(self._lineage)
-            response = self._handle_receive(message)
-            self._lineage = lineage.get()
-            if isinstance(response, Reply) and response.is_deferred():
-                return NoAnswer(reply=response)
-            return response
-        except Exception as error:
+            return self._context.run(self._act, message)
+        except Exception:
             logger.info("Exception returned from %s to caller:", self, exc_info=True)
-            return NoAnswer(error)
+            raise
         except BaseException as error:
             self.actor_inbox.put_first(Envelope(_Crash(error)))
-            return NoAnswer(self._actor_ref.died_of(error))
-        finally:
-            try:
-                acting_as.set(before)
-            finally:  # it may be struck
-                lineage.set(line)
+            raise self._actor_ref.died_of(error) from error
+
+    def _act(self, message: Any) -> Any:
+        acting.set(Here(self.actor_urn))
+        return self._handle_receive(message)
 
     def _crash(self, message: _Crash) -> None:
         raise message.error
@@ -257,10 +235,3 @@ class ActorLoop(pykka.ThreadingActor):
         if self.actor_inbox.is_mine():
             self.actor_inbox.turn.release()  # who has ended has no turn
         ref.lifecycle.died()
-
-
-def _answer_exception(reply: Reply[Any], exc_info: Any) -> None:
-    try:
-        reply.set_exception(exc_info)
-    except queue.Full:
-        pass  # withdrawn

@@ -2,12 +2,15 @@
 
 **The turn** is a lock. The actor's thread takes it *before* it pops a message and keeps it until it
 asks for the next one, so "nothing queued and the turn is free" means that nothing is queued *and
-nothing is running*. Then a caller may take the turn and handle its own message itself. It is a
+nothing is running*. Then a caller may take the turn and run its own request in it: ``run``. It is a
 re-entrant lock because that knows its owner from the very moment it is taken, and lets nobody else
 release it: a finaliser may run, or an exception from outside arrive, between any two lines.
 
-**Interrupted.** A caller that is cut short while it has the turn sets ``interrupted`` and shuts the
-turn to callers; the actor's thread mends what was left before it handles anything else.
+**Torn.** A caller that is cut short in the turn may leave something half done. Whoever has the turn
+next asks ``guarded.torn`` and calls ``guarded.recover()`` before anything else.
+
+**The signal** brings what is no message: whatever is put there, by a call that is C and may be made
+in a finaliser, is handed to the actor before the next message is.
 
 **Closing.** After ``close`` the turn is open to nobody and every envelope, also one that is put
 later, is handed to ``refuse`` exactly once: ``deque.popleft`` decides who.
@@ -24,42 +27,58 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from namepool.actors.latch import LONGEST_WAIT
-from namepool.actors.reply import Notice, forget
+from namepool.actors.latch import LONGEST_WAIT, passed_on
+from namepool.actors.later import LATER
 
 
 class NotHandled(pykka.ActorDeadError):
     """The actor died before it saw the request: sending it to another one repeats nothing."""
 
 
-class Returned(NamedTuple):
-    """Something lies in ``Inbox.returned``."""
+class Signalled(NamedTuple):
+    """Something lies in ``Inbox.signalled``."""
 
 
-_RETURNED: Envelope[Any] = Envelope(Returned())
+_SIGNALLED: Envelope[Any] = Envelope(Signalled())
 
 
 def refuse(
     ref: object, envelope: Envelope[Any], why: str = "stopped before handling the message"
 ) -> None:
     """Answer a request that the actor will never see."""
-    reply = envelope.reply_to
+    reply: Any = envelope.reply_to
     if reply is None:
         return
-    try:
-        if isinstance(envelope.message, _ActorStop):
-            reply.set(None)
-        else:
-            died = NotHandled(f"{ref} {why}")
-            reply.set_exception((type(died), died, None))
-    except queue.Full:
-        pass  # withdrawn
+    if isinstance(envelope.message, _ActorStop):
+        reply.set_quietly(None)
+    else:
+        reply.fail_quietly(NotHandled(f"{ref} {why}"))
+
+
+class Guarded(Protocol):
+    """What is changed in the turn."""
+
+    torn: bool
+    """Somebody was cut short while changing it."""
+
+    def recover(self) -> None:
+        """Put it right."""
+        ...
+
+
+class Whole:
+    """What nobody leaves half done."""
+
+    torn: bool = False
+
+    def recover(self) -> None:
+        """Do nothing."""
 
 
 class Inbox:
@@ -69,26 +88,43 @@ class Inbox:
         self.queue: deque[Envelope[Any]] = deque()
         self.turn: Any = threading.RLock()
         self.is_open: bool = False
-        """A caller may take the turn: ``on_start`` is over, the actor lives, nothing is torn."""
-        self.interrupted = False
-        """A caller was cut short in its turn."""
+        """A caller may take the turn: ``on_start`` is over, and the actor lives."""
+        self.guarded: Guarded = Whole()
         self.is_elsewhere: bool = False
         """This is a forked child, and the actor stayed with its parent."""
         self.clock = clock
         self.signal: Any = queue.SimpleQueue()
-        """Wakes the actor's thread. ``None``: look again. Anything else was granted to a caller and
-        never reached it; ``put`` is C, so a weak reference may call it from anywhere."""
+        """Wakes the actor's thread. ``None``: look again. Anything else is for the actor."""
+        self.signalled: deque[Any] = deque()
+        """What the signal brought, until the actor has dealt with it."""
+        self._taken: Any = None
+        """What came from the signal, until it is in there; memory may end in between."""
         self._in_hand = False
         """The actor's thread handles a message."""
-        self.returned: deque[Any] = deque()
-        """What came home through ``signal``; the actor takes it in when it is told ``Returned``."""
-        self._signalled: Any = None
-        """What ``signal`` brought, until it is in ``returned``."""
         self._timers: list[tuple[float, int, Envelope[Any]]] = []
         self._timer_numbers = itertools.count()
         self._refuse: Callable[[Envelope[Any]], None] | None = None
 
     # -- any thread -------------------------------------------------------------------------
+
+    def run(self, operation: Callable[[Any], Any], about: Any) -> Any:
+        """Run ``operation(about)`` in the turn, here and now; return or raise what it does.
+
+        ``LATER``: not now, or the operation says so. Then nothing has been changed. Never blocks.
+        """
+        turn, answer = self.turn, LATER
+        if not turn._is_owned():  # fails if no frame is left for the release
+            try:  # no ``return`` in here: the copy of ``finally`` for it would be unguarded
+                if turn.acquire(False) and self.is_open and not self.queue:
+                    if self.guarded.torn:
+                        self.guarded.recover()
+                    answer = operation(about)
+            finally:  # there is a place to be struck behind acquire: the turn may be another's
+                try:
+                    turn.release()
+                except RuntimeError as error:
+                    passed_on(error)
+        return answer
 
     def put(self, envelope: Envelope[Any]) -> None:
         """Queue an envelope; never blocks."""
@@ -151,40 +187,43 @@ class Inbox:
     # -- the actor's own thread -------------------------------------------------------------
 
     def get(self) -> Envelope[Any]:
-        """End this turn, wait for a message or a timer, and take the turn for it.
+        """End this turn, wait for a signal, a message or a timer, and take the turn for it.
 
         Raises:
             MemoryError: nothing was taken; try again
         """
         self._in_hand = False
         if self.is_mine():
-            self.is_open = not self.interrupted
+            self.is_open = True
             self.turn.release()
         while not self._look():
             pass
         self.turn.acquire()
         self._in_hand = True
-        if self.returned:
-            return _RETURNED
+        if self.signalled:
+            return _SIGNALLED
         if self._timers and self._until_timer() == 0.0:
             return heapq.heappop(self._timers)[2]
         return self.queue.popleft()
 
     def _look(self) -> bool:
-        """Take one signal, waiting for it if there is nothing to do; tell whether there is now."""
-        wait = 0.0 if self.queue or self.returned or self._signalled else self._until_timer()
-        if self._signalled is None:
-            try:
-                self._signalled = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
-            except queue.Empty:
-                pass
-        signalled = self._signalled
-        if signalled is not None:
-            self.returned.append(signalled.grant if signalled.__class__ is Notice else signalled)
-            self._signalled = None
-            if signalled.__class__ is Notice:
-                forget(signalled)
-        return bool(self.queue or self.returned) or self._until_timer() == 0.0
+        """Take every signal, waiting for one if there is nothing to do; tell whether there is now.
+
+        What was signalled before a message was queued comes before it: the queue is looked at
+        first, and nothing else takes messages.
+        """
+        is_queued = bool(self.queue)
+        wait = 0.0 if is_queued or self.signalled else self._until_timer()
+        try:
+            while True:
+                if self._taken is not None:
+                    self.signalled.append(self._taken)
+                    self._taken = None
+                self._taken = self.signal.get(wait != 0.0, wait if wait > 0.0 else None)
+                wait = 0.0
+        except queue.Empty:
+            pass
+        return is_queued or bool(self.signalled) or self._until_timer() == 0.0
 
     def _until_timer(self) -> float:
         """Seconds until the next timer is due; -1 (wait for ever) if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pykka
 from pykka._envelope import Envelope
@@ -13,7 +13,7 @@ from namepool.actors import forks
 from namepool.actors.inbox import Inbox, NotHandled, refuse
 from namepool.actors.never_copied import NeverCopied
 from namepool.actors.registry import retire
-from namepool.actors.reply import Receipt, Reply, Wait
+from namepool.actors.reply import Dropped, Reply, Wait
 
 A = TypeVar("A", bound="pykka.Actor")
 
@@ -45,31 +45,18 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
         super().__init__(actor)
         forks.remember(self)
 
-    def ask(
-        self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
-    ) -> Any:
+    def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
         """Send a message; return the answer, or with ``block=False`` a future of it.
 
         Raises:
-            pykka.Timeout: no answer within ``timeout`` seconds; the request is withdrawn
+            pykka.Timeout: no answer within ``timeout`` seconds
             NotHandled: the actor was dead, or died before it saw the request
             pykka.ActorDeadError: the actor died of the request
         """
-        reply = None
-        try:
-            reply = self._enqueue(message)
-            if not block:
-                return reply
-            answer = reply.get_once(timeout)
-            if receipt is not None and reply._grant is not None:
-                receipt.append(reply._grant)
-            return answer
-        except BaseException:
-            if reply is not None:
-                reply.withdraw()
-                if reply._grant is not None:
-                    self.give_back(reply._grant)
-            raise
+        reply = Reply[Any]()
+        self._prepare(message, reply)
+        self._send(message, reply, reply)
+        return reply.get(timeout=timeout) if block else reply
 
     def tell(self, message: Any) -> None:
         """Send a message and wait for nothing.
@@ -100,10 +87,6 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
         self._check_alive()
         return QueuingProxy(actor_ref=self)
 
-    def give_back(self, grant: object) -> None:
-        """Return what came with an answer that was never delivered; twice does no harm."""
-        self.actor_inbox.signal.put(grant)
-
     def forked(self) -> None:
         """Be dead in a forked child: the actor's thread does not exist there."""
         self.actor_stopped = type(self.actor_stopped)()
@@ -115,15 +98,13 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
         if self.actor_stopped.is_set():
             raise NotHandled(f"{self} {self._why_dead}")
 
-    def _enqueue(self, message: Any) -> Reply[Any]:
-        reply = Reply[Any]()
+    def _send(self, message: Any, reply: Reply[Any], reply_to: Reply[Any] | Dropped) -> None:
+        """Queue a request; ``reply_to`` is the reply, or stands in for it."""
         reply._inbox = self.actor_inbox
-        self._prepare(message, reply)
         if self.actor_stopped.is_set():
             reply.fail_quietly(NotHandled(f"{self} {self._why_dead}"))
         else:
-            self.actor_inbox.put(Envelope(message, reply_to=reply))
-        return reply
+            self.actor_inbox.put(Envelope(message, reply_to=cast("Any", reply_to)))
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
         """Hook: fit out the reply to a message that is about to be queued."""

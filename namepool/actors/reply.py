@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import pykka
 
 from namepool.actors.never_copied import NeverCopied
-from namepool.actors.replies.giving_up import Notice, Receipt, Withdrawn, forget
+from namepool.actors.replies.giving_up import Dropped, Withdrawn, withdrawn
 from namepool.actors.replies.resolving import FAILED, HOOKED, VALUE
 from namepool.actors.replies.waiting import Wait, Waiting, WouldDeadlock
 
-__all__ = ["Notice", "Receipt", "Reply", "Wait", "Withdrawn", "WouldDeadlock", "forget"]
+__all__ = ["Dropped", "Reply", "Wait", "Withdrawn", "WouldDeadlock", "withdrawn"]
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -30,14 +30,12 @@ class Reply(NeverCopied, Waiting[T]):
     """A value that is available now or later.
 
     ``get`` may be called repeatedly and from several threads; setting a reply twice raises
-    ``queue.Full``, as in Pykka. ``await reply`` suspends the coroutine; cancelling the awaiting
-    task withdraws the request. A handler may return an unresolved reply and resolve it later.
+    ``queue.Full``, as in Pykka. ``await reply`` suspends the coroutine; a task that is cancelled
+    there gives up what the answer would bring. A handler may return an unresolved reply and resolve
+    it later.
     """
 
     _instead = "send the value that get() returns"
-
-    asked_from: str | None = None
-    """Where in the program, if its ref has noted that."""
 
     @classmethod
     def resolved(cls, value: Any) -> Reply[Any]:
@@ -80,18 +78,14 @@ class Reply(NeverCopied, Waiting[T]):
 
     def take_over(self, other: Reply[Any]) -> None:
         """Resolve this reply as ``other``, which is resolved; what it brought comes along."""
-        notice = other._notice
-        if notice is not None:
-            self.carry(notice.grant, notice.sink)
-            other._notice = None
-            forget(notice)
+        dropped = other._dropped
+        if dropped is not None:
+            self.watched(dropped.grant, dropped.sink, dropped.received)
         outcome = other._outcomes[0]
         if outcome[0] is HOOKED:
             self._hook_turn = threading.RLock()
             outcome = (HOOKED, other._get_hooked)
         self._resolve(outcome)
-        if self._outcomes[0] is not outcome:
-            self._return()  # withdrawn
 
     def _get_hooked(self, timeout: float | None) -> Any:
         return self.get(timeout=timeout)

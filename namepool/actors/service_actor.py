@@ -14,9 +14,10 @@ from pykka.messages import _ActorStop
 
 from namepool.actors.actor_loop import ActorLoop
 from namepool.actors.inbox import Inbox
+from namepool.actors.later import LATER
 from namepool.actors.launch import give_up, launch
-from namepool.actors.reply import Reply
-from namepool.actors.service_ref import LATER, ServiceRef
+from namepool.actors.reply import Dropped, Reply
+from namepool.actors.service_ref import ServiceRef
 from namepool.actors.thread import ActorThread
 
 
@@ -31,8 +32,8 @@ class ServiceActor(ActorLoop):
 
     non_blocking: ClassVar[bool] = False
     """Set it on an actor whose handlers never block and may be cut short anywhere: then requests
-    for a future, with a timeout or from the main thread run on the caller's thread too. See
-    ``on_interrupted``."""
+    for a future, with a timeout or from the main thread run on the caller's thread too. What they
+    may leave half done is ``actor_inbox.guarded``."""
 
     delays_exit: ClassVar[bool] = True
     """The interpreter's exit stops it and waits for that, up to 5 s. Unset it on an actor that
@@ -86,9 +87,12 @@ class ServiceActor(ActorLoop):
 
     # -- for handlers -----------------------------------------------------------------------
 
-    def deferred(self) -> Reply[Any]:
-        """Return the reply that the current caller will read, to be returned and resolved later."""
-        return self._replying or Reply()
+    def deferred(self) -> Reply[Any] | Dropped:
+        """Return the reply that the current caller will read, to be returned and resolved later.
+
+        A watched one is not kept alive by the actor: what is returned stands in for it.
+        """
+        return Reply() if self._replying is None else self._replying
 
     def schedule(self, delay: float, message: Any) -> None:
         """Tell oneself ``message`` in ``delay`` seconds."""

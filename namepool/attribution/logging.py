@@ -8,7 +8,7 @@ lock, safe inside any handler.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.display import short_name, slug
 from namepool.core.options import check_text, invalid
+from namepool.core.state import Speaking
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
 _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
@@ -71,13 +72,10 @@ def agent_record_factory(pool: who.Published, attribute: str = "agent") -> Itera
             logging.setLogRecordFactory(before)
 
 
-def _attribute_to_agent(
-    fields: dict[str, Any], attribute: str, speaking: Mapping[str, str]
-) -> None:
+def _attribute_to_agent(fields: dict[str, Any], attribute: str, speaking: Speaking) -> None:
     name = who.attribute(fields, attribute, speaking)
     if f"{attribute}_short" not in fields:
-        held = list(speaking.values())  # in one step: other threads are changing it
-        fields[f"{attribute}_short"] = short_name(name, held)
+        fields[f"{attribute}_short"] = short_name(name, speaking.names())
     if f"{attribute}_slug" not in fields:
         fields[f"{attribute}_slug"] = slug(name)
 

@@ -13,7 +13,7 @@ from namepool.core.options import invalid
 from namepool.pool.handle import PoolHandle
 
 if TYPE_CHECKING:
-    from namepool.pool.scopes import Askable
+    from namepool.pool.access import Askable
 
 
 class NamedActor(pykka.Actor):

@@ -47,12 +47,12 @@ class AgentSpanProcessor(NeverCopied, SpanProcessor):
     def __init__(self, pool: who.Published | None = None, *, baggage: bool = False) -> None:
         if not isinstance(baggage, bool):
             raise invalid("baggage", baggage, "True or False")
-        self._speaking = {} if pool is None and baggage else who.view(pool)
+        self._speaking = None if pool is None and baggage else who.view(pool)
         self._baggage = baggage
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Give the span its agent."""
-        agent = who.who_speaks(self._speaking)
+        agent = None if self._speaking is None else who.who_speaks(self._speaking)
         if agent is None and self._baggage:
             agent = _who_sent(parent_context)
         if agent is not None:

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from namepool.actors.never_copied import NeverCopied
-from namepool.lineage import Lineage, run_following
-from namepool.owners import own_lineage
+from namepool.core.links import Link
+from namepool.speaking import own_chain, run_following
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,7 +33,7 @@ class NamedExecutor(NeverCopied, ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """As ``Executor.submit``."""
-        return super().submit(run_following, own_lineage(), fn, *args, **kwargs)
+        return super().submit(run_following, own_chain(), fn, *args, **kwargs)
 
 
 def named_thread(
@@ -130,11 +130,11 @@ def _start(start: Callable[[], None], thread: threading.Thread) -> None:
     """Start a thread that follows its starter, whatever its class makes of ``run``."""
     is_first = thread.ident is None
     if is_first and not getattr(_here, "is_submitting", False):
-        _follow(own_lineage(), thread)
+        _follow(own_chain(), thread)
     start()
 
 
-def _follow(line: Lineage, thread: threading.Thread) -> None:
+def _follow(line: Link | None, thread: threading.Thread) -> None:
     """Have ``thread.run`` follow ``line``, once.
 
     ``run`` stays a bound method: a tracer such as Sentry calls its function with the thread.
@@ -155,7 +155,7 @@ def _submit(
     submit: Callable[..., Future[Any]], _: object, fn: Callable[..., Any], /, *args: Any, **kw: Any
 ) -> Future[Any]:
     """Submit work that follows its submitter; a worker that is started for it follows nobody."""
-    line = own_lineage()
+    line = own_chain()
     before = getattr(_here, "is_submitting", False)
     try:
         _here.is_submitting = True

@@ -5,21 +5,21 @@ Answered from the view that a pool publishes: no message, no lock, safe inside a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, NamedTuple, Protocol
 
-from namepool.actors import lineage
+from namepool.core.links import NOBODY
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import invalid
-from namepool.lineage import StandIn
-from namepool.owners import current_owner, name_of_caller
+from namepool.core.state import Speaking
+from namepool.speaking import link_of_caller, name_of_caller
 
 
 class Published(Protocol):
     """A pool's ref or handle: whatever publishes who speaks under which name."""
 
     @property
-    def speaking(self) -> Mapping[str, str]:
+    def speaking(self) -> Speaking:
         """Owner → name."""
         ...
 
@@ -31,40 +31,31 @@ class Agent(NamedTuple):
     name: str
 
 
-def view(pool: object) -> Mapping[str, str]:
+def view(pool: object) -> Speaking:
     """Return what a pool publishes.
 
     Raises:
         InvalidOption: it is no pool
     """
     speaking = getattr(pool, "speaking", None)
-    if not isinstance(speaking, Mapping):
+    if not isinstance(speaking, Speaking):
         raise invalid("pool", pool, "a pool's ref (NamePool.start()) or handle (open_pool())")
     return speaking
 
 
-def who_speaks(speaking: Mapping[str, str]) -> Agent | None:
-    """Return who speaks on this thread and in this context, ``None`` for nobody in particular.
+def who_speaks(speaking: Speaking) -> Agent | None:
+    """Return the agent that speaks in this context, ``None`` for nobody in particular.
 
-    Whoever speaks under the name of who started it speaks for that agent: it is the one returned.
+    What speaks under the name of the agent that started it speaks for that agent.
     """
-    name = name_of_caller(speaking)
-    if name is None:
-        return None
-    owner = current_owner()
-    line = None if speaking.get(owner) == name else lineage.get()
-    while line is not None:
-        link, line, _ = line
-        if speaking.get(link) == name:
-            return Agent(str(link), name)
-        if isinstance(link, StandIn) and link.speaking is speaking and link.name == name:
-            return Agent(link.owner, name)
-    return Agent(owner, name)
+    link = link_of_caller(speaking.state)
+    name = None if link is None else link.says
+    return Agent(link.owner, name) if link is not None and name and name != NOBODY else None
 
 
-def attribute(fields: MutableMapping[str, Any], key: str, speaking: Mapping[str, str]) -> str:
-    """Give ``fields`` the name of who speaks, unless it has one; return the name it has."""
+def attribute(fields: MutableMapping[str, Any], key: str, speaking: Speaking) -> str:
+    """Give ``fields`` the name of the agent that speaks, unless it has one; return what it has."""
     name = fields.get(key)
     if name is None:
-        name = fields[key] = name_of_caller(speaking) or DEFAULT_NAME
+        name = fields[key] = name_of_caller(speaking.state) or DEFAULT_NAME
     return str(name)

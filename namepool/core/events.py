@@ -1,12 +1,11 @@
-"""What happens outside the pool's turn, noted at once and applied when the turn comes round.
+"""What happens outside the pool's turn, and waits in ``PoolState.signal`` until that comes round.
 
-Beside these, what was granted and never delivered comes home: a ``LeaseRecord``, a ``Lease`` or a
-``Speaking``.
+Beside these, a token lies there that its caller has given up, and a ``Dropped`` reply.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 
 class OwnerEnded(NamedTuple):
@@ -21,22 +20,3 @@ class LateChunk(NamedTuple):
     names: tuple[object, ...]
     epoch: int
     theme: str | None = None
-
-
-class Withdrawal(NamedTuple):
-    """Who waits under this ticket does not wait any more."""
-
-    ticket: int
-
-
-class Journal(Protocol):
-    """Is told of a grant before it is made, so that it can be taken back."""
-
-    undelivered: Any
-
-
-class _NoJournal:
-    undelivered: Any = None
-
-
-NO_JOURNAL: Journal = _NoJournal()

@@ -45,15 +45,17 @@ class EventLog:
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque(maxlen=KEPT_EVENTS)
-        self.count: int = 0
-        """The number of the last event."""
         self.readers: tuple[Reader, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """The number of the last event."""
+        return self.entries[-1][0] if self.entries else 0
 
     def add(self, event: PoolEvent) -> None:
         """Note an event, if anybody reads."""
         if self.readers:
-            self.count = number = self.count + 1
-            self.entries += ((number, event),)
+            self.entries += ((self.count + 1, event),)
             self.wake()
 
     def wake(self, *, all_of_them: bool = False) -> None:

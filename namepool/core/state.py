@@ -1,302 +1,517 @@
-"""``PoolState``: leases, bindings, waiters and the transitions over them; outlives its actor. Pure.
+"""The heart: ``PoolState``, all that a pool knows, and the transitions of it. Pure.
 
-The truth is one dict (``leases``), a queue for each theme, and of which theme a name is; a
-transition adds to one before it takes from the other, so that a crash between two lines loses no
-name; all else is an index that ``recover`` rebuilds. ``in_transition``: one has not ended yet.
+THEORY OF OPERATION
 
-The code that every request runs changes the state without calling a function: CPython raises what
-comes from outside a thread after calls only, so it cannot be cut short at all.
+A caller makes a token for what it asks for (``core.leases``), and then asks. ``begin(lease)``
+grants a name, ``associate(binding)`` adds a speaker, and ``end(token)`` is the only way out,
+whichever way that is: the end of a block, a check-in, a timeout, a cancelled task, a future that
+nobody read, an exception from outside. ``end`` may come twice, or for nothing, or before its
+``begin``, which then grants nothing. So the one that grants needs no proof that the grant arrived,
+and the one that gives up needs not know how far it had come.
+
+*What is true.* The names in the ``stocks``, the ``leases`` by name, their further speakers, and
+what each of these tokens ``says``. The rest is an index, which ``recover`` builds anew: ``owners``
+(owner → its tokens, the latest last), ``given`` (owner → the latest of its tokens that another
+party took for it), ``orphans``, and ``known``, the names that are known. The published view,
+``speaking``, reads the index.
+
+*Who runs this.* One thread at a time, which has the pool's *turn* (``actors.inbox``): a caller, for
+its own request, or the pool's own thread. Readers need no turn: ``says`` and the dicts are read by
+single operations of C.
+
+*What an exception from outside leaves behind.* CPython raises one where it looks for it: after a
+call, at a function's entry, and at a jump back; and where memory ends, anywhere. A transition sets
+``torn`` before its first change and clears it after its last. Whoever has the turn next and finds
+``torn`` set calls ``recover`` before anything else. To that end a transition writes where a thing
+goes before it takes it from where it was: a name that stands in two places is leased; a lease that
+says ``None`` had not begun, and its name is still in stock. ``begin``, and ``end`` of a lease with
+one speaker, have no jump back and no call between the two marks, so that nothing can tear them.
+
+On a caller's thread, an exception that strikes before, in or after the transition leaves a token
+that the caller ends, in its ``except`` or by its block's guard. On the pool's own thread there is
+none from outside but ``MemoryError``; the state is mended then, and the message answered with it.
+
+*What is told.* An observer makes an event before the change that it tells of, and the event is
+written down between the marks, without a call, beside the change. So each is told once, in order,
+or neither has happened.
+
+*What is not done here.* A lease that finds no name to spare is answered ``LATER``. Then the pool's
+own thread hands out what is left and has more fetched, or lets the lease wait: ``pool.operations``.
+An owner that ends, a token that is given up from within a finaliser, a chunk that comes for a dead
+pool: each is put into ``signal``, which outlives the actors, and done by the pool's own thread.
+
+*Order.* ``number`` counts the moments. The later of two tokens of an owner is the one it speaks
+under; when that ends, the one before speaks again. Names go home to the back of their stock.
+
+*Restarts.* The state outlives its actor. The next incarnation calls ``recover`` and goes on: every
+lease lasts, whoever waits still does, and a name is never given twice.
+
+*Reset.* Every token is over, wherever its link was copied; who waits for a name still does.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from queue import SimpleQueue
+from typing import Any, Protocol
 
-from namepool.core.bindings import Bindings, Speaking
-from namepool.core.events import NO_JOURNAL, Journal, LateChunk, OwnerEnded, Withdrawal
-from namepool.core.leases import Admission, Lease, LeaseRecord, Leases, UsedNames
-from namepool.core.log import EventLog
+from namepool.actors.later import LATER
+from namepool.core.events import OwnerEnded
+from namepool.core.known import Admission, KnownNames
+from namepool.core.leases import Adopted, Binding, Lease, Token, speakers
+from namepool.core.links import OVER
+from namepool.core.log import Entry, EventLog
 from namepool.core.stats import Counters
-from namepool.core.stock import Stock, Stocks
-from namepool.core.waiters import Waiter, Waiters
+from namepool.core.stock import Stocks
 
-Event: TypeAlias = OwnerEnded | LateChunk | Withdrawal | Lease | LeaseRecord | Speaking
+Told = tuple[Entry, ...]
+"""Entries for the log: of one event, or of none."""
+
+
+class Observer(Protocol):
+    """What makes the events of a state that is observed; in the turn, before the change."""
+
+    def began(self, lease: Lease, name: str, owner: str) -> Told:
+        """Tell that a lease begins."""
+        ...
+
+    def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
+        """Tell that a lease ends."""
+        ...
+
+    def speaks(self, token: Token, name: str) -> Told:
+        """Tell that one more owner speaks under a name."""
+        ...
+
+    def is_silent(self, token: Token) -> Told:
+        """Tell that an owner stops speaking under a name."""
+        ...
+
+
+class Speaking(Mapping[str, str]):
+    """Owner → the name it speaks under by its own tokens; always current, read by any thread."""
+
+    __slots__ = ("__weakref__", "state")
+
+    def __init__(self, state: PoolState) -> None:
+        self.state: PoolState = state
+
+    def __getitem__(self, owner: str) -> str:
+        name = self.state.name_of(owner)
+        if name is None:
+            raise KeyError(owner)
+        return name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([owner for owner in [*self.state.owners] if self.state.name_of(owner)])
+
+    def __len__(self) -> int:
+        return len([*self])
+
+    def names(self) -> list[str]:
+        """Return the names that are checked out now; in one step."""
+        return [*self.state.leases]
+
+    def __repr__(self) -> str:
+        return f"Speaking({dict(self)!r})"
 
 
 class PoolState:
-    """All that a pool knows. One thread at a time may call it; ``speaking`` may be read by any."""
+    """All that a pool knows; it outlives the pool's actor.
 
-    signal: Any = None
-    """Wakes the actor when something happened outside; the shell's, kept for the next one."""
-    epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
+    ``NamePool.start(state=state)`` starts a pool that goes on with it. One thread at a time may
+    call it; ``speaking`` may be read by any.
+    """
 
     def __init__(self) -> None:
-        self._leases, self._bindings = leases, bindings = Leases(), Bindings()
-        self.lease_of: Callable[[str], Lease] = leases.lease_of
-        self.is_current: Callable[[Lease], bool] = leases.is_current
-        self.forget: Callable[[str], bool] = leases.forget
-        self.canonical: Callable[[str], str] = leases.canonical
-        self.knows: Callable[[str], bool] = leases.knows
-        self.used: Callable[[], UsedNames] = leases.used
-        self.speakers_of: Callable[[str], Collection[str]] = leases.speakers_of
-        self.names_of: Callable[[str], tuple[str, ...]] = bindings.names_of
-        # The same objects for life: the hot transitions need no second step to them.
-        self.leases: dict[str, LeaseRecord] = leases.checked_out
-        self.stocks: Stocks = leases.stocks
-        self.available: deque[str] = leases.available
-        self.homes: dict[str, Stock] = leases.homes
-        self._latest, self._several = bindings.latest, bindings.several
-        self.orphans: OrderedDict[str, float] = leases.orphans
-        self.waiters: Waiters = self.stocks[None].waiters
-        self.log: EventLog = EventLog()  # what subscribers are told
-        self.events: deque[Event] = deque()  # outside the actor's turn, until ``apply_events``
-        self.leaving: deque[str] = deque()  # owners that ended; what is on its way may be theirs
-        self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows
-        self.in_transition: bool = False  # one is under way, or was cut short
+        self.stocks: Stocks = Stocks()
+        self.known: KnownNames = KnownNames(self.stocks)
+        self.leases: dict[str, Lease] = {}
+        self.owners: dict[str, dict[Token, None]] = {}
+        self.given: dict[str, Token] = {}
+        self.orphans: dict[Lease, float] = {}
+        """Leases whose speakers have all ended: since when, the oldest first."""
+        self.number: int = 0
+        self.torn: bool = False
+        self.epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
         self.counters: Counters = Counters()
-        self._moment = 0
-        self.speaking: Mapping[str, str] = bindings.view
-        """Owner → the name it speaks under; read-only, always current, readable by any thread."""
+        self.log: EventLog = EventLog()
+        self.observer: Observer | None = None
+        self.signal: Any = SimpleQueue()
+        self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows
+        self.wants_places: bool = False  # a lease is to know the line that asks for it
+        self.speaking: Speaking = Speaking(self)
 
-    def checkout(
-        self, owner: str, journal: Journal = NO_JOURNAL, theme: str | None = None
-    ) -> str | None:
-        """Lease the oldest available name of ``theme`` to ``owner``; ``None`` if there is none.
+    # -- leases -----------------------------------------------------------------------------
 
-        ``journal.undelivered`` is set to the lease first: if the owner never receives the name, it
-        is put into ``events`` and taken back.
+    def begin(self, lease: Lease, spare: int | None = None) -> Any:
+        """Grant the oldest name of the lease's theme; return it, or ``LATER``, changing nothing.
+
+        ``LATER`` unless more than ``spare`` names are ready; if that is left out: unless no fetch
+        is due and nobody waits. What has begun is answered with its name.
+
+        Raises:
+            LookupError: the lease ended before it began
         """
-        available = self.available
-        if theme is not None:
-            available = self.stocks[theme].names
-        if not available:
-            return None
-        self.in_transition = True
-        name = available[0]
-        self._moment = token = self._moment + 1
-        journal.undelivered = self.leases[name] = (token, {owner: token})
-        del available[0]
-        if owner in self._latest:
-            self._bindings.bind(owner, name)
-        else:
-            self._latest[owner] = name
-        self.in_transition = False
+        stock = self.stocks.get(lease.theme)
+        if stock is None or (spare is None and stock.waiters):
+            return LATER
+        names = stock.names
+        if lease.says is not None:
+            return self._begun(lease)
+        if len(names) <= (stock.floor if spare is None else spare):
+            return LATER
+        name, owner = names[0], lease.owner
+        if owner not in self.owners:
+            self._meet(owner)
+        told = () if self.observer is None else self.observer.began(lease, name, owner)
+        self.torn = True
+        lease.name, lease.stock = name, stock
+        lease.number = self.number = self.number + 1
+        self.leases[name] = lease
+        self.owners[owner][lease] = None
+        if lease.outside:
+            self.given[owner] = lease
+        lease.says = name
+        del names[0]
+        if told:
+            self.log.entries += told
+            self.log.wake()
+        self.torn = False
         return name
 
-    def checkin(self, name: str) -> bool:
-        """End the lease of ``name``; it goes to the back of its queue. ``False``: no such lease."""
-        record = self.leases.get(name)
-        if record is not None:
-            self.end_lease(name, record)
-        return record is not None
-
-    def end_lease(self, name: str, record: LeaseRecord) -> None:
-        """End the present lease of ``name``, which is ``record``."""
-        self.in_transition = True
-        available = self.available
-        if name in self.homes:
-            available = self.homes[name].names
-        available += (name,)
+    def end(self, token: Token, is_reclaimed: bool = False) -> bool:
+        """End a lease, a binding or a wait; ``False``: it is over, or had not begun."""
+        name = token.name
+        if name not in self.leases or self.leases[name] is not token:
+            return self._end_other(token)
+        lease: Lease = token
+        stock, mine = lease.stock, self.owners.get(lease.owner, ())
+        told = () if self.observer is None else self.observer.ended(lease, is_reclaimed)
+        self.torn = True
+        lease.says = OVER
+        if lease in mine:
+            del mine[lease]  # type: ignore[arg-type]
+        if lease.further or lease.outside or self.orphans:
+            self._end_rest(lease)
+        names = stock.names
+        names += (name,)
         del self.leases[name]
-        if self.orphans:
-            self.orphans.pop(name, None)
-        for speaker in record[1]:
-            if speaker in self._several:
-                self._bindings.unbind(speaker, name)
-            else:
-                del self._latest[speaker]
-        self.in_transition = False
+        if told:
+            self.log.entries += told
+            self.log.wake()
+        self.torn = False
+        if stock.waiters:
+            self.signal.put(lease)  # for the pool's own thread, which serves them
+        return True
 
-    def reclaim(self, before: float) -> list[str]:
-        """Check in what was orphaned ``before`` that moment and found no speaker since."""
-        reclaimed = self._leases.orphaned_before(before)
-        for name in reclaimed:
-            self.checkin(name)
-        self.counters.reclaimed += len(reclaimed)
-        return reclaimed
+    def _begun(self, token: Token) -> str:
+        """Answer again to what is asked for the second time."""
+        if token.says or self.leases.get(token.name) is token:
+            return token.name  # type: ignore[no-any-return]
+        raise LookupError("the request was given up before it was answered")
 
-    # -- bindings ---------------------------------------------------------------------------
+    def _meet(self, owner: str) -> None:
+        """Make room for what an owner has.
 
-    def associate(self, owner: str, name: str, *, exclusive: bool = False) -> str:
-        """Let ``owner`` speak under ``name``, known or not, leased or not; return its spelling."""
-        name = self.canonical(name)
-        self.in_transition = True
-        begun = self.new_ticket()
-        record = self.leases.get(name)
-        if record is None:
-            record = self.leases[name] = (begun, {})
-            self.counters.adopted += 1
-            if not self._leases.learn(name):
-                self._leases.take(name)
-        self.orphans.pop(name, None)
-        if exclusive:
-            for speaker in [s for s in record[1] if s != owner]:
-                self.end_binding(speaker, name)
-        record[1][owner] = begun
-        self._bindings.bind(owner, name)
-        self.in_transition = False
+        It stays when that is over, until there are many more owners than leases.
+        """
+        if len(self.owners) > 2 * len(self.leases) + 100:
+            for gone in [gone for gone, mine in self.owners.items() if not mine]:
+                del self.owners[gone]
+        self.owners[owner] = {}
+
+    def _end_rest(self, lease: Lease) -> None:
+        """End what most leases do not have."""
+        for binding in [*(lease.further or ())]:
+            self._silence(binding, quietly=True)
+        self.orphans.pop(lease, None)
+        if lease.outside:
+            self._give(lease.owner)
+
+    def _end_other(self, token: Token) -> bool:
+        """End what is no lease, or not yet."""
+        if isinstance(token, Binding):
+            return self._end_binding(token)
+        token.says = OVER  # what has not begun never will
+        stock = self.stocks.get(token.theme)
+        is_waiting = stock is not None and token in stock.waiters
+        if is_waiting:
+            self.signal.put(token)  # for the pool's own thread, which counts it
+        return is_waiting
+
+    # -- further speakers -------------------------------------------------------------------
+
+    def associate(self, binding: Binding) -> str:
+        """Let the binding's owner speak under the name it wants; return the pool's spelling.
+
+        The name may be unknown, or not checked out. An owner that speaks under it already goes on
+        by the token that it has: ``binding.spoken``.
+
+        Raises:
+            LookupError: the binding ended before it began
+        """
+        if binding.says is not None:
+            return self._begun(binding)
+        name = binding.wanted
+        if name not in self.leases:
+            name = self.known.canonical(name)
+        self.torn = True
+        self.number = number = self.number + 1
+        self.counters.tickets += 1
+        lease = self.leases.get(name)
+        is_new = lease is None
+        if lease is None:
+            lease = self._adopt(name, binding)
+        if binding.exclusive:
+            for other in speakers(lease):
+                if other.owner != binding.owner:
+                    self._silence(other)
+        if not binding.in_block:
+            self.orphans.pop(lease, None)
+            if isinstance(lease, Adopted):
+                lease.is_lent = False
+        if not self._again(lease, binding, number):
+            self._speak(lease, binding, number, is_new)
+        self.torn = False
+        return lease.name  # type: ignore[no-any-return]
+
+    def _again(self, lease: Lease, binding: Binding, number: int) -> bool:
+        """Make the token by which an owner speaks under a name already its latest, if it does."""
+        if binding.in_block:
+            return False
+        for token in speakers(lease):
+            if token.owner == binding.owner and not token.in_block:
+                mine = self.owners[token.owner]
+                token.number = number
+                del mine[token]
+                mine[token] = None
+                if token.outside or binding.outside:
+                    token.outside = True
+                    self.given[token.owner] = token
+                if self.observer is not None:
+                    self.log.entries += self.observer.speaks(token, lease.name)
+                    self.log.wake()
+                binding.spoken = token
+                return True
+        return False
+
+    def _speak(self, lease: Lease, binding: Binding, number: int, is_new: bool) -> None:
+        owner = binding.owner
+        if owner not in self.owners:
+            self._meet(owner)
+        told: Told = ()
+        if self.observer is not None and not is_new:
+            told = self.observer.speaks(binding, lease.name)
+        binding.lease, binding.number, binding.spoken = lease, number, binding
+        if lease.further is None:
+            lease.further = {}
+        lease.further[binding] = None
+        self.owners[owner][binding] = None
+        if binding.outside:
+            self.given[owner] = binding
+        binding.says = lease.name
+        if told:
+            self.log.entries += told
+            self.log.wake()
+
+    def _adopt(self, name: str, binding: Binding) -> Lease:
+        """Check out a name by a binding of it."""
+        lease = Adopted()
+        lease.name, lease.says, lease.number = name, OVER, self.number
+        lease.state, lease.owner, lease.outside, lease.before = self, binding.owner, False, None
+        lease.further, lease.seen, lease.in_block = {}, binding.seen, False
+        lease.is_lent = binding.in_block
+        lease.stock = stock = self.known.home(name)
+        lease.theme = stock.theme
+        told = () if self.observer is None else self.observer.began(lease, name, binding.owner)
+        self.leases[name] = lease
+        self.counters.adopted += 1
+        if told:
+            self.log.entries += told
+            self.log.wake()
+        if not self.known.learn(name):
+            stock.names.remove(name)
+        return lease
+
+    def take(self, lease: Lease, name: str) -> str:
+        """Check out this very name, known or not, which is not checked out; return its spelling."""
+        if lease.says is not None:
+            return self._begun(lease)
+        owner, stock = lease.owner, self.known.home(name)
+        if owner not in self.owners:
+            self._meet(owner)
+        told = () if self.observer is None else self.observer.began(lease, name, owner)
+        self.torn = True
+        lease.name, lease.stock, lease.theme = name, stock, stock.theme
+        lease.number = self.number = self.number + 1
+        self.counters.tickets += 1
+        self.counters.adopted += 1
+        self.leases[name] = lease
+        self.owners[owner][lease] = None
+        if lease.outside:
+            self.given[owner] = lease
+        lease.says = name
+        if told:
+            self.log.entries += told
+            self.log.wake()
+        if not self.known.learn(name):
+            stock.names.remove(name)
+        self.torn = False
         return name
 
     def dissociate(self, owner: str, name: str | None = None) -> bool:
         """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
-        name = self._latest.get(owner) if name is None else self.canonical(name)
-        if name is None or owner not in self.speakers_of(name):
+        if name is None:
+            name = self.name_of(owner)
+        elif name not in self.leases:
+            name = self.known.canonical(name)
+        mine = [token for token in self.owners.get(owner, ()) if name and token.says == name]
+        self.torn = True
+        for token in mine:
+            self._silence(token)
+        self.torn = False
+        return bool(mine)
+
+    def _silence(self, token: Token, *, quietly: bool = False) -> None:
+        """Have a token speak no more; its lease stays."""
+        mine = self.owners.get(token.owner)
+        told: Told = ()
+        if self.observer is not None and mine and token in mine and not quietly:
+            told = self.observer.is_silent(token)
+        token.says = OVER
+        if told:
+            self.log.entries += told
+            self.log.wake()
+        if mine is not None:
+            mine.pop(token, None)
+        if isinstance(token, Binding) and token.lease.further:
+            token.lease.further.pop(token, None)
+        if token.outside:
+            self._give(token.owner)
+
+    def _end_binding(self, binding: Binding) -> bool:
+        lease, spoke = binding.lease, bool(binding.says)
+        if lease is None:
+            binding.says = OVER  # what has not begun never will
             return False
-        self.end_binding(owner, name)
-        return True
+        self.torn = True
+        self._silence(binding)
+        self.torn = False
+        is_current = self.leases.get(lease.name) is lease
+        if is_current and lease.is_lent and not lease.further:
+            self.end(lease)
+        return spoke
 
-    def begin_scope(
-        self, owner: str, name: str, *, exclusive: bool = False, journal: Journal = NO_JOURNAL
-    ) -> Speaking:
-        """Like ``associate``, until ``end_scope``; a binding from before the scope stays."""
-        name = self.canonical(name)
-        scope = self.new_ticket()
-        speaking = Speaking(owner, name, self._latest.get(owner), scope)
-        journal.undelivered = speaking
-        self._bindings.begin_scope(speaking, is_bound=owner in self.speakers_of(name))
-        self.associate(owner, name, exclusive=exclusive)
-        return speaking
+    def _give(self, owner: str) -> None:
+        """Find the latest token anew that another party took for ``owner``."""
+        given = [t for t in self.owners.get(owner, ()) if t.outside and t.says]
+        if given:
+            self.given[owner] = max(given, key=lambda token: token.number)
+        else:
+            self.given.pop(owner, None)
 
-    def end_scope(self, speaking: Speaking) -> None:
-        """End a scope, once; the owner speaks under the name from before again if it still may."""
-        owner, name, before, _ = speaking
-        binding_ends = self._bindings.end_scope(speaking)
-        if binding_ends is None:
-            return
-        if binding_ends:
-            self.dissociate(owner, name)
-        if before is not None and owner in self.speakers_of(before):
-            self.associate(owner, before)  # the lease must know, or a restart would undo it
+    # -- owners -----------------------------------------------------------------------------
 
-    def end_binding(self, owner: str, name: str) -> None:
-        """Stop ``owner``, which does, speaking under ``name``."""
-        before, self.in_transition = self.in_transition, True
-        del self.leases[name][1][owner]
-        self._bindings.unbind(owner, name)
-        self.in_transition = before
-
-    # -- what happens outside the actor's turn ----------------------------------------------
+    def name_of(self, owner: str) -> str | None:
+        """Return the name of ``owner``'s latest token that speaks; any thread may ask."""
+        for token in reversed([*self.owners.get(owner, ())]):
+            name = token.says
+            if name:
+                return name
+        return None
 
     def owner_gone(self, owner: str) -> None:
-        """Note that an owner has ended, and wake the actor. Any thread, finalisers too."""
+        """Note that an owner has ended, and wake the pool. Any thread, finalisers too."""
         # Whether a request of its own may be on its way comes first: what that does shows then.
-        if self.is_busy() or owner in self._latest or self.stocks.waiting:
-            self.events.append(OwnerEnded(owner))
-            if self.signal is not None:
-                self.signal.put(None)  # else an idle pool would hear of it at the next request
+        if self.is_busy() or self.owners.get(owner) or self.stocks.waiting:
+            self.signal.put(OwnerEnded(owner))
 
-    def apply_events(self, now: float) -> int:
-        """Apply what happened outside: owners that ended, grants that came home, late chunks.
+    def owner_ended(self, owner: str, now: float) -> None:
+        """Silence an owner that has ended, but for its blocks, which end for certain.
 
-        Returns how many owners are to ``leave`` once what is on its way has been handled.
+        A lease that nobody is left to speak under is an orphan.
         """
-        before = len(self.leaving)
-        while self.events:
-            try:
-                _apply(self, self.events[0], now)
-            except MemoryError:
-                raise  # it is applied again: twice is harmless
-            except Exception:
-                self.events.popleft()  # it may cost this incarnation, but not the next
-                raise
-            self.events.popleft()
-        return len(self.leaving) - before
+        self.torn = True
+        for token in [*self.owners.get(owner, ())]:
+            if not token.in_block:
+                lease = token.lease
+                self._silence(token)
+                if not speakers(lease):
+                    self.orphans[lease] = now
+        for stock in self.stocks.values():
+            for lease in stock.waiters:
+                if lease.owner == owner:
+                    lease.wait.has_ended = True
+        self.torn = False
 
-    def leave(self, count: int, now: float) -> None:
-        """End the first ``count`` of ``leaving`` again: their requests have been handled."""
-        for _ in range(min(count, len(self.leaving))):
-            _end_owner(self, self.leaving.popleft(), now)
+    def reclaim(self, before: float, now: float) -> list[str]:
+        """End the leases that were orphaned ``before`` that moment; return their names.
 
-    def new_ticket(self) -> int:
-        """Return the moment of what is no checkout; parking one comes before it."""
-        self.counters.tickets += 1  # no call in between: moments less tickets are checkouts
-        self._moment = ticket = self._moment + 1
-        return ticket
-
-    def grant(self, waiter: Waiter, now: float, journal: Journal = NO_JOURNAL) -> str:
-        """Lease an available name of its theme to a waiter.
-
-        If its owner has ended, the lease is an orphan: it has no living speaker.
+        One that somebody speaks under, for the length of a block, is looked at again later.
         """
-        name = self.checkout(waiter.owner, journal, waiter.theme)
-        assert name is not None, "a grant needs an available name"  # noqa: S101
-        if waiter.has_ended:
-            _end_owner(self, waiter.owner, now)
-        return name
+        reclaimed = []
+        for lease, since in [*self.orphans.items()]:
+            if since > before:
+                break
+            if speakers(lease):
+                del self.orphans[lease]
+                self.orphans[lease] = now
+            else:
+                self.end(lease, is_reclaimed=True)
+                reclaimed.append(lease.name)
+        self.counters.reclaimed += len(reclaimed)
+        return reclaimed
+
+    # -- all of it --------------------------------------------------------------------------
 
     def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
         """Stock the good ones: issuable, unlike any known name and the default name."""
-        admission = self._leases.admit(candidates, theme)
+        admission = self.known.admit(candidates, theme)
         self.counters.invalid += admission.invalid
         self.counters.duplicates += admission.duplicate
         return admission
 
-    @property
-    def known_count(self) -> int:
-        """How many names are known: available or checked out."""
-        return self._leases.known_count
-
     def reset(self) -> None:
         """Forget every name, lease and binding. Who waits for a name still does."""
+        self.torn = True
         self.epoch += 1
         self.counters.forgotten += len(self.leases)
-        self._leases.clear()
-        self._bindings.clear_scopes()
+        for lease in [*self.leases.values()]:
+            for token in speakers(lease):
+                token.says = OVER
+        self.leases.clear()
+        for stock in self.stocks.values():
+            stock.clear()
         self.recover()
 
-    def mend(self) -> None:
-        """Put right what a transition that was cut short left half done."""
-        if self.in_transition:
-            self.recover()
+    def silence_all(self) -> None:
+        """Have every token speak no more; in a forked child, whose pool stayed with its parent."""
+        self.signal = SimpleQueue()
+        for lease in [*self.leases.values()]:
+            for token in speakers(lease):
+                token.says = OVER
 
     def recover(self) -> None:
-        """Rebuild every index from the truth, whatever a crash left half done."""
-        self.in_transition = True
-        self._leases.recover()
-        self._bindings.rebuild(self.leases)
-        self.in_transition = False
-
-
-def _apply(state: PoolState, event: Event, now: float) -> None:
-    if isinstance(event, OwnerEnded):
-        _end_owner(state, event.owner, now)
-        if state.is_busy():
-            state.leaving.append(event.owner)
-    elif isinstance(event, Withdrawal):
-        state.stocks.give_up(event.ticket)
-    elif isinstance(event, LateChunk):
-        if event.epoch == state.epoch:
-            state.admit(event.names, event.theme)
-    elif isinstance(event, Speaking):
-        state.end_scope(event)
-    elif isinstance(event, Lease):
-        if state.is_current(event):
-            state.checkin(event.name)
-    else:
-        _take_back(state, event)
-
-
-def _end_owner(state: PoolState, owner: str, now: float) -> None:
-    """Unbind who has ended; a lease that nobody is left to speak under is an orphan."""
-    for name in state.names_of(owner):
-        state.end_binding(owner, name)
-        if not state.speakers_of(name):
-            state.orphans[name] = now
-    for stock in state.stocks.values():
-        stock.waiters.owner_ended(owner)
-
-
-def _take_back(state: PoolState, record: LeaseRecord) -> None:
-    """End this very lease if it still lasts; if others speak under its name, only the grantee's."""
-    likely = {name: None for owner in record[1] for name in state.names_of(owner)}
-    for name in (*likely, *state.leases):
-        if state.leases.get(name) is record:
-            grantee = [owner for owner, begun in record[1].items() if begun == record[0]]
-            if len(grantee) < len(record[1]):
-                for owner in grantee:
-                    state.end_binding(owner, name)
-            else:
-                state.end_lease(name, record)
-            return
+        """Rebuild every index from what is true, whatever was left half done."""
+        self.torn = True
+        for name in [name for name, lease in self.leases.items() if lease.says is None]:
+            del self.leases[name]  # it had not begun: the name is still in stock
+        for stock in self.stocks.values():
+            stock.recover(self.leases)
+        self.known.rebuild(self.leases)
+        tokens: list[Token] = []
+        for lease in self.leases.values():
+            if lease.further:
+                lease.further = {further: None for further in lease.further if further.says}
+            tokens += speakers(lease)
+        owners: dict[str, dict[Token, None]] = {}
+        for token in sorted(tokens, key=lambda token: token.number):
+            owners.setdefault(token.owner, {})[token] = None
+        self.owners = owners
+        for owner in {*owners, *self.given}:  # in place: others are reading it
+            self._give(owner)
+        for lease in [lease for lease in self.orphans if self.leases.get(lease.name) is not lease]:
+            del self.orphans[lease]
+        self.log.wake(all_of_them=True)
+        self.torn = False

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container
+from math import inf
 
 from namepool.core.refill import Learnt
-from namepool.core.waiters import Waiter, Waiters
+from namepool.core.waiters import Waiters
 
 
 class Stock:
     """One queue of names, and one of those who wait; ``theme`` is ``None`` for all other names."""
 
-    __slots__ = ("in_use", "learnt", "names", "stocked", "theme", "waiters")
+    __slots__ = ("floor", "in_use", "learnt", "names", "stocked", "theme", "waiters")
 
     def __init__(self, theme: str | None) -> None:
         self.theme: str | None = theme
         self.names: deque[str] = deque()
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
+        self.floor: float = inf
+        """While more names than this are ready, a checkout makes no fetch due: see ``Fetches``."""
         self.in_use: bool = False
         """It was asked for, and not forgotten since: then it is refilled before it is empty."""
         self.stocked: int = 0
@@ -51,35 +54,10 @@ class Stocks(dict[str | None, Stock]):
 
     def __init__(self) -> None:
         super().__init__({None: Stock(None)})
-        self._gone: list[Waiter] = []
 
     def __missing__(self, theme: str | None) -> Stock:
         stock = self[theme] = Stock(theme)
         return stock
-
-    def park(self, waiter: Waiter) -> None:
-        """Queue a checkout behind those that wait for the same theme."""
-        self[waiter.theme].waiters[waiter.ticket] = waiter
-
-    def withdraw(self, ticket: int) -> Waiter | None:
-        """Take out who waits under this ticket; ``None`` if nobody does."""
-        found = [waiter for stock in self.values() if (waiter := stock.waiters.withdraw(ticket))]
-        return found[0] if found else None
-
-    def give_up(self, ticket: int) -> None:
-        """Take out one who has given up by itself, if it is still here."""
-        waiter = self.withdraw(ticket)
-        if waiter is not None:
-            self._gone.append(waiter)
-
-    def take_gone(self) -> list[Waiter]:
-        """Return who has given up by itself since this was last asked."""
-        gone, self._gone = self._gone, []
-        return gone
-
-    def waiters(self) -> list[Waiter]:
-        """Return all who wait, for names of any theme, in the order in which they came."""
-        return sorted(waiter for stock in self.values() for waiter in stock.waiters.values())
 
     @property
     def available(self) -> int:

@@ -1,47 +1,36 @@
-"""Who waits for a name, first come first served."""
+"""Who waits for a name, first come first served. Pure."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
+
+from namepool.core.leases import Lease
 
 
-class Waiter(NamedTuple):
-    """A parked checkout. ``reply`` is the shell's business."""
+class Wait:
+    """How a lease waits for its name."""
 
-    ticket: int
-    owner: str
-    deadline: float | None
-    """Seconds by the pool's clock; ``None``: it waits for ever."""
-    reply: Any
-    theme: str | None = None
-    has_ended: bool = False
-    """Its owner has ended; somebody else may still read the reply."""
+    __slots__ = ("deadline", "has_ended", "reply", "since")
+
+    def __init__(self, reply: Any, since: float, deadline: float | None) -> None:
+        self.reply: Any = reply
+        """What its caller reads; the shell's business."""
+        self.since: float = since
+        self.deadline: float | None = deadline
+        """Seconds by the pool's clock; ``None``: it waits for ever."""
+        self.has_ended: bool = False
+        """Its owner has ended; somebody else may still read the reply."""
 
 
-class Waiters(OrderedDict[int, Waiter]):
-    """Ticket → waiter, in the order in which they came."""
+class Waiters(dict[Lease, None]):
+    """Leases that wait for a name, in the order in which they came."""
 
-    def oldest(self) -> Waiter:
-        """Return who has waited longest.
+    def first(self) -> Lease:
+        """Return the lease that is served next: this line decides the order."""
+        return next(iter(self))
 
-        Raises:
-            StopIteration: nobody waits
-        """
-        return next(iter(self.values()))
-
-    def withdraw(self, ticket: int) -> Waiter | None:
-        """Take a waiter out; ``None`` if it is not here any more."""
-        return self.pop(ticket, None)
-
-    def take_all(self) -> list[Waiter]:
-        """Take everybody out and return them, first come first."""
-        taken = list(self.values())
+    def take_all(self) -> list[Lease]:
+        """Take all of them out and return them, first come first."""
+        taken = list(self)
         self.clear()
         return taken
-
-    def owner_ended(self, owner: str) -> None:
-        """Note that an owner has ended; its place is kept."""
-        for ticket, waiter in self.items():
-            if waiter.owner == owner:  # no key is added or taken, so this may be done on the way
-                self[ticket] = waiter._replace(has_ended=True)

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Never, Unpack, cast
 
-from namepool.actors import LATER, ServiceActor, is_exiting
+from namepool.actors import LATER, Reply, ServiceActor, is_exiting
 from namepool.actors.launch import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
-from namepool.core.names import DEFAULT_NAME, shown
+from namepool.core.events import OwnerEnded
+from namepool.core.leases import Lease
+from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, OwnerRequired
-from namepool.owners import owner_id
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.observing import Observing
+from namepool.pool.operations import Operations, unexpected
 from namepool.pool.options import NamePoolOptions, checked_options
-from namepool.pool.ref import NamePoolRef
+from namepool.pool.ref import NamePoolRef, token_of
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
-from namepool.pool.requests import Requests
 from namepool.pool.supply import supply
-from namepool.pool.waiting_list import Expire, OwnersLeft, Reclaim, WaitingList, abandon_waiters
-from namepool.pool.warnings import warn
+from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters
 from namepool.sources.base import NameSource
+from namepool.speaking import received
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -42,7 +42,7 @@ class NamePool(ServiceActor):
     options are given by keyword: see ``NamePoolOptions``.
 
     No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
-    themselves says ``requests``; all else is handled here, on the pool's own thread.
+    themselves says ``operations``; all else is handled here, on the pool's own thread.
     """
 
     non_blocking = True
@@ -55,38 +55,35 @@ class NamePool(ServiceActor):
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._use_inbox_of(self._state)
-        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None].learnt)
+        self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None])
         self._waiting = WaitingList(
             self._state, self._fetches, self.actor_inbox, checked.reclaim_after
         )
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
         )
-        self._requests = Requests(
-            self._state, self._fetches, self._waiting, self._refilling, self, self.deferred
-        )
-        self._observing = Observing(
-            self._state, self._waiting, self.actor_inbox, checked.leak_after, lambda: self._replying
-        )
-        self.keeps_places: bool = checked.leak_after is not None  # the ref does, for its requests
-        ref = NamePoolRef(self, self._state.speaking, self._source)
+        self._operations = Operations(self._state, self._waiting, self._refilling, self.deferred)
+        self._observing = Observing(self._state, self.actor_inbox, checked.leak_after)
+        ref = NamePoolRef(self, self._state, self._source)
         self._actor_ref = self._refilling.ref = ref
+        operations = self._operations.table()
         self._handlers.update(self._table())
-        self._inline.update(self._requests.inline())
+        self._handlers.update(operations)
+        self._inline.update(operations)
         self._inline_other = lambda _: LATER
 
     def _use_inbox_of(self, state: PoolState) -> None:
         """Have what comes home to an earlier incarnation come home to this one."""
-        if state.signal is None:
-            state.signal = queue.SimpleQueue()
         self.actor_inbox.signal = state.signal
-        self.actor_inbox.returned = state.events
+        self.actor_inbox.guarded = state
         state.is_busy = self.actor_inbox.is_busy
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
-            **self._requests.table(),
             **self._observing.table(),
+            m.CheckoutName: self._by_message,
+            m.CheckoutLease: self._by_message,
+            m.AssociateName: self._by_message,
             m.PoolStatsRequest: lambda _: self.pool_stats(),
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._refilling.chunk_arrived,
@@ -95,9 +92,18 @@ class NamePool(ServiceActor):
             FetcherDied: self._refilling.fetcher_died,
             Gathered: self._refilling.gathered,
             Expire: self._waiting.expire,
-            OwnersLeft: self._waiting.owners_left,
+            OwnerEnded: self._waiting.owner_ended,
             Reclaim: self._waiting.reclaim,
         }
+
+    def _by_message(self, message: Any) -> Any:
+        """Do what a message asks for that was told, or called by a plain proxy of Pykka's."""
+        token = token_of(self._state, message)
+        token.outside = True  # it is not this thread that is to speak by it
+        reply = self._replying
+        if isinstance(reply, Reply) and isinstance(token, Lease):
+            self._replying = reply.watched(token, self._state.signal.put, received)
+        return self._handlers[token.__class__](token)
 
     # -- what Pykka and supervisors call ----------------------------------------------------
 
@@ -161,6 +167,7 @@ class NamePool(ServiceActor):
     def on_start(self) -> None:
         """Take over the state; those who waited for an earlier incarnation are served."""
         state = self._state
+        self._operations.resume()
         self._observing.resume()
         state.recover()
         state.counters.starts += 1
@@ -183,16 +190,11 @@ class NamePool(ServiceActor):
 
     def on_receive(self, message: Any) -> None:
         """Warn of a message that a pool does not answer; on one line, whatever it is."""
-        warn("unexpected message: %s", shown(message))
+        unexpected(message)
 
-    def on_returned(self) -> None:
-        """Take in what came home: granted and never read, or not waited for any more."""
-        self._waiting.apply_events()
-
-    def on_interrupted(self) -> None:
-        """Mend a transition that its caller did not end, and take back what it granted."""
-        self._state.mend()
-        self._waiting.apply_events()
+    def on_signal(self, signalled: Any) -> None:
+        """Deal with what happened outside the turn."""
+        self._waiting.signalled(signalled)
 
     # -- the operations, for proxies --------------------------------------------------------
 
@@ -204,26 +206,26 @@ class NamePool(ServiceActor):
         theme: str | None = None,
     ) -> str:
         """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
-        message = m.CheckoutName(timeout, _given(owner), theme)
-        return cast("str", self._requests.checkout_name(message))
+        return cast("str", self._by_message(m.CheckoutName(timeout, _given(owner), theme)))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
         """See ``messages.CheckinName``."""
-        return self._requests.checkin_name(m.CheckinName(name, _given(owner)))
+        return cast("bool", self._operations.checkin(m.CheckinName(name, _given(owner))))
 
     def associate_name(
         self, name: str | None, exclusive: bool = False, *, owner: OwnerLike | None = None
     ) -> str | None:
         """See ``messages.AssociateName``."""
-        return self._requests.associate_name(m.AssociateName(name, exclusive, _given(owner)))
+        message = m.AssociateName(name, exclusive, _given(owner))
+        return cast("str | None", self._by_message(message))
 
     def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
         """See ``messages.DissociateName``."""
-        return self._requests.dissociate_name(m.DissociateName(name, _given(owner)))
+        return cast("bool", self._operations.dissociate(m.DissociateName(name, _given(owner))))
 
     def get_name_by_owner(self, owner: OwnerLike | None = None) -> str | None:
         """See ``messages.GetNameByOwner``."""
-        return self._requests.get_name_by_owner(m.GetNameByOwner(_given(owner)))
+        return self._state.name_of(m.GetNameByOwner(_given(owner)).owner)
 
     def default_name(self) -> str:
         """Return the name of an agent that has none."""
@@ -231,13 +233,10 @@ class NamePool(ServiceActor):
 
     def pool_stats(self) -> PoolStats:
         """Return the pool's counts at this moment."""
-        if self._state.events:
-            self._waiting.apply_events()
         return self._refilling.stats()
 
     def reset(self) -> None:
         """Empty the pool; a chunk still on its way is dropped when it arrives."""
-        self._waiting.take_in()  # who waits still does, and may have ended
         self._refilling.keeping.forget_admitted()
         self._state.reset()
         self._refilling.reset()
@@ -257,13 +256,13 @@ def _policy(options: PoolOptions) -> RefillPolicy:
     )
 
 
-def _given(owner: OwnerLike | None) -> str:
+def _given(owner: OwnerLike | None) -> OwnerLike:
     if owner is None:
         raise OwnerRequired(
             "this call does not say who makes it: use NamePoolRef.proxy(), a message such as "
             "CheckoutName(), or pass owner=... (a plain pykka.ActorProxy runs in the pool's thread)"
         )
-    return owner_id(owner)
+    return owner
 
 
 def _abandon(state: PoolState, source: NameSource) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
-from functools import partial
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from namepool.actors.never_copied import NeverCopied
-from namepool.core.observed import LeaseInfo
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
+from namepool.core.leases import Token
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.state import Speaking
 from namepool.core.stats import PoolStats
-from namepool.pool import async_scopes, scopes
+from namepool.pool import blocks
 from namepool.pool import messages as m
+from namepool.pool.access import Askable
 from namepool.pool.handle import PoolHandle
-from namepool.pool.identities import check
-from namepool.pool.ref import ANOTHER
+from namepool.pool.observing import LeaseInfo
+from namepool.pool.ref import ANOTHER, hold
+from namepool.speaking import asked_for, chain, to_speak
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -43,10 +45,10 @@ class AsyncPoolHandle(NeverCopied):
 
     _instead = ANOTHER
 
-    def __init__(self, pool: PoolHandle | scopes.Askable) -> None:
+    def __init__(self, pool: PoolHandle | Askable) -> None:
         self.handle: PoolHandle = pool if isinstance(pool, PoolHandle) else PoolHandle(pool)
         """The blocking face of the same pool: for tools that run on threads."""
-        self._target = self.handle._target  # noqa: SLF001  the two are faces of one thing
+        self._access = self.handle._access  # noqa: SLF001  the two are faces of one thing
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -67,7 +69,13 @@ class AsyncPoolHandle(NeverCopied):
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        return async_scopes.checkout(self._target, m.CheckoutName(timeout, owner, theme))
+        check_seconds("timeout", timeout, none=True)
+        check_theme(theme)
+        state = self._access.state
+        lease = asked_for(state, owner, theme, timeout)
+        if not lease.outside:
+            chain.set(lease)  # here, where the caller is: another task may await it
+        return self._granted(lease, state.begin)
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> Awaited[bool]:
         """End the lease of ``name``; see ``PoolHandle.checkin_name``."""
@@ -87,7 +95,11 @@ class AsyncPoolHandle(NeverCopied):
             InvalidName: it may not be a name
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
-        return self._answer(m.AssociateName(name, exclusive, owner), timeout)
+        check_seconds("timeout", timeout, none=True)
+        binding = to_speak(self._access.state, name, exclusive, owner)
+        if not binding.outside:
+            chain.set(binding)
+        return self._associated(binding, timeout)
 
     def dissociate_name(
         self, name: str | None = None, *, owner: OwnerLike | None = None
@@ -136,12 +148,28 @@ class AsyncPoolHandle(NeverCopied):
 
     def _answer(self, message: Any, timeout: float | None = None) -> Awaited[Any]:
         check_seconds("timeout", timeout, none=True)
-        return async_scopes.answer(self._target, message, timeout)
+        return self._access.answer(message, timeout)
+
+    async def _granted(self, token: Token, operation: Callable[[Any], Any]) -> Any:
+        try:
+            return await self._access.granted_async(token, operation)
+        except BaseException:
+            self._access.end(token)
+            raise
+
+    async def _associated(self, token: Token, timeout: float | None) -> Any:
+        try:
+            spelled = await self._access.answer(token, timeout)
+            hold(token)
+            return spelled
+        except BaseException:
+            self._access.end(token)
+            raise
 
     # -- speaking ---------------------------------------------------------------------------
 
     @property
-    def speaking(self) -> Mapping[str, str]:
+    def speaking(self) -> Speaking:
         """Owner → name: read-only, always current, free to read from anywhere."""
         return self.handle.speaking
 
@@ -157,7 +185,7 @@ class AsyncPoolHandle(NeverCopied):
         default: bool | str = False,
         name: str | None = None,
         identity: str | None = None,
-    ) -> AbstractAsyncContextManager[str]:
+    ) -> blocks.Block:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests, and ends this very checkout, as ``PoolHandle.named`` does. A task that is cancelled
@@ -165,27 +193,14 @@ class AsyncPoolHandle(NeverCopied):
         runs under that name instead, and with ``name`` or ``identity`` it takes an earlier name
         back, as ``PoolHandle.named`` does.
         """
-        substitute = scopes.default_of(default)
-        block: AbstractAsyncContextManager[str] = self._named(timeout, theme, name, identity)
-        if substitute is None:
-            return block
-        tell = self.handle._tell_of_default  # noqa: SLF001  once for both faces
-        return async_scopes.ScopeOrDefault(block, self.speaking, substitute, tell)
+        return self.handle.named(
+            timeout, theme=theme, default=default, name=name, identity=identity
+        )
 
-    def _named(
-        self, timeout: float | None, theme: str | None, name: str | None, identity: str | None
-    ) -> AbstractAsyncContextManager[str]:
-        ledger = self.handle._ledger  # noqa: SLF001
-        check(ledger, theme, name, identity)
-
-        def begin() -> m.CheckoutLease | m.TakeLease:
-            return m.CheckoutLease(timeout, None, theme) if name is None else m.TakeLease(name)
-
-        block = partial(async_scopes.Scope, self._target, begin)
-        if name is None and identity is None:
-            return block()
-        return async_scopes.Resumed(block, ledger, name, identity)
-
-    def speaking_as(self, name: str, exclusive: bool = False) -> AbstractAsyncContextManager[str]:
+    def speaking_as(self, name: str, exclusive: bool = False) -> blocks.Block:
         """Speak under a given name for the length of the block; see ``PoolHandle.speaking_as``."""
-        return async_scopes.Scope(self._target, lambda: m.BeginSpeaking(name, exclusive))
+        return self.handle.speaking_as(name, exclusive)
+
+    def unnamed(self) -> AbstractContextManager[None]:
+        """Be nobody for the length of a ``with`` block; see ``PoolHandle.unnamed``."""
+        return self.handle.unnamed()

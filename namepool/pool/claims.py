@@ -16,7 +16,7 @@ from functools import partial, update_wrapper
 from typing import Any, cast
 
 from namepool.actors.at_exit import exiting_for
-from namepool.core.leases import UsedNames
+from namepool.core.known import UsedNames
 from namepool.core.names import one_line, why_invalid
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError
@@ -169,7 +169,7 @@ class ClaimedNames:
     def release(self, names: Iterable[object]) -> None:
         """Free names that came too late for the pool to take them, unless it has them anyway."""
         valid = [cast("str", name) for name in names if why_invalid(name) is None]
-        self._try(partial(self._release, [n for n in valid if not self._state.knows(n)]))
+        self._try(partial(self._release, [n for n in valid if n not in self._state.known]))
 
     def _release(self, names: list[str]) -> None:
         with self._before_the_end():
@@ -181,7 +181,7 @@ class ClaimedNames:
     def forget_admitted(self) -> None:
         """Note what the pool knows by now: that is its own to give back."""
         with self._lock:
-            late = [name for name in self._on_its_way if not self._state.knows(name)]
+            late = [name for name in self._on_its_way if name not in self._state.known]
             self._on_its_way = dict.fromkeys(late)
 
     def renew(self) -> None:
@@ -207,7 +207,7 @@ class ClaimedNames:
         with self._lock:
             before, self._session = self._session, session
         if session != before:
-            names = list(self._state.used())
+            names = list(self._state.known.used())
             for start in range(0, len(names), BATCH):
                 self._try(partial(self._claim_anew, names[start : start + BATCH]))
 
@@ -270,7 +270,7 @@ class ClaimedNames:
     def _release_unused(self) -> None:
         self.forget_admitted()
         leases = self._state.leases
-        unused = [name for name in self._state.used() if name not in leases]
+        unused = [name for name in self._state.known.used() if name not in leases]
         self._take_back()
         self.ledger.release([*unused, *self._on_its_way])
 

@@ -19,7 +19,7 @@ def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> P
     return PoolStats(
         available_count=stocks.available,
         checked_out_count=len(state.leases),
-        all_used_count=state.known_count,
+        all_used_count=len(state.known),
         chunk_size=options.chunk_size,
         waiting_count=stocks.waiting,
         fetching_count=fetches.total,
@@ -45,7 +45,7 @@ def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> P
 def _traffic(state: PoolState) -> dict[str, Any]:
     """Return what came and went; of the leases, from what is there anyway: nobody counts them."""
     counters = state.counters
-    checkouts = state.new_ticket() - counters.tickets  # moments that are no tickets
+    checkouts = state.number - counters.tickets  # moments that are no tickets
     ended = checkouts + counters.adopted - len(state.leases)
     return {
         "checkout_count": checkouts,

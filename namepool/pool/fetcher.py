@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from namepool.actors import ServiceActor
 from namepool.actors.logs import Logger
-from namepool.core.leases import UsedNames
+from namepool.core.known import UsedNames
 from namepool.core.names import one_line
 from namepool.sources.base import IN_TIME, NameSource, fetch_from, read_answer, time_limit
 

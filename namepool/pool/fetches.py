@@ -49,26 +49,24 @@ class Fetches(Generic[F]):
     def __init__(
         self,
         bounds: RefillPolicy,
-        learnt: Learnt | None = None,
+        stock: Stock | None = None,
         backoff: Backoff | None = None,
-        theme: str | None = None,
         shared: Shared[F] | None = None,
     ) -> None:
-        self.theme: str | None = theme
+        self._stock = Stock(None) if stock is None else stock
+        self.theme: str | None = self._stock.theme
         self._shared: Shared[F] = Shared() if shared is None else shared
         self.by_theme: dict[str | None, Fetches[F]] = self._shared.by_theme
-        self.by_theme[theme] = self
+        self.by_theme[self.theme] = self
         self._bounds = bounds
-        self._learnt = Learnt() if learnt is None else learnt
+        self._learnt: Learnt = self._stock.learnt
         self.policy: RefillPolicy = self._learnt.policy(bounds)
         """What holds since the last look."""
         self._half = 0
         self.backoff: Backoff = Backoff() if backoff is None else backoff
         self.cause: BaseException | None = None
         """What the last fetch died of; ``None`` after a good one."""
-        self.floor: int = self.policy.floor(0, 0)
-        """While more names than this are available, a checkout makes no fetch due and needs no
-        look. Callers compare, and write nothing: so a look comes when half the stock is gone."""
+        self._stock.floor = self.policy.floor(0, 0)
         self.answered: int = 0
         """The latest request that was answered."""
 
@@ -76,13 +74,21 @@ class Fetches(Generic[F]):
         """Return the fetches for this stock; they are these for that without a theme."""
         fetches = self.by_theme.get(stock.theme)
         if fetches is None:
-            fetches = Fetches(self._bounds, stock.learnt, None, stock.theme, self._shared)
+            fetches = Fetches(self._bounds, stock, None, self._shared)
         return fetches
 
     def forget(self, theme: str | None) -> None:
         """Drop the fetches for a theme; what is under way ends as it would."""
         self.by_theme.pop(theme, None)
         self._all_changed()
+
+    @property
+    def floor(self) -> float:
+        """While more names than this are available, a checkout makes no fetch due and needs no look.
+
+        Callers compare, and write nothing: so a look comes when half the stock is gone.
+        """
+        return self._stock.floor
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -200,7 +206,7 @@ class Fetches(Generic[F]):
 
     def changed(self) -> None:
         """Work out the floor anew."""
-        self.floor = max(self._allowed().floor(self.total, self.expected), self._half)
+        self._stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
 
     def _allowed(self) -> RefillPolicy:
         """Return what holds now, without the last fetch where that is kept free for another theme.

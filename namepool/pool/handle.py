@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from namepool.actors import lineage
 from namepool.actors.never_copied import NeverCopied
+from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.observed import LeaseInfo
-from namepool.core.options import DEFAULT_TIMEOUT, GRACE, check_seconds, invalid
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.state import Speaking
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
-from namepool.lineage import inherited_name
-from namepool.owners import current_owner
+from namepool.pool import blocks
 from namepool.pool import messages as m
-from namepool.pool import scopes
-from namepool.pool.identities import resumed
-from namepool.pool.ref import ANOTHER
+from namepool.pool.access import Access, Askable
+from namepool.pool.observing import LeaseInfo
+from namepool.pool.ref import ANOTHER, hold
 from namepool.pool.subscriptions import Kinds, Subscription, subscribe
 from namepool.pool.warnings import warn
+from namepool.speaking import asked_for, chain, name_of_caller, to_speak, unnamed
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
-_line = lineage.get
+_chain = chain.get
 
 
 class PoolHandle(NeverCopied):
@@ -50,19 +50,14 @@ class PoolHandle(NeverCopied):
 
     def __init__(
         self,
-        target: scopes.Askable,
+        target: Askable,
         *,
         close: Callable[[], object] | None = None,
     ) -> None:
-        # The view is the state's, so it is the same for every incarnation.
-        view = getattr(getattr(target, "current", target), "speaking", None)
-        if view is None or not callable(getattr(target, "ask", None)):
-            raise invalid("target", target, "a running pool's ref or handle")
-        self._ledger = getattr(getattr(target, "current", target), "ledger", None)
+        self._access = access = Access(target)
         self._target = target
         self._ask = target.ask
-        self._speaking: Mapping[str, str] = view
-        self._name_of: Callable[[str], str | None] = view.get
+        self._state = access.state
         self._close = close
         self._untold = Lock()
 
@@ -85,16 +80,19 @@ class PoolHandle(NeverCopied):
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        message = m.CheckoutName(timeout, owner, theme)
-        receipt: list[Any] = []
+        if timeout is not DEFAULT_TIMEOUT:
+            check_seconds("timeout", timeout, none=True)
+        if theme is not None:
+            check_theme(theme)
+        access, state = self._access, self._state
+        lease = asked_for(state, owner, theme, timeout)
         try:
-            # The pool keeps the time; the wait here ends one without a pool, as during a restart.
-            patience = None if timeout is None else timeout + GRACE
-            name: str = self._ask(message, timeout=patience, receipt=receipt)
+            name: str = access.granted(lease, state.begin)
+            if not lease.outside:
+                chain.set(lease)
             return name
-        except BaseException as error:
-            scopes.give_back(self._target, receipt)
-            scopes.raise_checkout_timeout(error, timeout)
+        except BaseException:
+            access.end(lease)
             raise
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
@@ -104,6 +102,12 @@ class PoolHandle(NeverCopied):
         not checked out (the last with a logged warning). Somebody else's name is taken back too,
         with a warning that names both.
         """
+        lease = _chain()
+        is_mine = owner is None and lease.__class__ is Lease and lease.state is self._state  # type: ignore[union-attr]
+        if is_mine and name.__class__ is str and lease.says == name:  # type: ignore[union-attr]
+            if self._access.inbox.run(self._state.end, lease) is True:
+                chain.set(lease.before)  # type: ignore[union-attr]
+                return True
         return self._ask(m.CheckinName(name, owner))  # type: ignore[no-any-return]
 
     def associate_name(
@@ -124,9 +128,14 @@ class PoolHandle(NeverCopied):
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
         check_seconds("timeout", timeout, none=True)
-        return cast(
-            "str | None", self._ask(m.AssociateName(name, exclusive, owner), timeout=timeout)
-        )
+        binding = to_speak(self._state, name, exclusive, owner)
+        try:
+            spelled = cast("str | None", self._ask(binding, timeout=timeout))
+            hold(binding)
+            return spelled
+        except BaseException:
+            self._access.end(binding)
+            raise
 
     def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
         """Stop speaking under ``name`` (the latest if ``None``); the lease stays.
@@ -195,23 +204,17 @@ class PoolHandle(NeverCopied):
     # -- speaking ---------------------------------------------------------------------------
 
     @property
-    def speaking(self) -> Mapping[str, str]:
+    def speaking(self) -> Speaking:
         """Owner → name: read-only, always current, free to read from anywhere."""
-        return self._speaking
+        return self._state.speaking
 
     def speaker(self) -> str:
         """Return the name that the caller speaks under, or the default name.
 
-        Its own name, or that of whoever started it. Dict reads: no message, no lock; safe inside
-        any handler, finaliser or log filter.
+        Its own name, or that of the agent that started it. No message, no lock; safe inside any
+        handler, finaliser or log filter.
         """
-        name = self._name_of(current_owner())
-        if name is not None:
-            return name
-        line = _line()
-        return (
-            DEFAULT_NAME if line is None else inherited_name(self._speaking, line) or DEFAULT_NAME
-        )
+        return name_of_caller(self._state) or DEFAULT_NAME
 
     def named(
         self,
@@ -221,7 +224,7 @@ class PoolHandle(NeverCopied):
         default: bool | str = False,
         name: str | None = None,
         identity: str | None = None,
-    ) -> AbstractContextManager[str]:
+    ) -> blocks.Block:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
@@ -241,27 +244,28 @@ class PoolHandle(NeverCopied):
             NameHeld: another session has the name, or another agent of this pool; it says which
             LedgerError: the ledger cannot be reached
         """
-        substitute = scopes.default_of(default)
-        if name is None and identity is None:
-            block = scopes.named(self._target, timeout, theme)
-        else:
-            block = resumed(self._target, self._ledger, timeout, theme, name, identity)
-        if substitute is None:
-            return block
-        return scopes.named_or_default(block, self._speaking, substitute, self._tell_of_default)
+        tell = self._tell_of_default
+        return blocks.named(self._access, timeout, theme, default, name, identity, tell)
 
-    def _tell_of_default(self, name: str, error: Exception) -> None:
+    def _tell_of_default(self, name: str, error: BaseException) -> None:
         if self._untold.acquire(blocking=False):
             warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
 
-    def speaking_as(self, name: str, exclusive: bool = False) -> AbstractContextManager[str]:
+    def speaking_as(self, name: str, exclusive: bool = False) -> blocks.Block:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
 
-        At the end of the block the name stays checked out. A caller that spoke under it before the
-        block still does.
-        Blocks of one owner under one name may overlap. Raises as ``associate_name`` does.
+        A name that was checked out before stays so; one that was not goes home at the end of the
+        last block that speaks under it. A caller that spoke under it before the block still does.
+        Blocks under one name may overlap. Raises as ``associate_name`` does.
         """
-        return scopes.speaking_as(self._target, name, exclusive)
+        return blocks.SpeakingAs(self._access, name, exclusive)
+
+    def unnamed(self) -> AbstractContextManager[None]:
+        """Be nobody for the length of the block; what is started in it inherits no name.
+
+        For workers that many agents share: ``with pool.unnamed(): scheduler.start()``.
+        """
+        return unnamed(self._state)
 
     # -- the end ----------------------------------------------------------------------------
 

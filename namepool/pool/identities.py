@@ -6,39 +6,12 @@ Runs on the caller's thread, which waits for the ledger itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
 from namepool.core.names import one_line
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption, NameHeld
 from namepool.ledgers.base import Holder, Ledger, Session
-from namepool.pool.scopes import Askable, named
-
-
-@contextmanager
-def resumed(
-    pool: Askable,
-    ledger: Ledger | None,
-    timeout: float | None,
-    theme: str | None,
-    name: str | None,
-    identity: str | None,
-) -> Iterator[str]:
-    """Hold this very name, or any, for an identity; see ``PoolHandle.named``."""
-    check(ledger, theme, name, identity)
-    if name is not None and ledger is not None:
-        take(ledger, name, identity)
-    with ExitStack() as block:
-        with ExitStack() as of_others:  # names that other identities keep, until one is free
-            while True:
-                attempt = of_others.enter_context(ExitStack())
-                given = attempt.enter_context(named(pool, timeout, theme, name))
-                if name is None and ledger is not None and not _is_taken(ledger, given, identity):
-                    continue
-                block.push(attempt.pop_all())
-                break
-        yield given
 
 
 def check(ledger: Ledger | None, theme: str | None, name: str | None, identity: str | None) -> None:
@@ -47,14 +20,6 @@ def check(ledger: Ledger | None, theme: str | None, name: str | None, identity: 
         raise invalid("theme", theme, "left out where a name is asked for by name")
     if identity is not None and ledger is None:
         raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
-
-
-def _is_taken(ledger: Ledger, name: str, identity: str | None) -> bool:
-    try:
-        take(ledger, name, identity)
-    except NameHeld:
-        return False
-    return True
 
 
 def take(ledger: Ledger, name: str, identity: str | None) -> None:

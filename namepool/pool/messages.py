@@ -2,27 +2,27 @@
 
 They are named tuples with a constructor of their own, because a request is made for each operation
 and a frozen dataclass costs a third more. Where an owner may be given, it is given in any form that
-``owner_id`` takes; left out, it is who makes the message, and what that starts from then on speaks
-under its name. What may not be raises at once: ``InvalidOption`` or ``InvalidOwner``.
+``owner_id`` takes; left out, it is the party that makes the message. What may not be raises at
+once: ``InvalidOption`` or ``InvalidOwner``.
+
+A request for a name, or to speak under one, becomes a *token* where it is asked: see ``ref``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from namepool.actors import lineage
-from namepool.core.bindings import Speaking
 from namepool.core.leases import Lease
+from namepool.core.links import Link
 from namepool.core.log import Reader
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
-from namepool.lineage import Lineage, following
-from namepool.owners import current_owner, noted_owner, owner_id
+from namepool.owners import current_owner, owner_id
+from namepool.speaking import own_chain
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
 _new = tuple.__new__
-_line = lineage.get
 
 
 class _CheckoutFields(NamedTuple):
@@ -44,21 +44,16 @@ class _Checkout(_CheckoutFields):
             check_seconds("timeout", timeout, none=True)
         if theme is not None:
             check_theme(theme)
-        if owner is not None:
-            return _new(cls, (timeout, owner_id(owner), theme))
-        caller = current_owner()
-        line = _line()
-        if line is None or line[0] is not caller:
-            lineage.set(following(caller, line))
-        return _new(cls, (timeout, caller, theme))
+        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner), theme))
 
 
 class CheckoutName(_Checkout):
     """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
 
-    The owner is bound to the name. With a ``theme`` the name is of that theme, if the source knows
-    themes. Answered with ``NamesUnavailable`` if the source fails, with ``CheckoutTimeout`` if no
-    name comes in time, with ``UnknownTheme`` if the source does not know that theme.
+    The owner is bound to the name, and the context speaks under it that reads the answer. With a
+    ``theme`` the name is of that theme, if the source knows themes. Answered with
+    ``NamesUnavailable`` if the source fails, with ``CheckoutTimeout`` if no name comes in time, with
+    ``UnknownTheme`` if the source does not know that theme.
     """
 
     __slots__ = ()
@@ -68,23 +63,6 @@ class CheckoutLease(_Checkout):
     """Like ``CheckoutName``, answered with the ``Lease``: name and token of this checkout."""
 
     __slots__ = ()
-
-
-class _TakeFields(NamedTuple):
-    name: str
-    owner: str
-
-
-class TakeLease(_TakeFields):
-    """Checks out this very name; answered with the ``Lease``. ``PoolHandle`` sends it.
-
-    Answered with ``NameHeld`` if it is checked out already.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, name: str, owner: OwnerLike | None = None) -> Self:
-        return _new(cls, (name, noted_owner() if owner is None else owner_id(owner)))
 
 
 class _CheckinFields(NamedTuple):
@@ -121,19 +99,7 @@ class AssociateName(_AssociateFields):
     def __new__(
         cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
     ) -> Self:
-        return _new(cls, (name, exclusive, noted_owner() if owner is None else owner_id(owner)))
-
-
-class BeginSpeaking(AssociateName):
-    """As ``AssociateName``, for a scope; answered with a ``Speaking``. ``PoolHandle`` sends it."""
-
-    __slots__ = ()
-
-
-class EndSpeaking(NamedTuple):
-    """Ends a scope. Answered with ``None``."""
-
-    speaking: Speaking
+        return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
 
 
 class _DissociateFields(NamedTuple):
@@ -152,21 +118,22 @@ class DissociateName(_DissociateFields):
 
 class _LookupFields(NamedTuple):
     owner: str
-    lineage: Lineage
+    is_caller: bool
+    chain: Link | None
 
 
 class GetNameByOwner(_LookupFields):
     """Answered with the name that an owner speaks under, or ``None``.
 
-    If none is given: the name of the caller, or of whoever started it.
+    If none is given: the name that the caller speaks under, as ``speaker()`` has it.
     """
 
     __slots__ = ()
 
     def __new__(cls, owner: OwnerLike | None = None) -> Self:
         if owner is None:
-            return _new(cls, (current_owner(), _line()))
-        return _new(cls, (owner_id(owner), None))
+            return _new(cls, (current_owner(), True, own_chain()))
+        return _new(cls, (owner_id(owner), False, None))
 
 
 class PoolStatsRequest(NamedTuple):
@@ -191,3 +158,11 @@ class Unsubscribe(NamedTuple):
 
 class Reset(NamedTuple):
     """Empties the pool. Answered with ``None``."""
+
+
+Tokened = CheckoutName | CheckoutLease | AssociateName
+
+
+def is_tokened(message: Any) -> bool:
+    """Tell whether a request becomes a token where it is asked."""
+    return isinstance(message, _Checkout | AssociateName)

@@ -1,33 +1,71 @@
 """Who reads along, what is known of each lease, and which of them may have leaked.
 
-Runs in the pool's turn, on its own thread; what the observed state asks for, on whatever thread has
-the turn.
+Runs in the pool's turn: what the state asks for, on whatever thread has that, and all else on the
+pool's own.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pykka._envelope import Envelope
 
-from namepool.actors import Reply
 from namepool.actors.inbox import Inbox
-from namepool.core.leases import LeaseRecord
+from namepool.core.leases import Lease, Token, speakers, speaking_owners
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
-from namepool.core.observed import LeaseInfo, ObservedState, Told, observe, unobserve
-from namepool.core.state import PoolState
-from namepool.events import PoolRestarted
+from namepool.core.state import PoolState, Told
+from namepool.events import (
+    NameAssociated,
+    NameCheckedIn,
+    NameCheckedOut,
+    NameDissociated,
+    NameReclaimed,
+    PoolEvent,
+    PoolRestarted,
+)
 from namepool.pool import messages as m
-from namepool.pool.call_sites import place_of_caller
-from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn
 
 _ROUNDING = 1e-6
 """Seconds by which sums of times may differ."""
+
+
+@dataclass(frozen=True)
+class LeaseInfo:
+    """A name that is checked out: by whom, since when, and from where.
+
+    A pool that is not asked to keep them does not know the last three: see ``PoolHandle.leases``.
+    """
+
+    name: str
+    speakers: tuple[str, ...]
+    """The owners that speak under it; none if they have all ended."""
+    owner: str | None
+    """Who checked it out."""
+    since: datetime | None
+    """When that was, on this machine's clock."""
+    held_seconds: float | None
+    """How long ago that was."""
+    where: str | None
+    """The line of the program that checked it out: ``path/to/file.py:12``."""
+
+
+class Seen:
+    """What is noted of a lease while the pool is observed."""
+
+    __slots__ = ("is_timed", "is_warned", "since", "where")
+
+    def __init__(self, since: float, where: str | None, is_timed: bool) -> None:
+        self.since: float = since
+        self.where: str | None = where
+        self.is_timed: bool = is_timed
+        """``since`` is when it began, rather than when it was first seen."""
+        self.is_warned: bool = False
+        """It has been called a leak."""
 
 
 class LookForLeaks(NamedTuple):
@@ -38,30 +76,17 @@ class LeakEnded(NamedTuple):
     """A lease has ended that was called a leak."""
 
     name: str
-    told: Told
+    seen: Seen
     held: float
 
 
 class Observing:
-    """Has the state observed while somebody reads along, or leaks are looked for.
+    """Observes the state while somebody reads along, or leaks are looked for."""
 
-    ``replying`` returns the reply to the message that the pool's own thread handles.
-    """
-
-    def __init__(
-        self,
-        state: PoolState,
-        waiting: WaitingList,
-        inbox: Inbox,
-        leak_after: float | None,
-        replying: Callable[[], Reply[Any] | None],
-    ) -> None:
+    def __init__(self, state: PoolState, inbox: Inbox, leak_after: float | None) -> None:
         self._state = state
-        self._waiting = waiting
         self._inbox = inbox
         self._leak_after = leak_after
-        self._replying = replying
-        self._thread: threading.Thread | None = None
         self._is_looking = False
 
     def table(self) -> dict[type, Callable[[Any], Any]]:
@@ -76,10 +101,9 @@ class Observing:
 
     def resume(self) -> None:
         """Observe as the incarnation before did; on the pool's own thread, before all else."""
-        self._thread = threading.current_thread()
         self._observe()
         if restarts := self._state.counters.starts:
-            self._state.log.add(PoolRestarted(restarts, at=self.clock()))
+            self._state.log.add(PoolRestarted(restarts, at=self._inbox.clock()))
         self.look_for_leaks(LookForLeaks())  # what was held before the restart counts
 
     def subscribe(self, message: m.Subscribe) -> None:
@@ -99,80 +123,92 @@ class Observing:
 
     def _observe(self) -> None:
         is_read = any(reader.wants_leases for reader in self._state.log.readers)
-        if is_read or self._leak_after is not None:
-            observe(self._state, self)
-        else:
-            unobserve(self._state)
+        is_observed = is_read or self._leak_after is not None
+        self._state.observer = self if is_observed else None
+        self._state.wants_places = self._leak_after is not None
+        now = self._inbox.clock()
+        for lease in self._state.leases.values():
+            if not is_observed:
+                lease.seen = None
+            elif not isinstance(lease.seen, Seen):
+                lease.seen = Seen(now, None, is_timed=False)
 
     def leases(self) -> list[LeaseInfo]:
         """Return what is known of each lease, the oldest first."""
-        told = self._state.told if isinstance(self._state, ObservedState) else {}
         now, today = self._inbox.clock(), datetime.now().astimezone()
-        oldest_first = sorted(self._state.leases.items(), key=lambda item: item[1][0])
-        return [_info(name, record, told.get(name), now, today) for name, record in oldest_first]
+        oldest_first = sorted(self._state.leases.values(), key=lambda lease: lease.number)
+        return [_info(lease, now, today) for lease in oldest_first]
 
-    # -- for the observed state -------------------------------------------------------------
+    # -- for the state: what it is about to do -----------------------------------------------
 
-    def clock(self) -> float:
-        """Return the seconds of the pool's clock."""
-        return self._inbox.clock()
-
-    def where(self) -> str | None:
-        """Return the line that makes the running request, if leaks are looked for."""
-        if self._leak_after is None:
-            return None
-        if threading.current_thread() is not self._thread:
-            return place_of_caller()
-        reply = self._waiting.granting or self._replying()
-        return None if reply is None else reply.asked_from
-
-    def lease_began(self) -> None:
-        """See to it that somebody looks when it has lasted too long."""
+    def began(self, lease: Lease, name: str, owner: str) -> Told:
+        """Tell that a lease begins, and see to it that somebody looks when it lasts too long."""
+        now = self._inbox.clock()
+        where = lease.seen if isinstance(lease.seen, str) else None
+        lease.seen = Seen(now, where, is_timed=True)
         if self._leak_after is not None and not self._is_looking:
             self._inbox.schedule(self._leak_after, LookForLeaks())
             self._is_looking = True  # last: one that was cut short is followed by another
+        return self._told(NameCheckedOut(name, owner, at=now))
 
-    def leak_ended(self, name: str, told: Told) -> None:
-        """Have the pool's own thread say so."""
-        held = self._inbox.clock() - told.began
-        self._inbox.put(Envelope(LeakEnded(name, told, held)))
+    def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
+        """Tell that a lease ends."""
+        now, seen = self._inbox.clock(), lease.seen
+        held = now - seen.since if isinstance(seen, Seen) else 0.0
+        if isinstance(seen, Seen) and seen.is_warned:
+            self._inbox.put(Envelope(LeakEnded(lease.name, seen, held)))
+        kind = NameReclaimed if is_reclaimed else NameCheckedIn
+        return self._told(kind(lease.name, lease.owner, held, at=now))
+
+    def speaks(self, token: Token, name: str) -> Told:
+        """Tell that an owner speaks under a name, with those that do already."""
+        return self._told(NameAssociated(name, token.owner, at=self._inbox.clock()))
+
+    def is_silent(self, token: Token) -> Told:
+        """Tell that an owner stops speaking under a name, unless it does by another token."""
+        others = [one.owner for one in speakers(token.lease) if one is not token]
+        if token.owner in others:
+            return ()
+        return self._told(NameDissociated(token.name, token.owner, at=self._inbox.clock()))
+
+    def _told(self, event: PoolEvent) -> Told:
+        log = self._state.log
+        return ((log.count + 1, event),) if log.readers else ()
 
     # -- leaks ------------------------------------------------------------------------------
 
     def look_for_leaks(self, _: LookForLeaks) -> None:
         """Warn of each lease that has lasted too long, once; look again when the next one will."""
         self._is_looking = False
-        if self._leak_after is None or not isinstance(self._state, ObservedState):
+        if self._leak_after is None:
             return
         now = self._inbox.clock()
-        for name, told in [*self._state.told.items()]:
-            left = told.began + self._leak_after - now
+        for lease in sorted(self._state.leases.values(), key=lambda lease: lease.seen.since):
+            seen: Seen = lease.seen
+            left = seen.since + self._leak_after - now
             if left > _ROUNDING:
                 self._inbox.schedule(left, LookForLeaks())
                 self._is_looking = True
                 return
-            if not told.is_warned:
-                told.is_warned = True
+            if not seen.is_warned:
+                seen.is_warned = True
                 text = "%a may have leaked: %a has held it for %.1f s, checked out at %s"
-                warn(text, name, told.owner, now - told.began, _place(told))
+                warn(text, lease.name, lease.owner, now - seen.since, _place(seen))
 
     def say_it_ended(self, message: LeakEnded) -> None:
         """Say that it was none."""
-        name, told, held = message
-        warn("%a was returned after all, after %.1f s: %s", name, held, _place(told))
+        name, seen, held = message
+        warn("%a was returned after all, after %.1f s: %s", name, held, _place(seen))
 
 
-def _place(told: Told) -> str:
-    return "a place that is not known" if told.where is None else one_line(told.where)
+def _place(seen: Seen) -> str:
+    return "a place that is not known" if seen.where is None else one_line(seen.where)
 
 
-def _info(
-    name: str, record: LeaseRecord, told: Told | None, now: float, today: datetime
-) -> LeaseInfo:
-    token, speakers = record
-    owner = next((owner for owner, begun in speakers.items() if begun == token), None)
-    if told is None:
-        return LeaseInfo(name, (*speakers,), owner, None, None, None)
-    held = now - told.began if told.is_timed else None
+def _info(lease: Lease, now: float, today: datetime) -> LeaseInfo:
+    owners, seen = speaking_owners(lease), lease.seen
+    if not isinstance(seen, Seen):
+        return LeaseInfo(lease.name, owners, lease.owner, None, None, None)
+    held = now - seen.since if seen.is_timed else None
     since = None if held is None else today - timedelta(seconds=held)
-    return LeaseInfo(name, (*speakers,), told.owner, since, held, told.where)
+    return LeaseInfo(lease.name, owners, lease.owner, since, held, seen.where)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from namepool.actors import Reply, ServiceRef
+from namepool.actors import LATER, Reply, ServiceRef
 from namepool.actors.never_copied import NeverCopied
-from namepool.core.observed import LeaseInfo
+from namepool.core.leases import Binding, Lease, Token, WholeLease
 from namepool.core.options import DEFAULT_TIMEOUT
+from namepool.core.state import PoolState, Speaking
 from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
-from namepool.pool.call_sites import place_of_caller
+from namepool.pool.access import end
 from namepool.pool.claims import ClaimedNames
+from namepool.pool.observing import LeaseInfo
+from namepool.speaking import asked_for, chain, received, to_speak
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -31,19 +33,70 @@ class NamePoolRef(ServiceRef[Any]):
 
     _instead = ANOTHER
 
-    def __init__(self, actor: Any, speaking: Mapping[str, str], source: object = None) -> None:
+    def __init__(self, actor: Any, state: PoolState, source: object = None) -> None:
         super().__init__(actor)
         self.ledger: Ledger | None = source.ledger if isinstance(source, ClaimedNames) else None
         """Where the pool's names are claimed."""
-        self.speaking = speaking
-        """Owner → name; read-only and always current: a dict read, no message, no lock."""
+        self.state: PoolState = state
+        self.speaking: Speaking = state.speaking
+        """Owner → name; read-only and always current: no message, no lock."""
+
+    if TYPE_CHECKING:
+
+        def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+            """See ``ServiceRef.ask``."""
+    else:
+
+        def ask(self, message, *, block=True, timeout=None):
+            """See ``ServiceRef.ask``.
+
+            A request for a name, or to speak under one, becomes a token here, which is ended if its
+            caller does not get the answer.
+            """
+            kind = message.__class__
+            if kind is m.CheckoutName:
+                token = asked_for(self.state, message[1], message[2], message[0])
+            elif m.is_tokened(message):
+                token = token_of(self.state, message)
+            else:
+                return super().ask(message, block=block, timeout=timeout)
+            if not block:
+                return self._future(token)
+            try:
+                answer = super().ask(token, timeout=timeout)
+                hold(token)
+                return answer
+            except BaseException:
+                end(self.actor_inbox, token)
+                raise
+
+    def _future(self, token: Token) -> Reply[Any]:
+        """Ask by a token, for a future; a name in it that nobody reads goes home."""
+        actor, inbox = self._actor, self.actor_inbox
+        if isinstance(token, Binding) and not token.outside:
+            chain.set(token)  # it need not be read
+        try:
+            answer = LATER
+            if actor is not None:
+                answer = inbox.run(actor._inline[token.__class__], token)
+        except Exception as error:
+            end(inbox, token)
+            return Reply.failed(error)
+        try:
+            reply: Reply[Any] = Reply() if answer is LATER else Reply.resolved(answer)
+            sink = inbox.signal.put if isinstance(token, Lease) else _ignore
+            dropped = reply.watched(token, sink, received)
+            if answer is LATER:
+                self._prepare(token, reply)
+                self._send(token, reply, dropped)
+            return reply
+        except BaseException:
+            end(inbox, token)
+            raise
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
-        actor = self._actor
-        if actor is not None and isinstance(message, m.CheckoutName | m.CheckoutLease):
-            reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
-        if actor is not None and actor.keeps_places:
-            reply.asked_from = place_of_caller()
+        if isinstance(message, Lease) and self._actor is not None:
+            reply.fail_timeouts_with(partial(self._actor.timeout_error, theme=message.theme))
 
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
@@ -53,6 +106,28 @@ class NamePoolRef(ServiceRef[Any]):
         """
         self._check_alive()
         return NamePoolProxy(actor_ref=self)
+
+
+def token_of(state: PoolState, message: Any) -> Token:
+    """Return the token that a request stands for."""
+    if isinstance(message, m.AssociateName):
+        return to_speak(state, message.name, message.exclusive, message.owner)
+    kind = WholeLease if isinstance(message, m.CheckoutLease) else Lease
+    return asked_for(state, message.owner, message.theme, message.timeout, kind)
+
+
+def hold(token: Token) -> None:
+    """Speak by a token that has just been granted to the caller."""
+    if token.outside:
+        return
+    if isinstance(token, Lease):
+        chain.set(token)
+    else:
+        received(token)
+
+
+def _ignore(_: object) -> None:
+    """Leave it: to speak under a name needs no reader."""
 
 
 class NamePoolProxy(NeverCopied, pykka.ActorProxy[Any]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from namepool.actors import ServiceRef
 from namepool.core.events import LateChunk
-from namepool.core.leases import Admission
+from namepool.core.known import Admission
 from namepool.core.names import one_line
 from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
@@ -146,7 +146,8 @@ class Refilling:
 
     def _precedence(self, stock: Stock) -> tuple[bool, int, float]:
         """Those for whom somebody waits come first, and each theme gets its share of fetches."""
-        return not stock.waiters, len(self._fetches.of(stock)), next(iter(stock.waiters), math.inf)
+        since = stock.waiters.first().wait.since if stock.waiters else math.inf
+        return not stock.waiters, len(self._fetches.of(stock)), since
 
     def fetch(self, count: int, stock: Stock) -> bool:
         """Ask the source for ``count`` names for a stock; ``False`` if no fetcher is to be had."""
@@ -159,7 +160,7 @@ class Refilling:
         state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(
-            FetchChunk(request, count, state.used(), state.epoch, seconds, stock.theme)
+            FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
         )
         return True
 
@@ -282,7 +283,7 @@ class Refilling:
 
     def _forget(self, theme: str | None) -> bool:
         """Keep no stock of a theme that the source does not know, unless it once did."""
-        is_gone = theme is not None and self._state.forget(theme)
+        is_gone = theme is not None and self._state.known.forget(theme)
         if is_gone:
             self._fetches.forget(theme)
         return is_gone
@@ -291,4 +292,4 @@ class Refilling:
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
-        state.events.append(LateChunk(answer.names, answer.epoch, answer.theme))
+        state.signal.put(LateChunk(answer.names, answer.epoch, answer.theme))

@@ -17,7 +17,7 @@ from namepool.core.names import one_line
 from namepool.core.options import check_seconds, invalid
 from namepool.events import EventsLost, LeaseEvent, PoolEvent
 from namepool.pool import messages as m
-from namepool.pool.scopes import Askable
+from namepool.pool.access import Askable
 from namepool.pool.warnings import warn
 
 Kinds: TypeAlias = type[PoolEvent] | tuple[type[PoolEvent], ...]

@@ -12,32 +12,27 @@ from typing import Any, NamedTuple
 import pykka
 from pykka._envelope import Envelope
 
-from namepool.actors import Reply
+from namepool.actors import Dropped, Reply, withdrawn
 from namepool.actors.inbox import Inbox
-from namepool.core.events import Withdrawal
+from namepool.core.events import LateChunk, OwnerEnded
+from namepool.core.leases import Lease
+from namepool.core.links import OVER, Link
 from namepool.core.names import one_line
 from namepool.core.state import PoolState
 from namepool.core.stats import Outcome
 from namepool.core.stock import Stock
-from namepool.core.waiters import Waiter, Waiters
+from namepool.core.waiters import Wait, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
 from namepool.events import WaitBegan, WaitEnded
-from namepool.pool import messages as m
 from namepool.pool.fetches import Fetches
 from namepool.pool.warnings import warn
 
 
 class Expire(NamedTuple):
-    """The timeout of the checkout under this ticket has passed."""
+    """The timeout of a checkout that waits has passed."""
 
-    ticket: int
+    lease: Lease
     timeout: float
-
-
-class OwnersLeft(NamedTuple):
-    """What so many owners asked for before they ended has been handled."""
-
-    owners: int
 
 
 class Reclaim(NamedTuple):
@@ -59,101 +54,108 @@ class WaitingList:
         self._inbox = inbox
         self._reclaim_after = reclaim_after
         self._will_reclaim = False
-        self.undelivered: Any = None
-        """What is being granted to one who waits, noted before it is granted."""
-        self.granting: Reply[Any] | None = None
-        """The reply of the one to whom a name is just being granted."""
 
-    def park(
-        self, stock: Stock, message: m.CheckoutName | m.CheckoutLease, reply: Reply[Any]
-    ) -> None:
-        """Let a caller wait; its reply is held weakly, so that a dropped one is noticed."""
-        timeout = message.timeout
-        reply.fail_timeouts_with(partial(self.timeout_error, theme=stock.theme))
+    def park(self, stock: Stock, lease: Lease, reply: Reply[Any] | Dropped) -> None:
+        """Let a caller wait; its reply, or what stands in for that, is answered later."""
+        timeout = lease.timeout
         now = self._inbox.clock()
-        deadline = None if timeout is None else now + timeout
-        # The notice may fire at once, on another thread: what it brings is there before it.
-        ticket = self._state.new_ticket()
-        notice = reply.carry(Withdrawal(ticket), self._inbox.signal.put)
-        parked = notice, message.__class__ is m.CheckoutLease, now
-        self._state.stocks.park(Waiter(ticket, message.owner, deadline, parked, stock.theme))
+        lease.wait = Wait(reply, now, None if timeout is None else now + timeout)
+        stock.waiters[lease] = None
         self._state.counters.waited += 1
-        self._state.log.add(WaitBegan(message.owner, stock.theme, at=now))
+        self._state.log.add(WaitBegan(lease.owner, stock.theme, at=now))
         if timeout is not None:
-            self._inbox.schedule(timeout, Expire(ticket, timeout))
+            self._inbox.schedule(timeout, Expire(lease, timeout))
 
     def resume(self) -> None:
         """Keep the time of those who waited for an earlier incarnation, and serve them."""
         now = self._inbox.clock()
-        for waiter in self._state.stocks.waiters():
-            if waiter.deadline is not None:
-                left = max(waiter.deadline - now, 0.0)
-                self._inbox.schedule(left, Expire(waiter.ticket, left))
-        self._state.leave(len(self._state.leaving), now)
-        self.apply_events()
+        for stock in self._state.stocks.values():
+            for lease in stock.waiters:
+                if lease.wait.deadline is not None:
+                    left = max(lease.wait.deadline - now, 0.0)
+                    self._inbox.schedule(left, Expire(lease, left))
+        self.serve()
+
+    # -- what happened outside the turn ------------------------------------------------------
+
+    def signalled(self, what: object) -> None:
+        """Deal with what happened outside the turn. Twice does no harm."""
+        if isinstance(what, Dropped):
+            if what.grant.watch is what and not what.was_read():
+                self._given_up(what.grant)
+        elif isinstance(what, Link):
+            self._given_up(what)
+        elif isinstance(what, OwnerEnded):
+            self.owner_ended(what)
+            if self._inbox.queue:  # behind what it may have asked for
+                self._inbox.put(Envelope(what))
+        elif isinstance(what, LateChunk) and what.epoch == self._state.epoch:
+            self._state.admit(what.names, what.theme)
+        self.serve()
+
+    def _given_up(self, token: Any) -> None:
+        self._state.end(token)
+        stock = self._state.stocks.get(token.theme) if isinstance(token, Lease) else None
+        if stock is not None and token in stock.waiters:
+            self._leave(stock, token, "withdrawn", withdrawn)
+
+    def owner_ended(self, message: OwnerEnded) -> None:
+        """Note that an owner has ended."""
+        self._state.owner_ended(message.owner, self._inbox.clock())
+        self._reclaim_later()
+
+    # -- serving -----------------------------------------------------------------------------
 
     def serve(self) -> None:
         """Grant what is available to those who wait for it."""
         for stock in self._state.stocks.values():
-            self._serve_from(stock)
+            while stock.waiters and stock.names:
+                self._serve(stock, stock.waiters.first())
         self._reclaim_later()
 
-    def _serve_from(self, stock: Stock) -> None:
-        while stock.waiters and stock.names:
-            waiter = stock.waiters.oldest()
-            reply = _reply_of(waiter)
-            outcome: Outcome = "withdrawn"
-            if reply is not None:  # else nobody will read it: the name stays
-                outcome = self._serve(waiter, reply)
-            self._wait_ended(waiter, outcome)
-            # Last: who is being served when memory runs out is served again.
-            stock.waiters.withdraw(waiter.ticket)
+    def _serve(self, stock: Stock, lease: Lease) -> None:
+        wait, now = lease.wait, self._inbox.clock()
+        if lease.says == OVER or (wait.reply.__class__ is Dropped and wait.reply() is None):
+            lease.says = OVER
+            self._leave(stock, lease, "withdrawn", withdrawn)
+        elif wait.deadline is not None and now >= wait.deadline:
+            self._leave(stock, lease, "timeout", partial(self.timeout_error, 0.0, stock.theme))
+        else:
+            name = self._state.begin(lease, spare=0)
+            if wait.has_ended:
+                self._state.owner_ended(lease.owner, now)
+            wait.reply.set_quietly(lease if lease.is_whole else name)
+            # Last: one that is being served when memory runs out is served again.
+            self._leave(stock, lease, "served")
 
-    def _serve(self, waiter: Waiter, reply: Reply[Any]) -> Outcome:
+    def _leave(
+        self,
+        stock: Stock,
+        lease: Lease,
+        outcome: Outcome,
+        make: Callable[[], BaseException] | None = None,
+    ) -> None:
+        """End a wait; a caller that got nothing is told what ``make`` returns."""
         now = self._inbox.clock()
-        if waiter.deadline is not None and now >= waiter.deadline:
-            reply.fail_quietly(self.timeout_error(0.0, waiter.theme))
-            return "timeout"
-        self.granting = reply
-        try:
-            return "served" if self._grant(waiter, reply, now) else "withdrawn"
-        finally:
-            self.granting = None
-            if reply.is_resolved():  # else what it was to bring is taken back
-                self.undelivered = None
+        seconds = now - lease.wait.since
+        if make is not None:
+            lease.wait.reply.fail_quietly(make())
+        del stock.waiters[lease]
+        self._state.counters.wait_ended(seconds, outcome)
+        self._state.log.add(WaitEnded(lease.owner, stock.theme, seconds, outcome, at=now))
 
-    def _grant(self, waiter: Waiter, reply: Reply[Any], now: float) -> bool:
-        state = self._state
-        name = state.grant(waiter, now, self)
-        reply.carry(state.leases[name], self._inbox.signal.put)
-        wants_lease = waiter.reply[1]
-        is_delivered = reply.set_quietly(state.lease_of(name) if wants_lease else name)
-        if not is_delivered:
-            # The grant crossed the withdrawal on the way; then the name comes home.
-            state.checkin(name)
-        return is_delivered
+    def expire(self, message: Expire) -> None:
+        """Tell one who has waited too long."""
+        lease, timeout = message
+        stock = self._state.stocks.get(lease.theme)
+        if stock is not None and lease in stock.waiters:
+            if lease.says == OVER:
+                self._leave(stock, lease, "withdrawn", withdrawn)
+            elif lease.says is None:  # else it is just being served
+                error = partial(self.timeout_error, timeout, stock.theme)
+                self._leave(stock, lease, "timeout", error)
 
-    def apply_events(self) -> None:
-        """Apply what happened outside the turn; what came home is granted to who waits."""
-        self.take_in()
-        self.serve()
-
-    def take_in(self) -> None:
-        """Apply what happened outside the turn, and serve nobody."""
-        if self.undelivered is not None:  # it was cut short
-            self._state.events.append(self.undelivered)
-            self.undelivered = None
-        leaving = self._state.apply_events(self._inbox.clock())
-        for waiter in self._state.stocks.take_gone():
-            self._wait_ended(waiter, "withdrawn")
-        if leaving:  # behind what they may have asked for
-            self._inbox.put(Envelope(OwnersLeft(leaving)))
-        self._reclaim_later()
-
-    def owners_left(self, message: OwnersLeft) -> None:
-        """Take what they got after they had ended."""
-        self._state.leave(message.owners, self._inbox.clock())
-        self._reclaim_later()
+    # -- owners that ended -------------------------------------------------------------------
 
     def _reclaim_later(self) -> None:
         """See to it that the oldest orphan comes home in time."""
@@ -167,22 +169,12 @@ class WaitingList:
         """Check in names whose owners ended ``reclaim_after`` seconds ago or more."""
         self._will_reclaim = False
         assert self._reclaim_after is not None  # noqa: S101  else nothing is scheduled
-        for name in self._state.reclaim(self._inbox.clock() - self._reclaim_after):
+        now = self._inbox.clock()
+        for name in self._state.reclaim(now - self._reclaim_after, now):
             warn("%a came home: its owners ended without giving it back", name)
         self.serve()
 
-    def expire(self, message: Expire) -> None:
-        """Tell one who has waited too long."""
-        waiter = self._state.stocks.withdraw(message.ticket)
-        if waiter is not None:
-            self._wait_ended(waiter, "timeout")
-            _fail(waiter, self.timeout_error(message.timeout, waiter.theme))
-
-    def _wait_ended(self, waiter: Waiter, outcome: Outcome) -> None:
-        now = self._inbox.clock()
-        seconds = now - waiter.reply[2]
-        self._state.counters.wait_ended(seconds, outcome)
-        self._state.log.add(WaitEnded(waiter.owner, waiter.theme, seconds, outcome, at=now))
+    # -- there is no name --------------------------------------------------------------------
 
     def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Say what a caller that timed out must know; any thread, so these are glances only."""
@@ -208,37 +200,22 @@ class WaitingList:
             error.__cause__ = cause
             return error
 
-        for waiter in stock.waiters.values():
-            self._wait_ended(waiter, "unavailable")
-        _fail_all(stock.waiters, unavailable)
+        for lease in list(stock.waiters):
+            self._leave(stock, lease, "unavailable", unavailable)
 
 
 def abandon_waiters(state: PoolState) -> None:
     """No pool of this state will be started again: tell those who wait."""
     for stock in state.stocks.values():
-        _fail_all(stock.waiters, _abandoned)
+        _abandon(stock.waiters)
 
 
-def _abandoned() -> BaseException:
-    return pykka.ActorDeadError("the pool ended before a name came: open another")
+def _abandon(waiters: Waiters) -> None:
+    for lease in waiters.take_all():
+        lease.wait.reply.fail_quietly(
+            pykka.ActorDeadError("the pool ended before a name came: open another")
+        )
 
 
 def _of(theme: str | None) -> str:
     return "" if theme is None else f" of theme {theme!a}"
-
-
-def _fail_all(waiters: Waiters, make: Callable[[], BaseException]) -> None:
-    for waiter in waiters.take_all():
-        _fail(waiter, make())
-
-
-def _reply_of(waiter: Waiter) -> Reply[Any] | None:
-    notice = waiter.reply[0]
-    reply: Reply[Any] | None = notice()
-    return reply
-
-
-def _fail(waiter: Waiter, error: BaseException) -> None:
-    reply = _reply_of(waiter)
-    if reply is not None:
-        reply.fail_quietly(error)

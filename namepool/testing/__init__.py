@@ -6,8 +6,8 @@ The fixture ``name_pool`` is in ``namepool.testing.pytest_plugin``: see there.
 from __future__ import annotations
 
 from namepool.core.names import one_line
-from namepool.core.observed import LeaseInfo
 from namepool.pool.handle import PoolHandle
+from namepool.pool.observing import LeaseInfo
 from namepool.sources.numbered import NumberedNames
 
 __all__ = ["NumberedNames", "assert_no_leaks"]

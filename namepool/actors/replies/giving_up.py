@@ -1,16 +1,16 @@
-"""Being given up: an answer is delivered or goes home, never both and never neither.
+"""Being given up: what comes with an answer that nobody reads goes home.
 
-A *grant* is what must be given back if nobody reads the answer. A *notice*, a weak reference to the
-reply, tells that to its *sink*. A reader claims the grant without a call in between: CPython raises
-what comes from outside after calls only, so nobody is struck between the claim and the return.
+A *grant* is what comes with an answer. A reply that brings one is *watched* by a ``Dropped``, a
+weak reference, which goes to a *sink* when the reply dies or its reader gives up. Its ``fate`` is
+shared with the reply: the first entry decides whether it was read. So the sink asks, and never
+believes that what was dropped was not read: on a free-threaded CPython the two overlap.
 """
 
 from __future__ import annotations
 
-import itertools
 import weakref
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import pykka
 
@@ -18,134 +18,103 @@ from namepool.actors.replies.resolving import FAILED, HOOKED, Resolving, excepti
 
 T = TypeVar("T")
 
-Receipt: TypeAlias = list[Any] | None
-"""Where a caller that blocks finds what came with its answer: if it is struck before it has put the
-answer where it wants it, it gives that back (``give_back``)."""
-
 READ: Final = (True,)
-RETURNED: Final = (False,)
+GIVEN_UP: Final = (False,)
 
 
 class Withdrawn(RuntimeError):
-    """A reply that one reader withdrew, by cancelling its task, is read by another."""
+    """A reply that one reader gave up, by cancelling its task, is read by another."""
 
 
-class Notice(weakref.ref["GivingUp[Any]"]):
-    """Goes to ``sink`` when its reply dies, or is withdrawn, before anybody read it.
+def withdrawn() -> Withdrawn:
+    """Return what another reader of a reply gets that was given up."""
+    return Withdrawn("another reader of this reply has withdrawn the request: make your own")
+
+
+class Dropped(weakref.ref["GivingUp[Any]"]):
+    """Goes to its sink when its reply dies, or is given up.
 
     With a sink written in C (``SimpleQueue.put``) no line of Python runs in that finaliser, where
-    an exception from outside would vanish.
+    an exception from outside would vanish. While the answer is on its way it stands in for the
+    reply, which it does not keep alive.
     """
 
-    __slots__ = ("claims", "grant", "key", "sink")
+    __slots__ = ("fate", "grant", "received", "sink")
 
+    fate: list[bool]
     grant: Any
-    sink: Callable[[Notice], object]
-    claims: list[bool]
-    """The first decides: it was read, or it was returned."""
-    key: int
-    """Its place among those that are kept."""
+    received: Callable[[Any], object]
+    sink: Callable[[Dropped], object]
 
+    def was_read(self) -> bool:
+        """Tell whether the answer was read; if not, it never will be."""
+        self.fate += GIVEN_UP
+        return self.fate[0]
 
-_keys = itertools.count()
-_kept: dict[int, Notice] = {}
-"""The notices that may still fire: the garbage collector ignores one that dies with its reply."""
+    def set_quietly(self, value: object) -> bool:
+        """See ``Reply.set_quietly``; ``False`` also if nobody holds the reply."""
+        reply = self()
+        return reply is not None and reply.set_quietly(value)
 
+    def fail_quietly(self, error: BaseException) -> None:
+        """See ``Reply.fail_quietly``."""
+        reply = self()
+        if reply is not None:
+            reply.fail_quietly(error)
 
-def forget(notice: Notice) -> None:
-    """Let go of a notice that has fired."""
-    _kept.pop(notice.key, None)
-
-
-def _call_back(notice: Notice) -> None:
-    if _kept.pop(notice.key, None) is not None:
-        cast("Callable[[], object]", notice.grant)()
+    def is_resolved(self) -> bool:
+        """See ``Reply.is_resolved``."""
+        reply = self()
+        return reply is None or reply.is_resolved()
 
 
 class GivingUp(Resolving[T]):
-    """What becomes of a grant: it is read, or it is returned."""
+    """What becomes of a grant: it is read, or it goes home."""
 
     _upstream: tuple[pykka.Future[Any], ...] = ()
     """What this reply was derived from: it is given up with it."""
-    _notice: Notice | None = None
-    _grant: object = None
+    _dropped: Dropped | None = None
 
-    def on_drop(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` once if the answer is withdrawn, or dropped before anybody read it.
+    def watched(
+        self,
+        grant: Any,
+        sink: Callable[[Dropped], object],
+        received: Callable[[Any], object],
+    ) -> Dropped:
+        """Bring ``grant`` along: ``received(grant)`` is called where the answer is read.
 
-        It may run on any thread, inside a finaliser: it must not block. A later callback replaces
-        an earlier one.
+        If nobody reads it, ``sink`` gets the returned ``Dropped``: perhaps more than once, on any
+        thread, also in a finaliser. ``grant.watch`` holds that one, and no earlier one.
         """
-        self.carry(callback, _call_back)
-
-    def carry(self, grant: object, sink: Callable[[Notice], object]) -> Notice:
-        """Bring ``grant`` along: if nobody reads the answer, ``sink`` gets the returned notice.
-
-        That may be more than once, on any thread, also in a finaliser; ``forget(notice)`` then.
-        """
-        notice = Notice(self, sink)
-        notice.grant = self._grant = grant
-        notice.sink = sink
-        notice.claims = []
-        notice.key = key = next(_keys)
-        _kept[key] = notice
-        if self._notice is not None:
-            forget(self._notice)
-        self._notice = notice
-        return notice
+        dropped = Dropped(self, sink)
+        dropped.grant, dropped.sink, dropped.received, dropped.fate = grant, sink, received, []
+        self._dropped = grant.watch = dropped
+        return dropped
 
     @property
     def _answer(self) -> Any:
         """What it was resolved with, read by this very access.
 
-        Not a method, and no call inside: nobody can be struck between the claim and the return.
+        Not a method, and no call behind the claim: nobody can be struck between it and the return.
         """
         kind, value = self._outcomes[0]
         if kind is FAILED:
             raise exception_of(value)
         if kind is HOOKED:
             value = self._hooked[0]  # type: ignore[index]  # _wait has run the hook
-        notice = self._notice
-        if notice is not None:
-            claims = notice.claims
-            claims += READ
-            if not claims[0]:
-                raise Withdrawn(
-                    "another reader of this reply has withdrawn the request: make your own"
-                )
-            self._notice = None
-            try:
-                del _kept[notice.key]
-            except KeyError:
-                pass  # another reader did
+        dropped = self._dropped
+        if dropped is not None:
+            dropped.received(dropped.grant)  # before it is read: it may be struck
+            fate = dropped.fate
+            fate += READ
+            if not fate[0]:
+                raise withdrawn()
         return value
 
-    def withdraw(self) -> bool:
-        """Tell that nobody will read this reply; return ``False`` if it was resolved already.
-
-        After ``True`` it can no longer be resolved; either way what it brought, or was to bring,
-        goes home, unless somebody has read it.
-        """
-        if self._cancel():
-            return True
-        self._return()
-        return False
-
-    def _cancel(self) -> bool:
-        """Withdraw it if it is pending; tell whether it was."""
-        error = Withdrawn("another reader of this reply has withdrawn the request: make your own")
-        if not self._resolve((FAILED, (type(error), error, None))):
-            return False
-        self._return()
+    def give_up(self) -> None:
+        """Tell that nobody will read this reply; what it brings goes home, unless it was read."""
+        if self._dropped is not None:
+            self._dropped.sink(self._dropped)
         for source in self._upstream:
             if isinstance(source, GivingUp):
-                source.withdraw()
-        return True
-
-    def _return(self) -> None:
-        notice = self._notice
-        if notice is not None:
-            claims = notice.claims
-            claims += RETURNED
-            if not claims[0]:
-                notice.sink(notice)
+                source.give_up()

@@ -65,19 +65,6 @@ class Waiting(GivingUp[T]):
             self._wait(timeout)
         return self._answer
 
-    def get_once(self, timeout: float | None) -> Any:
-        """Like ``get``, of a reply that nobody else holds: whoever gives up withdraws it."""
-        try:
-            self._wait(timeout)
-        except pykka.Timeout:
-            if self._cancel() or self._outcomes[0][0] is HOOKED:
-                raise
-            # The answer came while we gave up: it counts.
-        except BaseException:
-            self.withdraw()
-            raise
-        return self._answer
-
     def _wait(self, timeout: float | None) -> None:
         """Wait for an outcome, and for the value behind a hook."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -129,7 +116,7 @@ class Waiting(GivingUp[T]):
             try:
                 yield from self._await()
             except BaseException:
-                self.withdraw()
+                self.give_up()
                 raise
         answer: T = self._answer  # no call here: it has been delivered by now
         return answer
@@ -137,7 +124,7 @@ class Waiting(GivingUp[T]):
     __iter__ = __await__
 
     async def within(self, timeout: float | None) -> T:
-        """Like ``await``, for up to ``timeout`` seconds; whoever gives up withdraws the request.
+        """Like ``await``, for up to ``timeout`` seconds.
 
         Raises:
             pykka.Timeout: not resolved in time (a checkout raises its subclass CheckoutTimeout)
@@ -147,9 +134,9 @@ class Waiting(GivingUp[T]):
             try:
                 await called_back(self._when_open, timeout)
             except BaseException:
-                self.withdraw()
+                self.give_up()
                 raise
-            if not self._outcomes and self._cancel():
+            if not self._outcomes:
                 raise self._timed_out(timeout)
         return await self
 

@@ -12,8 +12,8 @@ import pykka
 from namepool.actors import forks
 from namepool.actors.inbox import NotHandled
 from namepool.actors.never_copied import NeverCopied
-from namepool.actors.ref import ANOTHER, FORKED, QueuingRef
-from namepool.actors.reply import Receipt, Reply, Wait
+from namepool.actors.ref import ANOTHER, FORKED
+from namepool.actors.reply import Reply, Wait
 
 RESTARTING = "it is restarting; ask() waits for that"
 
@@ -31,7 +31,6 @@ class ActorHandle(NeverCopied):
     def __init__(self, name: str) -> None:
         self.name = name
         self._ref: pykka.ActorRef[Any] | None = None
-        self._last: pykka.ActorRef[Any] | None = None
         self._generation = 0
         self._closed: str | None = None
         self._lock = threading.RLock()
@@ -53,9 +52,7 @@ class ActorHandle(NeverCopied):
         ref = self._ref
         return ref is not None and ref.is_alive()
 
-    def ask(
-        self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
-    ) -> Any:
+    def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
         """Return the answer; waits up to ``timeout`` seconds for an incarnation and its answer.
 
         With ``block=False`` it returns a future at once, which waits for the next incarnation if it
@@ -68,45 +65,24 @@ class ActorHandle(NeverCopied):
         """
         if not block:
             return self._future(message)
-        grants: list[Any] = [] if receipt is None else receipt
         deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            answer = self._ask(message, timeout, deadline, grants)
-            return answer  # noqa: RET504  it may be struck in between
-        except BaseException:
-            for grant in grants:
-                self.give_back(grant)
-            raise
-
-    def _ask(
-        self, message: Any, timeout: float | None, deadline: float | None, receipt: list[Any]
-    ) -> Any:
         ref = self._ref
         if ref is not None:
             try:
-                if isinstance(ref, QueuingRef):
-                    return ref.ask(message, timeout=timeout, receipt=receipt)
                 return ref.ask(message, timeout=timeout)
             except NotHandled:
                 pass
         reply = Reply[Any]()
         try:
             self._send(message, weakref.ref(reply), ref)
-            answer = reply.get_once(None if deadline is None else deadline - time.monotonic())
-            if reply._grant is not None:
-                receipt.append(reply._grant)
-            return answer
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            return reply.get(timeout=left)
         except pykka.Timeout as error:
             if type(error) is pykka.Timeout:
                 raise pykka.Timeout(
                     f"{self.name} did not run again within {timeout} s: allow more time, or see "
                     "its supervisor's log for what it dies of"
                 ) from None
-            raise
-        except BaseException:
-            reply.withdraw()
-            if reply._grant is not None:
-                self.give_back(reply._grant)
             raise
 
     def _future(self, message: Any) -> Any:
@@ -123,12 +99,6 @@ class ActorHandle(NeverCopied):
         reply = Reply[Any]()
         self._send(message, weakref.ref(reply), None)
         return reply
-
-    def give_back(self, grant: object) -> None:
-        """Return what came with an answer that was never delivered; twice does no harm."""
-        ref: Any = self._ref or self._last
-        if ref is not None:
-            ref.give_back(grant)
 
     def tell(self, message: Any) -> None:
         """Send a message to the present incarnation.
@@ -213,7 +183,7 @@ class ActorHandle(NeverCopied):
     def install(self, ref: pykka.ActorRef[Any]) -> None:
         """Make ``ref`` the present incarnation."""
         with self._lock:
-            self._ref = self._last = ref
+            self._ref = ref
             self._generation += 1
             self._closed = None
         self._send_parked()

@@ -14,7 +14,7 @@ from namepool.actors.launch import give_up, launch
 from namepool.actors.lifecycle import lifecycle_of
 from namepool.actors.logs import Logger
 from namepool.actors.ref import QueuingRef
-from namepool.actors.reply import Receipt, Reply, Wait
+from namepool.actors.reply import Reply, Wait
 from namepool.actors.service_actor import ServiceActor
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
@@ -281,7 +281,7 @@ class SupervisorRef(ServiceRef[Supervisor]):
     if TYPE_CHECKING:
 
         def ask(
-            self, message: Any, *, block: bool = True, timeout: Wait = None, receipt: Receipt = None
+            self, message: Any, *, block: bool = True, timeout: Wait = None
         ) -> Any:
             """See ``QueuingRef``; always on the supervisor's own thread."""
     else:

@@ -1,0 +1,116 @@
+"""Which names are known, and how a chunk of candidates is admitted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast, overload
+
+from namepool.core.guard import why_unissuable
+from namepool.core.names import is_default_name, name_key, plain
+from namepool.core.stock import Stock, Stocks
+
+
+class Admission(NamedTuple):
+    """What became of a chunk of candidates."""
+
+    accepted: int
+    invalid: int
+    duplicate: int
+
+
+class UsedNames(Sequence[str]):
+    """The names known at one moment, oldest first: a view of a list that only grows."""
+
+    __slots__ = ("_log", "_size")
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+        self._size = len(log)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._log[i] for i in range(*index.indices(self._size))]
+        return self._log[range(self._size)[index]]
+
+
+class KnownNames:
+    """Every name that is in one of the ``stocks``, or checked out."""
+
+    def __init__(self, stocks: Stocks) -> None:
+        self._stocks = stocks
+        self._homes: dict[str, Stock] = {}
+        """Name → the stock it came for, while it is known; that without a theme is not listed."""
+        self._by_key: dict[str, str] = {}  # name_key → the name as it was first spelled
+        self._log: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether this name, or one that reads alike, is known; any thread may ask."""
+        return name_key(name) in self._by_key
+
+    def used(self) -> UsedNames:
+        """Return every name known now, oldest first; costs the same for ten or a million."""
+        return UsedNames(self._log)
+
+    def canonical(self, name: str) -> str:
+        """Return the known name that reads like ``name``, or ``name`` itself."""
+        return self._by_key.get(name_key(name), name)
+
+    def home(self, name: str) -> Stock:
+        """Return the stock that a name came for."""
+        return self._homes.get(name) or self._stocks[None]
+
+    def learn(self, name: str) -> bool:
+        """Record a name as known; ``False`` if one that reads alike is known already."""
+        key = name_key(name)
+        if key in self._by_key:
+            return False
+        self._by_key[key] = name
+        self._log.append(name)
+        return True
+
+    def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
+        """Stock the good ones: issuable, unlike any known name and the default name."""
+        stock = self._stocks[theme]
+        accepted = invalid = duplicate = 0
+        for candidate in candidates:
+            if why_unissuable(candidate) is not None:
+                invalid += 1
+                continue
+            name = cast("str", plain(candidate))
+            if is_default_name(name) or not self.learn(name):
+                duplicate += 1
+            else:
+                if theme is not None:
+                    self._homes[name] = stock
+                stock.names.append(name)
+                accepted += 1
+        stock.stocked += accepted
+        return Admission(accepted, invalid, duplicate)
+
+    def forget(self, theme: str) -> bool:
+        """Drop the stock of a theme, unless some name is of it; tell whether it is gone."""
+        stock = self._stocks.get(theme)
+        if stock is None or stock in self._homes.values():
+            return stock is None
+        del self._stocks[theme]
+        return True
+
+    def rebuild(self, checked_out: Iterable[str]) -> None:
+        """Know what is in the stocks or checked out, whatever was left half done."""
+        missing = set(checked_out).union(*[stock.names for stock in self._stocks.values()])
+        names = [name for name in self._log if name in missing]
+        names += sorted(missing.difference(names))
+        self._log = names
+        self._by_key = {name_key(name): name for name in names}
+        for name in self._homes.keys() - missing:
+            del self._homes[name]

@@ -1,0 +1,124 @@
+"""The way into a pool and out of it, across its restarts: what both handles stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pykka
+
+from namepool.actors import LATER, Reply
+from namepool.actors.inbox import Inbox
+from namepool.core.leases import Lease, Token
+from namepool.core.options import GRACE, invalid
+from namepool.core.state import PoolState
+from namepool.errors import CheckoutTimeout
+from namepool.ledgers.base import Ledger
+
+
+class Askable(Protocol):
+    """A pool's ref, or a handle of one that survives restarts."""
+
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Return the answer, or a future of it."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Tell whether it runs at this moment."""
+        ...
+
+
+def end(inbox: Inbox, token: Token) -> None:
+    """End a lease, a binding or a wait, begun or not; twice does no harm. Never blocks.
+
+    Here and now, if the turn is free. Else the pool's own thread does it, or that of its next
+    incarnation: before any message that is queued after this.
+    """
+    state: PoolState = token.state
+    try:
+        if inbox.run(state.end, token) is LATER:
+            state.signal.put(token)
+    except BaseException:
+        state.signal.put(token)  # struck: it ends all the same
+        raise
+
+
+class Access:
+    """A pool, in whichever incarnation it runs now.
+
+    Raises:
+        InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
+    """
+
+    def __init__(self, target: Askable) -> None:
+        ref: Any = getattr(target, "current", target)
+        state = getattr(ref, "state", None)
+        if not isinstance(state, PoolState) or not callable(getattr(target, "ask", None)):
+            raise invalid("target", target, "a running pool's ref or handle")
+        self.target: Askable = target
+        # The state is the same for every incarnation; the inbox is that of the last one seen.
+        self.state: PoolState = state
+        self.inbox: Inbox = ref.actor_inbox
+        self.ledger: Ledger | None = ref.ledger
+
+    def granted(self, token: Token, operation: Callable[[Any], Any] | None = None) -> Any:
+        """Return the answer to a token; blocks as long as its timeout says.
+
+        Here and now by ``operation`` of the state, if that can be.
+
+        Raises:
+            pykka.Timeout: no answer in time; of a lease, ``CheckoutTimeout``
+        """
+        answer = LATER if operation is None else self.inbox.run(operation, token)
+        if answer is LATER:
+            try:
+                answer = self.target.ask(token, timeout=_patience(token))
+            except pykka.Timeout as error:
+                raise_checkout_timeout(error, token)
+                raise
+            self._look_for_inbox()
+        return answer
+
+    async def granted_async(
+        self, token: Token, operation: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """As ``granted``; suspends the task instead of blocking."""
+        answer = LATER if operation is None else self.inbox.run(operation, token)
+        if answer is LATER:
+            try:
+                answer = await self.answer(token, _patience(token))
+            except pykka.Timeout as error:
+                raise_checkout_timeout(error, token)
+                raise
+            self._look_for_inbox()
+        return answer
+
+    async def answer(self, message: Any, timeout: float | None = None) -> Any:
+        """Return the answer, or raise ``pykka.Timeout`` after ``timeout`` seconds."""
+        reply: Reply[Any] = self.target.ask(message, block=False)
+        return await reply.within(timeout)
+
+    def end(self, token: Token) -> None:
+        """The one way out: see ``end``."""
+        end(self.inbox, token)
+
+    def _look_for_inbox(self) -> None:
+        ref: Any = getattr(self.target, "current", self.target)
+        if ref is not None:
+            self.inbox = ref.actor_inbox
+
+
+def _patience(token: Token) -> float | None:
+    """Return how long to wait: the pool keeps the time, and this ends a wait without a pool."""
+    if not isinstance(token, Lease) or token.timeout is None:
+        return None
+    return token.timeout + GRACE
+
+
+def raise_checkout_timeout(error: BaseException, token: Token) -> None:
+    """Raise what a checkout raises instead of a bare timeout, as while the pool is restarting."""
+    if isinstance(token, Lease) and not isinstance(error, CheckoutTimeout):
+        raise CheckoutTimeout(
+            f"no name, and no pool, within {token.timeout} + {GRACE:g} s: allow more time, or see "
+            "the log"
+        ) from error

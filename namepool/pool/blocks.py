@@ -1,0 +1,430 @@
+"""The blocks of the handles: ``named()`` and ``speaking_as()``, for ``with``, ``async with`` and ``@``.
+
+A block is held by a generator of two lines, its guard. Gone on, closed or dropped, it ends the
+block's token; once over it has no finaliser in which an exception from outside could vanish.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from namepool.core.leases import Binding, Lease, Taking, Token
+from namepool.core.links import OVER, Standing, living
+from namepool.core.names import DEFAULT_NAME, validate_name
+from namepool.core.options import check_seconds, check_theme, invalid
+from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
+from namepool.ledgers.base import Ledger
+from namepool.owners import current_owner
+from namepool.pool.access import Access
+from namepool.pool.aside import on_its_own_thread
+from namepool.pool.identities import check, take
+from namepool.speaking import asked_for, chain, name_of_caller, to_speak
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_chain = chain.get
+
+
+def _until_left(access: Access, token: Token) -> Generator[None, None, None]:
+    try:
+        yield
+    finally:
+        try:
+            access.end(token)
+        except BaseException:
+            access.state.signal.put(token)  # struck: it ends all the same
+            raise
+
+
+class Block:
+    """What ``with``, ``async with`` and ``@`` have in common.
+
+    ``@block`` gives each call of a function, or of a coroutine function, a block of its own. A
+    generator, sync or async, takes its name at its first step; it speaks under it in its steps, and
+    whoever iterates does not.
+    """
+
+    _again: Callable[[], Block]
+
+    def __enter__(self) -> str:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> str:
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        raise NotImplementedError
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        raise NotImplementedError
+
+    def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
+        """Return ``func`` with a block of its own around each call."""
+        import inspect  # a slow import, for the few who decorate
+
+        again = self._again
+        wrapped: Any
+        if inspect.iscoroutinefunction(func):
+
+            async def wrapped(*args: Any, **kwargs: Any) -> Any:
+                async with again():
+                    return await func(*args, **kwargs)
+
+        elif inspect.isasyncgenfunction(func):
+
+            def wrapped(*args: Any, **kwargs: Any) -> Any:
+                return _steps_async(again(), partial(func, *args, **kwargs))
+
+        elif inspect.isgeneratorfunction(func):
+
+            def wrapped(*args: Any, **kwargs: Any) -> Any:
+                return _steps(again(), partial(func, *args, **kwargs))
+
+        else:
+
+            def wrapped(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return func(*args, **kwargs)
+
+        return cast("Callable[P, R]", functools.wraps(func)(wrapped))
+
+
+def _steps(block: Block, make: Callable[[], Any]) -> Generator[Any, Any, Any]:
+    """Iterate over what ``make`` returns in a block that speaks in its steps only."""
+    around = _chain()
+    try:
+        with block:
+            mine, inner = _chain(), make()
+            step, given = inner.send, None
+            try:
+                while True:
+                    try:
+                        chain.set(mine)
+                        item = step(given)
+                    except StopIteration as stop:
+                        return stop.value
+                    finally:
+                        mine = _chain()
+                        chain.set(around)
+                    try:
+                        given, step = (yield item), inner.send
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        given, step = error, inner.throw
+                    finally:
+                        around = _chain()
+            finally:
+                chain.set(mine)
+                inner.close()
+    finally:
+        chain.set(around)
+
+
+async def _steps_async(block: Block, make: Callable[[], Any]) -> AsyncGenerator[Any, Any]:
+    """As ``_steps``, of an async generator."""
+    around = _chain()
+    try:
+        async with block:
+            mine, inner = _chain(), make()
+            step, given = inner.asend, None
+            try:
+                while True:
+                    try:
+                        chain.set(mine)
+                        item = await step(given)
+                    except StopAsyncIteration:
+                        return
+                    finally:
+                        mine = _chain()
+                        chain.set(around)
+                    try:
+                        given, step = (yield item), inner.asend
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        given, step = error, inner.athrow
+                    finally:
+                        around = _chain()
+            finally:
+                chain.set(mine)
+                await inner.aclose()
+    finally:
+        chain.set(around)
+
+
+class Held(Block):
+    """A block that holds one token, or speaks under a default name."""
+
+    __slots__ = ("_access", "_again", "_guard", "_standing", "_token")
+
+    _access: Access
+    _token: Token
+    _guard: Generator[None, None, None] | None
+
+    def _asked(self) -> Token:
+        """Make the token."""
+        raise NotImplementedError
+
+    def _operation(self) -> Callable[[Any], Any] | None:
+        """Return what of the state grants it, if that can be done here and now."""
+        raise NotImplementedError
+
+    def _instead(self, error: BaseException) -> str:
+        """Return the name to go on under after an error, or raise it."""
+        raise error
+
+    def _hold(self) -> Token:
+        if self._guard is not None:
+            raise RuntimeError("this block is entered already: call named() again for another")
+        token = self._asked()
+        token.in_block = True
+        self._token, self._guard = token, _until_left(self._access, token)
+        next(self._guard)
+        return token
+
+    def __enter__(self) -> str:
+        token = self._hold()
+        try:
+            name = self._access.granted(token, self._operation())
+            chain.set(token)
+            return name or DEFAULT_NAME
+        except BaseException as error:
+            self._let_go()
+            return self._instead(error)
+
+    async def __aenter__(self) -> str:
+        token = self._hold()
+        try:
+            name = await self._access.granted_async(token, self._operation())
+            chain.set(token)
+            return name or DEFAULT_NAME
+        except BaseException as error:
+            self._let_go()
+            return self._instead(error)
+
+    def _let_go(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._guard is not None:
+            next(self._guard, None)
+            self._guard = None
+            if _chain() is self._token:
+                chain.set(self._token.before)  # only to save memory: the link is over
+        else:
+            self._stop_standing()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _stop_standing(self) -> None:
+        """End a block that is without a token."""
+
+
+class Named(Held):
+    """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
+
+    __slots__ = ("_default", "_name", "_tell", "_theme", "_timeout")
+
+    def __init__(
+        self,
+        access: Access,
+        timeout: float | None,
+        theme: str | None = None,
+        name: str | None = None,
+        default: str | None = None,
+        tell: Callable[[str, BaseException], object] | None = None,
+    ) -> None:
+        self._access, self._timeout, self._theme, self._name = access, timeout, theme, name
+        self._default, self._tell = default, tell
+        self._guard = self._standing = None
+
+    @property
+    def _again(self) -> Callable[[], Self]:  # type: ignore[override]
+        return partial(
+            type(self),
+            *(self._access, self._timeout, self._theme, self._name, self._default, self._tell),
+        )
+
+    def _asked(self) -> Lease:
+        state = self._access.state
+        if self._name is None:
+            return asked_for(state, None, self._theme, self._timeout)
+        taking = cast("Taking", asked_for(state, None, None, None, Taking))
+        taking.wanted = self._name
+        return taking
+
+    def _operation(self) -> Callable[[Any], Any] | None:
+        return self._access.state.begin if self._name is None else None
+
+    def _instead(self, error: BaseException) -> str:
+        if self._default is None or not isinstance(error, NamesUnavailable | CheckoutTimeout):
+            raise error
+        return self._stand_in(self._default, error)
+
+    def _stand_in(self, default: str, error: BaseException) -> str:
+        """Speak under a default name, unless one holds another."""
+        state, owner = self._access.state, current_owner()
+        if self._tell is not None:
+            self._tell(default, error)
+        if state.name_of(owner) is None:
+            self._standing = standing = Standing(state, owner, default, living(_chain()))
+            chain.set(standing)
+        return name_of_caller(state) or default
+
+    def _stop_standing(self) -> None:
+        standing, self._standing = self._standing, None
+        if standing is not None:
+            standing.says = OVER
+            if _chain() is standing:
+                chain.set(standing.before)
+
+
+class SpeakingAs(Held):
+    """Speak under a given name; see ``PoolHandle.speaking_as``."""
+
+    __slots__ = ("_exclusive", "_name")
+
+    def __init__(self, access: Access, name: str, exclusive: bool) -> None:
+        self._access, self._name, self._exclusive = access, name, exclusive
+        self._guard = None
+
+    @property
+    def _again(self) -> Callable[[], Self]:  # type: ignore[override]
+        return partial(type(self), self._access, self._name, self._exclusive)
+
+    def _asked(self) -> Binding:
+        return to_speak(self._access.state, self._name, self._exclusive)
+
+    def _operation(self) -> None:
+        return None
+
+
+class Resumed(Block):
+    """Hold this very name, or any, for an identity that a ledger keeps it for."""
+
+    def __init__(self, named: Callable[..., Named], name: str | None, identity: str | None) -> None:
+        self._named = named
+        self._name = name
+        self._identity = identity
+        self._blocks: ExitStack | AsyncExitStack = ExitStack()
+        block = named(name)
+        self._ledger: Ledger | None = block._access.ledger
+        check(self._ledger, block._theme, name, identity)
+
+    @property
+    def _again(self) -> Callable[[], Self]:  # type: ignore[override]
+        return partial(type(self), self._named, self._name, self._identity)
+
+    def __enter__(self) -> str:
+        if self._name is not None:
+            self._take(self._name)
+        with ExitStack() as of_others:  # names that other identities keep, until one is free
+            while True:
+                attempt = of_others.enter_context(ExitStack())
+                block = self._named(self._name)
+                given = attempt.enter_context(block)
+                if self._name is None and block._guard is not None:
+                    try:
+                        self._take(given)
+                    except NameHeld:
+                        continue
+                self._blocks = attempt.pop_all()
+                return given
+
+    def _take(self, name: str) -> None:
+        if self._ledger is not None:
+            take(self._ledger, name, self._identity)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        cast("ExitStack", self._blocks).__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> str:
+        """As ``__enter__``; it is another thread that waits for the ledger."""
+        if self._name is not None:
+            await on_its_own_thread(partial(self._take, self._name))
+        async with AsyncExitStack() as of_others:
+            while True:
+                attempt = await of_others.enter_async_context(AsyncExitStack())
+                block = self._named(self._name)
+                given = await attempt.enter_async_context(block)
+                if self._name is None and block._guard is not None:
+                    try:
+                        await on_its_own_thread(partial(self._take, given))
+                    except NameHeld:
+                        continue
+                self._blocks = attempt.pop_all()
+                return given
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await cast("AsyncExitStack", self._blocks).__aexit__(kind, error, trace)
+
+
+def named(
+    access: Access,
+    timeout: float | None,
+    theme: str | None,
+    default: bool | str,
+    name: str | None,
+    identity: str | None,
+    tell: Callable[[str, BaseException], object],
+) -> Block:
+    """Return the block that ``named()`` asks for."""
+    check_seconds("timeout", timeout, none=True)
+    check_theme(theme)
+    substitute = default_of(default)
+    if name is None and identity is None:
+        return Named(access, timeout, theme, None, substitute, tell)
+
+    def plain(name: str | None) -> Named:
+        return Named(access, timeout, theme, name, substitute, tell)
+
+    return Resumed(plain, name, identity)
+
+
+def default_of(default: object) -> str | None:
+    """Return the name to speak under where none is to be had; ``None``: such a block raises."""
+    if isinstance(default, bool):
+        return DEFAULT_NAME if default else None
+    if isinstance(default, str):
+        return validate_name(default)
+    raise invalid("default", default, "True, False or a name")

@@ -1,0 +1,179 @@
+"""What each request does: one function for each, run in the pool's turn.
+
+A caller runs it on its own thread, if the turn is free, and the pool's own thread runs the same
+function on what was queued. Whoever waits, is served, warned or refused, and every fetch, is the
+business of the pool's own thread: on any other an operation that comes to this point has changed
+nothing, and answers ``LATER``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any, TypeGuard
+
+from namepool.actors import LATER, Dropped, Reply
+from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
+from namepool.core.links import NOBODY, Link
+from namepool.core.names import is_default_name, shown, validate_name
+from namepool.core.options import invalid
+from namepool.core.state import PoolState
+from namepool.errors import NameHeld
+from namepool.pool import messages as m
+from namepool.pool.claim_renewal import Spoken
+from namepool.pool.refilling import Refilling
+from namepool.pool.waiting_list import WaitingList
+from namepool.pool.warnings import warn
+
+Operation = Callable[[Any], Any]
+
+
+class Operations:
+    """Operations, by the type of the request; ``replying`` is what a checkout that waits answers."""
+
+    def __init__(
+        self,
+        state: PoolState,
+        waiting: WaitingList,
+        refilling: Refilling,
+        replying: Callable[[], Reply[Any] | Dropped],
+    ) -> None:
+        self._state = state
+        self._waiting = waiting
+        self._refilling = refilling
+        self._replying = replying
+        self._own_thread: int | None = None
+
+    def table(self) -> dict[type, Operation]:
+        """Return the operation for each type of request."""
+        return {
+            Lease: self.checkout,
+            WholeLease: self.checkout,
+            Taking: self.take,
+            Binding: self.associate,
+            m.CheckinName: self.checkin,
+            m.CheckinLease: self.end,
+            m.DissociateName: self.dissociate,
+            m.GetNameByOwner: self.get_name_by_owner,
+        }
+
+    def resume(self) -> None:
+        """Take this thread for the pool's own."""
+        self._own_thread = get_ident()
+
+    def _is_at_home(self) -> bool:
+        return get_ident() == self._own_thread
+
+    def checkout(self, lease: Lease) -> Any:
+        """Hand out a name, or let the caller wait for one; begin the fetch that is due then."""
+        state = self._state
+        name = state.begin(lease)
+        if name is LATER and self._is_at_home():
+            stock = state.stocks[self._refilling.theme_of(lease.theme)]
+            stock.in_use = True
+            lease.theme = stock.theme
+            name = LATER if stock.waiters else state.begin(lease, spare=0)
+            if name is LATER:
+                reply = self._replying()
+                self._waiting.park(stock, lease, reply)
+                self._refilling.refill_for_waiter(stock)
+                return reply
+            self._refilling.refill()
+        return lease if lease.is_whole and name is not LATER else name
+
+    def take(self, lease: Taking) -> Any:
+        """Check out a name that is asked for by name."""
+        if not self._is_at_home():
+            return LATER
+        name = self._state.known.canonical(validate_name(lease.wanted))
+        if is_default_name(name):
+            raise invalid("name", name, "a name of one's own")
+        holder = self._state.leases.get(name)
+        if holder is not None and holder is not lease:
+            owners = [*speaking_owners(holder)]
+            raise NameHeld(f"{name!r} is checked out in this pool by {owners}")
+        return self._state.take(lease, name)
+
+    def associate(self, binding: Binding) -> Any:
+        """Let an owner speak under a name."""
+        name, state = binding.wanted, self._state
+        if not isinstance(binding.exclusive, bool):
+            raise invalid("exclusive", binding.exclusive, "True or False")
+        if name is None:
+            return None
+        if not self._is_held(name):
+            if not self._is_at_home():
+                return LATER
+            binding.wanted = name = validate_name(name)
+            if is_default_name(name):
+                return None
+            self._refilling.keeping.tell(Spoken(name))
+        return state.associate(binding)
+
+    def checkin(self, message: m.CheckinName) -> Any:
+        """End the lease of a name, whoever holds it."""
+        name, state = message.name, self._state
+        if self._is_held(name):
+            lease = state.leases[name]
+            if lease.owner == message.owner and lease.says:
+                return state.end(lease)
+        if not self._is_at_home():
+            return LATER
+        known = self._checked_out(name)
+        if known is None:
+            return False
+        lease = state.leases[known]
+        speakers = speaking_owners(lease)
+        if message.owner not in speakers and speakers:
+            warn("%a, held by %a, was checked in by %a", known, [*speakers], message.owner)
+        return state.end(lease)
+
+    def _checked_out(self, name: object) -> str | None:
+        """Return the name that is checked out and reads like ``name``, or ``None``."""
+        if name is None:
+            return None
+        if self._is_held(name):
+            return name
+        known = self._state.known.canonical(validate_name(name))
+        if known in self._state.leases:
+            return known
+        if not is_default_name(known):
+            warn("check-in of a name that is not checked out: %a", known)
+        return None
+
+    def end(self, message: m.CheckinLease) -> Any:
+        """End this very lease, if it still lasts."""
+        lease = message.lease
+        if not isinstance(lease, Lease):
+            raise invalid("lease", lease, "what CheckoutLease() was answered with")
+        return lease.state is self._state and self._state.end(lease)
+
+    def dissociate(self, message: m.DissociateName) -> Any:
+        """Stop an owner speaking under a name."""
+        name = message.name
+        if name is not None and not self._is_held(name):
+            if not self._is_at_home():
+                return LATER
+            name = validate_name(name)
+        return self._state.dissociate(message.owner, name)
+
+    def get_name_by_owner(self, message: m.GetNameByOwner) -> Any:
+        """Look an owner up."""
+        if not message.is_caller:
+            return self._state.name_of(message.owner)
+        link: Link | None = message.chain
+        while link is not None:
+            name = link.says
+            if name and link.state is self._state:
+                return None if name == NOBODY else name
+            link = link.before
+        return None
+
+    def _is_held(self, name: object) -> TypeGuard[str]:
+        """Tell whether it is checked out under this very spelling: then it is valid."""
+        return name.__class__ is str and name in self._state.leases
+
+
+def unexpected(message: object) -> None:
+    """Warn of a message that a pool does not answer; on one line, whatever it is."""
+    warn("unexpected message: %s", shown(message))

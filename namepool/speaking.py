@@ -1,0 +1,256 @@
+"""Under which name a context speaks: **identity follows the context**.
+
+1. A context (of ``contextvars``) carries a chain of links, and each says under which name.
+2. You speak under the name of the first link of your context that still speaks in that pool;
+   without one you are Nemo Nobody.
+3. Taking a name (checkout, block, associate) puts a link in front of your own context, and of
+   nobody else's.
+4. Whatever copies your context (task, callback, ``to_thread``) copies the chain: it speaks as you
+   until it takes a name, or yours ends.
+5. When a lease or binding ends, its link speaks nowhere, however often it was copied; the next
+   living link speaks.
+6. Which thread runs a context makes no difference: a worker thread's own names are in the thread's
+   own context and stay there.
+7. The owner of record (``owners``) is for lookups by owner, for takeover and for reclaim, and does
+   not decide who speaks.
+8. A name that another party took for an owner (``owner=``), or that the owner of an ``owner_scope``
+   has, is found by that owner. The later of it and of your own latest name counts, and both count
+   before inherited ones.
+9. A thread that runs a context whose first link is not the thread's own does not speak under a name
+   by 8.
+10. An actor's handlers run in the actor's own context, on whatever thread.
+
+Putting a chain back to what it was is only economy: a link that is over says nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from namepool.actors import acting
+from namepool.call_sites import place_of_caller
+from namepool.core.leases import Binding, Lease, Token
+from namepool.core.links import NOBODY, OVER, Echo, Link, Standing, in_front, living
+from namepool.core.state import PoolState
+from namepool.ends import listeners
+from namepool.owners import current_owner, is_scoped, owner_id, owner_scope, whose_stack
+
+if TYPE_CHECKING:
+    from namepool.owners import OwnerLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
+L = TypeVar("L", Lease, Binding)
+
+chain: ContextVar[Link | None] = ContextVar("chain", default=None)
+"""The latest link of this context; the others are ``before`` it."""
+
+_chain = chain.get
+_acting = acting.get
+
+
+# -- asking for a name ----------------------------------------------------------------------
+
+
+def asked_for(
+    state: PoolState,
+    owner: OwnerLike | None = None,
+    theme: str | None = None,
+    timeout: float | None = None,
+    kind: type[Lease] = Lease,
+) -> Lease:
+    """Return the lease that the caller asks for, for itself or for ``owner``.
+
+    Raises:
+        InvalidOwner: see ``owner_id``
+    """
+    lease = kind()  # no __init__: that would be a quarter of the time to make one
+    lease.theme, lease.timeout = theme, timeout
+    lease.in_block = False
+    lease.name = lease.further = None
+    return _by_caller(lease, state, owner)
+
+
+def to_speak(
+    state: PoolState, name: object, exclusive: object = False, owner: OwnerLike | None = None
+) -> Binding:
+    """Return the binding by which the caller, or ``owner``, asks to speak under a name.
+
+    Raises:
+        InvalidOwner: see ``owner_id``
+    """
+    binding = Binding()
+    binding.wanted, binding.exclusive = name, exclusive
+    binding.in_block = False
+    binding.lease = binding.spoken = None
+    return _by_caller(binding, state, owner)
+
+
+def _by_caller(token: L, state: PoolState, owner: OwnerLike | None) -> L:
+    token.state, token.says = state, None
+    scoped = _acting()
+    if scoped is None:
+        token.owner, token.outside = whose_stack(), False
+    else:
+        token.owner, token.outside = current_owner(), is_scoped()
+    if owner is not None and (given := owner_id(owner)) != token.owner:
+        token.owner, token.outside = given, True
+    token.before = living(_chain())
+    token.seen = place_of_caller() if state.wants_places else None
+    return token
+
+
+def received(token: Token) -> None:
+    """Speak by a token from here on: its answer is read here, for the first time or again."""
+    if isinstance(token, Binding):
+        token = token.spoken
+        if token is None:
+            return  # there was nothing to speak under
+    first = _chain()
+    if not token.outside and (first is None or first.origin is not token):
+        chain.set(in_front(token, living(first)))
+
+
+# -- who speaks -----------------------------------------------------------------------------
+
+
+def link_of_caller(state: PoolState) -> Link | None:
+    """Return the link by which the caller speaks in a pool; no message, no lock."""
+    link = _chain()
+    if state.given and (given := _given_to_caller(state, link)) is not None:
+        return given
+    while link is not None:
+        if link.state is state and link.says:
+            return link
+        link = link.before
+    return None
+
+
+def name_of_caller(state: PoolState) -> str | None:
+    """Return the name that the caller speaks under in a pool, or ``None``."""
+    link = _chain()
+    if state.given and (given := _given_to_caller(state, link)) is not None:
+        link = given
+    while link is not None:
+        name = link.says
+        if name and link.state is state:
+            return None if name == NOBODY else name
+        link = link.before
+    return None
+
+
+def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
+    """Return the token that another party took for the caller, unless it took one itself since."""
+    me = current_owner()
+    given = state.given.get(me)
+    if given is None or not given.says:
+        return None
+    if link is not None and link.owner != me and me == whose_stack() and _is_thread(me):
+        return None  # this thread runs somebody else's context
+    while link is not None and link.owner == me:
+        if link.says and link.state is state:
+            return link if link.number > given.number else given
+        link = link.before
+    return given
+
+
+def _is_thread(owner: str) -> bool:
+    return owner.startswith("namepool:thread:")
+
+
+# -- handing on -----------------------------------------------------------------------------
+
+
+def own_chain() -> Link | None:
+    """Return the chain for what the caller starts, with the names that others took for it."""
+    link = living(_chain())
+    for state in cast("list[PoolState]", listeners()):
+        given = state.given and _given_to_caller(state, link)
+        if given and (link is None or link.origin is not given):
+            link = Echo(given, link)
+    return link
+
+
+def run_following(link: Link | None, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call ``func`` in this context with another chain, and put back what was there."""
+    before = _chain()
+    try:  # not a ``with``: a worker that is struck between its two ends would keep the chain
+        chain.set(Standing(None, whose_stack(), None, link))
+        result = func(*args, **kwargs)
+        return result  # noqa: RET504  it may be struck in between
+    finally:
+        chain.set(before)
+
+
+def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
+    """Return ``func`` so that, on whatever thread it runs, it speaks as the owner calling *now*.
+
+    For tools run on a thread pool: ``executor.submit(inherit_owner(tool), argument)``. ``func`` may
+    be a coroutine function; a generator function's body runs later, as whoever iterates.
+    """
+    from inspect import iscoroutinefunction  # a slow import, for the few who hand identity on
+
+    owner, link = current_owner(), own_chain()
+    if iscoroutinefunction(func):
+
+        @functools.wraps(func)
+        async def speaking_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            before = _chain()
+            try:
+                chain.set(link)
+                with owner_scope(owner):
+                    return await func(*args, **kwargs)
+            finally:
+                chain.set(before)
+
+        return cast("Callable[P, R]", speaking_async)
+
+    @functools.wraps(func)
+    def speaking(*args: P.args, **kwargs: P.kwargs) -> R:
+        with owner_scope(owner):
+            return run_following(link, func, *args, **kwargs)
+
+    return speaking
+
+
+@contextmanager
+def unnamed(state: PoolState) -> Iterator[None]:
+    """Be nobody in a pool for the length of the block; what is started in it inherits no name."""
+    before = _chain()
+    first = before
+    while first is not None and first.state is not state:
+        first = first.before
+    try:
+        if first is None or first.says != NOBODY:  # else nothing is to be added
+            # It stays, wherever it was copied: what was started here never inherits.
+            chain.set(Standing(state, current_owner(), NOBODY, living(before)))
+        yield
+    finally:
+        chain.set(before)
+
+
+@contextmanager
+def standing_in(state: PoolState, name: str) -> Iterator[str]:
+    """Speak under ``name``, which is in no pool, for the length of the block."""
+    before = _chain()
+    link = Standing(state, current_owner(), name, living(before))
+    try:
+        chain.set(link)
+        yield name
+    finally:
+        link.says = OVER
+        if _chain() is link:
+            chain.set(before)
+
+
+def _after_fork_in_child() -> None:
+    chain.set(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
