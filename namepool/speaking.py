@@ -176,7 +176,9 @@ def own_chain() -> Link | None:
     return link
 
 
-def run_following(link: Link | None, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+def run_following(
+    link: Link | None, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+) -> R:
     """Call ``func`` in this context with another chain, and put back what was there."""
     before = _chain()
     try:  # not a ``with``: a worker that is struck between its two ends would keep the chain

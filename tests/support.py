@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from namepool import NumberedNames, PoolState
-from namepool.core.waiters import Waiter
+
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ actor's turn: one message at a time and in order, exactly as if the actor's thre
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pykka.messages import _ActorStop
 
@@ -16,7 +16,7 @@ from namepool.actors.actor_loop import ActorLoop
 from namepool.actors.inbox import Inbox
 from namepool.actors.later import LATER
 from namepool.actors.launch import give_up, launch
-from namepool.actors.reply import Dropped, Reply
+from namepool.actors.reply import Reply
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.thread import ActorThread
 
@@ -87,12 +87,12 @@ class ServiceActor(ActorLoop):
 
     # -- for handlers -----------------------------------------------------------------------
 
-    def deferred(self) -> Reply[Any] | Dropped:
+    def deferred(self) -> Reply[Any]:
         """Return the reply that the current caller will read, to be returned and resolved later.
 
         A watched one is not kept alive by the actor: what is returned stands in for it.
         """
-        return Reply() if self._replying is None else self._replying
+        return Reply() if self._replying is None else cast("Reply[Any]", self._replying)
 
     def schedule(self, delay: float, message: Any) -> None:
         """Tell oneself ``message`` in ``delay`` seconds."""

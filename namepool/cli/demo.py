@@ -17,12 +17,13 @@ from namepool.cli.page import WIDTH, Lines, Page
 from namepool.core.names import name_key
 from namepool.core.stats import PoolStats
 from namepool.errors import NamePoolError
-from namepool.owners import current_owner, inherit_owner
+from namepool.owners import current_owner
 from namepool.pool.actor import NamePool
 from namepool.pool.handle import PoolHandle
 from namepool.pool.messages import CheckinName
 from namepool.sources.base import NameSource
 from namepool.sources.offline import OfflineNames
+from namepool.speaking import inherit_owner
 
 JOBS = (
     ("compiling the parser", "the parser compiles; nobody knows why"),

@@ -96,7 +96,8 @@ def living(link: Link | None) -> Link | None:
         before = link.before
         while before is not None and before.says == OVER:
             before = before.before
-        link.before = link = before
+        link.before = before
+        link = before
     return first
 
 

@@ -186,12 +186,12 @@ class PoolState:
         if name not in self.leases or self.leases[name] is not token:
             return self._end_other(token)
         lease: Lease = token
-        stock, mine = lease.stock, self.owners.get(lease.owner, ())
+        stock, mine = lease.stock, self.owners.get(lease.owner)
         told = () if self.observer is None else self.observer.ended(lease, is_reclaimed)
         self.torn = True
         lease.says = OVER
-        if lease in mine:
-            del mine[lease]  # type: ignore[arg-type]
+        if mine is not None and lease in mine:
+            del mine[lease]
         if lease.further or lease.outside or self.orphans:
             self._end_rest(lease)
         names = stock.names
@@ -416,7 +416,7 @@ class PoolState:
     def name_of(self, owner: str) -> str | None:
         """Return the name of ``owner``'s latest token that speaks; any thread may ask."""
         for token in reversed([*self.owners.get(owner, ())]):
-            name = token.says
+            name: str | None = token.says
             if name:
                 return name
         return None

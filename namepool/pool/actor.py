@@ -175,7 +175,7 @@ class NamePool(ServiceActor):
         self._waiting.resume()
         if state.stocks.waiting:
             self._refilling.refill()
-        elif self._options.prefetch and not state.available:
+        elif self._options.prefetch and not state.stocks[None].names:
             self._refilling.fetch(self._options.chunk_size, state.stocks[None])
 
     def on_stop(self) -> None:

@@ -172,7 +172,7 @@ async def _steps_async(block: Block, make: Callable[[], Any]) -> AsyncGenerator[
 class Held(Block):
     """A block that holds one token, or speaks under a default name."""
 
-    __slots__ = ("_access", "_again", "_guard", "_standing", "_token")
+    __slots__ = ("_access", "_guard", "_token")
 
     _access: Access
     _token: Token
@@ -253,7 +253,7 @@ class Held(Block):
 class Named(Held):
     """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
 
-    __slots__ = ("_default", "_name", "_tell", "_theme", "_timeout")
+    __slots__ = ("_default", "_name", "_standing", "_tell", "_theme", "_timeout")
 
     def __init__(
         self,
@@ -266,7 +266,8 @@ class Named(Held):
     ) -> None:
         self._access, self._timeout, self._theme, self._name = access, timeout, theme, name
         self._default, self._tell = default, tell
-        self._guard = self._standing = None
+        self._guard = None
+        self._standing: Standing | None = None
 
     @property
     def _again(self) -> Callable[[], Self]:  # type: ignore[override]

@@ -27,7 +27,7 @@ from namepool.speaking import asked_for, chain, name_of_caller, to_speak, unname
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
-_chain = chain.get
+_chain: Callable[[], Any] = chain.get
 
 
 class PoolHandle(NeverCopied):
@@ -103,10 +103,10 @@ class PoolHandle(NeverCopied):
         with a warning that names both.
         """
         lease = _chain()
-        is_mine = owner is None and lease.__class__ is Lease and lease.state is self._state  # type: ignore[union-attr]
-        if is_mine and name.__class__ is str and lease.says == name:  # type: ignore[union-attr]
-            if self._access.inbox.run(self._state.end, lease) is True:
-                chain.set(lease.before)  # type: ignore[union-attr]
+        if lease.__class__ is Lease and owner is None and name.__class__ is str:
+            is_mine = lease.says == name and lease.state is self._state
+            if is_mine and self._access.inbox.run(self._state.end, lease) is True:
+                chain.set(lease.before)
                 return True
         return self._ask(m.CheckinName(name, owner))  # type: ignore[no-any-return]
 

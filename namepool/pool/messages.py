@@ -51,8 +51,8 @@ class CheckoutName(_Checkout):
     """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
 
     The owner is bound to the name, and the context speaks under it that reads the answer. With a
-    ``theme`` the name is of that theme, if the source knows themes. Answered with
-    ``NamesUnavailable`` if the source fails, with ``CheckoutTimeout`` if no name comes in time, with
+    ``theme`` the name is of that theme, if the source knows themes. Answered with an error:
+    ``NamesUnavailable`` if the source fails, ``CheckoutTimeout`` if no name comes in time,
     ``UnknownTheme`` if the source does not know that theme.
     """
 

@@ -29,7 +29,10 @@ Operation = Callable[[Any], Any]
 
 
 class Operations:
-    """Operations, by the type of the request; ``replying`` is what a checkout that waits answers."""
+    """Operations, by the type of the request.
+
+    ``replying`` returns what is answered when a checkout that waits gets its name.
+    """
 
     def __init__(
         self,

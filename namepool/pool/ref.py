@@ -41,11 +41,7 @@ class NamePoolRef(ServiceRef[Any]):
         self.speaking: Speaking = state.speaking
         """Owner → name; read-only and always current: no message, no lock."""
 
-    if TYPE_CHECKING:
-
-        def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-            """See ``ServiceRef.ask``."""
-    else:
+    if not TYPE_CHECKING:  # else it is as its base has it
 
         def ask(self, message, *, block=True, timeout=None):
             """See ``ServiceRef.ask``.
@@ -78,7 +74,8 @@ class NamePoolRef(ServiceRef[Any]):
         try:
             answer = LATER
             if actor is not None:
-                answer = inbox.run(actor._inline[token.__class__], token)
+                operation = actor._inline[token.__class__]  # noqa: SLF001  the ref's own actor
+                answer = inbox.run(operation, token)
         except Exception as error:
             end(inbox, token)
             return Reply.failed(error)

@@ -280,9 +280,7 @@ class SupervisorRef(ServiceRef[Supervisor]):
 
     if TYPE_CHECKING:
 
-        def ask(
-            self, message: Any, *, block: bool = True, timeout: Wait = None
-        ) -> Any:
+        def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
             """See ``QueuingRef``; always on the supervisor's own thread."""
     else:
         ask = QueuingRef.ask  # what strikes a caller is no business of the supervisor's
