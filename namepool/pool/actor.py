@@ -99,7 +99,7 @@ class NamePool(ServiceActor):
     def _by_message(self, message: Any) -> Any:
         """Do what a message asks for that was told, or called by a plain proxy of Pykka's."""
         token = token_of(self._state, message)
-        token.outside = True  # it is not this thread that is to speak by it
+        token.outside, token.seen = True, None  # it is not this thread that asks
         reply = self._replying
         if isinstance(reply, Reply) and isinstance(token, Lease):
             self._replying = reply.watched(token, self._state.signal.put, received)
