@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from namepool import NumberedNames, PoolState
-
+from namepool.core.leases import Lease
+from namepool.core.waiters import Wait
 
 T = TypeVar("T")
 
@@ -101,17 +102,29 @@ class Crews:
         return self._crews["NPC" if theme is None else theme.title()].fetch(count, used)
 
 
+def lease_for(
+    state: PoolState, owner: str, theme: str | None = None, kind: type[Lease] = Lease
+) -> Lease:
+    """Return the token by which ``owner`` asks for a name itself; without a context's chain."""
+    lease = kind()
+    lease.state, lease.owner, lease.outside, lease.before = state, owner, False, None
+    lease.says = lease.name = lease.further = lease.seen = lease.timeout = None
+    lease.theme, lease.in_block = theme, False
+    return lease
+
+
 def park(
     state: PoolState,
     owner: str,
     deadline: float | None = None,
     reply: Any = None,
     theme: str | None = None,
-) -> int:
-    """Let ``owner`` wait for a name; return its ticket."""
-    ticket = state.new_ticket()
-    state.stocks.park(Waiter(ticket, owner, deadline, reply, theme))
-    return ticket
+) -> Lease:
+    """Let ``owner`` wait for a name; return its lease."""
+    lease = lease_for(state, owner, theme)
+    lease.wait = Wait(reply, 0.0, deadline)
+    state.stocks[theme].waiters[lease] = None
+    return lease
 
 
 def on_thread(function: Callable[[], T], patience: float | None = PATIENCE) -> T:
