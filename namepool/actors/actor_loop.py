@@ -95,6 +95,7 @@ class ActorLoop(pykka.ThreadingActor):
     def _actor_loop(self) -> None:
         inbox = self.actor_inbox
         inbox.turn.acquire()
+        inbox.own_thread = threading.get_ident()
         try:
             self._context = copy_context()
             self._context.run(self._actor_loop_setup)
@@ -232,6 +233,6 @@ class ActorLoop(pykka.ThreadingActor):
         retire(ref)  # as has been done, unless its loop never began
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
-        if self.actor_inbox.is_mine():
+        if self.actor_inbox.has_turn():
             self.actor_inbox.turn.release()  # who has ended has no turn
         ref.lifecycle.died()

@@ -87,6 +87,8 @@ class Inbox:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue: deque[Envelope[Any]] = deque()
         self.turn: Any = threading.RLock()
+        self.own_thread: int | None = None
+        """The ident of the actor's own thread, while it lives."""
         self.is_open: bool = False
         """A caller may take the turn: ``on_start`` is over, and the actor lives."""
         self.guarded: Guarded = Whole()
@@ -142,9 +144,16 @@ class Inbox:
         """Have the actor's thread look again: at the queue, the timers and the clock."""
         self.signal.put(None)
 
-    def is_mine(self) -> bool:
+    def has_turn(self) -> bool:
         """Tell whether this thread has the turn: whether it runs inside the actor."""
         return bool(self.turn._is_owned())
+
+    def is_mine(self) -> bool:
+        """Tell whether this thread has the turn, or is the actor's own: it cannot wait for it.
+
+        A finaliser may run on the actor's own thread between two turns, too.
+        """
+        return self.has_turn() or self.own_thread == threading.get_ident()
 
     def empty(self) -> bool:
         return not self.queue
@@ -159,6 +168,7 @@ class Inbox:
         self._refuse = refuse
         self._timers.clear()
         self._in_hand = False
+        self.own_thread = None  # idents are used again
         self._refuse_all(refuse)
 
     def forked(self, refuse: Callable[[Envelope[Any]], None]) -> None:
@@ -193,7 +203,7 @@ class Inbox:
             MemoryError: nothing was taken; try again
         """
         self._in_hand = False
-        if self.is_mine():
+        if self.has_turn():
             self.is_open = True
             self.turn.release()
         while not self._look():
