@@ -98,7 +98,7 @@ def _by_caller(token: L, state: PoolState, owner: OwnerLike | None) -> L:
         token.owner, token.outside = whose_stack(), False
     else:
         token.owner, token.outside = current_owner(), is_scoped()
-    if owner is not None and (given := owner_id(owner)) != token.owner:
+    if owner is not None and owner != token.owner and (given := owner_id(owner)) != token.owner:
         token.owner, token.outside = given, True
     token.before = living(_chain())
     token.seen = place_of_caller() if state.wants_places else None

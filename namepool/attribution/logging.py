@@ -16,7 +16,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.display import short_name, slug
 from namepool.core.options import check_text, invalid
-from namepool.core.state import Speaking
+from namepool.core.speakers import Speaking
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
 _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}

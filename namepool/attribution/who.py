@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from namepool.core.links import NOBODY
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import invalid
-from namepool.core.state import Speaking
+from namepool.core.speakers import Speaking
 from namepool.speaking import link_of_caller, name_of_caller
 
 

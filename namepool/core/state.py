@@ -51,72 +51,19 @@ lease lasts, whoever waits still does, and a name is never given twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from namepool.actors.later import LATER
 from namepool.core.events import OwnerEnded
-from namepool.core.known import Admission, KnownNames
-from namepool.core.leases import Adopted, Binding, Lease, Token, speakers
+from namepool.core.known import Admission
+from namepool.core.leases import Binding, Lease, Token, speakers
 from namepool.core.links import OVER
-from namepool.core.log import Entry, EventLog
-from namepool.core.stats import Counters
-from namepool.core.stock import Stocks
-
-Told = tuple[Entry, ...]
-"""Entries for the log: of one event, or of none."""
+from namepool.core.speakers import Speakers
 
 
-class Observer(Protocol):
-    """What makes the events of a state that is observed; in the turn, before the change."""
-
-    def began(self, lease: Lease, name: str, owner: str) -> Told:
-        """Tell that a lease begins."""
-        ...
-
-    def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
-        """Tell that a lease ends."""
-        ...
-
-    def speaks(self, token: Token, name: str) -> Told:
-        """Tell that one more owner speaks under a name."""
-        ...
-
-    def is_silent(self, token: Token) -> Told:
-        """Tell that an owner stops speaking under a name."""
-        ...
-
-
-class Speaking(Mapping[str, str]):
-    """Owner → the name it speaks under by its own tokens; always current, read by any thread."""
-
-    __slots__ = ("__weakref__", "state")
-
-    def __init__(self, state: PoolState) -> None:
-        self.state: PoolState = state
-
-    def __getitem__(self, owner: str) -> str:
-        name = self.state.name_of(owner)
-        if name is None:
-            raise KeyError(owner)
-        return name
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([owner for owner in [*self.state.owners] if self.state.name_of(owner)])
-
-    def __len__(self) -> int:
-        return len([*self])
-
-    def names(self) -> list[str]:
-        """Return the names that are checked out now; in one step."""
-        return [*self.state.leases]
-
-    def __repr__(self) -> str:
-        return f"Speaking({dict(self)!r})"
-
-
-class PoolState:
+class PoolState(Speakers):
     """All that a pool knows; it outlives the pool's actor.
 
     ``NamePool.start(state=state)`` starts a pool that goes on with it. One thread at a time may
@@ -124,23 +71,11 @@ class PoolState:
     """
 
     def __init__(self) -> None:
-        self.stocks: Stocks = Stocks()
-        self.known: KnownNames = KnownNames(self.stocks)
-        self.leases: dict[str, Lease] = {}
-        self.owners: dict[str, dict[Token, None]] = {}
-        self.given: dict[str, Token] = {}
-        self.orphans: dict[Lease, float] = {}
-        """Leases whose speakers have all ended: since when, the oldest first."""
-        self.number: int = 0
-        self.torn: bool = False
+        super().__init__()
         self.epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
-        self.counters: Counters = Counters()
-        self.log: EventLog = EventLog()
-        self.observer: Observer | None = None
         self.signal: Any = SimpleQueue()
         self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows
         self.wants_places: bool = False  # a lease is to know the line that asks for it
-        self.speaking: Speaking = Speaking(self)
 
     # -- leases -----------------------------------------------------------------------------
 
@@ -205,22 +140,6 @@ class PoolState:
             self.signal.put(lease)  # for the pool's own thread, which serves them
         return True
 
-    def _begun(self, token: Token) -> str:
-        """Answer again to what is asked for the second time."""
-        if token.says or self.leases.get(token.name) is token:
-            return token.name  # type: ignore[no-any-return]
-        raise LookupError("the request was given up before it was answered")
-
-    def _meet(self, owner: str) -> None:
-        """Make room for what an owner has.
-
-        It stays when that is over, until there are many more owners than leases.
-        """
-        if len(self.owners) > 2 * len(self.leases) + 100:
-            for gone in [gone for gone, mine in self.owners.items() if not mine]:
-                del self.owners[gone]
-        self.owners[owner] = {}
-
     def _end_rest(self, lease: Lease) -> None:
         """End what most leases do not have."""
         for binding in [*(lease.further or ())]:
@@ -232,7 +151,7 @@ class PoolState:
     def _end_other(self, token: Token) -> bool:
         """End what is no lease, or not yet."""
         if isinstance(token, Binding):
-            return self._end_binding(token)
+            return self.end_binding(token)
         token.says = OVER  # what has not begun never will
         stock = self.stocks.get(token.theme)
         is_waiting = stock is not None and token in stock.waiters
@@ -240,186 +159,25 @@ class PoolState:
             self.signal.put(token)  # for the pool's own thread, which counts it
         return is_waiting
 
-    # -- further speakers -------------------------------------------------------------------
-
-    def associate(self, binding: Binding) -> str:
-        """Let the binding's owner speak under the name it wants; return the pool's spelling.
-
-        The name may be unknown, or not checked out. An owner that speaks under it already goes on
-        by the token that it has: ``binding.spoken``.
+    def take(self, lease: Lease, name: str) -> str:
+        """Check out this very name, known or not, which is not checked out; return it.
 
         Raises:
-            LookupError: the binding ended before it began
+            LookupError: the lease ended before it began
         """
-        if binding.says is not None:
-            return self._begun(binding)
-        name = binding.wanted
-        if name not in self.leases:
-            name = self.known.canonical(name)
-        self.torn = True
-        self.number = number = self.number + 1
-        self.counters.tickets += 1
-        lease = self.leases.get(name)
-        is_new = lease is None
-        if lease is None:
-            lease = self._adopt(name, binding)
-        if binding.exclusive:
-            for other in speakers(lease):
-                if other.owner != binding.owner:
-                    self._silence(other)
-        if not binding.in_block:
-            self.orphans.pop(lease, None)
-            if isinstance(lease, Adopted):
-                lease.is_lent = False
-        if not self._again(lease, binding, number):
-            self._speak(lease, binding, number, is_new)
-        self.torn = False
-        return lease.name  # type: ignore[no-any-return]
-
-    def _again(self, lease: Lease, binding: Binding, number: int) -> bool:
-        """Make the token by which an owner speaks under a name already its latest, if it does."""
-        if binding.in_block:
-            return False
-        for token in speakers(lease):
-            if token.owner == binding.owner and not token.in_block:
-                mine = self.owners[token.owner]
-                token.number = number
-                del mine[token]
-                mine[token] = None
-                if token.outside or binding.outside:
-                    token.outside = True
-                    self.given[token.owner] = token
-                if self.observer is not None:
-                    self.log.entries += self.observer.speaks(token, lease.name)
-                    self.log.wake()
-                binding.spoken = token
-                return True
-        return False
-
-    def _speak(self, lease: Lease, binding: Binding, number: int, is_new: bool) -> None:
-        owner = binding.owner
-        if owner not in self.owners:
-            self._meet(owner)
-        told: Told = ()
-        if self.observer is not None and not is_new:
-            told = self.observer.speaks(binding, lease.name)
-        binding.lease, binding.number, binding.spoken = lease, number, binding
-        if lease.further is None:
-            lease.further = {}
-        lease.further[binding] = None
-        self.owners[owner][binding] = None
-        if binding.outside:
-            self.given[owner] = binding
-        binding.says = lease.name
-        if told:
-            self.log.entries += told
-            self.log.wake()
-
-    def _adopt(self, name: str, binding: Binding) -> Lease:
-        """Check out a name by a binding of it."""
-        lease = Adopted()
-        lease.name, lease.says, lease.number = name, OVER, self.number
-        lease.state, lease.owner, lease.outside, lease.before = self, binding.owner, False, None
-        lease.further, lease.seen, lease.in_block = {}, binding.seen, False
-        lease.is_lent = binding.in_block
-        lease.stock = stock = self.known.home(name)
-        lease.theme = stock.theme
-        told = () if self.observer is None else self.observer.began(lease, name, binding.owner)
-        self.leases[name] = lease
-        self.counters.adopted += 1
-        if told:
-            self.log.entries += told
-            self.log.wake()
-        if not self.known.learn(name):
-            stock.names.remove(name)
-        return lease
-
-    def take(self, lease: Lease, name: str) -> str:
-        """Check out this very name, known or not, which is not checked out; return its spelling."""
-        if lease.says is not None:
-            return self._begun(lease)
-        owner, stock = lease.owner, self.known.home(name)
-        if owner not in self.owners:
-            self._meet(owner)
-        told = () if self.observer is None else self.observer.began(lease, name, owner)
-        self.torn = True
-        lease.name, lease.stock, lease.theme = name, stock, stock.theme
-        lease.number = self.number = self.number + 1
-        self.counters.tickets += 1
-        self.counters.adopted += 1
-        self.leases[name] = lease
-        self.owners[owner][lease] = None
-        if lease.outside:
-            self.given[owner] = lease
-        lease.says = name
-        if told:
-            self.log.entries += told
-            self.log.wake()
-        if not self.known.learn(name):
-            stock.names.remove(name)
-        self.torn = False
-        return name
-
-    def dissociate(self, owner: str, name: str | None = None) -> bool:
-        """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
-        if name is None:
-            name = self.name_of(owner)
-        elif name not in self.leases:
-            name = self.known.canonical(name)
-        mine = [token for token in self.owners.get(owner, ()) if name and token.says == name]
-        self.torn = True
-        for token in mine:
-            self._silence(token)
-        self.torn = False
-        return bool(mine)
-
-    def _silence(self, token: Token, *, quietly: bool = False) -> None:
-        """Have a token speak no more; its lease stays."""
-        mine = self.owners.get(token.owner)
-        told: Told = ()
-        if self.observer is not None and mine and token in mine and not quietly:
-            told = self.observer.is_silent(token)
-        token.says = OVER
-        if told:
-            self.log.entries += told
-            self.log.wake()
-        if mine is not None:
-            mine.pop(token, None)
-        if isinstance(token, Binding) and token.lease.further:
-            token.lease.further.pop(token, None)
-        if token.outside:
-            self._give(token.owner)
-
-    def _end_binding(self, binding: Binding) -> bool:
-        lease, spoke = binding.lease, bool(binding.says)
-        if lease is None:
-            binding.says = OVER  # what has not begun never will
-            return False
-        self.torn = True
-        self._silence(binding)
-        self.torn = False
-        is_current = self.leases.get(lease.name) is lease
-        if is_current and lease.is_lent and not lease.further:
-            self.end(lease)
-        return spoke
-
-    def _give(self, owner: str) -> None:
-        """Find the latest token anew that another party took for ``owner``."""
-        given = [t for t in self.owners.get(owner, ()) if t.outside and t.says]
-        if given:
-            self.given[owner] = max(given, key=lambda token: token.number)
-        else:
-            self.given.pop(owner, None)
+        if lease.says is None:
+            stock = self.known.home(name)
+            lease.theme = stock.theme
+            self.torn = True
+            stock.names.appendleft(name)
+            if self.known.learn(name):
+                stock.stocked += 1
+            else:
+                del stock.names[stock.names.index(name, 1)]
+            self.torn = False
+        return self.begin(lease, spare=0)  # type: ignore[no-any-return]
 
     # -- owners -----------------------------------------------------------------------------
-
-    def name_of(self, owner: str) -> str | None:
-        """Return the name of ``owner``'s latest token that speaks; any thread may ask."""
-        for token in reversed([*self.owners.get(owner, ())]):
-            name: str | None = token.says
-            if name:
-                return name
-        return None
 
     def owner_gone(self, owner: str) -> None:
         """Note that an owner has ended, and wake the pool. Any thread, finalisers too."""

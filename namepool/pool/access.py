@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 import pykka
@@ -28,23 +28,11 @@ class Askable(Protocol):
         ...
 
 
-def end(inbox: Inbox, token: Token) -> None:
-    """End a lease, a binding or a wait, begun or not; twice does no harm. Never blocks.
-
-    Here and now, if the turn is free. Else the pool's own thread does it, or that of its next
-    incarnation: before any message that is queued after this.
-    """
-    state: PoolState = token.state
-    try:
-        if inbox.run(state.end, token) is LATER:
-            state.signal.put(token)
-    except BaseException:
-        state.signal.put(token)  # struck: it ends all the same
-        raise
-
-
 class Access:
     """A pool, in whichever incarnation it runs now.
+
+    Whoever asks by a token and does not get the answer puts the token into ``state.signal``: a call
+    of C, which nothing can keep from being made.
 
     Raises:
         InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
@@ -98,9 +86,21 @@ class Access:
         reply: Reply[Any] = self.target.ask(message, block=False)
         return await reply.within(timeout)
 
-    def end(self, token: Token) -> None:
-        """The one way out: see ``end``."""
-        end(self.inbox, token)
+    def until_left(self, token: Token) -> Generator[None, None, None]:
+        """Guard a block: gone on, closed or dropped, it ends the block's token.
+
+        Here and now, if the turn is free. Else the pool's own thread does it, or that of its next
+        incarnation, before any message that is queued after this. It never blocks.
+        """
+        try:
+            yield
+        finally:
+            is_done = False
+            try:
+                is_done = self.inbox.run(self.state.end, token) is not LATER
+            finally:
+                if not is_done:
+                    self.state.signal.put(token)  # struck: it ends all the same
 
     def _look_for_inbox(self) -> None:
         ref: Any = getattr(self.target, "current", self.target)

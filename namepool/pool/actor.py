@@ -64,9 +64,9 @@ class NamePool(ServiceActor):
         )
         self._operations = Operations(self._state, self._waiting, self._refilling, self.deferred)
         self._observing = Observing(self._state, self.actor_inbox, checked.leak_after)
-        ref = NamePoolRef(self, self._state, self._source)
-        self._actor_ref = self._refilling.ref = ref
         operations = self._operations.table()
+        ref = NamePoolRef(self, self._state, operations, self._source)
+        self._actor_ref = self._refilling.ref = ref
         self._handlers.update(self._table())
         self._handlers.update(operations)
         self._inline.update(operations)

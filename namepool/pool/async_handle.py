@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from namepool.actors.never_copied import NeverCopied
-from namepool.core.leases import Token
+from namepool.core.leases import Lease, Token
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
-from namepool.core.state import Speaking
+from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.pool import blocks
 from namepool.pool import messages as m
@@ -75,7 +75,7 @@ class AsyncPoolHandle(NeverCopied):
         lease = asked_for(state, owner, theme, timeout)
         if not lease.outside:
             chain.set(lease)  # here, where the caller is: another task may await it
-        return self._granted(lease, state.begin)
+        return self._granted(lease, state.begin, timeout)
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> Awaited[bool]:
         """End the lease of ``name``; see ``PoolHandle.checkin_name``."""
@@ -99,7 +99,7 @@ class AsyncPoolHandle(NeverCopied):
         binding = to_speak(self._access.state, name, exclusive, owner)
         if not binding.outside:
             chain.set(binding)
-        return self._associated(binding, timeout)
+        return self._granted(binding, None, timeout)
 
     def dissociate_name(
         self, name: str | None = None, *, owner: OwnerLike | None = None
@@ -150,20 +150,18 @@ class AsyncPoolHandle(NeverCopied):
         check_seconds("timeout", timeout, none=True)
         return self._access.answer(message, timeout)
 
-    async def _granted(self, token: Token, operation: Callable[[Any], Any]) -> Any:
+    async def _granted(
+        self, token: Token, operation: Callable[[Any], Any] | None, timeout: float | None
+    ) -> Any:
+        access = self._access
         try:
-            return await self._access.granted_async(token, operation)
-        except BaseException:
-            self._access.end(token)
-            raise
-
-    async def _associated(self, token: Token, timeout: float | None) -> Any:
-        try:
-            spelled = await self._access.answer(token, timeout)
+            if isinstance(token, Lease):
+                return await access.granted_async(token, operation)
+            answer = await access.answer(token, timeout)
             hold(token)
-            return spelled
+            return answer
         except BaseException:
-            self._access.end(token)
+            access.state.signal.put(token)  # whatever has come of it: it ends
             raise
 
     # -- speaking ---------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""The blocks of the handles: ``named()`` and ``speaking_as()``, for ``with``, ``async with`` and ``@``.
+"""The blocks of the handles, ``named()`` and ``speaking_as()``: ``with``, ``async with`` and ``@``.
 
-A block is held by a generator of two lines, its guard. Gone on, closed or dropped, it ends the
-block's token; once over it has no finaliser in which an exception from outside could vanish.
+A block is held by a generator, its guard: see ``Access.until_left``. Once that is over it has no
+finaliser in which an exception from outside could vanish.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from namepool.core.leases import Binding, Lease, Taking, Token
-from namepool.core.links import OVER, Standing, living
+from namepool.core.links import OVER, Link, Standing, living
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import check_seconds, check_theme, invalid
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
@@ -29,17 +29,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _chain = chain.get
-
-
-def _until_left(access: Access, token: Token) -> Generator[None, None, None]:
-    try:
-        yield
-    finally:
-        try:
-            access.end(token)
-        except BaseException:
-            access.state.signal.put(token)  # struck: it ends all the same
-            raise
 
 
 class Block:
@@ -78,95 +67,108 @@ class Block:
         """Return ``func`` with a block of its own around each call."""
         import inspect  # a slow import, for the few who decorate
 
-        again = self._again
-        wrapped: Any
+        again, function = self._again, cast("Callable[..., Any]", func)
+
+        def calling(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return function(*args, **kwargs)
+
+        async def awaiting(*args: Any, **kwargs: Any) -> Any:
+            async with again():
+                return await function(*args, **kwargs)
+
+        def stepping(*args: Any, **kwargs: Any) -> Any:
+            return (yield from _Steps(again(), function(*args, **kwargs)))
+
+        wrapped: Callable[..., Any] = calling
         if inspect.iscoroutinefunction(func):
-
-            async def wrapped(*args: Any, **kwargs: Any) -> Any:
-                async with again():
-                    return await func(*args, **kwargs)
-
+            wrapped = awaiting
         elif inspect.isasyncgenfunction(func):
-
-            def wrapped(*args: Any, **kwargs: Any) -> Any:
-                return _steps_async(again(), partial(func, *args, **kwargs))
-
+            wrapped = _stepping_async(again, function)
         elif inspect.isgeneratorfunction(func):
-
-            def wrapped(*args: Any, **kwargs: Any) -> Any:
-                return _steps(again(), partial(func, *args, **kwargs))
-
-        else:
-
-            def wrapped(*args: Any, **kwargs: Any) -> Any:
-                with again():
-                    return func(*args, **kwargs)
-
+            wrapped = stepping
         return cast("Callable[P, R]", functools.wraps(func)(wrapped))
 
 
-def _steps(block: Block, make: Callable[[], Any]) -> Generator[Any, Any, Any]:
-    """Iterate over what ``make`` returns in a block that speaks in its steps only."""
-    around = _chain()
-    try:
-        with block:
-            mine, inner = _chain(), make()
-            step, given = inner.send, None
+class _Steps(Generator[Any, Any, Any]):
+    """The steps of a generator in a block, whose link is there while a step runs, and not between.
+
+    So whoever iterates does not speak as the generator. Of the context only the chain is changed.
+    """
+
+    def __init__(self, block: Block, inner: Generator[Any, Any, Any]) -> None:
+        self._block = block
+        self._inner = inner
+        self._chain: Link | None = None
+        self._has_begun = False
+
+    def send(self, value: Any) -> Any:
+        """Run to the next ``yield``."""
+        return self._step(self._inner.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an exception in it."""
+        return self._step(self._inner.throw, *error)
+
+    def close(self) -> None:
+        """End it."""
+        self._step(self._inner.close)
+
+    def _step(self, step: Callable[..., Any], *args: Any) -> Any:
+        """Make a step; the block ends with the last one."""
+        around, is_over = _chain(), True
+        try:
+            if not self._has_begun:
+                self._has_begun = True
+                self._block.__enter__()
+                self._chain = _chain()
+            chain.set(self._chain)
+            item = step(*args)
+            is_over = step == self._inner.close
+            return item
+        finally:
+            self._chain = _chain()
             try:
-                while True:
-                    try:
-                        chain.set(mine)
-                        item = step(given)
-                    except StopIteration as stop:
-                        return stop.value
-                    finally:
-                        mine = _chain()
-                        chain.set(around)
-                    try:
-                        given, step = (yield item), inner.send
-                    except GeneratorExit:
-                        raise
-                    except BaseException as error:
-                        given, step = error, inner.throw
-                    finally:
-                        around = _chain()
+                if is_over:
+                    self._block.__exit__(None, None, None)
             finally:
-                chain.set(mine)
-                inner.close()
-    finally:
-        chain.set(around)
+                chain.set(around)
 
 
-async def _steps_async(block: Block, make: Callable[[], Any]) -> AsyncGenerator[Any, Any]:
-    """As ``_steps``, of an async generator."""
-    around = _chain()
-    try:
-        async with block:
-            mine, inner = _chain(), make()
-            step, given = inner.asend, None
-            try:
-                while True:
-                    try:
-                        chain.set(mine)
-                        item = await step(given)
-                    except StopAsyncIteration:
-                        return
-                    finally:
-                        mine = _chain()
-                        chain.set(around)
-                    try:
-                        given, step = (yield item), inner.asend
-                    except GeneratorExit:
-                        raise
-                    except BaseException as error:
-                        given, step = error, inner.athrow
-                    finally:
-                        around = _chain()
-            finally:
-                chain.set(mine)
-                await inner.aclose()
-    finally:
-        chain.set(around)
+def _stepping_async(again: Callable[[], Block], func: Callable[..., Any]) -> Callable[..., Any]:
+    """As ``_Steps``, of an async generator."""
+
+    async def stepping(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        around = _chain()
+        try:
+            async with again():
+                mine, inner = _chain(), func(*args, **kwargs)
+                step, given = inner.asend, None
+                try:
+                    while True:
+                        try:
+                            chain.set(mine)
+                            item = await step(given)
+                        except StopAsyncIteration:
+                            return
+                        finally:
+                            mine = _chain()
+                            chain.set(around)
+                        try:
+                            given, step = (yield item), inner.asend
+                        except GeneratorExit:
+                            raise
+                        except BaseException as error:
+                            given, step = error, inner.athrow
+                        finally:
+                            around = _chain()
+                finally:
+                    chain.set(mine)
+                    await inner.aclose()
+        finally:
+            chain.set(around)
+
+    return stepping
 
 
 class Held(Block):
@@ -186,8 +188,8 @@ class Held(Block):
         """Return what of the state grants it, if that can be done here and now."""
         raise NotImplementedError
 
-    def _instead(self, error: BaseException) -> str:
-        """Return the name to go on under after an error, or raise it."""
+    def _stand_in(self, error: Exception) -> str:
+        """Return the name to go on under where none is to be had, or raise the error."""
         raise error
 
     def _hold(self) -> Token:
@@ -195,29 +197,35 @@ class Held(Block):
             raise RuntimeError("this block is entered already: call named() again for another")
         token = self._asked()
         token.in_block = True
-        self._token, self._guard = token, _until_left(self._access, token)
+        self._token, self._guard = token, self._access.until_left(token)
         next(self._guard)
         return token
 
     def __enter__(self) -> str:
-        token = self._hold()
+        token, is_held = self._hold(), False
         try:
             name = self._access.granted(token, self._operation())
             chain.set(token)
+            is_held = True
             return name or DEFAULT_NAME
-        except BaseException as error:
-            self._let_go()
-            return self._instead(error)
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            return self._stand_in(error)
+        finally:
+            if not is_held:
+                self._let_go()
 
     async def __aenter__(self) -> str:
-        token = self._hold()
+        token, is_held = self._hold(), False
         try:
             name = await self._access.granted_async(token, self._operation())
             chain.set(token)
+            is_held = True
             return name or DEFAULT_NAME
-        except BaseException as error:
-            self._let_go()
-            return self._instead(error)
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            return self._stand_in(error)
+        finally:
+            if not is_held:
+                self._let_go()
 
     def _let_go(self) -> None:
         guard, self._guard = self._guard, None
@@ -262,7 +270,7 @@ class Named(Held):
         theme: str | None = None,
         name: str | None = None,
         default: str | None = None,
-        tell: Callable[[str, BaseException], object] | None = None,
+        tell: Callable[[str, Exception], object] | None = None,
     ) -> None:
         self._access, self._timeout, self._theme, self._name = access, timeout, theme, name
         self._default, self._tell = default, tell
@@ -287,14 +295,11 @@ class Named(Held):
     def _operation(self) -> Callable[[Any], Any] | None:
         return self._access.state.begin if self._name is None else None
 
-    def _instead(self, error: BaseException) -> str:
-        if self._default is None or not isinstance(error, NamesUnavailable | CheckoutTimeout):
+    def _stand_in(self, error: Exception) -> str:
+        """Speak under the default name, if there is one, unless one holds another."""
+        default, state, owner = self._default, self._access.state, current_owner()
+        if default is None:
             raise error
-        return self._stand_in(self._default, error)
-
-    def _stand_in(self, default: str, error: BaseException) -> str:
-        """Speak under a default name, unless one holds another."""
-        state, owner = self._access.state, current_owner()
         if self._tell is not None:
             self._tell(default, error)
         if state.name_of(owner) is None:
@@ -407,7 +412,7 @@ def named(
     default: bool | str,
     name: str | None,
     identity: str | None,
-    tell: Callable[[str, BaseException], object],
+    tell: Callable[[str, Exception], object],
 ) -> Block:
     """Return the block that ``named()`` asks for."""
     check_seconds("timeout", timeout, none=True)

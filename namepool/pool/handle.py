@@ -8,13 +8,15 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from namepool.actors import LATER
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
-from namepool.core.state import Speaking
+from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
+from namepool.owners import owner_id
 from namepool.pool import blocks
 from namepool.pool import messages as m
 from namepool.pool.access import Access, Askable
@@ -92,7 +94,7 @@ class PoolHandle(NeverCopied):
                 chain.set(lease)
             return name
         except BaseException:
-            access.end(lease)
+            state.signal.put(lease)  # whatever has come of it: it ends
             raise
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
@@ -134,7 +136,7 @@ class PoolHandle(NeverCopied):
             hold(binding)
             return spelled
         except BaseException:
-            self._access.end(binding)
+            self._state.signal.put(binding)
             raise
 
     def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
@@ -155,7 +157,14 @@ class PoolHandle(NeverCopied):
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
         check_seconds("timeout", timeout, none=True)
-        return self._ask(m.GetNameByOwner(owner), timeout=timeout)  # type: ignore[no-any-return]
+        run, state = self._access.inbox.run, self._state
+        if owner is None:
+            answer = run(name_of_caller, state)
+        else:
+            answer = run(state.name_of, owner_id(owner))
+        if answer is LATER:
+            answer = self._ask(m.GetNameByOwner(owner), timeout=timeout)
+        return cast("str | None", answer)
 
     def pool_stats(self, timeout: float | None = 5.0) -> PoolStats:
         """Return the pool's counts at this moment.
@@ -247,7 +256,7 @@ class PoolHandle(NeverCopied):
         tell = self._tell_of_default
         return blocks.named(self._access, timeout, theme, default, name, identity, tell)
 
-    def _tell_of_default(self, name: str, error: BaseException) -> None:
+    def _tell_of_default(self, name: str, error: Exception) -> None:
         if self._untold.acquire(blocking=False):
             warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
 
@@ -288,6 +297,5 @@ class PoolHandle(NeverCopied):
     ) -> None:
         try:
             self.close()
-        except BaseException:
+        finally:
             self.close()  # struck: it is closed all the same
-            raise

@@ -10,7 +10,7 @@ A request for a name, or to speak under one, becomes a *token* where it is asked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from namepool.core.leases import Lease
 from namepool.core.links import Link
@@ -158,11 +158,3 @@ class Unsubscribe(NamedTuple):
 
 class Reset(NamedTuple):
     """Empties the pool. Answered with ``None``."""
-
-
-Tokened = CheckoutName | CheckoutLease | AssociateName
-
-
-def is_tokened(message: Any) -> bool:
-    """Tell whether a request becomes a token where it is asked."""
-    return isinstance(message, _Checkout | AssociateName)

@@ -17,7 +17,8 @@ from namepool.actors.inbox import Inbox
 from namepool.core.leases import Lease, Token, speakers, speaking_owners
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
-from namepool.core.state import PoolState, Told
+from namepool.core.speakers import Told
+from namepool.core.state import PoolState
 from namepool.events import (
     NameAssociated,
     NameCheckedIn,

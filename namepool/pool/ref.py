@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ from namepool.actors import LATER, Reply, ServiceRef
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Binding, Lease, Token, WholeLease
 from namepool.core.options import DEFAULT_TIMEOUT
-from namepool.core.state import PoolState, Speaking
+from namepool.core.speakers import Speaking
+from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
-from namepool.pool.access import end
 from namepool.pool.claims import ClaimedNames
 from namepool.pool.observing import LeaseInfo
 from namepool.speaking import asked_for, chain, received, to_speak
@@ -33,8 +34,15 @@ class NamePoolRef(ServiceRef[Any]):
 
     _instead = ANOTHER
 
-    def __init__(self, actor: Any, state: PoolState, source: object = None) -> None:
+    def __init__(
+        self,
+        actor: Any,
+        state: PoolState,
+        operations: Mapping[type, Callable[[Any], Any]],
+        source: object,
+    ) -> None:
         super().__init__(actor)
+        self._operations = operations
         self.ledger: Ledger | None = source.ledger if isinstance(source, ClaimedNames) else None
         """Where the pool's names are claimed."""
         self.state: PoolState = state
@@ -46,50 +54,51 @@ class NamePoolRef(ServiceRef[Any]):
         def ask(self, message, *, block=True, timeout=None):
             """See ``ServiceRef.ask``.
 
-            A request for a name, or to speak under one, becomes a token here, which is ended if its
-            caller does not get the answer.
+            A request for a name, or to speak under one, becomes a token here, which is given up if
+            its caller does not get the answer.
             """
-            kind = message.__class__
+            kind, state, run = message.__class__, self.state, self.actor_inbox.run
             if kind is m.CheckoutName:
-                token = asked_for(self.state, message[1], message[2], message[0])
-            elif m.is_tokened(message):
-                token = token_of(self.state, message)
+                token = asked_for(state, message[1], message[2], message[0])
+            elif kind in _TOKENED:
+                token = token_of(state, message)
             else:
-                return super().ask(message, block=block, timeout=timeout)
-            if not block:
-                return self._future(token)
+                answer = LATER
+                if block and kind in self._operations:
+                    answer = run(self._operations[kind], message)
+                if answer is LATER:
+                    answer = super().ask(message, block=block, timeout=timeout)
+                return answer
             try:
-                answer = super().ask(token, timeout=timeout)
+                if not block:
+                    return self._future(token)
+                answer = run(state.begin, token) if kind is m.CheckoutName else LATER
+                if answer is LATER:
+                    answer = super().ask(token, timeout=timeout)
                 hold(token)
                 return answer
             except BaseException:
-                end(self.actor_inbox, token)
+                state.signal.put(token)  # whatever has come of it: it ends
                 raise
 
     def _future(self, token: Token) -> Reply[Any]:
         """Ask by a token, for a future; a name in it that nobody reads goes home."""
-        actor, inbox = self._actor, self.actor_inbox
+        reply: Reply[Any] = Reply()
+        sink = self.state.signal.put if isinstance(token, Lease) else _ignore
+        dropped = reply.watched(token, sink, received)
         if isinstance(token, Binding) and not token.outside:
             chain.set(token)  # it need not be read
         try:
-            answer = LATER
-            if actor is not None:
-                operation = actor._inline[token.__class__]  # noqa: SLF001  the ref's own actor
-                answer = inbox.run(operation, token)
+            answer = self.actor_inbox.run(self._operations[token.__class__], token)
         except Exception as error:
-            end(inbox, token)
-            return Reply.failed(error)
-        try:
-            reply: Reply[Any] = Reply() if answer is LATER else Reply.resolved(answer)
-            sink = inbox.signal.put if isinstance(token, Lease) else _ignore
-            dropped = reply.watched(token, sink, received)
-            if answer is LATER:
-                self._prepare(token, reply)
-                self._send(token, reply, dropped)
+            reply.fail_quietly(error)
             return reply
-        except BaseException:
-            end(inbox, token)
-            raise
+        if answer is LATER:
+            self._prepare(token, reply)
+            self._send(token, reply, dropped)
+        else:
+            reply.set_quietly(answer)
+        return reply
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
         if isinstance(message, Lease) and self._actor is not None:
@@ -103,6 +112,10 @@ class NamePoolRef(ServiceRef[Any]):
         """
         self._check_alive()
         return NamePoolProxy(actor_ref=self)
+
+
+_TOKENED = frozenset({m.CheckoutName, m.CheckoutLease, m.AssociateName})
+"""Requests that become a token where they are asked."""
 
 
 def token_of(state: PoolState, message: Any) -> Token:
