@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from namepool import events as e
+from namepool.core.leases import Lease, speaking_owners
 from namepool.core.log import EventLog
 
 
@@ -20,7 +20,8 @@ class Mirror:
         self.events.append(event)
         if isinstance(event, e.NameCheckedOut):
             assert event.name not in self.leases, f"checked out twice: {event}"
-            self.leases[event.name] = set() if event.owner is None else {event.owner}
+            assert event.owner is not None
+            self.leases[event.name] = {event.owner}
         elif isinstance(event, e.NameCheckedIn):
             assert event.name in self.leases, f"checked in twice: {event}"
             del self.leases[event.name]
@@ -34,6 +35,49 @@ class Mirror:
             self.leases.clear()
 
     def kinds(self) -> list[str]:
+        """Return the names of the events' classes, in order."""
+        return [type(event).__name__ for event in self.events]
+
+
+class StillReader:
+    """Reads a log when the test says so; counts how often it was woken."""
+
+    wants_leases = True
+
+    def __init__(self, log: EventLog | None = None) -> None:
+        self.is_woken = False
+        self.woken = 0
+        self.has_ended = False
+        self.log = EventLog()
+        self.seen = 0
+        if log is not None:
+            self.begin(log)
+            log.readers = (*log.readers, self)
+
+    def begin(self, log: EventLog) -> None:
+        self.log, self.seen = log, log.count
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def end(self) -> None:
+        self.has_ended = True
+
+    def read(self) -> list[e.PoolEvent]:
+        """Return what is new."""
+        self.is_woken = False
+        entries = self.log.after(self.seen)
+        if entries:
+            self.seen = entries[-1][0]
+        return [event for _, event in entries]
+
+
+def spoken(leases: dict[str, Lease]) -> dict[str, set[str]]:
+    """Return a state's leases as a mirror shows them."""
+    return {name: set(speaking_owners(lease)) for name, lease in leases.items()}
+
+
+def kinds(self) -> list[str]:
         """Return the names of the events' classes, in order."""
         return [type(event).__name__ for event in self.events]
 
