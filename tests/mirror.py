@@ -77,49 +77,6 @@ def spoken(leases: dict[str, Lease]) -> dict[str, set[str]]:
     return {name: set(speaking_owners(lease)) for name, lease in leases.items()}
 
 
-def kinds(self) -> list[str]:
-        """Return the names of the events' classes, in order."""
-        return [type(event).__name__ for event in self.events]
-
-
-class StillReader:
-    """Reads a log when the test says so; counts how often it was woken."""
-
-    wants_leases = True
-
-    def __init__(self, log: EventLog | None = None) -> None:
-        self.is_woken = False
-        self.woken = 0
-        self.has_ended = False
-        self.log = EventLog()
-        self.seen = 0
-        if log is not None:
-            self.begin(log)
-            log.readers = (*log.readers, self)
-
-    def begin(self, log: EventLog) -> None:
-        self.log, self.seen = log, log.count
-
-    def wake(self) -> None:
-        self.woken += 1
-
-    def end(self) -> None:
-        self.has_ended = True
-
-    def read(self) -> list[e.PoolEvent]:
-        """Return what is new."""
-        self.is_woken = False
-        entries = self.log.after(self.seen)
-        if entries:
-            self.seen = entries[-1][0]
-        return [event for _, event in entries]
-
-
-def spoken(leases: dict[str, Any]) -> dict[str, set[str]]:
-    """Return a state's leases as a mirror shows them."""
-    return {name: set(record[1]) for name, record in leases.items()}
-
-
 def kinds(events: Iterable[e.PoolEvent]) -> list[str]:
     """Return the names of the events' classes."""
     return [type(event).__name__ for event in events]
