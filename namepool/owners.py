@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from namepool.actors import acting, place
+from namepool.actors import acting
 from namepool.actors.replies.suspending import trio_task
 from namepool.core.names import shown
 from namepool.ends import ATTRIBUTE, Identity, ended, identity_of, watch
@@ -51,16 +51,16 @@ _acting = acting.get
 class Scope:
     """The owner that a program has set for a context, and for what copies that."""
 
-    __slots__ = ("_place", "is_over", "owner")
+    __slots__ = ("_stack", "is_over", "owner")
 
     def __init__(self, owner: str) -> None:
         self.owner: str = owner
-        self._place = place()
+        self._stack = whose_stack()
         self.is_over: bool = False
 
     def is_here(self) -> bool:
-        """Tell whether it holds: everywhere, and where it was set until it is over."""
-        return not self.is_over or self._place != place()
+        """Tell whether it holds: everywhere, and for whoever set it until it is over."""
+        return not self.is_over or self._stack != whose_stack()
 
 
 def current_owner() -> str:

@@ -33,6 +33,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from namepool.actors import acting
+from namepool.actors.forks import remember
 from namepool.call_sites import place_of_caller
 from namepool.core.leases import Binding, Lease, Token
 from namepool.core.links import NOBODY, OVER, Echo, Link, Standing, in_front, living
@@ -171,8 +172,8 @@ def own_chain() -> Link | None:
     link = living(_chain())
     for state in cast("list[PoolState]", listeners()):
         given = state.given and _given_to_caller(state, link)
-        if given and (link is None or link.origin is not given):
-            link = Echo(given, link)
+        if given and (link is None or link.origin is not given.origin):
+            link = in_front(given, link)
     return link
 
 
@@ -181,12 +182,14 @@ def run_following(
 ) -> R:
     """Call ``func`` in this context with another chain, and put back what was there."""
     before = _chain()
+    mark = Standing(None, whose_stack(), None, link)  # the chain is this thread's own meanwhile
     try:  # not a ``with``: a worker that is struck between its two ends would keep the chain
-        chain.set(Standing(None, whose_stack(), None, link))
+        chain.set(mark)
         result = func(*args, **kwargs)
         return result  # noqa: RET504  it may be struck in between
     finally:
         chain.set(before)
+        mark.says = OVER  # so that what has copied it leaves it out
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
@@ -224,30 +227,32 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
 def unnamed(state: PoolState) -> Iterator[None]:
     """Be nobody in a pool for the length of the block; what is started in it inherits no name."""
     before = _chain()
-    first = before
-    while first is not None and first.state is not state:
-        first = first.before
     try:
-        if first is None or first.says != NOBODY:  # else nothing is to be added
-            # It stays, wherever it was copied: what was started here never inherits.
-            chain.set(Standing(state, current_owner(), NOBODY, living(before)))
+        # It is never over: what was started here never inherits, wherever it copied this.
+        chain.set(Standing(state, current_owner(), NOBODY, _of_others(state, living(before))))
         yield
     finally:
         chain.set(before)
 
 
-@contextmanager
-def standing_in(state: PoolState, name: str) -> Iterator[str]:
-    """Speak under ``name``, which is in no pool, for the length of the block."""
-    before = _chain()
-    link = Standing(state, current_owner(), name, living(before))
-    try:
-        chain.set(link)
-        yield name
-    finally:
-        link.says = OVER
-        if _chain() is link:
-            chain.set(before)
+def _of_others(state: PoolState, link: Link | None) -> Link | None:
+    """Return what a chain says in other pools."""
+    others = list[Link]()
+    while link is not None:
+        if link.state is not state:
+            others.append(link)
+        link = link.before
+    for other in reversed(others):
+        link = Echo(other, link)
+    return link
+
+
+def standing_in(state: PoolState, name: str) -> Standing:
+    """Return a link by which the caller speaks under ``name``, which is in no pool."""
+    link = Standing(state, current_owner(), name, living(_chain()))
+    link.number = state.number  # a name that the caller is given later comes before it
+    remember(link)
+    return link
 
 
 def _after_fork_in_child() -> None:

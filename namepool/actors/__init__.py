@@ -4,7 +4,7 @@ Here are the reply, the inbox and its turn, the actor with its ref, and supervis
 nothing of names and imports nothing of ours but itself; anybody may import it.
 """
 
-from namepool.actors.actor_loop import acting, place
+from namepool.actors.actor_loop import acting
 from namepool.actors.at_exit import is_exiting
 from namepool.actors.inbox import NotHandled
 from namepool.actors.later import LATER
@@ -70,6 +70,5 @@ __all__ = [
     "WouldDeadlock",
     "acting",
     "is_exiting",
-    "place",
     "withdrawn",
 ]

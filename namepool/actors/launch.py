@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 import pykka
@@ -44,13 +45,12 @@ def launch(
     ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
     vars(ref)["supervisor"] = supervisor
     started = [] if receipt is None else receipt
-    try:
+    with ExitStack() as undo:
+        undo.callback(give_up, [ref])
         started.append(ref)
         enter(ref, supervisor)
         actor._start_actor_loop()
-    except BaseException:
-        give_up([ref])
-        raise
+        undo.pop_all()
     return ref
 
 

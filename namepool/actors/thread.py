@@ -36,10 +36,7 @@ class ActorThread(threading.Thread):
     def _bootstrap(self) -> None:
         try:
             super()._bootstrap()  # type: ignore[misc]
-        except BaseException as failure:
-            self._error = failure
-            raise
         finally:
-            error, self._error = self._error, None
+            error, self._error = sys.exc_info()[1] or self._error, None
             del self._invoke_excepthook, self._tell_program  # they hold the thread
             self._ended(error)

@@ -79,9 +79,8 @@ def inherit_everywhere() -> Iterator[None]:
     finally:
         try:
             _leave(user)
-        except BaseException:
+        finally:
             _leave(user)  # struck: it ends all the same
-            raise
 
 
 _here = threading.local()

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from namepool.actors import ActorHandle, Supervisor
 from namepool.attribution.logging import AgentFilter
@@ -170,25 +170,24 @@ class _Crew:
             self.log.addHandler(self.page)
             shown = self.page.showing(self.pool)
             with shown, self.tools, ThreadPoolExecutor(self.size) as threads:
-                try:
+                with ExitStack() as undo:
+                    undo.callback(self.noon.abort)  # nobody waits for those who will not come
                     for agent in [threads.submit(self._agent, n) for n in range(self.size)]:
                         while wait([agent], HEARING).not_done:
                             pass
                         agent.result()
-                except BaseException:
-                    self.noon.abort()  # nobody waits for those who will not come
-                    raise
+                    undo.pop_all()
             self.log.removeHandler(self.page)
             return 0 if self.noon.broken else _conclude(self.book, self.pool.pool_stats(30))
 
     def _agent(self, number: int) -> None:
-        try:
+        with (
+            suppress(threading.BrokenBarrierError),
+            ExitStack() as undo,
+        ):  # another says what failed
+            undo.callback(self.noon.abort)
             self._day(number, *JOBS[number % len(JOBS)])
-        except threading.BrokenBarrierError:
-            pass  # somebody else failed, and says so
-        except BaseException:
-            self.noon.abort()
-            raise
+            undo.pop_all()
 
     def _day(self, number: int, job: str, result: str) -> None:
         self._rest(3.0 * number / self.size)

@@ -48,7 +48,10 @@ class Link:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"this {type(self).__name__} cannot be pickled: it is its pool's")
+        raise TypeError(
+            f"this {type(self).__name__} cannot be pickled, as it cannot leave its process: send "
+            "its name there"
+        )
 
 
 class Echo(Link):
@@ -59,8 +62,7 @@ class Echo(Link):
     def __init__(self, link: Link, before: Link | None) -> None:
         self._origin = origin = link.origin
         self.before = before
-        self.state, self.owner, self.number = origin.state, origin.owner, origin.number
-        self.outside = origin.outside
+        self.state, self.owner, self.outside = origin.state, origin.owner, origin.outside
 
     @property
     def origin(self) -> Link:
@@ -72,6 +74,11 @@ class Echo(Link):
         """What that link says."""
         return self._origin.says
 
+    @property
+    def number(self) -> float:  # type: ignore[override]
+        """The moment at which that link began, once it has."""
+        return self._origin.number
+
 
 class Standing(Link):
     """A link without a lease: a default name, nobody at all, or a mark of whose context it is."""
@@ -82,6 +89,10 @@ class Standing(Link):
         self.state, self.owner, self.says, self.before = state, owner, says, before
         self.number = float("inf")
         self.outside = False
+
+    def forked(self) -> None:
+        """Say nothing in a forked child, whose pool stayed with its parent."""
+        self.says = OVER
 
 
 def living(link: Link | None) -> Link | None:

@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -192,14 +193,13 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
         )
-        connection.text_factory = _text
-        try:
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            connection.text_factory = _text
             schema.prepare(connection, time.monotonic() + self._timeout)
             check_beside(self.path)  # one may have been put there before SQLite has made its own
             self._inode = _inode_of(self.path)
-        except BaseException:
-            connection.close()
-            raise
+            undo.pop_all()
         return connection
 
     def _hang_up(self) -> None:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from namepool.core.leases import Binding, Lease, Taking, Token
-from namepool.core.links import OVER, Link, Standing, living
+from namepool.core.links import OVER, Link, Standing
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import check_seconds, check_theme, invalid
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
@@ -192,6 +192,11 @@ class Held(Block):
         """Return the name to go on under where none is to be had, or raise the error."""
         raise error
 
+    @property
+    def is_held(self) -> bool:
+        """A name is held, rather than a default name spoken."""
+        return self._guard is not None
+
     def _hold(self) -> Token:
         if self._guard is not None:
             raise RuntimeError("this block is entered already: call named() again for another")
@@ -297,13 +302,13 @@ class Named(Held):
 
     def _stand_in(self, error: Exception) -> str:
         """Speak under the default name, if there is one, unless one holds another."""
-        default, state, owner = self._default, self._access.state, current_owner()
+        default, state = self._default, self._access.state
         if default is None:
             raise error
         if self._tell is not None:
             self._tell(default, error)
-        if state.name_of(owner) is None:
-            self._standing = standing = Standing(state, owner, default, living(_chain()))
+        if state.name_of(current_owner()) is None:
+            self._standing = standing = standing_in(state, default)
             chain.set(standing)
         return name_of_caller(state) or default
 
@@ -338,18 +343,19 @@ class SpeakingAs(Held):
 class Resumed(Block):
     """Hold this very name, or any, for an identity that a ledger keeps it for."""
 
-    def __init__(self, named: Callable[..., Named], name: str | None, identity: str | None) -> None:
-        self._named = named
-        self._name = name
-        self._identity = identity
+    def __init__(
+        self,
+        named: Callable[[], Named],
+        ledger: Ledger | None,
+        name: str | None,
+        identity: str | None,
+    ) -> None:
+        self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
         self._blocks: ExitStack | AsyncExitStack = ExitStack()
-        block = named(name)
-        self._ledger: Ledger | None = block._access.ledger
-        check(self._ledger, block._theme, name, identity)
 
     @property
     def _again(self) -> Callable[[], Self]:  # type: ignore[override]
-        return partial(type(self), self._named, self._name, self._identity)
+        return partial(type(self), self._named, self._ledger, self._name, self._identity)
 
     def __enter__(self) -> str:
         if self._name is not None:
@@ -357,9 +363,9 @@ class Resumed(Block):
         with ExitStack() as of_others:  # names that other identities keep, until one is free
             while True:
                 attempt = of_others.enter_context(ExitStack())
-                block = self._named(self._name)
+                block = self._named()
                 given = attempt.enter_context(block)
-                if self._name is None and block._guard is not None:
+                if self._name is None and block.is_held:
                     try:
                         self._take(given)
                     except NameHeld:
@@ -386,9 +392,9 @@ class Resumed(Block):
         async with AsyncExitStack() as of_others:
             while True:
                 attempt = await of_others.enter_async_context(AsyncExitStack())
-                block = self._named(self._name)
+                block = self._named()
                 given = await attempt.enter_async_context(block)
-                if self._name is None and block._guard is not None:
+                if self._name is None and block.is_held:
                     try:
                         await on_its_own_thread(partial(self._take, given))
                     except NameHeld:
@@ -418,13 +424,11 @@ def named(
     check_seconds("timeout", timeout, none=True)
     check_theme(theme)
     substitute = default_of(default)
+    check(access.ledger, theme, name, identity)
+    block = partial(Named, access, timeout, theme, name, substitute, tell)
     if name is None and identity is None:
-        return Named(access, timeout, theme, None, substitute, tell)
-
-    def plain(name: str | None) -> Named:
-        return Named(access, timeout, theme, name, substitute, tell)
-
-    return Resumed(plain, name, identity)
+        return block()
+    return Resumed(block, access.ledger, name, identity)
 
 
 def default_of(default: object) -> str | None:

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial, update_wrapper
 from typing import Any, cast
 
@@ -112,11 +112,8 @@ class ClaimedNames:
     def _claim(self, names: list[str]) -> list[str]:
         token = uuid.uuid4().hex
         with self._before_the_end():
-            try:
+            with self._doubted(names, token):
                 claimed = self.ledger.claim(names, token)
-            except BaseException:
-                self._doubt(names, token)
-                raise
             with self._lock:
                 self._on_its_way.update(dict.fromkeys(claimed))
         self._look_at_session()
@@ -142,11 +139,16 @@ class ClaimedNames:
                 if not self._uncertain:
                     break
                 names, token = self._uncertain.pop()
-            try:
+            with self._doubted(names, token):
                 self.ledger.release(names, token)
-            except BaseException:
-                self._doubt(names, token)
-                raise
+
+    @contextmanager
+    def _doubted(self, names: list[str], token: str) -> Iterator[None]:
+        """Remember names to be taken back, if the ledger does not say what became of them."""
+        with ExitStack() as undo:
+            undo.callback(self._doubt, names, token)
+            yield
+            undo.pop_all()
 
     def _doubt(self, names: list[str], token: str) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Unpack, cast
@@ -35,7 +35,8 @@ def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
     """
     spec = NamePool.child_spec(**options)
     started: list[Any] = []
-    try:
+    with ExitStack() as undo:
+        undo.callback(give_up, started)
         root = Supervisor.start_for(started, children=[spec])
         pool = root.handle(spec.id)
 
@@ -44,9 +45,8 @@ def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
             inside = pool.current is not None and cast("Inbox", pool.current.actor_inbox).is_mine()
             try:
                 root.stop(block=not inside)
-            except BaseException:
+            finally:
                 root.stop(block=False)  # struck: it is stopped all the same
-                raise
             forgotten.detach()
             if not inside:
                 wait_released(spec.kwargs["source"])
@@ -55,10 +55,8 @@ def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
         # A ``with`` that was struck on its way in, or out, never closes what it was given.
         forgotten = weakref.finalize(handle, root.stop, block=False)
         forgotten.atexit = False
+        undo.pop_all()
         return handle
-    except BaseException:
-        give_up(started)
-        raise
 
 
 def open_async_pool(

@@ -98,14 +98,13 @@ class Resolving(pykka.Future[T]):
         try:
             outcomes.append(outcome)
             self._opened()
-        except BaseException:
+        finally:
             self._opened()  # struck: those who wait are told all the same
-            raise
         return outcomes[0] is outcome
 
     def _opened(self) -> None:
         """Wake those who wait."""
-        if not self._outcomes:
+        if not self._outcomes or (self._latch.is_set() and not self._callbacks):
             return
         self._latch.set()
         for waiting in [*self._callbacks]:

@@ -113,11 +113,13 @@ class Waiting(GivingUp[T]):
     def __await__(self) -> Generator[Any, None, T]:
         outcomes = self._outcomes
         if not outcomes or outcomes[0][0] is HOOKED or not next(_awaits) % EVERY:
+            is_there = False
             try:
                 yield from self._await()
-            except BaseException:
-                self.give_up()
-                raise
+                is_there = True
+            finally:
+                if not is_there:
+                    self.give_up()
         answer: T = self._answer  # no call here: it has been delivered by now
         return answer
 
@@ -131,12 +133,14 @@ class Waiting(GivingUp[T]):
         """
         if timeout is not None and not self._outcomes:
             self._refuse_vain_wait()
+            is_over = False
             try:
                 await called_back(self._when_open, timeout)
-            except BaseException:
-                self.give_up()
-                raise
-            if not self._outcomes:
+                is_over = bool(self._outcomes)
+            finally:
+                if not is_over:
+                    self.give_up()
+            if not is_over:
                 raise self._timed_out(timeout)
         return await self
 

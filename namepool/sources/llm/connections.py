@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,9 +160,10 @@ class _HTTPS(_Watched, HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except BaseException as error:
-            _close_unfinished(error)
-            raise
+        finally:
+            error = sys.exc_info()[1]
+            if error is not None:
+                _close_unfinished(error)
 
 
 def _close_unfinished(error: BaseException) -> None:
