@@ -40,7 +40,7 @@ acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 
 class Here:
-    """An actor acts on this thread, in this task; not in what that starts, which copies contexts."""
+    """An actor acts on this thread, in this task, and not in what that starts."""
 
     __slots__ = ("_place", "owner")
 
@@ -93,21 +93,21 @@ class ActorLoop(pykka.ThreadingActor):
         """Hook: deal with what was put into ``actor_inbox.signal``. Twice must do no harm."""
 
     def _actor_loop(self) -> None:
-        inbox = self.actor_inbox
-        inbox.turn.acquire()
-        inbox.own_thread = threading.get_ident()
+        self.actor_inbox.turn.acquire()
+        self.actor_inbox.own_thread = threading.get_ident()
         try:
-            self._context = copy_context()
-            self._context.run(self._actor_loop_setup)
-            if not self.comes_up_later and not self.actor_stopped.is_set():
-                self._actor_ref.lifecycle.came_up()
-            while not self.actor_stopped.is_set():
-                # Held by no variable: a dropped reply must be noticed.
-                self._context.run(self._receive, self._next())
-        except BaseException as error:  # a hook of Pykka's failed; nobody may wait for ever
-            self._handle_failure(type(error), error, error.__traceback__)
+            self._guard(self._live)  # a hook of Pykka's may fail; nobody may wait for ever
         finally:
             self._finish()
+
+    def _live(self) -> None:
+        self._context = copy_context()
+        self._context.run(self._actor_loop_setup)
+        if not self.comes_up_later and not self.actor_stopped.is_set():
+            self._actor_ref.lifecycle.came_up()
+        while not self.actor_stopped.is_set():
+            # Held by no variable: a dropped reply must be noticed.
+            self._context.run(self._receive, self._next())
 
     def _actor_loop_setup(self) -> None:
         self._guard(self.on_start)

@@ -90,12 +90,14 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
     def _start_actor_loop(self) -> None:
         self._lifecycle = Lifecycle(str(self))
         self._actor_ref.lifecycle = self._lifecycle
+        has_started = False
         try:
             self._start_thread()
-        except BaseException as error:
-            self._lifecycle.failed(error)
-            self._finish()
-            raise
+            has_started = True
+        finally:
+            if not has_started:
+                self._lifecycle.failed(sys.exc_info()[1])
+                self._finish()
 
     def _start_thread(self) -> None:
         start = super()._start_actor_loop

@@ -55,12 +55,14 @@ class ServiceActor(ActorLoop):
         A caller that is struck leaves none behind.
         """
         started: list[Any] = []
+        is_kept = False
         try:
             ref = launch(cls, args, kwargs, receipt=started)
-            return ref  # noqa: RET504  it may be struck in between
-        except BaseException:
-            give_up(started)
-            raise
+            is_kept = True  # no call from here to the return
+            return ref
+        finally:
+            if not is_kept:
+                give_up(started)
 
     def _create_ref(self) -> ServiceRef[Any]:
         return ServiceRef(self)

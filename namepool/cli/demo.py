@@ -169,14 +169,14 @@ class _Crew:
             self.page.addFilter(AgentFilter(self.pool))
             self.log.addHandler(self.page)
             shown = self.page.showing(self.pool)
-            with shown, self.tools, ThreadPoolExecutor(self.size) as threads:
-                with ExitStack() as undo:
-                    undo.callback(self.noon.abort)  # nobody waits for those who will not come
-                    for agent in [threads.submit(self._agent, n) for n in range(self.size)]:
-                        while wait([agent], HEARING).not_done:
-                            pass
-                        agent.result()
-                    undo.pop_all()
+            undo = ExitStack()
+            with shown, self.tools, ThreadPoolExecutor(self.size) as threads, undo:
+                undo.callback(self.noon.abort)  # nobody waits for those who will not come
+                for agent in [threads.submit(self._agent, n) for n in range(self.size)]:
+                    while wait([agent], HEARING).not_done:
+                        pass
+                    agent.result()
+                undo.pop_all()
             self.log.removeHandler(self.page)
             return 0 if self.noon.broken else _conclude(self.book, self.pool.pool_stats(30))
 

@@ -119,12 +119,14 @@ class NamePool(ServiceActor):
             InvalidOption: an unknown option, or one of the wrong type or range
         """
         started: list[Any] = []
+        is_kept = False
         try:
             ref = cast("NamePoolRef", launch(cls, args, options, receipt=started))
-            return ref  # noqa: RET504  it may be struck in between
-        except BaseException:
-            give_up(started)
-            raise
+            is_kept = True  # no call from here to the return
+            return ref
+        finally:
+            if not is_kept:
+                give_up(started)
 
     @classmethod
     def child_spec(

@@ -23,7 +23,7 @@ from namepool.owners import current_owner
 from namepool.pool.access import Access
 from namepool.pool.aside import on_its_own_thread
 from namepool.pool.identities import check, take
-from namepool.speaking import asked_for, chain, name_of_caller, to_speak
+from namepool.speaking import asked_for, chain, name_of_caller, standing_in, to_speak
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -84,7 +84,7 @@ class Fetches(Generic[F]):
 
     @property
     def floor(self) -> float:
-        """While more names than this are available, a checkout makes no fetch due and needs no look.
+        """While more names than this are ready, a checkout makes no fetch due and needs no look.
 
         Callers compare, and write nothing: so a look comes when half the stock is gone.
         """

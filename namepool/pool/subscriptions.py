@@ -157,15 +157,18 @@ def subscribe(
         raise invalid("callback", callback, "a function of one event")
     reading = Reading(callback, _kinds(only))
     started: list[Any] = []
+    is_kept = False
     try:
         ref = launch(Dispatcher, (reading.look,), {}, receipt=started)
         reading.ref = cast("ServiceRef[Any]", ref)
         pool.ask(m.Subscribe(reading))
-        return Subscription(pool, reading)
-    except BaseException:
-        give_up(started)
-        _unsubscribe(pool, reading, timeout=5.0)
-        raise
+        subscription = Subscription(pool, reading)
+        is_kept = True  # no call from here to the return
+        return subscription
+    finally:
+        if not is_kept:
+            give_up(started)
+            _unsubscribe(pool, reading, timeout=5.0)
 
 
 def _unsubscribe(pool: Askable, reading: Reading, timeout: float) -> None:

@@ -109,12 +109,14 @@ class Supervisor(ServiceActor):
             InvalidChildSpec, ValueError: an option of the wrong type or range
         """
         started: list[Any] = []
+        is_kept = False
         try:
             ref = cls.start_for(started, *args, **options)
-            return ref  # noqa: RET504  it may be struck in between
-        except BaseException:
-            give_up(started)
-            raise
+            is_kept = True  # no call from here to the return
+            return ref
+        finally:
+            if not is_kept:
+                give_up(started)
 
     @classmethod
     def start_for(
