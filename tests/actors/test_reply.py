@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import queue
 from typing import Any
 
 import pykka
 import pytest
 
 from namepool.actors import Reply
+from tests.actors.replies.test_waiting import watch
 from tests.support import PATIENCE
 
 
@@ -73,18 +73,30 @@ def test_cancelling_one_reader_of_two_derived_replies_leaves_the_other_its_answe
 
 
 def test_dropping_what_was_derived_drops_the_source() -> None:
-    calls: list[str] = []
     source = Reply[int]()
-    source.on_drop(lambda: calls.append("dropped"))
+    given_up = watch(source)
     derived = source.map(str)
     source.set(1)
     del source
-    assert calls == []
+    assert given_up == []
 
     del derived
     gc.collect()
 
-    assert calls == ["dropped"]
+    assert [dropped.was_read() for dropped in given_up] == [False]
+
+
+def test_reading_what_was_derived_reads_the_source() -> None:
+    source = Reply[int]()
+    given_up = watch(source)
+    derived = source.map(str)
+    source.set(1)
+    assert derived.get() == "1"
+
+    del derived, source
+    gc.collect()
+
+    assert [dropped.was_read() for dropped in given_up] == [True]
 
 
 @pytest.mark.parametrize("hooked", [False, True])
@@ -110,11 +122,11 @@ def test_a_forwarding_reply_fails_as_its_source_does() -> None:
         reply.get(timeout=PATIENCE)
 
 
-def test_withdrawing_a_forwarding_reply_withdraws_its_source() -> None:
+def test_giving_up_a_forwarding_reply_gives_up_its_source() -> None:
     source, reply = Reply[str](), Reply[str]()
+    given_up = watch(source)
     reply.resolved_by(source)
 
-    reply.withdraw()
+    reply.give_up()
 
-    with pytest.raises(queue.Full):
-        source.set("late")
+    assert [dropped.was_read() for dropped in given_up] == [False]

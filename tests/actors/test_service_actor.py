@@ -558,9 +558,11 @@ def test_a_handler_knows_when_nobody_waits_any_more(where: str) -> None:
     class Later(ServiceActor):
         non_blocking = True
 
+        watch: Any = None
+
         def on_receive(self, message: Any) -> Any:
             reply = self.deferred()
-            reply.on_drop(noted.set)
+            reply.watched(self, lambda _: noted.set(), lambda _: None)
             return reply
 
     ref = Later.start()
