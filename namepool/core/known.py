@@ -93,8 +93,8 @@ class KnownNames:
                 if theme is not None:
                     self._homes[name] = stock
                 stock.names.append(name)
+                stock.stocked += 1
                 accepted += 1
-        stock.stocked += accepted
         return Admission(accepted, invalid, duplicate)
 
     def forget(self, theme: str) -> bool:

@@ -27,6 +27,8 @@ class Lease(Link):
     """It is the answer itself, rather than its name."""
     is_lent: bool = False
     """It ends with the last block that speaks under it."""
+    by: Binding | None = None
+    """The binding that it began with, unless another one counts on it since."""
 
     name: Any
     """The name; ``None`` until there is one."""
@@ -75,7 +77,7 @@ class Taking(Lease):
 class Adopted(Lease):
     """A lease that began with a binding; it never speaks itself."""
 
-    __slots__ = ("is_lent",)
+    __slots__ = ("by", "is_lent")
 
 
 class Binding(Link):

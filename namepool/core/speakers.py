@@ -79,7 +79,7 @@ class Speakers:
         self.given: dict[str, Token] = {}
         """Owner → the latest of its tokens that another party took for it."""
         self.orphans: dict[Lease, float] = {}
-        """Leases whose speakers have all ended: since when, the oldest first."""
+        """Leases whose speakers have all ended, but for blocks: since when, the oldest first."""
         self.number: int = 0
         self.torn: bool = False
         self.counters: Counters = Counters()
@@ -89,10 +89,6 @@ class Speakers:
 
     def end(self, token: Token, is_reclaimed: bool = False) -> bool:
         """End a lease; see ``PoolState``."""
-        raise NotImplementedError
-
-    def take(self, lease: Lease, name: str) -> str:
-        """Check out this very name; see ``PoolState``."""
         raise NotImplementedError
 
     def name_of(self, owner: str) -> str | None:
@@ -120,20 +116,18 @@ class Speakers:
         self.torn = True
         self.number = number = self.number + 1
         self.counters.tickets += 1
-        lease = self.leases.get(name)
-        is_new = lease is None
-        if lease is None:
-            lease = self._adopt(name, binding)
+        lease = self.leases.get(name) or self._adopted(name, number, binding)
         if binding.exclusive:
             for other in speakers(lease):
                 if other.owner != binding.owner:
                     self._silence(other)
+        if not self._again(lease, binding, number):
+            self._speak(lease, binding, number)
         if not binding.in_block:
             self.orphans.pop(lease, None)
             if isinstance(lease, Adopted):
                 lease.is_lent = False
-        if not self._again(lease, binding, number):
-            self._speak(lease, binding, number, is_new)
+                lease.by = binding if lease.by is binding else None
         self.torn = False
         return lease.name  # type: ignore[no-any-return]
 
@@ -143,50 +137,57 @@ class Speakers:
             return False
         for token in speakers(lease):
             if token.owner == binding.owner and not token.in_block:
+                told = () if self.observer is None else self.observer.speaks(token, lease.name)
                 mine = self.owners[token.owner]
+                self.log.entries += told
                 token.number = number
                 del mine[token]
                 mine[token] = None
                 if token.outside or binding.outside:
                     token.outside = True
                     self.given[token.owner] = token
-                if self.observer is not None:
-                    self.log.entries += self.observer.speaks(token, lease.name)
-                    self.log.wake()
                 binding.spoken = token
+                if told:
+                    self.log.wake()
                 return True
         return False
 
-    def _speak(self, lease: Lease, binding: Binding, number: int, is_new: bool) -> None:
-        owner = binding.owner
+    def _speak(self, lease: Lease, binding: Binding, number: int) -> None:
+        owner, name, observer = binding.owner, lease.name, self.observer
         if owner not in self.owners:
             self._meet(owner)
         told: Told = ()
-        if self.observer is not None and not is_new:
-            told = self.observer.speaks(binding, lease.name)
+        if observer is not None and lease.says is None:
+            told = observer.began(lease, name, owner)
+        elif observer is not None:
+            told = observer.speaks(binding, name)
         binding.lease, binding.number, binding.spoken = lease, number, binding
         if lease.further is None:
             lease.further = {}
         lease.further[binding] = None
+        self.leases[name] = lease
         self.owners[owner][binding] = None
-        if binding.outside:
-            self.given[owner] = binding
-        binding.says = lease.name
         if told:
             self.log.entries += told
+        binding.says = name  # from here on it speaks
+        if binding.outside:
+            self.given[owner] = binding
+        if lease.says is None:
+            lease.says = OVER
+            self.counters.adopted += 1
+            if not self.known.learn(name):
+                lease.stock.names.remove(name)
+        if told:
             self.log.wake()
 
-    def _adopt(self, name: str, binding: Binding) -> Lease:
-        """Check out a name by a binding of it."""
+    def _adopted(self, name: str, number: int, binding: Binding) -> Lease:
+        """Return the lease that begins when the binding speaks."""
         lease = Adopted()
         lease.state, lease.owner, lease.outside, lease.before = self, binding.owner, False, None
-        lease.name = lease.further = lease.says = lease.theme = None
-        lease.in_block, lease.is_lent, lease.seen = False, binding.in_block, binding.seen
-        self.take(lease, name)
-        self.torn = True
-        self._silence(lease, quietly=True)
-        self.counters.tickets += 1
-        self.counters.adopted += 1
+        lease.name, lease.number, lease.says = name, number, None
+        lease.stock = stock = self.known.home(name)
+        lease.theme, lease.further, lease.seen = stock.theme, {}, binding.seen
+        lease.in_block, lease.is_lent, lease.by = False, binding.in_block, binding
         return lease
 
     def dissociate(self, owner: str, name: str | None = None) -> bool:
@@ -208,9 +209,10 @@ class Speakers:
         told: Told = ()
         if self.observer is not None and mine and token in mine and not quietly:
             told = self.observer.is_silent(token)
-        token.says = OVER
         if told:
             self.log.entries += told
+        token.says = OVER
+        if told:
             self.log.wake()
         if mine is not None:
             mine.pop(token, None)
@@ -220,6 +222,7 @@ class Speakers:
             self._give(token.owner)
 
     def end_binding(self, binding: Binding) -> bool:
+        """End a binding, and its lease, if that is lent, or began with it, and nobody is left."""
         lease, spoke = binding.lease, bool(binding.says)
         if lease is None:
             binding.says = OVER  # what has not begun never will
@@ -228,7 +231,7 @@ class Speakers:
         self._silence(binding)
         self.torn = False
         is_current = self.leases.get(lease.name) is lease
-        if is_current and lease.is_lent and not lease.further:
+        if is_current and not lease.further and (lease.is_lent or lease.by is binding):
             self.end(lease)
         return spoke
 

@@ -102,15 +102,17 @@ class PoolState(Speakers):
         told = () if self.observer is None else self.observer.began(lease, name, owner)
         self.torn = True
         lease.name, lease.stock = name, stock
-        lease.number = self.number = self.number + 1
+        lease.number = number = self.number + 1
         self.leases[name] = lease
         self.owners[owner][lease] = None
-        if lease.outside:
-            self.given[owner] = lease
-        lease.says = name
-        del names[0]
         if told:
             self.log.entries += told
+        self.number = number  # from here on it has begun, and memory is not needed
+        lease.says = name
+        del names[0]
+        if lease.outside:
+            self.given[owner] = lease
+        if told:
             self.log.wake()
         self.torn = False
         return name
@@ -124,16 +126,17 @@ class PoolState(Speakers):
         stock, mine = lease.stock, self.owners.get(lease.owner)
         told = () if self.observer is None else self.observer.ended(lease, is_reclaimed)
         self.torn = True
-        lease.says = OVER
-        if mine is not None and lease in mine:
-            del mine[lease]
-        if lease.further or lease.outside or self.orphans:
-            self._end_rest(lease)
         names = stock.names
         names += (name,)
-        del self.leases[name]
         if told:
             self.log.entries += told
+        lease.says = OVER  # from here on it has ended, and memory is not needed
+        if mine is not None and lease in mine:
+            del mine[lease]
+        del self.leases[name]
+        if lease.further or lease.outside or self.orphans:
+            self._end_rest(lease)
+        if told:
             self.log.wake()
         self.torn = False
         if stock.waiters:
@@ -170,9 +173,7 @@ class PoolState(Speakers):
             lease.theme = stock.theme
             self.torn = True
             stock.names.appendleft(name)
-            if self.known.learn(name):
-                stock.stocked += 1
-            else:
+            if not self.known.learn(name):
                 del stock.names[stock.names.index(name, 1)]
             self.torn = False
         return self.begin(lease, spare=0)  # type: ignore[no-any-return]
@@ -188,15 +189,16 @@ class PoolState(Speakers):
     def owner_ended(self, owner: str, now: float) -> None:
         """Silence an owner that has ended, but for its blocks, which end for certain.
 
-        A lease that nobody is left to speak under is an orphan.
+        A lease that nobody is left to speak under, but for blocks, is an orphan.
         """
         self.torn = True
         for token in [*self.owners.get(owner, ())]:
             if not token.in_block:
                 lease = token.lease
-                self._silence(token)
-                if not speakers(lease):
+                others = [one for one in speakers(lease) if one is not token]
+                if not lease.in_block and all(one.in_block for one in others):
                     self.orphans[lease] = now
+                self._silence(token)
         for stock in self.stocks.values():
             for lease in stock.waiters:
                 if lease.owner == owner:
@@ -213,19 +215,21 @@ class PoolState(Speakers):
             if since > before:
                 break
             if speakers(lease):
-                del self.orphans[lease]
-                self.orphans[lease] = now
+                others = {one: when for one, when in self.orphans.items() if one is not lease}
+                self.orphans = {**others, lease: now}
             else:
                 self.end(lease, is_reclaimed=True)
+                self.counters.reclaimed += 1
                 reclaimed.append(lease.name)
-        self.counters.reclaimed += len(reclaimed)
         return reclaimed
 
     # -- all of it --------------------------------------------------------------------------
 
     def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
         """Stock the good ones: issuable, unlike any known name and the default name."""
+        self.torn = True
         admission = self.known.admit(candidates, theme)
+        self.torn = False
         self.counters.invalid += admission.invalid
         self.counters.duplicates += admission.duplicate
         return admission
@@ -234,14 +238,11 @@ class PoolState(Speakers):
         """Forget every name, lease and binding. Who waits for a name still does."""
         self.torn = True
         self.epoch += 1
-        self.counters.forgotten += len(self.leases)
-        for lease in [*self.leases.values()]:
-            for token in speakers(lease):
-                token.says = OVER
-        self.leases.clear()
         for stock in self.stocks.values():
             stock.clear()
-        self.recover()
+        self.counters.forgotten += len(self.leases)
+        self.leases.clear()
+        self.recover()  # silences all that has no lease now
 
     def silence_all(self) -> None:
         """Have every token speak no more; in a forked child, whose pool stayed with its parent."""
@@ -253,8 +254,14 @@ class PoolState(Speakers):
     def recover(self) -> None:
         """Rebuild every index from what is true, whatever was left half done."""
         self.torn = True
-        for name in [name for name, lease in self.leases.items() if lease.says is None]:
-            del self.leases[name]  # it had not begun: the name is still in stock
+        for name, lease in [*self.leases.items()]:
+            if lease.says is None and speakers(lease):
+                lease.says = OVER  # it had begun, with a binding
+            elif lease.says is None:
+                del self.leases[name]  # it had not begun: the name is still in stock
+        for token in [token for mine in self.owners.values() for token in mine]:
+            if token.says and self.leases.get(token.name) is not token.lease:
+                token.says = OVER  # its lease has ended
         for stock in self.stocks.values():
             stock.recover(self.leases)
         self.known.rebuild(self.leases)

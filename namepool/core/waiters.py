@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from namepool.core.leases import Lease
@@ -28,6 +29,10 @@ class Waiters(dict[Lease, None]):
     def first(self) -> Lease:
         """Return the lease that is served next: this line decides the order."""
         return next(iter(self))
+
+    def since(self) -> float:
+        """Return the moment at which the next one began to wait; infinity if nobody does."""
+        return self.first().wait.since if self else inf
 
     def take_all(self) -> list[Lease]:
         """Take all of them out and return them, first come first."""

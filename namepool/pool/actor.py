@@ -62,7 +62,9 @@ class NamePool(ServiceActor):
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
         )
-        self._operations = Operations(self._state, self._waiting, self._refilling, self.deferred)
+        self._operations = Operations(
+            self._state, self.actor_inbox, self._waiting, self._refilling, self.deferred
+        )
         self._observing = Observing(self._state, self.actor_inbox, checked.leak_after)
         operations = self._operations.table()
         ref = NamePoolRef(self, self._state, operations, self._source)
@@ -169,7 +171,6 @@ class NamePool(ServiceActor):
     def on_start(self) -> None:
         """Take over the state; those who waited for an earlier incarnation are served."""
         state = self._state
-        self._operations.resume()
         self._observing.resume()
         state.recover()
         state.counters.starts += 1

@@ -140,35 +140,40 @@ def _stepping_async(again: Callable[[], Block], func: Callable[..., Any]) -> Cal
 
     async def stepping(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         around = _chain()
-        try:
-            async with again():
-                mine, inner = _chain(), func(*args, **kwargs)
-                step, given = inner.asend, None
-                try:
-                    while True:
-                        try:
-                            chain.set(mine)
-                            item = await step(given)
-                        except StopAsyncIteration:
-                            return
-                        finally:
-                            mine = _chain()
-                            chain.set(around)
-                        try:
-                            given, step = (yield item), inner.asend
-                        except GeneratorExit:
-                            raise
-                        except BaseException as error:
-                            given, step = error, inner.athrow
-                        finally:
-                            around = _chain()
-                finally:
-                    chain.set(mine)
-                    await inner.aclose()
-        finally:
-            chain.set(around)
+        async with again():
+            mine, inner = _chain(), func(*args, **kwargs)
+            step, given = inner.asend, None
+            try:
+                while True:
+                    try:
+                        chain.set(mine)
+                        item = await step(given)
+                    except StopAsyncIteration:
+                        return
+                    finally:
+                        mine = _chain()
+                        chain.set(around)
+                    try:
+                        given, step = (yield item), inner.asend
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        given, step = error, inner.athrow
+                    around = _chain()
+            finally:
+                await _closed(inner, mine)
 
     return stepping
+
+
+async def _closed(inner: Any, mine: Link | None) -> None:
+    """Close an async generator in its own chain."""
+    around = _chain()
+    try:
+        chain.set(mine)
+        await inner.aclose()
+    finally:
+        chain.set(around)
 
 
 class Held(Block):

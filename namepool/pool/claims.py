@@ -144,7 +144,7 @@ class ClaimedNames:
 
     @contextmanager
     def _doubted(self, names: list[str], token: str) -> Iterator[None]:
-        """Remember names to be taken back, if the ledger does not say what became of them."""
+        """Have names taken back later, if the ledger does not say what became of them."""
         with ExitStack() as undo:
             undo.callback(self._doubt, names, token)
             yield
@@ -216,9 +216,8 @@ class ClaimedNames:
     def _claim_anew(self, names: list[str]) -> None:
         with self._before_the_end():
             ours = set(self.ledger.claim(names, uuid.uuid4().hex))
-            for name in names:
-                if name not in ours:
-                    self._keep(name)
+            for name in [name for name in names if name not in ours]:
+                self._keep(name)
 
     def _conflict(self, name: str, why: str) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ from threading import get_ident
 from typing import Any, TypeGuard
 
 from namepool.actors import LATER, Dropped, Reply
+from namepool.actors.inbox import Inbox
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
 from namepool.core.links import NOBODY, Link
 from namepool.core.names import is_default_name, shown, validate_name
@@ -37,15 +38,16 @@ class Operations:
     def __init__(
         self,
         state: PoolState,
+        inbox: Inbox,
         waiting: WaitingList,
         refilling: Refilling,
         replying: Callable[[], Reply[Any] | Dropped],
     ) -> None:
         self._state = state
+        self._inbox = inbox
         self._waiting = waiting
         self._refilling = refilling
         self._replying = replying
-        self._own_thread: int | None = None
 
     def table(self) -> dict[type, Operation]:
         """Return the operation for each type of request."""
@@ -60,12 +62,9 @@ class Operations:
             m.GetNameByOwner: self.get_name_by_owner,
         }
 
-    def resume(self) -> None:
-        """Take this thread for the pool's own."""
-        self._own_thread = get_ident()
-
     def _is_at_home(self) -> bool:
-        return get_ident() == self._own_thread
+        """Tell whether this is the pool's own thread."""
+        return get_ident() == self._inbox.own_thread
 
     def checkout(self, lease: Lease) -> Any:
         """Hand out a name, or let the caller wait for one; begin the fetch that is due then."""

@@ -5,7 +5,6 @@ Runs in the pool's turn, on its own thread; what waits for the world is the fetc
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -146,8 +145,7 @@ class Refilling:
 
     def _precedence(self, stock: Stock) -> tuple[bool, int, float]:
         """Those for whom somebody waits come first, and each theme gets its share of fetches."""
-        since = stock.waiters.first().wait.since if stock.waiters else math.inf
-        return not stock.waiters, len(self._fetches.of(stock)), since
+        return not stock.waiters, len(self._fetches.of(stock)), stock.waiters.since()
 
     def fetch(self, count: int, stock: Stock) -> bool:
         """Ask the source for ``count`` names for a stock; ``False`` if no fetcher is to be had."""
