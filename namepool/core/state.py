@@ -24,16 +24,18 @@ call, at a function's entry, and at a jump back; and where memory ends, anywhere
 ``torn`` before its first change and clears it after its last. Whoever has the turn next and finds
 ``torn`` set calls ``recover`` before anything else. To that end a transition writes where a thing
 goes before it takes it from where it was: a name that stands in two places is leased; a lease that
-says ``None`` had not begun, and its name is still in stock. ``begin``, and ``end`` of a lease with
-one speaker, have no jump back and no call between the two marks, so that nothing can tear them.
+says ``None`` had not begun, and its name is still in stock; a token that speaks without its lease
+is over. ``begin``, and ``end`` of a lease with one speaker, have no jump back and no call between
+the two marks, so that nothing can tear them. What may need memory comes before the one line from
+which on a token speaks, or is over: so either all has happened, or nothing has.
 
 On a caller's thread, an exception that strikes before, in or after the transition leaves a token
 that the caller ends, in its ``except`` or by its block's guard. On the pool's own thread there is
 none from outside but ``MemoryError``; the state is mended then, and the message answered with it.
 
 *What is told.* An observer makes an event before the change that it tells of, and the event is
-written down between the marks, without a call, beside the change. So each is told once, in order,
-or neither has happened.
+written down between the marks, before that line and without a call in between. So each is told
+once, in order, or neither has happened.
 
 *What is not done here.* A lease that finds no name to spare is answered ``LATER``. Then the pool's
 own thread hands out what is left and has more fetched, or lets the lease wait: ``pool.operations``.
