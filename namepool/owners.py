@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -106,28 +104,6 @@ def whose_stack() -> str:
         return _local.owner  # type: ignore[no-any-return]
     except AttributeError:
         return _first_words_of_thread()
-
-
-@contextmanager
-def owner_scope(owner: OwnerLike) -> Iterator[str]:
-    """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
-
-    Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
-    no name, it speaks under that of whoever enters the scope. An owner set this way never dies by
-    itself: what it holds, it holds until it gives it back.
-
-    Raises:
-        InvalidOwner: see ``owner_id``
-    """
-    scope = Scope(owner_id(owner))
-    before = acting.get()  # not a token: it would be lost if we were struck before it is stored
-    try:
-        acting.set(scope)
-        yield scope.owner
-    finally:
-        scope.is_over = True  # first: a generator may be closed in another context than this
-        if acting.get() is scope:
-            acting.set(before)
 
 
 def owner_id(owner: object) -> str:

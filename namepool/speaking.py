@@ -35,11 +35,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from namepool.actors import acting
 from namepool.actors.forks import remember
 from namepool.call_sites import place_of_caller
-from namepool.core.leases import Binding, Lease, Token
+from namepool.core.leases import Binding, Lease, Taking, Token
 from namepool.core.links import NOBODY, OVER, Echo, Link, Standing, in_front, living
 from namepool.core.state import PoolState
 from namepool.ends import listeners
-from namepool.owners import current_owner, is_scoped, owner_id, owner_scope, whose_stack
+from namepool.owners import Scope, current_owner, is_scoped, owner_id, whose_stack
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -75,6 +75,13 @@ def asked_for(
     lease.in_block = False
     lease.name = lease.further = None
     return _by_caller(lease, state, owner)
+
+
+def to_take(state: PoolState, name: object) -> Taking:
+    """Return the lease by which the caller asks for this very name."""
+    taking = cast("Taking", asked_for(state, kind=Taking))
+    taking.wanted = name
+    return taking
 
 
 def to_speak(
@@ -175,6 +182,32 @@ def own_chain() -> Link | None:
         if given and (link is None or link.origin is not given.origin):
             link = in_front(given, link)
     return link
+
+
+@contextmanager
+def owner_scope(owner: OwnerLike) -> Iterator[str]:
+    """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
+
+    Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
+    no name, it speaks under that of whoever enters the scope. An owner set this way never dies by
+    itself: what it holds, it holds until it gives it back.
+
+    Raises:
+        InvalidOwner: see ``owner_id``
+    """
+    scope = Scope(owner_id(owner))
+    # Not tokens: they would be lost if we were struck before they are stored.
+    before, link, mine = _acting(), _chain(), own_chain()
+    try:
+        chain.set(mine)
+        acting.set(scope)
+        yield scope.owner
+    finally:
+        scope.is_over = True  # first: a generator may be closed in another context than this
+        if _acting() is scope:
+            acting.set(before)
+        if mine is not None and _chain() is mine:
+            chain.set(link)
 
 
 def run_following(

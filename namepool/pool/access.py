@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, Protocol
 
 import pykka
@@ -49,15 +49,15 @@ class Access:
         self.inbox: Inbox = ref.actor_inbox
         self.ledger: Ledger | None = ref.ledger
 
-    def granted(self, token: Token, operation: Callable[[Any], Any] | None = None) -> Any:
+    def granted(self, token: Token) -> Any:
         """Return the answer to a token; blocks as long as its timeout says.
 
-        Here and now by ``operation`` of the state, if that can be.
+        A lease is granted here and now, if that can be.
 
         Raises:
             pykka.Timeout: no answer in time; of a lease, ``CheckoutTimeout``
         """
-        answer = LATER if operation is None else self.inbox.run(operation, token)
+        answer = self.inbox.run(self.state.begin, token) if token.__class__ is Lease else LATER
         if answer is LATER:
             try:
                 answer = self.target.ask(token, timeout=_patience(token))
@@ -67,11 +67,9 @@ class Access:
             self._look_for_inbox()
         return answer
 
-    async def granted_async(
-        self, token: Token, operation: Callable[[Any], Any] | None = None
-    ) -> Any:
+    async def granted_async(self, token: Token) -> Any:
         """As ``granted``; suspends the task instead of blocking."""
-        answer = LATER if operation is None else self.inbox.run(operation, token)
+        answer = self.inbox.run(self.state.begin, token) if token.__class__ is Lease else LATER
         if answer is LATER:
             try:
                 answer = await self.answer(token, _patience(token))

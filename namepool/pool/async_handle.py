@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,7 +75,7 @@ class AsyncPoolHandle(NeverCopied):
         lease = asked_for(state, owner, theme, timeout)
         if not lease.outside:
             chain.set(lease)  # here, where the caller is: another task may await it
-        return self._granted(lease, state.begin, timeout)
+        return self._granted(lease, timeout)
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> Awaited[bool]:
         """End the lease of ``name``; see ``PoolHandle.checkin_name``."""
@@ -99,7 +99,7 @@ class AsyncPoolHandle(NeverCopied):
         binding = to_speak(self._access.state, name, exclusive, owner)
         if not binding.outside:
             chain.set(binding)
-        return self._granted(binding, None, timeout)
+        return self._granted(binding, timeout)
 
     def dissociate_name(
         self, name: str | None = None, *, owner: OwnerLike | None = None
@@ -150,13 +150,11 @@ class AsyncPoolHandle(NeverCopied):
         check_seconds("timeout", timeout, none=True)
         return self._access.answer(message, timeout)
 
-    async def _granted(
-        self, token: Token, operation: Callable[[Any], Any] | None, timeout: float | None
-    ) -> Any:
+    async def _granted(self, token: Token, timeout: float | None) -> Any:
         access = self._access
         try:
             if isinstance(token, Lease):
-                return await access.granted_async(token, operation)
+                return await access.granted_async(token)
             answer = await access.answer(token, timeout)
             hold(token)
             return answer

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, ExitStack
+from copy import copy
 from functools import partial
-from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-from namepool.core.leases import Binding, Lease, Taking, Token
-from namepool.core.links import OVER, Link, Standing
+from namepool.core.leases import Token
+from namepool.core.links import OVER, Link
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import check_seconds, check_theme, invalid
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
@@ -23,7 +23,7 @@ from namepool.owners import current_owner
 from namepool.pool.access import Access
 from namepool.pool.aside import on_its_own_thread
 from namepool.pool.identities import check, take
-from namepool.speaking import asked_for, chain, name_of_caller, standing_in, to_speak
+from namepool.speaking import asked_for, chain, name_of_caller, standing_in, to_speak, to_take
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +39,7 @@ class Block:
     whoever iterates does not.
     """
 
-    _again: Callable[[], Block]
+    __slots__ = ()
 
     def __enter__(self) -> str:
         raise NotImplementedError
@@ -47,27 +47,17 @@ class Block:
     async def __aenter__(self) -> str:
         raise NotImplementedError
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         raise NotImplementedError
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        raise NotImplementedError
+    async def __aexit__(self, *error: Any) -> None:
+        self.__exit__(*error)
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         """Return ``func`` with a block of its own around each call."""
         import inspect  # a slow import, for the few who decorate
 
-        again, function = self._again, cast("Callable[..., Any]", func)
+        again, function = partial(copy, self), cast("Callable[..., Any]", func)
 
         def calling(*args: Any, **kwargs: Any) -> Any:
             with again():
@@ -177,25 +167,20 @@ async def _closed(inner: Any, mine: Link | None) -> None:
 
 
 class Held(Block):
-    """A block that holds one token, or speaks under a default name."""
+    """A block that holds one token, or speaks under a default name; ``ask`` makes the token."""
 
-    __slots__ = ("_access", "_guard", "_token")
+    __slots__ = ("_access", "_ask", "_default", "_guard", "_link", "_tell")
 
-    _access: Access
-    _token: Token
-    _guard: Generator[None, None, None] | None
-
-    def _asked(self) -> Token:
-        """Make the token."""
-        raise NotImplementedError
-
-    def _operation(self) -> Callable[[Any], Any] | None:
-        """Return what of the state grants it, if that can be done here and now."""
-        raise NotImplementedError
-
-    def _stand_in(self, error: Exception) -> str:
-        """Return the name to go on under where none is to be had, or raise the error."""
-        raise error
+    def __init__(
+        self,
+        access: Access,
+        ask: Callable[[], Token],
+        default: str | None = None,
+        tell: Callable[[str, Exception], object] | None = None,
+    ) -> None:
+        self._access, self._ask, self._default, self._tell = access, ask, default, tell
+        self._guard: Generator[None, None, None] | None = None
+        self._link: Link | None = None
 
     @property
     def is_held(self) -> bool:
@@ -203,18 +188,18 @@ class Held(Block):
         return self._guard is not None
 
     def _hold(self) -> Token:
-        if self._guard is not None:
+        if self._link is not None:
             raise RuntimeError("this block is entered already: call named() again for another")
-        token = self._asked()
+        self._link = token = self._ask()
         token.in_block = True
-        self._token, self._guard = token, self._access.until_left(token)
+        self._guard = self._access.until_left(token)
         next(self._guard)
         return token
 
     def __enter__(self) -> str:
         token, is_held = self._hold(), False
         try:
-            name = self._access.granted(token, self._operation())
+            name = self._access.granted(token)
             chain.set(token)
             is_held = True
             return name or DEFAULT_NAME
@@ -222,12 +207,12 @@ class Held(Block):
             return self._stand_in(error)
         finally:
             if not is_held:
-                self._let_go()
+                self._let_go(token)
 
     async def __aenter__(self) -> str:
         token, is_held = self._hold(), False
         try:
-            name = await self._access.granted_async(token, self._operation())
+            name = await self._access.granted_async(token)
             chain.set(token)
             is_held = True
             return name or DEFAULT_NAME
@@ -235,75 +220,15 @@ class Held(Block):
             return self._stand_in(error)
         finally:
             if not is_held:
-                self._let_go()
+                self._let_go(token)
 
-    def _let_go(self) -> None:
+    def _let_go(self, token: Token) -> None:
+        """End the token of a block that is not entered, or stands under a default name."""
         guard, self._guard = self._guard, None
+        if self._link is token:
+            self._link = None
         if guard is not None:
             guard.close()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._guard is not None:
-            next(self._guard, None)
-            self._guard = None
-            if _chain() is self._token:
-                chain.set(self._token.before)  # only to save memory: the link is over
-        else:
-            self._stop_standing()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
-    def _stop_standing(self) -> None:
-        """End a block that is without a token."""
-
-
-class Named(Held):
-    """Hold a name of one's own, or this very ``name``; see ``PoolHandle.named``."""
-
-    __slots__ = ("_default", "_name", "_standing", "_tell", "_theme", "_timeout")
-
-    def __init__(
-        self,
-        access: Access,
-        timeout: float | None,
-        theme: str | None = None,
-        name: str | None = None,
-        default: str | None = None,
-        tell: Callable[[str, Exception], object] | None = None,
-    ) -> None:
-        self._access, self._timeout, self._theme, self._name = access, timeout, theme, name
-        self._default, self._tell = default, tell
-        self._guard = None
-        self._standing: Standing | None = None
-
-    @property
-    def _again(self) -> Callable[[], Self]:  # type: ignore[override]
-        return partial(
-            type(self),
-            *(self._access, self._timeout, self._theme, self._name, self._default, self._tell),
-        )
-
-    def _asked(self) -> Lease:
-        state = self._access.state
-        if self._name is None:
-            return asked_for(state, None, self._theme, self._timeout)
-        taking = cast("Taking", asked_for(state, None, None, None, Taking))
-        taking.wanted = self._name
-        return taking
-
-    def _operation(self) -> Callable[[Any], Any] | None:
-        return self._access.state.begin if self._name is None else None
 
     def _stand_in(self, error: Exception) -> str:
         """Speak under the default name, if there is one, unless one holds another."""
@@ -313,36 +238,20 @@ class Named(Held):
         if self._tell is not None:
             self._tell(default, error)
         if state.name_of(current_owner()) is None:
-            self._standing = standing = standing_in(state, default)
+            self._link = standing = standing_in(state, default)
             chain.set(standing)
         return name_of_caller(state) or default
 
-    def _stop_standing(self) -> None:
-        standing, self._standing = self._standing, None
-        if standing is not None:
-            standing.says = OVER
-            if _chain() is standing:
-                chain.set(standing.before)
-
-
-class SpeakingAs(Held):
-    """Speak under a given name; see ``PoolHandle.speaking_as``."""
-
-    __slots__ = ("_exclusive", "_name")
-
-    def __init__(self, access: Access, name: str, exclusive: bool) -> None:
-        self._access, self._name, self._exclusive = access, name, exclusive
-        self._guard = None
-
-    @property
-    def _again(self) -> Callable[[], Self]:  # type: ignore[override]
-        return partial(type(self), self._access, self._name, self._exclusive)
-
-    def _asked(self) -> Binding:
-        return to_speak(self._access.state, self._name, self._exclusive)
-
-    def _operation(self) -> None:
-        return None
+    def __exit__(self, *error: Any) -> None:
+        guard, link = self._guard, self._link
+        if guard is not None:
+            next(guard, None)
+            self._guard = None
+        elif link is not None:
+            link.says = OVER  # a default name
+        if link is not None and _chain() is link:
+            chain.set(link.before)  # only to save memory: the link is over
+        self._link = None
 
 
 class Resumed(Block):
@@ -350,17 +259,13 @@ class Resumed(Block):
 
     def __init__(
         self,
-        named: Callable[[], Named],
+        named: Callable[[], Held],
         ledger: Ledger | None,
         name: str | None,
         identity: str | None,
     ) -> None:
         self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
         self._blocks: ExitStack | AsyncExitStack = ExitStack()
-
-    @property
-    def _again(self) -> Callable[[], Self]:  # type: ignore[override]
-        return partial(type(self), self._named, self._ledger, self._name, self._identity)
 
     def __enter__(self) -> str:
         if self._name is not None:
@@ -382,13 +287,8 @@ class Resumed(Block):
         if self._ledger is not None:
             take(self._ledger, name, self._identity)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        cast("ExitStack", self._blocks).__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        cast("ExitStack", self._blocks).__exit__(*error)
 
     async def __aenter__(self) -> str:
         """As ``__enter__``; it is another thread that waits for the ledger."""
@@ -407,13 +307,8 @@ class Resumed(Block):
                 self._blocks = attempt.pop_all()
                 return given
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await cast("AsyncExitStack", self._blocks).__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: Any) -> None:
+        await cast("AsyncExitStack", self._blocks).__aexit__(*error)
 
 
 def named(
@@ -428,12 +323,19 @@ def named(
     """Return the block that ``named()`` asks for."""
     check_seconds("timeout", timeout, none=True)
     check_theme(theme)
-    substitute = default_of(default)
     check(access.ledger, theme, name, identity)
-    block = partial(Named, access, timeout, theme, name, substitute, tell)
+    ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)
+    if name is not None:
+        ask = partial(to_take, access.state, name)
+    block = partial(Held, access, ask, default_of(default), tell)
     if name is None and identity is None:
         return block()
     return Resumed(block, access.ledger, name, identity)
+
+
+def speaking_as(access: Access, name: str, exclusive: bool) -> Block:
+    """Return the block that ``speaking_as()`` asks for."""
+    return Held(access, partial(to_speak, access.state, name, exclusive))
 
 
 def default_of(default: object) -> str | None:

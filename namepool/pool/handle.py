@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from namepool.actors import LATER
@@ -89,7 +88,7 @@ class PoolHandle(NeverCopied):
         access, state = self._access, self._state
         lease = asked_for(state, owner, theme, timeout)
         try:
-            name: str = access.granted(lease, state.begin)
+            name: str = access.granted(lease)
             if not lease.outside:
                 chain.set(lease)
             return name
@@ -267,7 +266,7 @@ class PoolHandle(NeverCopied):
         last block that speaks under it. A caller that spoke under it before the block still does.
         Blocks under one name may overlap. Raises as ``associate_name`` does.
         """
-        return blocks.SpeakingAs(self._access, name, exclusive)
+        return blocks.speaking_as(self._access, name, exclusive)
 
     def unnamed(self) -> AbstractContextManager[None]:
         """Be nobody for the length of the block; what is started in it inherits no name.
@@ -289,12 +288,7 @@ class PoolHandle(NeverCopied):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             self.close()
         finally:

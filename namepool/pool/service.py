@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from contextlib import AbstractAsyncContextManager, ExitStack
 from functools import partial
-from types import TracebackType
 from typing import Any, Unpack, cast
 
 from namepool.actors import Supervisor
@@ -85,12 +84,7 @@ class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
         self._handle: PoolHandle = await on_its_own_thread(self._open)
         return AsyncPoolHandle(self._handle)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         closed = on_its_own_thread(self._handle.close)
-        if kind is not GeneratorExit:  # whoever closes a task does not run it on
+        if error[0] is not GeneratorExit:  # whoever closes a task does not run it on
             await closed
