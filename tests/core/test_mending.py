@@ -243,7 +243,7 @@ def test_a_reset_that_was_cut_short_leaves_every_lease_or_none() -> None:
         state = busy_state()
         tokens = [token for mine in state.owners.values() for token in mine]
 
-        was_struck = struck(line, state.reset)  # noqa: B023  it is called here only
+        was_struck = struck(line, state.reset)
         state.recover()
 
         look_at(state)
