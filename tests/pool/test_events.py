@@ -112,16 +112,16 @@ def test_a_subscription_begins_with_it_and_ends_with_it(pool: PoolHandle) -> Non
 
 def test_a_pool_without_subscribers_is_not_observed(pool: PoolHandle) -> None:
     with pool.subscribe(Mirror()), pool.subscribe(Mirror()):
-        assert type(state_of(pool)) is not PoolState
+        assert state_of(pool).observer is not None
 
-    assert type(state_of(pool)) is PoolState
+    assert state_of(pool).observer is None
     assert state_of(pool).log.readers == ()
 
 
 def test_who_wants_no_leases_does_not_have_the_pool_observed(pool: PoolHandle) -> None:
     mirror = Mirror()
     with pool.subscribe(mirror, only=(e.PoolReset, e.FetchFailed)):
-        assert type(state_of(pool)) is PoolState
+        assert state_of(pool).observer is None
         pool.reset()
         with pool.named():
             pass

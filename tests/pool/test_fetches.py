@@ -14,7 +14,10 @@ def fetches_of(max_fetches: int = 2, learnt: Learnt | None = None) -> Fetches[st
     bounds = RefillPolicy(
         chunk_size=12, max_chunk_size=50, low_water_mark=6, max_fetches=max_fetches
     )
-    return Fetches(bounds, learnt, Backoff(random=lambda: 1.0))
+    stock = Stock(None)
+    if learnt is not None:
+        stock.learnt = learnt
+    return Fetches(bounds, stock, Backoff(random=lambda: 1.0))
 
 
 @pytest.fixture

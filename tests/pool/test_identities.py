@@ -189,7 +189,7 @@ def test_an_identity_that_cannot_be_noted_costs_no_name(book: Book) -> None:
 def test_a_restarted_pool_resumes_too(book: Book, others: SessionLedger) -> None:
     with open_pool(book) as pool:
         handle: Any = pool._target
-        assert pool._ledger is handle.current.ledger
+        assert pool._access.ledger is handle.current.ledger
 
 
 def test_a_name_that_an_identity_keeps_is_passed_over_by_others(book: Book) -> None:
@@ -274,11 +274,11 @@ def test_the_end_of_a_pool_has_released_its_names_when_it_returns(
 def test_a_forked_child_that_closes_its_parents_pool_changes_nothing(tmp_path: Path) -> None:
     with namepool.open_pool(ledger=f"sqlite:///{tmp_path}/names.db") as pool:
         pool.checkout_name()
-        before = pool._ledger.stats()  # type: ignore[union-attr]
+        before = pool._access.ledger.stats()  # type: ignore[union-attr]
         began = time.monotonic()
 
         assert in_a_child(pool.close) == "None"
 
         assert time.monotonic() - began < ENDING / 2
-        assert pool._ledger.stats() == before  # type: ignore[union-attr]
+        assert pool._access.ledger.stats() == before  # type: ignore[union-attr]
         assert pool.checkout_name()

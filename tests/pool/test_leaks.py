@@ -196,9 +196,8 @@ def _ask_for_a_name(ref: Any, futures: list[Any]) -> None:
 
 def test_a_line_is_looked_for_only_if_leaks_are() -> None:
     with namepool.open_pool(source=NumberedNames()) as pool:
-        ref: Any = pool._target.current  # type: ignore[attr-defined]
-        future = ref._enqueue(CheckoutName())
-        assert future.asked_from is None
+        name = pool.checkout_name()
+        assert pool._access.state.leases[name].seen is None
 
 
 def test_what_is_known_survives_a_restart() -> None:

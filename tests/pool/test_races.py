@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import Any, cast
 
 import pykka
 import pytest
@@ -21,7 +20,6 @@ from namepool import (
     PoolStatsRequest,
     owner_scope,
 )
-from namepool.actors import Reply
 from namepool.core.names import name_key
 from tests.support import (
     PATIENCE,
@@ -61,15 +59,14 @@ def test_timeout_against_grant_loses_no_name(rounds: int) -> None:
     def give_up() -> None:
         nonlocal granted, timed_out
         for n in range(rounds):
-            parked = ref.ask(CheckoutName(timeout=None, owner="waiter"), block=False)
+            request = CheckoutName(timeout=None, owner="waiter")
             start.wait(PATIENCE)
             try:
-                name = cast("Reply[Any]", parked).get_once(n % 7 * 1e-5)  # as a blocking ask does
+                name = ref.ask(request, timeout=n % 7 * 3e-5)
                 granted += 1
                 ref.ask(CheckinName(name, owner="waiter"))
             except pykka.Timeout:
                 timed_out += 1
-            del parked
             end.wait(PATIENCE)
             end.wait(PATIENCE)
 
