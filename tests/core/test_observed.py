@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from namepool import events as e
 from namepool.core.leases import Lease, Token
+from namepool.core.log import Entry
 from namepool.core.speakers import Told
 from namepool.core.state import PoolState
 from namepool.pool import messages as m
@@ -36,9 +38,10 @@ class Scene:
     def __init__(self) -> None:
         self.state = PoolState()
         self.state.admit(["Ada", "Bea", "Cid", "Dan", "Eve", "Flo"])
-        self.inbox: Any = StillInbox()
+        inbox: Any = StillInbox()
+        self.inbox: StillInbox = inbox
         self.reader = StillReader()
-        self.observing = Observing(self.state, self.inbox, leak_after=None)
+        self.observing = Observing(self.state, inbox, leak_after=None)
         self.observing.subscribe(m.Subscribe(self.reader))
 
     def read(self) -> list[e.PoolEvent]:
@@ -389,7 +392,7 @@ def test_where_memory_ends_as_an_event_is_written_neither_is_told_nor_happens(na
     checkout(scene.state, "f")
     scene.state.owner_ended("f", 0.0)
     log = scene.state.log
-    entries, log.entries = log.entries, _NoRoom(log.entries)  # type: ignore[assignment]
+    entries, log.entries = log.entries, _NoRoom(log.entries)
 
     with pytest.raises(MemoryError):
         TRANSITIONS[name](scene.state)
@@ -402,10 +405,10 @@ def test_where_memory_ends_as_an_event_is_written_neither_is_told_nor_happens(na
     assert mirror.leases == spoken(scene.state.leases)
 
 
-class _NoRoom(list[Any]):
+class _NoRoom(deque[Entry]):
     """Entries for one more of which there is no memory."""
 
-    def __iadd__(self, told: Any) -> Any:
+    def __iadd__(self, told: object) -> Self:
         raise MemoryError
 
 
