@@ -160,8 +160,8 @@ class ActorLoop(pykka.ThreadingActor):
             self._replying = None
 
     def _answer(self, response: Any, reply: Reply[Any]) -> None:
-        if response is reply:
-            return  # deferred: the handler resolves it later
+        if response is reply or response is self._replying:
+            return  # deferred: the handler resolves it, or what stands in for it, later
         if isinstance(response, Reply) and response.is_deferred():
             reply.resolved_by(response)
         else:
