@@ -176,9 +176,16 @@ def _is_thread(owner: str) -> bool:
 
 def own_chain() -> Link | None:
     """Return the chain for what the caller starts, with the names that others took for it."""
-    link = living(_chain())
+    link = mine = living(_chain())
+    while link is not None and link.state is None:
+        link = link.before  # it says only whose context this is
+    return _with_given(mine, link)
+
+
+def _with_given(mine: Link | None, link: Link | None) -> Link | None:
+    """Return ``link`` behind the names that others took for the caller, whose chain is ``mine``."""
     for state in cast("list[PoolState]", listeners()):
-        given = state.given and _given_to_caller(state, link)
+        given = state.given and _given_to_caller(state, mine)
         if given and (link is None or link.origin is not given.origin):
             link = in_front(given, link)
     return link
@@ -197,7 +204,8 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
     """
     scope = Scope(owner_id(owner))
     # Not tokens: they would be lost if we were struck before they are stored.
-    before, link, mine = _acting(), _chain(), own_chain()
+    before, link = _acting(), _chain()
+    mine = _with_given(link, link)
     try:
         chain.set(mine)
         acting.set(scope)
