@@ -1,82 +1,68 @@
-"""What is available, what is checked out, what is known."""
+"""Tokens: what they tell of a lease and of who speaks under its name."""
 
 from __future__ import annotations
 
-import pytest
-
-from namepool.core.leases import Lease, Leases
-
-
-def _leases(*available: str) -> Leases:
-    leases = Leases()
-    for name in available:
-        assert leases.learn(name)
-        leases.available.append(name)
-    return leases
+from namepool.core.leases import (
+    Adopted,
+    Lease,
+    WholeLease,
+    speakers,
+    speaking_owners,
+)
+from tests.core.scene import associate, binding_for, checkout, state_with
+from tests.support import lease_for
 
 
-def test_a_name_that_reads_like_a_known_one_is_not_learnt() -> None:
-    leases = _leases("Ada the Yak Shaver")
+def test_a_lease_has_its_name_and_number_from_its_beginning_on() -> None:
+    state = state_with("Ada", "Bea")
+    assert lease_for(state, "o").name is None
 
-    assert not leases.learn("ada, the yak-shaver")
-    assert leases.known_count == 1
-    assert leases.canonical("ada, the yak-shaver") == "Ada the Yak Shaver"
-    assert leases.canonical("Bea") == "Bea"
+    lease = checkout(state, "o")
 
-
-def test_the_used_names_are_those_of_the_moment_they_were_asked_for() -> None:
-    leases = _leases("Ada", "Bea")
-    used = leases.used()
-    leases.learn("Cid")
-
-    assert list(used) == ["Ada", "Bea"]
-    assert used[-1] == "Bea"
-    assert used[:1] == ["Ada"]
-    with pytest.raises(IndexError):
-        used[2]
+    assert (lease.name, lease.token, lease.lease) == ("Ada", 1, lease)
+    assert checkout(state, "p").token == 2
 
 
-def test_only_the_checkout_that_lasts_is_current() -> None:
-    leases = _leases("Ada")
-    leases.checked_out["Ada"] = (7, {"o": 7})
+def test_a_binding_has_the_name_of_its_lease() -> None:
+    state = state_with("Ada")
+    lease = checkout(state, "o")
+    assert binding_for(state, "p", "ADA").name is None
 
-    assert leases.lease_of("Ada") == Lease("Ada", 7)
-    assert leases.is_current(Lease("Ada", 7))
-    assert not leases.is_current(Lease("Ada", 6))
-    assert not leases.is_current(Lease("Bea", 7))
-    assert list(leases.speakers_of("Ada")) == ["o"]
-    assert list(leases.speakers_of("Bea")) == []
+    binding = associate(state, "p", "ADA")
+
+    assert (binding.name, binding.lease) == ("Ada", lease)
 
 
-def test_what_was_orphaned_before_a_moment_is_found_oldest_first() -> None:
-    leases = Leases()
-    leases.orphans.update({"Ada": 1.0, "Bea": 2.0, "Cid": 3.0})
-
-    assert leases.orphaned_before(2.0) == ["Ada", "Bea"]
-
-
-def test_a_name_that_stands_twice_after_a_crash_stands_once_after_the_recovery() -> None:
-    leases = _leases("Ada", "Bea", "Cid")
-    available = leases.available
-    leases.checked_out["Ada"] = (1, {})  # leased, and not yet taken from the queue
-    available.append("Bea")  # a recovery was cut short
-    leases.orphans.update({"Ada": 1.0, "Gone": 2.0})
-
-    leases.recover()
-
-    assert list(leases.available) == ["Bea", "Cid"]
-    assert leases.available is available
-    assert leases.known_count == 3
-    assert list(leases.orphans) == ["Ada"]
+def test_only_a_whole_lease_is_the_answer_itself() -> None:
+    state = state_with()
+    assert lease_for(state, "o", kind=WholeLease).is_whole
+    assert not lease_for(state, "o").is_whole
+    assert not binding_for(state, "o", "Ada").is_whole
 
 
-def test_after_a_reset_nothing_is_known_and_an_old_view_still_reads() -> None:
-    leases = _leases("Ada")
-    used = leases.used()
+def test_of_the_leases_only_one_that_began_in_a_block_by_name_is_lent() -> None:
+    state = state_with("Ada", "Bea")
+    lease = checkout(state, "o", in_block=True)
+    lent, adopted = (
+        associate(state, "o", name, in_block=in_block).lease
+        for name, in_block in (("Bea", True), ("Zoe", False))
+    )
 
-    leases.clear()
-    leases.recover()
+    assert [one.is_lent for one in (lease, lent, adopted)] == [False, True, False]
+    assert [type(one) for one in (lease, lent, adopted)] == [Lease, Adopted, Adopted]
 
-    assert leases.known_count == 0
-    assert list(leases.used()) == []
-    assert list(used) == ["Ada"]
+
+def test_the_speakers_are_the_leases_owner_and_further_ones_while_they_speak() -> None:
+    state = state_with("Ada")
+    lease = checkout(state, "o")
+    second, third = associate(state, "p", "Ada"), associate(state, "o", "Ada", in_block=True)
+
+    assert speakers(lease) == [lease, second, third]
+    assert speaking_owners(lease) == ("o", "p")
+
+    state.dissociate("p")
+    state.end(third)
+    assert speakers(lease) == [lease]
+
+    state.end(lease)
+    assert speakers(lease) == []

@@ -1,0 +1,151 @@
+"""Which names are known, and how a chunk of candidates is admitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from namepool.core.known import Admission, KnownNames, UsedNames
+from namepool.core.names import DEFAULT_NAME
+from namepool.core.state import PoolState
+from namepool.core.stock import Stocks
+from tests.core.scene import available, checkin, checkout, state_with
+
+
+def test_a_name_that_reads_like_a_known_one_is_not_learnt() -> None:
+    known = KnownNames(Stocks())
+    assert known.learn("Ada the Yak Shaver")
+
+    assert not known.learn("ada, the yak-shaver")
+    assert len(known) == 1
+    assert "ADA THE YAK SHAVER" in known
+    assert known.canonical("ada, the yak-shaver") == "Ada the Yak Shaver"
+    assert known.canonical("Bea") == "Bea"
+
+
+def test_after_a_rebuild_is_known_what_is_in_stock_or_checked_out_in_the_order_it_came() -> None:
+    stocks = Stocks()
+    known = KnownNames(stocks)
+    known.admit(["Dan", "Ada", "Cid", "Bea"], "sea")
+    stocks["sea"].names.remove("Ada")
+    stocks["sea"].names.remove("Cid")
+    stocks[None].names.append("Eve")
+
+    known.rebuild(["Cid", "Flo"])
+
+    assert list(known.used()) == ["Dan", "Cid", "Bea", "Eve", "Flo"]
+    assert (len(known), "Ada" in known, "flo" in known) == (5, False, True)
+    assert known.home("Cid") is stocks["sea"]
+    assert known.home("Ada") is known.home("Eve") is stocks[None]
+
+
+# Admission
+
+
+def test_an_admission_counts_what_it_drops() -> None:
+    state = state_with("Ada")
+    candidates = ["Bea", "ADA", "Bea", "bea.", "", None, 7, "a\nb", DEFAULT_NAME, "nemo nobody"]
+    assert state.admit(candidates) == Admission(accepted=1, invalid=4, duplicate=5)
+    assert available(state) == ["Ada", "Bea"]
+    assert (state.counters.invalid, state.counters.duplicates) == (4, 5)
+
+
+def test_a_leased_name_is_not_admitted_again() -> None:
+    state = state_with("Ada")
+    checkout(state, "o")
+    assert state.admit(["Ada"]) == Admission(0, 0, 1)
+    assert available(state) == []
+
+
+def test_an_admission_may_be_empty() -> None:
+    assert PoolState().admit([]) == Admission(0, 0, 0)
+
+
+def test_after_a_reset_a_name_may_be_admitted_again() -> None:
+    state = state_with("Ada")
+    checkout(state, "o")
+    state.reset()
+    assert len(state.known) == 0
+    assert state.admit(["Ada"]) == Admission(1, 0, 0)
+
+
+def test_what_was_admitted_before_a_candidate_failed_is_in_stock() -> None:
+    def candidates() -> Any:
+        yield "Ada"
+        raise ZeroDivisionError
+
+    state = PoolState()
+    with pytest.raises(ZeroDivisionError):
+        state.admit(candidates())
+    assert state.torn
+
+    state.recover()
+
+    assert available(state) == list(state.known.used()) == ["Ada"]
+    assert state.stocks[None].drawn == 0
+
+
+# UsedNames
+
+
+def test_used_names_are_a_sequence_oldest_first() -> None:
+    used = state_with("Cid", "Ada", "Bea").known.used()
+    assert isinstance(used, UsedNames)
+    assert list(used) == ["Cid", "Ada", "Bea"]
+    assert list(reversed(used)) == ["Bea", "Ada", "Cid"]
+    assert (len(used), used.index("Ada"), "Bea" in used, "Dan" in used) == (3, 1, True, False)
+
+
+@pytest.mark.parametrize("index", [-4, 3, 100, -100])
+def test_used_names_end_where_they_ended_when_they_were_taken(index: int) -> None:
+    state = state_with("Ada", "Bea", "Cid")
+    used = state.known.used()
+    state.admit(f"Later {n}" for n in range(200))
+    with pytest.raises(IndexError):
+        used[index]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(0, 2, -1, -3, slice(None), slice(1, None), slice(-2, None), slice(None, None, -1)),
+        *(slice(5, 1), slice(0, 100, 2), slice(-100, 2)),
+    ],
+    ids=str,
+)
+def test_used_names_can_be_indexed_as_a_list_whatever_comes_later(where: Any) -> None:
+    state = state_with("Ada", "Bea", "Cid")
+    used = state.known.used()
+    state.admit(["Dan", "Eve"])
+    assert used[where] == ["Ada", "Bea", "Cid"][where]
+
+
+def test_used_names_do_not_change_with_a_reset() -> None:
+    state = state_with("Ada", "Bea")
+    used = state.known.used()
+    state.reset()
+    state.admit(["Cid"])
+    assert list(used) == ["Ada", "Bea"]
+    assert list(state.known.used()) == ["Cid"]
+
+
+def test_used_names_do_not_change_with_a_recovery() -> None:
+    state = state_with("Ada", "Bea")
+    used = state.known.used()
+    state.recover()
+    state.admit(["Cid"])
+    assert list(used) == ["Ada", "Bea"]
+
+
+def test_used_names_stay_in_the_order_in_which_they_came() -> None:
+    state = state_with("Ada", "Bea")
+    checkout(state, "o")
+    checkin(state, "Ada")
+    assert list(state.known.used()) == ["Ada", "Bea"]
+
+
+def test_used_names_cannot_be_changed() -> None:
+    used: Any = state_with("Ada").known.used()
+    with pytest.raises(TypeError):
+        used[0] = "Bea"
