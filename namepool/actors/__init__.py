@@ -8,7 +8,7 @@ from namepool.actors.actor_loop import acting
 from namepool.actors.at_exit import is_exiting
 from namepool.actors.inbox import NotHandled
 from namepool.actors.later import LATER
-from namepool.actors.reply import Dropped, Reply, WouldDeadlock, withdrawn
+from namepool.actors.reply import Reply, WouldDeadlock
 from namepool.actors.service_actor import ServiceActor
 from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
@@ -48,7 +48,6 @@ __all__ = [
     "ChildSpec",
     "CountChildren",
     "DeleteChild",
-    "Dropped",
     "GetChildSpec",
     "GetHandle",
     "Ignore",
@@ -70,5 +69,4 @@ __all__ = [
     "WouldDeadlock",
     "acting",
     "is_exiting",
-    "withdrawn",
 ]

@@ -9,6 +9,7 @@ import pykka
 
 from namepool.actors import LATER, Reply
 from namepool.actors.inbox import Inbox
+from namepool.actors.replies.waiting import others_turn
 from namepool.core.leases import Lease, Token
 from namepool.core.options import GRACE, invalid
 from namepool.core.state import PoolState
@@ -77,6 +78,8 @@ class Access:
                 raise_checkout_timeout(error, token)
                 raise
             self._look_for_inbox()
+        else:
+            await others_turn
         return answer
 
     async def answer(self, message: Any, timeout: float | None = None) -> Any:

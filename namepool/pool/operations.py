@@ -12,8 +12,9 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any, TypeGuard
 
-from namepool.actors import LATER, Dropped, Reply
+from namepool.actors import LATER, Reply
 from namepool.actors.inbox import Inbox
+from namepool.actors.reply import Dropped
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
 from namepool.core.links import NOBODY, Link
 from namepool.core.names import is_default_name, shown, validate_name

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import pykka
 from pykka._envelope import Envelope
 
-from namepool.actors import Dropped, Reply, withdrawn
+from namepool.actors import Reply
 from namepool.actors.inbox import Inbox
+from namepool.actors.reply import Dropped, withdrawn
 from namepool.core.events import LateChunk, OwnerEnded
 from namepool.core.leases import Lease
 from namepool.core.links import OVER, Link

@@ -25,6 +25,19 @@ and asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, whi
 _awaits = itertools.count(1)
 
 
+class _OthersTurn:
+    """Await it where nothing need be waited for: every so many times, others run."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not next(_awaits) % EVERY:
+            yield from next_turn()
+
+
+others_turn = _OthersTurn()
+
+
 class WouldDeadlock(RuntimeError):
     """An actor, or a finaliser that ran inside it, waits for that same actor.
 
