@@ -88,6 +88,8 @@ _lock = threading.RLock()  # re-entrant: a finaliser may end a block inside it
 _users: list[object] = []
 _patches: list[Callable[[], None]] = []
 """How each is undone."""
+_FOLLOWS = "_namepool_follows"
+"""Where a thread that is being started keeps the chain of its starter."""
 
 
 def _leave(user: object) -> None:
@@ -133,32 +135,37 @@ def _start(start: Callable[[], None], thread: threading.Thread) -> None:
     start()
 
 
-def _follow(line: Link | None, thread: threading.Thread) -> None:
-    """Have ``thread.run`` follow ``line``, once.
+def _follow(link: Link | None, thread: threading.Thread) -> None:
+    """Have ``thread.run`` follow ``link``, once.
 
     ``run`` stays a bound method: a tracer such as Sentry calls its function with the thread.
     """
-    own = vars(thread).get("run")
+    fields = vars(thread)
+    is_second = _FOLLOWS in fields  # it could not be started the first time
+    fields[_FOLLOWS] = link
+    if is_second:
+        return
+    own = fields.get("run")
 
     def run(thread: threading.Thread) -> None:
         fields = vars(thread)
         fields.pop("run", None)  # what is called here, and holds the thread
         if own is not None:
             fields["run"] = own
-        run_following(line, thread.run)
+        run_following(fields.pop(_FOLLOWS), thread.run)
 
-    vars(thread)["run"] = types.MethodType(run, thread)
+    fields["run"] = types.MethodType(run, thread)
 
 
 def _submit(
     submit: Callable[..., Future[Any]], _: object, fn: Callable[..., Any], /, *args: Any, **kw: Any
 ) -> Future[Any]:
     """Submit work that follows its submitter; a worker that is started for it follows nobody."""
-    line = own_chain()
+    link = own_chain()
     before = getattr(_here, "is_submitting", False)
     try:
         _here.is_submitting = True
-        future = submit(run_following, line, fn, *args, **kw)
+        future = submit(run_following, link, fn, *args, **kw)
         return future  # noqa: RET504  it may be struck in between
     finally:
         _here.is_submitting = before

@@ -62,6 +62,7 @@ from namepool.core.events import OwnerEnded
 from namepool.core.known import Admission
 from namepool.core.leases import Binding, Lease, Token, speakers
 from namepool.core.links import OVER
+from namepool.core.options import PoolOptions
 from namepool.core.speakers import Speakers
 
 
@@ -74,6 +75,7 @@ class PoolState(Speakers):
 
     def __init__(self) -> None:
         super().__init__()
+        self.options: PoolOptions = PoolOptions()
         self.epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
         self.signal: Any = SimpleQueue()
         self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows

@@ -54,18 +54,17 @@ class NamePool(ServiceActor):
         state = options.get("state")
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
+        self._state.options = checked
         self._use_inbox_of(self._state)
         self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None])
-        self._waiting = WaitingList(
-            self._state, self._fetches, self.actor_inbox, checked.reclaim_after
-        )
+        self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)
         self._refilling = Refilling(
             self._source, checked, self._state, self._fetches, self._waiting
         )
         self._operations = Operations(
             self._state, self.actor_inbox, self._waiting, self._refilling, self.deferred
         )
-        self._observing = Observing(self._state, self.actor_inbox, checked.leak_after)
+        self._observing = Observing(self._state, self.actor_inbox)
         operations = self._operations.table()
         ref = NamePoolRef(self, self._state, operations, self._source)
         self._actor_ref = self._refilling.ref = ref

@@ -84,10 +84,10 @@ class LeakEnded(NamedTuple):
 class Observing:
     """Observes the state while somebody reads along, or leaks are looked for."""
 
-    def __init__(self, state: PoolState, inbox: Inbox, leak_after: float | None) -> None:
+    def __init__(self, state: PoolState, inbox: Inbox) -> None:
         self._state = state
         self._inbox = inbox
-        self._leak_after = leak_after
+        self._leak_after = state.options.leak_after
         self._is_looking = False
 
     def table(self) -> dict[type, Callable[[Any], Any]]:

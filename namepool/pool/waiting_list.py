@@ -43,17 +43,10 @@ class Reclaim(NamedTuple):
 class WaitingList:
     """Pairs those who wait with names of their theme, first come first served."""
 
-    def __init__(
-        self,
-        state: PoolState,
-        fetches: Fetches[Any],
-        inbox: Inbox,
-        reclaim_after: float | None,
-    ) -> None:
+    def __init__(self, state: PoolState, fetches: Fetches[Any], inbox: Inbox) -> None:
         self._state = state
         self._fetches = fetches
         self._inbox = inbox
-        self._reclaim_after = reclaim_after
         self._will_reclaim = False
 
     def park(self, stock: Stock, lease: Lease, reply: Reply[Any] | Dropped) -> None:
@@ -160,7 +153,7 @@ class WaitingList:
 
     def _reclaim_later(self) -> None:
         """See to it that the oldest orphan comes home in time."""
-        orphans, after = self._state.orphans, self._reclaim_after
+        orphans, after = self._state.orphans, self._state.options.reclaim_after
         if orphans and after is not None and not self._will_reclaim:
             due = next(iter(orphans.values())) + after
             self._inbox.schedule(max(due - self._inbox.clock(), 0.0), Reclaim())
@@ -169,9 +162,9 @@ class WaitingList:
     def reclaim(self, _: Reclaim) -> None:
         """Check in names whose owners ended ``reclaim_after`` seconds ago or more."""
         self._will_reclaim = False
-        assert self._reclaim_after is not None  # noqa: S101  else nothing is scheduled
-        now = self._inbox.clock()
-        for name in self._state.reclaim(now - self._reclaim_after, now):
+        after, now = self._state.options.reclaim_after, self._inbox.clock()
+        assert after is not None  # noqa: S101  else nothing is scheduled
+        for name in self._state.reclaim(now - after, now):
             warn("%a came home: its owners ended without giving it back", name)
         self.serve()
 
