@@ -22,7 +22,7 @@ from namepool import (
     inherit_owner,
     named_thread,
 )
-from namepool.actors import lineage
+from namepool.speaking import chain
 from tests.support import PATIENCE, on_thread
 
 
@@ -249,7 +249,7 @@ class Crew:
     def check_workers_are_nobody(self) -> None:
         for worker in (self.hands.plain, self.hands.named):
             assert worker.submit(self.pool.speaker).result(PATIENCE) == DEFAULT_NAME
-        assert self.hands.plain.submit(lineage.get).result(PATIENCE) is None
+        assert self.hands.plain.submit(chain.get).result(PATIENCE) is None
 
 
 @pytest.fixture(params=TASKS + THREADS, ids=lambda way: str(way.__name__))

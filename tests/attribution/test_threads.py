@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import gc
 import itertools
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -28,10 +27,10 @@ from namepool import (
     named_thread,
     owner_scope,
 )
-from namepool.actors import ServiceActor, lineage
+from namepool.actors import ServiceActor
 from namepool.attribution import threads
-from namepool.lineage import LONG, run_following
-from tests.strikes.tracing import Strike, Striker
+from namepool.speaking import chain, run_following
+from tests.strikes.tracing import strike_at
 from tests.support import PATIENCE, on_thread, run_together, switching_often
 
 START, SUBMIT = threading.Thread.start, ThreadPoolExecutor.submit
@@ -53,6 +52,14 @@ def _nothing_stays_patched() -> Iterator[None]:
 def run(thread: threading.Thread) -> None:
     thread.start()
     thread.join(PATIENCE)
+
+
+def length() -> int:
+    """Return how many links this context has."""
+    count, link = 0, chain.get()
+    while link is not None:
+        count, link = count + 1, link.before
+    return count
 
 
 # NamedExecutor
@@ -94,31 +101,31 @@ def test_only_the_name_is_handed_on_not_the_whole_context(pool: PoolHandle) -> N
         assert executor.submit(mood.get).result(PATIENCE) == "wild"  # it is the worker's own
 
 
+def test_work_speaks_for_who_submitted_it_whatever_its_worker_keeps(pool: PoolHandle) -> None:
+    with NamedExecutor(1) as executor:
+        kept = executor.submit(pool.checkout_name).result(PATIENCE)
+        with pool.named() as name:
+            assert executor.submit(pool.speaker).result(PATIENCE) == name
+    assert kept != name
+
+
 def strike_each(operation: Callable[[], object], every: int = 1) -> Iterator[str]:
     """Strike ``operation`` at one ``every``-th place after another; yield where, after each."""
     for k in itertools.count(step=every):
-        striker = Striker(k, Strike())
-        before = sys.gettrace()
-        try:
-            sys.settrace(striker.trace)
-            operation()
-        except Strike:
-            pass
-        finally:
-            sys.settrace(before)
-        if striker.struck is None:
+        place, _ = strike_at(k, operation)
+        if place is None:
             return
-        yield striker.struck
+        yield place
 
 
 def test_a_worker_that_is_struck_keeps_nothing(pool: PoolHandle) -> None:
-    line = ("planner-7", None, 1)
-
     def worker() -> int:
-        work = strike_each(lambda: run_following(line, pool.speaker))
-        return sum(1 for place in work if lineage.get() is None or pytest.fail(place))
+        work = strike_each(lambda: run_following(link, pool.speaker))
+        return sum(1 for place in work if chain.get() is None or pytest.fail(place))
 
-    assert on_thread(worker) > 5
+    with pool.named():
+        link = chain.get()
+        assert on_thread(worker) > 5
 
 
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.proof)])
@@ -131,8 +138,8 @@ def test_who_is_struck_in_a_block_inherits_nothing_from_it(pool: PoolHandle, eve
         count = 0
         for place in strike_each(block, every):
             gc.collect()  # a struck ``with`` leaves its end to a finaliser
-            line = lineage.get()
-            assert line is None or line[0] == current_owner(), place
+            assert pool.speaker() == DEFAULT_NAME, place
+            assert contextvars.copy_context().run(pool.speaker) == DEFAULT_NAME, place
             assert current_owner() != "planner-7", place
             count += 1
         return count
@@ -165,7 +172,9 @@ def test_a_named_thread_speaks_for_who_starts_it_not_for_who_makes_it(pool: Pool
     assert found == [name]
 
 
-def test_a_thread_that_was_started_before_its_parent_had_a_name_finds_it(pool: PoolHandle) -> None:
+def test_a_thread_does_not_speak_under_a_name_that_its_starter_takes_later(
+    pool: PoolHandle,
+) -> None:
     go = threading.Event()
     found: list[str] = []
 
@@ -173,11 +182,12 @@ def test_a_thread_that_was_started_before_its_parent_had_a_name_finds_it(pool: P
         go.wait(PATIENCE)
         found.append(pool.speaker())
 
-    thread = named_thread(work)
-    thread.start()
     with pool.named() as name:
-        go.set()
-        thread.join(PATIENCE)
+        thread = named_thread(work)
+        thread.start()
+        with pool.named():
+            go.set()
+            thread.join(PATIENCE)
     assert found == [name]
 
 
@@ -349,15 +359,14 @@ def test_many_threads_may_begin_and_end_it_at_once(pool: PoolHandle) -> None:
         run_together([user] * 4)
 
 
-def test_an_endless_chain_of_timers_grows_no_lineage_and_keeps_its_root(pool: PoolHandle) -> None:
+def test_an_endless_chain_of_timers_grows_no_chain_and_keeps_its_root(pool: PoolHandle) -> None:
     done = threading.Event()
     found: set[str] = set()
     lengths: list[int] = []
 
     def tick(left: int) -> None:
         found.add(pool.speaker())
-        line = lineage.get()
-        lengths.append(line[2])
+        lengths.append(length())
         if left:
             threading.Timer(0, tick, (left - 1,)).start()
         else:
@@ -368,7 +377,7 @@ def test_an_endless_chain_of_timers_grows_no_lineage_and_keeps_its_root(pool: Po
         assert done.wait(PATIENCE)
     assert found == {name}
     assert len(lengths) == 101
-    assert max(lengths) <= LONG + 1
+    assert max(lengths) <= 2  # what says whose context it is, and the root's
 
 
 def test_a_struck_user_leaves_nothing_patched() -> None:
