@@ -57,7 +57,7 @@ class Speaking(Mapping[str, str]):
         return iter([owner for owner in [*self.state.owners] if self.state.name_of(owner)])
 
     def __len__(self) -> int:
-        return len([*self])
+        return sum(1 for _ in self)
 
     def names(self) -> list[str]:
         """Return the names that are checked out now; in one step."""

@@ -255,6 +255,23 @@ def test_a_reset_that_was_cut_short_leaves_every_lease_or_none() -> None:
     assert picture(state) == ({None: [], "sea": [], "kitchen": []}, {}, {}, {}, {}, [], {})
 
 
+@pytest.mark.parametrize("transition", DONE.values(), ids=DONE)
+def test_in_a_child_that_is_forked_in_the_midst_of_a_transition_nobody_speaks(
+    transition: Callable[[PoolState], object],
+) -> None:
+    line, was_struck = 0, True
+    while was_struck:
+        line += 1
+        state = busy_state()
+        tokens = [token for mine in state.owners.values() for token in mine]
+
+        was_struck = struck(line, lambda: transition(state))  # noqa: B023  it is called here only
+        state.silence_all()
+
+        assert {token.says for token in tokens} == {""}
+        assert dict(state.speaking) == {}
+
+
 # What tells that there is something to mend
 
 
