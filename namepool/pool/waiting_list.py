@@ -103,24 +103,26 @@ class WaitingList:
     def serve(self) -> None:
         """Grant what is available to those who wait for it."""
         for stock in self._state.stocks.values():
-            while stock.waiters and stock.names:
+            # One that was being served when memory ran out has its name, and no answer.
+            while stock.waiters and (stock.names or stock.waiters.first().says):
                 self._serve(stock, stock.waiters.first())
         self._reclaim_later()
 
     def _serve(self, stock: Stock, lease: Lease) -> None:
         wait, now = lease.wait, self._inbox.clock()
         if lease.says == OVER or (wait.reply.__class__ is Dropped and wait.reply() is None):
+            if lease.says:
+                self._state.end(lease)
             lease.says = OVER
             self._leave(stock, lease, "withdrawn", withdrawn)
-        elif wait.deadline is not None and now >= wait.deadline:
+        elif lease.says is None and wait.deadline is not None and now >= wait.deadline:
             self._leave(stock, lease, "timeout", partial(self.timeout_error, 0.0, stock.theme))
         else:
             name = self._state.begin(lease, spare=0)
             if wait.has_ended:
                 self._state.owner_ended(lease.owner, now)
             wait.reply.set_quietly(lease if lease.is_whole else name)
-            # Last: one that is being served when memory runs out is served again.
-            self._leave(stock, lease, "served")
+            self._leave(stock, lease, "served")  # last: else nobody would look again
 
     def _leave(
         self,
