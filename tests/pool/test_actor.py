@@ -42,8 +42,8 @@ from namepool import (
 )
 from namepool.actors.launch import launch
 from namepool.actors.reply import Withdrawn
-from namepool.core.stock import Stocks
-from namepool.core.waiters import Waiter
+from namepool.core.stock import Stock
+from namepool.pool.waiting_list import WaitingList
 from tests.support import (
     PATIENCE,
     GatedSource,
@@ -261,7 +261,7 @@ def test_a_dropped_future_of_a_granted_name_costs_no_name(ref: NamePoolRef) -> N
 
 def test_a_dropped_future_that_waits_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     came_home = threading.Event()
-    monkeypatch.setattr(NamePool, "on_returned", lambda self: came_home.set())
+    monkeypatch.setattr(NamePool, "on_signal", lambda self, signalled: came_home.set())
     source = GatedSource()
     ref = NamePool.start(source=source)
     dropped = ref.proxy().checkout_name()
@@ -273,16 +273,16 @@ def test_a_dropped_future_that_waits_is_noticed_at_once(monkeypatch: pytest.Monk
     source.gate.set()
 
 
-def test_a_request_that_is_withdrawn_while_it_is_parked_costs_no_pool(
+def test_a_request_that_is_given_up_while_it_is_parked_costs_no_pool(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    park = Stocks.park
+    park = WaitingList.park
 
-    def withdrawn_first(self: Stocks, waiter: Waiter) -> None:
-        waiter.reply[0]().withdraw()
-        park(self, waiter)
+    def given_up_first(self: WaitingList, stock: Stock, lease: Lease, reply: Any) -> None:
+        reply().give_up()
+        park(self, stock, lease, reply)
 
-    monkeypatch.setattr(Stocks, "park", withdrawn_first)
+    monkeypatch.setattr(WaitingList, "park", given_up_first)
     source = GatedSource()
     ref = NamePool.start(source=source)
     future = ref.proxy().checkout_name()

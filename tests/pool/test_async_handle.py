@@ -31,9 +31,10 @@ from namepool import (
     open_async_pool,
     open_pool,
 )
-from namepool.actors import ActorHandle, lineage
+from namepool.actors import ActorHandle
 from namepool.actors.replies import waiting
-from namepool.pool import async_scopes, service
+from namepool.pool import access, service
+from namepool.speaking import chain
 from tests.support import PATIENCE, GatedSource, ScriptedSource, run_together
 
 
@@ -244,8 +245,7 @@ def test_a_task_that_is_closed_inside_a_block_awaits_nothing_and_loses_no_name(
         next(running.__await__())
         with held(ref):
             running.close()
-        left = 0 if scope == "named" else 1
-        assert await all_home(pool, out=left)
+        assert await all_home(pool)
         assert dict(pool.speaking) == {}
 
     asyncio.run(main())
@@ -362,19 +362,39 @@ def test_after_a_block_whose_start_or_end_failed_nothing_is_inherited(
             raise RuntimeError("in the block")
 
     async def both() -> None:
-        before = lineage.get()
+        before = chain.get()
         with pytest.raises((TimeoutError, InvalidName)):
             await impossible.__aenter__()
-        assert lineage.get() is before
+        assert chain.get() is before
         with pytest.raises(RuntimeError, match="in the block"):
             await fail()
-        assert lineage.get() is before
+        assert chain.get() is before
 
     asyncio.run(both())
     source.gate.set()
 
 
 # -- giving up ------------------------------------------------------------------------------
+
+
+def test_a_task_that_takes_only_names_that_are_there_lets_others_run_and_can_be_cancelled(
+    pool: AsyncPoolHandle,
+) -> None:
+    async def busy() -> None:
+        while True:
+            async with pool.named():
+                pass
+
+    async def main() -> None:
+        await pool.checkin_name(await pool.checkout_name())  # there are names from now on
+        task = asyncio.create_task(busy())
+        await turns(3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await all_home(pool)
+
+    asyncio.run(main())
 
 
 def test_a_checkout_that_times_out_costs_no_name() -> None:
@@ -397,7 +417,7 @@ def test_a_checkout_that_times_out_costs_no_name() -> None:
 def test_without_a_pool_a_checkout_times_out_as_one_and_a_question_as_a_question(
     ref: NamePoolRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(async_scopes, "GRACE", 0.0)
+    monkeypatch.setattr(access, "GRACE", 0.0)
     handle = ActorHandle("names")
     handle.install(ref)
     pool = AsyncPoolHandle(handle)
@@ -469,7 +489,7 @@ def test_a_task_cancelled_at_any_of_its_awaits_costs_no_name(
             assert await all_home(pool), f"cancelled at its await number {cuts}"
         return cuts
 
-    assert asyncio.run(main()) >= 9
+    assert asyncio.run(main()) >= 7  # the end of a block awaits nothing
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.proof)])

@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 import pytest
 
-from namepool.actors import Dropped, Reply
+from namepool.actors.reply import Dropped, Reply
 from tests.support import PATIENCE, on_thread, run_together, started, switching_often
 
 
