@@ -49,10 +49,12 @@ _acting = acting.get
 class Scope:
     """The owner that a program has set for a context, and for what copies that."""
 
-    __slots__ = ("_stack", "is_over", "owner")
+    __slots__ = ("_stack", "before", "is_over", "owner")
 
     def __init__(self, owner: str) -> None:
         self.owner: str = owner
+        self.before: Acting | None = _acting()
+        """What it stands before; until that is put back, as where a generator is broken off."""
         self._stack = whose_stack()
         self.is_over: bool = False
 
@@ -64,15 +66,26 @@ class Scope:
 def current_owner() -> str:
     """Return the id of who is calling, on this thread and in this context; never blocks."""
     scoped = _acting()
-    if scoped is not None and scoped.is_here():
+    if scoped is not None and (scoped.is_here() or (scoped := _put_back(scoped)) is not None):
         return scoped.owner
     return whose_stack()
 
 
+def _put_back(scoped: Acting) -> Acting | None:
+    """Return who acts here instead; a scope that was closed in another context is left now."""
+    while isinstance(scoped, Scope):
+        before = scoped.before
+        acting.set(before)
+        if before is None or before.is_here():
+            return before
+        scoped = before
+    return None
+
+
 def is_scoped() -> bool:
     """Tell whether the caller is an owner that a program has set, by ``owner_scope``."""
-    scoped = _acting()
-    return scoped.__class__ is Scope and scoped is not None and scoped.is_here()
+    current_owner()  # so that what is set holds
+    return isinstance(_acting(), Scope)
 
 
 def whose_stack() -> str:

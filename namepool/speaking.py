@@ -202,18 +202,17 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
     Raises:
         InvalidOwner: see ``owner_id``
     """
-    scope = Scope(owner_id(owner))
-    # Not tokens: they would be lost if we were struck before they are stored.
-    before, link = _acting(), _chain()
+    scope, link = Scope(owner_id(owner)), _chain()
     mine = _with_given(link, link)
-    try:
+    try:  # without tokens: they would be lost if we were struck before they are stored
         chain.set(mine)
         acting.set(scope)
         yield scope.owner
     finally:
         scope.is_over = True  # first: a generator may be closed in another context than this
         if _acting() is scope:
-            acting.set(before)
+            acting.set(scope.before)
+            scope.before = None  # so that an endless chain of tasks keeps no scopes
         if mine is not None and _chain() is mine:
             chain.set(link)
 

@@ -15,7 +15,7 @@ from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
-from namepool.owners import owner_id
+from namepool.owners import current_owner, owner_id
 from namepool.pool import blocks
 from namepool.pool import messages as m
 from namepool.pool.access import Access, Askable
@@ -106,6 +106,7 @@ class PoolHandle(NeverCopied):
         lease = _chain()
         if lease.__class__ is Lease and owner is None and name.__class__ is str:
             is_mine = lease.says == name and lease.state is self._state
+            is_mine = is_mine and lease.owner == current_owner()  # else it is inherited
             if is_mine and self._access.inbox.run(self._state.end, lease) is True:
                 chain.set(lease.before)
                 return True

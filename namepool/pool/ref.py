@@ -18,6 +18,7 @@ from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
 from namepool.pool import messages as m
 from namepool.pool.claims import ClaimedNames
+from namepool.pool.messages import CheckoutName
 from namepool.pool.observing import LeaseInfo
 from namepool.speaking import asked_for, chain, received, to_speak
 
@@ -57,22 +58,25 @@ class NamePoolRef(ServiceRef[Any]):
             A request for a name, or to speak under one, becomes a token here, which is given up if
             its caller does not get the answer.
             """
-            kind, state, run = message.__class__, self.state, self.actor_inbox.run
-            if kind is m.CheckoutName:
+            kind, answer = message.__class__, LATER
+            if kind in self._operations:
+                if block:
+                    answer = self.actor_inbox.run(self._operations[kind], message)
+                if answer is LATER:
+                    answer = super().ask(message, block=block, timeout=timeout)
+                return answer
+            state = self.state
+            if kind is CheckoutName:
                 token = asked_for(state, message[1], message[2], message[0])
             elif kind in _TOKENED:
                 token = token_of(state, message)
             else:
-                answer = LATER
-                if block and kind in self._operations:
-                    answer = run(self._operations[kind], message)
-                if answer is LATER:
-                    answer = super().ask(message, block=block, timeout=timeout)
-                return answer
+                return super().ask(message, block=block, timeout=timeout)
             try:
                 if not block:
                     return self._future(token)
-                answer = run(state.begin, token) if kind is m.CheckoutName else LATER
+                if kind is CheckoutName:
+                    answer = self.actor_inbox.run(state.begin, token)
                 if answer is LATER:
                     answer = super().ask(token, timeout=timeout)
                 hold(token)
