@@ -35,7 +35,6 @@ from namepool.cli import command as cli
 from namepool.cli import demo, page
 from namepool.cli.names import BLOCK
 from namepool.core.display import short_name, short_names, slug
-from namepool.pool import scopes
 from namepool.sources.offline import available_themes
 from tests.support import PATIENCE
 
@@ -349,7 +348,7 @@ def test_the_demo_fails_if_two_agents_are_given_one_name(
 def test_the_demo_fails_if_names_stay_checked_out(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scopes, "_end", lambda *_: None)
+    monkeypatch.setattr(PoolState, "end", lambda *_: True)
     assert cli.main(["demo", "--agents", "4"]) == 1
     assert "are out" in capsys.readouterr().out
 
