@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import asyncio
     from typing import TypeAlias
 
+    from namepool.actors.actor_loop import Acting
+
     OwnerLike: TypeAlias = (
         str | threading.Thread | asyncio.Task[Any] | pykka.ActorRef[Any] | pykka.ActorProxy[Any]
     )
@@ -52,6 +54,7 @@ class Scope:
     __slots__ = ("_stack", "before", "is_over", "owner")
 
     def __init__(self, owner: str) -> None:
+        current_owner()  # what is over is left first
         self.owner: str = owner
         self.before: Acting | None = _acting()
         """What it stands before; until that is put back, as where a generator is broken off."""
@@ -84,7 +87,7 @@ def _put_back(scoped: Acting) -> Acting | None:
 
 def is_scoped() -> bool:
     """Tell whether the caller is an owner that a program has set, by ``owner_scope``."""
-    current_owner()  # so that what is set holds
+    current_owner()  # what is over is left first
     return isinstance(_acting(), Scope)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import contextvars
 import gc
 import os
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,11 @@ import pykka
 import pytest
 
 import namepool
-from namepool import NamePool, NumberedNames, PoolHandle
-from namepool.actors import ServiceActor
+from namepool import NamePool, NumberedNames, PoolHandle, inherit_owner, owner_scope
+from namepool.actors import ServiceActor, acting
 from namepool.ends import notify_gone
 from namepool.errors import InvalidOwner
-from namepool.owners import (
-    MAX_OWNER_LENGTH,
-    current_owner,
-    inherit_owner,
-    owner_id,
-    owner_scope,
-)
+from namepool.owners import MAX_OWNER_LENGTH, current_owner, owner_id
 from namepool.pool.messages import (
     AssociateName,
     CheckinName,
@@ -75,13 +70,16 @@ class _OurActor(ServiceActor):
 
 class _Listener:
     def __init__(self) -> None:
-        self.speaking: Mapping[str, str] = {}
+        self.given: dict[str, Any] = {}
         self.gone: list[str] = []
         self.heard = threading.Semaphore(0)
 
     def owner_gone(self, owner: str) -> None:
         self.gone.append(owner)
         self.heard.release()
+
+    def silence_all(self) -> None:
+        raise AssertionError("nothing forks here")
 
     def wait_for(self, owner: str) -> None:
         while owner not in self.gone:
@@ -406,6 +404,56 @@ def test_a_scope_hides_the_task_that_runs_in_it() -> None:
 
     with owner_scope("planner-7"):
         assert asyncio.run(main()) == "planner-7"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_scope_holds_for_the_tasks_started_in_it_when_it_has_ended(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anyio = pytest.importorskip("anyio")
+    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.01)
+    found: list[str] = []
+
+    async def speak(go: Any) -> None:
+        await go.wait()
+        found.append(current_owner())
+
+    async def main() -> None:
+        go = anyio.Event()
+        async with anyio.create_task_group() as group:
+            with owner_scope("planner-7"):
+                group.start_soon(speak, go)
+            found.append(current_owner())
+            go.set()
+
+    anyio.run(main, backend=backend)
+    itself, task = found
+    assert task == "planner-7" != itself
+
+
+def test_a_scope_in_a_generator_that_is_broken_off_says_nothing_once_that_is_closed() -> None:
+    def steps() -> Generator[str, None, None]:
+        with owner_scope("planner-7"):
+            yield current_owner()
+
+    async def task() -> str:
+        return current_owner()
+
+    def consumer(expected: str) -> None:
+        for _ in range(3):
+            generator = steps()
+            assert next(generator) == current_owner() == "planner-7"
+            contextvars.Context().run(generator.close)  # as the collector does, in any context
+        assert current_owner() == expected
+        assert acting.get() is scope
+
+    scope = acting.get()
+    consumer(current_owner())
+    assert asyncio.run(task()) != "planner-7"
+    with owner_scope("reviewer"):
+        scope = acting.get()
+        consumer("reviewer")
+        assert asyncio.run(task()) == "reviewer"
 
 
 # inherit_owner
@@ -865,12 +913,13 @@ def test_the_name_given_to_a_silent_actor_is_nobodys_after_its_end() -> None:
 
 LAST_WORDS = """
 import sys
-import namepool.ends, namepool.owners, namepool.core.state
+import namepool.ends, namepool.owners, namepool.speaking, namepool.core.state
 
 state = namepool.core.state.PoolState()
 namepool.ends.notify_gone(state)
 state.admit(["Ada"])
-state.checkout(namepool.owners.current_owner())
+lease = namepool.speaking.asked_for(state)
+assert state.begin(lease, spare=0) == "Ada"
 sys.kept = (state, namepool.core.state, namepool.owners)  # outlives the modules, as test runners do
 """
 
