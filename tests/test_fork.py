@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import multiprocessing
 import os
 import subprocess
@@ -10,23 +11,29 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, cast
 
 import pykka
 import pytest
 
 from namepool import (
+    DEFAULT_NAME,
     CheckoutName,
     ChildSpec,
+    NamedActor,
     NamePool,
     NumberedNames,
     PoolHandle,
     PoolStatsRequest,
+    SourceError,
     Supervisor,
     open_pool,
+    owner_scope,
 )
-from namepool.actors import SupervisorRef, WhichChildren
-from tests.support import PATIENCE
+from namepool.actors import ServiceActor, SupervisorRef, WhichChildren
+from tests.support import PATIENCE, on_thread
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork"),
@@ -95,8 +102,137 @@ def test_in_a_forked_child_every_call_says_at_once_that_the_pool_is_elsewhere() 
     waiting.get(timeout=PATIENCE)
 
     assert in_a_child(lambda: refusals(calls_of(pool, ref))) == "{}"
-    assert in_a_child(pool.speaker) == mine
     assert pool.checkin_name(mine) is True
+
+
+# Who speaks in a child
+
+TAKE: dict[str, Callable[[PoolHandle, ExitStack], object]] = {
+    "checkout_name": lambda pool, _: pool.checkout_name(),
+    "associate_name": lambda pool, _: pool.associate_name("Ada"),
+    "named": lambda pool, blocks: blocks.enter_context(pool.named()),
+    "speaking_as": lambda pool, blocks: blocks.enter_context(pool.speaking_as("Ada")),
+    "given": lambda pool, _: on_thread(
+        partial(pool.checkout_name, owner=threading.current_thread())
+    ),
+    "owner_scope": lambda pool, blocks: (
+        blocks.enter_context(owner_scope("planner")),
+        pool.checkout_name(),
+    ),
+    "default": lambda pool, blocks: blocks.enter_context(
+        pool.named(timeout=1e-9, theme="none", default="The Deputy")
+    ),
+}
+
+
+class Once(NumberedNames):
+    """Gives names once."""
+
+    def fetch(self, count: int, used: Any) -> list[str]:
+        if self.is_empty:
+            raise SourceError("that was all")
+        self.is_empty = True
+        return list(super().fetch(count, used))
+
+    is_empty = False
+
+
+@pytest.fixture
+def pool() -> PoolHandle:
+    pool = PoolHandle(NamePool.start(source=Once()))
+    pool.checkin_name(pool.checkout_name())
+    return pool
+
+
+def spoken_in_a_child(pool: PoolHandle, *contexts: contextvars.Context) -> str:
+    """Return who speaks in a forked child: in this context, and in others of the parent."""
+    speakers: list[Callable[[], str]] = [
+        pool.speaker,
+        *[partial(context.run, pool.speaker) for context in contexts],
+    ]
+    return in_a_child(lambda: {speaker() for speaker in speakers})
+
+
+@pytest.mark.parametrize("take", TAKE)
+def test_in_a_forked_child_each_context_of_its_parent_is_nobody(
+    take: str, pool: PoolHandle
+) -> None:
+    def agent() -> tuple[str, str, str]:
+        with ExitStack() as blocks:
+            TAKE[take](pool, blocks)
+            copied = contextvars.copy_context()
+            child = spoken_in_a_child(pool, copied)
+            return child, pool.speaker(), copied.run(pool.speaker)
+
+    child, spoken, in_the_copy = on_thread(agent)
+    assert child == str({DEFAULT_NAME})
+    assert spoken == in_the_copy != DEFAULT_NAME
+
+
+def test_in_a_child_that_a_copied_context_forks_its_thread_is_nobody_too(
+    pool: PoolHandle,
+) -> None:
+    with pool.named():
+        copied = contextvars.copy_context()
+        said = in_a_child(lambda: (copied.run(in_a_child, pool.speaker), pool.speaker()))
+    assert said == str((DEFAULT_NAME, DEFAULT_NAME))
+
+
+def test_in_a_child_that_a_task_forks_that_task_and_all_others_are_nobody(
+    pool: PoolHandle,
+) -> None:
+    async def agent(others: list[contextvars.Context]) -> str:
+        with pool.named() as name:
+            others.append(contextvars.copy_context())
+            await asyncio.sleep(0)
+            said = spoken_in_a_child(pool, *others)
+            assert pool.speaker() == name
+        return said
+
+    async def crew() -> list[str]:
+        others: list[contextvars.Context] = []
+        return await asyncio.gather(*[agent(others) for _ in range(3)])
+
+    assert asyncio.run(crew()) == [str({DEFAULT_NAME})] * 3
+
+
+def test_in_a_forked_child_an_actor_is_nobody_and_in_its_parent_as_before() -> None:
+    with open_pool(source=NumberedNames()) as pool:
+
+        class Forking(NamedActor, ServiceActor):
+            def on_receive(self, message: Any) -> Any:
+                return spoken_in_a_child(pool), pool.speaker()
+
+        actor = Forking.start(pool=pool)
+        for timeout in (PATIENCE, None):  # on its own thread, then on this one
+            said, spoken = on_thread(partial(actor.ask, "who", timeout=timeout))
+            assert said == str({DEFAULT_NAME})
+            assert spoken == "NPC #1"
+        actor.stop()
+
+
+def test_in_a_forked_child_whoever_takes_a_name_there_speaks_under_it(pool: PoolHandle) -> None:
+    def work() -> list[str]:
+        with open_pool(source=NumberedNames("Child ")) as own, own.named():
+            return [own.speaker(), pool.speaker()]
+
+    with pool.named():
+        assert in_a_child(work) == str(["Child 1", DEFAULT_NAME])
+
+
+def say_who_speaks(connection: Any, pool: PoolHandle) -> None:
+    connection.send(pool.speaker())
+
+
+def test_a_process_of_multiprocessing_speaks_as_nobody(pool: PoolHandle) -> None:
+    context = multiprocessing.get_context("fork")
+    mine, its = context.Pipe(duplex=False)
+    with pool.named():
+        process = context.Process(target=say_who_speaks, args=(its, pool))
+        process.start()
+        assert mine.poll(PATIENCE)
+        assert mine.recv() == DEFAULT_NAME
+        process.join(PATIENCE)
 
 
 def test_in_a_forked_child_a_supervised_pool_is_elsewhere_too() -> None:
@@ -160,16 +296,16 @@ def test_in_a_forked_child_supervisors_futures_and_other_children_say_so_too() -
 def test_a_block_entered_in_the_parent_ends_quietly_in_the_child() -> None:
     pool = PoolHandle(NamePool.start(source=NumberedNames()))
 
-    def leave(scope: Any) -> str:
-        return in_a_child(lambda: scope.__exit__(None, None, None))
+    def leave(block: Any) -> str:
+        return in_a_child(lambda: block.__exit__(None, None, None))
 
     with pool.named() as name:
-        scopes = [pool.named(), pool.speaking_as(name)]
-        for scope in scopes:
-            scope.__enter__()
-        assert [leave(scope) for scope in scopes] == ["False", "False"]
-        for scope in reversed(scopes):
-            scope.__exit__(None, None, None)
+        blocks: list[Any] = [pool.named(), pool.speaking_as(name), pool.unnamed()]
+        for block in blocks:
+            block.__enter__()
+        assert {leave(block) for block in blocks} <= {"None", "False"}
+        for block in reversed(blocks):
+            block.__exit__(None, None, None)
     assert pool.pool_stats().checked_out_count == 0
 
 
