@@ -19,9 +19,9 @@ from tests.identity.scene import (
     Scene,
     as_tasks,
     as_threads,
+    each_loop,
     each_round,
     host_of,
-    loops,
     run_on,
 )
 from tests.support import PATIENCE
@@ -157,7 +157,7 @@ WAYS: list[Any] = [
 
 
 @each_round
-@pytest.mark.parametrize("loop", loops())
+@each_loop
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.__name__))
 def test_what_a_task_begins_speaks_as_the_task(
     way: Any, loop: str, rounds: int, scene: Scene
@@ -185,7 +185,7 @@ def test_under_a_factory_of_eager_tasks_each_task_speaks_as_itself(
 
 
 @each_round
-@pytest.mark.parametrize("loop", loops())
+@each_loop
 def test_what_other_threads_have_a_loop_do_speaks_as_them_though_its_thread_has_a_name(
     loop: str, rounds: int, scene: Scene
 ) -> None:
