@@ -245,6 +245,16 @@ def test_an_agent_is_copied_with_its_logger() -> None:
     assert lines == ["NPC #1: starting"]
 
 
+def test_a_lease_is_copied_with_its_agent_as_itself_and_given_back_by_the_copy() -> None:
+    with open_pool(source=NumberedNames()) as pool:
+        lease = pool._ask(namepool.CheckoutLease())
+        held = copy.deepcopy(Agent(lease)).held
+        assert held is copy.copy(lease) is lease
+        assert (held.name, held.token) == (pool.speaker(), lease.token)
+        assert pool._ask(namepool.CheckinLease(held)) is True
+        assert pool._ask(namepool.CheckinLease(lease)) is False
+
+
 def test_a_copied_future_is_read_by_whoever_holds_it() -> None:
     reply = copy.deepcopy([Reply.resolved("Ada")])[0]
     assert reply.get() == "Ada"
@@ -286,9 +296,8 @@ def test_values_are_copied_and_pickled_as_values() -> None:
     seen: list[events.PoolEvent] = []
     with open_pool(source=NumberedNames(), leak_after=100) as pool:
         with pool.subscribe(seen.append):
-            lease = pool._ask(namepool.CheckoutLease())
-            values = [lease, *pool.leases(), pool.pool_stats(), namepool.CheckoutName(theme="sea")]
+            pool.checkout_name()
+            values = [*pool.leases(), pool.pool_stats(), namepool.CheckoutName(theme="sea")]
         for value in [*values, *seen]:
             assert copy.deepcopy(value) == value
             assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301
-        assert pool._ask(namepool.CheckinLease(copy.deepcopy(lease))) is True
