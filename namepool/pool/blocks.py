@@ -244,11 +244,11 @@ class Held(Block):
 
     def __exit__(self, *error: Any) -> None:
         guard, link = self._guard, self._link
+        if link is not None:
+            link.says = OVER  # at once, though the name may have to wait for the turn
         if guard is not None:
             next(guard, None)
             self._guard = None
-        elif link is not None:
-            link.says = OVER  # a default name
         if link is not None and _chain() is link:
             chain.set(link.before)  # only to save memory: the link is over
         self._link = None
