@@ -26,7 +26,9 @@ from tests.docs.pages import ROOT
 # The calls that checkers accept, and those that they refuse, with mypy's word for why
 
 PRELUDE = """
-from typing import Unpack, assert_type
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Unpack, assert_type
+import pykka
 import namepool as n
 from namepool import actors, ledgers
 
@@ -42,6 +44,42 @@ async def opened() -> None:
         assert_type(pool, n.AsyncPoolHandle)
 
 specs = [n.NamePool.child_spec(), n.Supervisor.child_spec()]
+pool, ref = n.open_pool(), n.NamePool.start()
+tasks = n.AsyncPoolHandle(pool)
+
+def in_a_block() -> str:
+    with pool.named() as name:
+        return name
+
+async def in_blocks() -> str:
+    async with tasks.named() as one, pool.speaking_as("Ada") as two, tasks.speaking_as(two):
+        with tasks.named() as three, pool.unnamed(), tasks.unnamed():
+            assert_type(one, str)
+            assert_type(two, str)
+            assert_type(three, str)
+            return three
+
+@pool.named()
+def tool(number: int, *, text: str = "") -> bytes:
+    return text.encode() * number
+
+@tasks.named(default=True)
+async def agent(number: int) -> bytes:
+    return tool(number)
+
+@pool.speaking_as("Ada")
+def steps(number: int) -> Iterator[bytes]:
+    yield tool(number)
+
+@tasks.named()
+async def stream(number: int) -> AsyncIterator[bytes]:
+    yield tool(number)
+
+async def call() -> None:
+    assert_type(await agent(1), bytes)
+    assert_type(stream(1), AsyncIterator[bytes])
+    assert_type(await tasks.checkout_name(), str)
+    assert_type(await tasks.associate_name("Ada"), str | None)
 """
 GOOD = """
 assert_type(n.open_pool(), n.PoolHandle)
@@ -60,6 +98,17 @@ n.NamePool.child_spec(id="names", shutdown=2.5, chunk_size=3)
 n.Supervisor.start(children=specs, strategy="rest_for_one", max_restarts=1, max_seconds=2.5)
 n.Supervisor.start(children=iter(specs), backoff=n.Backoff(), auto_shutdown="any_significant")
 n.Supervisor.child_spec("crew", children=specs, backoff=None, on_abandon=print, shutdown=0)
+assert_type(ref.ask(n.CheckoutName(), block=False), pykka.Future[Any])
+assert_type(ref.ask(n.CheckoutName(), timeout=5), Any)
+assert_type(ref.proxy().checkout_name(), pykka.Future[str])
+assert_type(pool.checkout_name(), str)
+assert_type(pool.speaker(), str)
+assert_type(tool(1, text="a"), bytes)
+assert_type(steps(1), Iterator[bytes])
+assert_type(n.inherit_owner(tool)(1), bytes)
+lease: n.Lease = ref.ask(n.CheckoutLease())
+assert_type(lease.token, int)
+ref.ask(n.CheckinLease(lease))
 """
 BAD = """
 n.open_pool(chunk=3)  # call-arg
@@ -100,6 +149,14 @@ n.Supervisor.start(auto_shutdown=True)  # arg-type
 n.Supervisor.child_spec(child=specs)  # call-arg
 n.Supervisor.child_spec(restart="always")  # arg-type
 n.Supervisor.child_spec(strategy="one_for_none")  # arg-type
+tool("1")  # arg-type
+tool(1, "a")  # call-arg
+steps()  # call-arg
+stream("1")  # arg-type
+n.inherit_owner(tool)("1")  # arg-type
+pool.named(5, "sea")  # call-arg
+ref.ask(n.CheckoutName(), False)  # call-overload
+n.CheckinLease("Ada")  # arg-type
 """
 
 
