@@ -80,9 +80,7 @@ class EventLog:
                 continue  # it grew meanwhile
             if not found:
                 break
-            wanted = (
-                found[0][0] - number
-            )  # the last may be counted and not yet be here, or not last
+            wanted = found[0][0] - number  # more than before, if it grew since
             if len(found) >= min(wanted, KEPT_EVENTS):
                 return found[:wanted][::-1]
         return []

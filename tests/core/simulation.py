@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from namepool.core.refill import Learnt, RefillPolicy
+from namepool.core.refill import RefillPolicy
 from namepool.pool.fetches import Fetches
 
 Arrivals = Iterator[float]
@@ -49,7 +49,7 @@ class Simulation:
         gives: float = 1.0,
         held: Callable[[], float] | None = None,
     ) -> None:
-        self.fetches: Fetches[int] = Fetches(bounds, Learnt())
+        self.fetches: Fetches[int] = Fetches(bounds)
         self.latency, self.gives, self.held = latency, gives, held
         self.now = 0.0
         self.available = self.stocked = 0

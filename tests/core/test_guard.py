@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namepool.core.guard import why_unissuable
-from namepool.core.leases import Admission
+from namepool.core.known import Admission
 from namepool.core.names import validate_name, why_invalid
 from namepool.core.offence import is_offensive
 from namepool.core.state import PoolState
+from tests.core.scene import associate
 
 
 @pytest.mark.parametrize(
@@ -165,4 +166,4 @@ def test_looking_at_anything_never_raises_and_gives_one_printable_reason(name: o
 def test_a_source_may_not_issue_it_and_a_user_may_speak_under_it() -> None:
     state = PoolState()
     assert state.admit(["root", "Ada <b>", "Ada"]) == Admission(1, invalid=2, duplicate=0)
-    assert state.associate("o", validate_name("root")) == "root"
+    assert associate(state, "o", validate_name("root")).name == "root"

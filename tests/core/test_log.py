@@ -70,17 +70,6 @@ def test_everybody_is_woken_where_a_waking_may_have_been_cut_short() -> None:
     assert reader.woken == 1
 
 
-def test_an_event_that_is_counted_and_not_written_yet_is_read_next_time() -> None:
-    log = EventLog()
-    reader = StillReader(log)
-    log.count += 1
-
-    assert reader.read() == []
-
-    log.entries.append((log.count, FetchBegan(7, None, at=0.0)))
-    assert reader.read() == [FetchBegan(7, None, at=0.0)]
-
-
 class _Growing(deque[Entry]):
     """Grows while it is looked at, once."""
 

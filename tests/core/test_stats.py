@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from namepool.core.state import PoolState
 from namepool.core.stats import BOUNDS, Counters, Durations
+from tests.core.scene import associate, checkout, state_with
+from tests.support import lease_for
 
 
 def test_at_first_nothing_is_counted() -> None:
@@ -38,23 +40,24 @@ def test_a_wait_is_counted_by_how_it_ended_and_by_its_length() -> None:
 
 
 def test_the_moments_that_are_no_tickets_are_the_checkouts() -> None:
-    state = PoolState()
-    state.admit(["Ada", "Bea", "Cid"])
-    state.new_ticket()
-    for owner in "opqr":
-        state.checkout(owner)
-    state.associate("o", "Bea")
-    state.end_scope(state.begin_scope("q", "Ada"))
+    state = state_with("Ada", "Bea", "Cid")
+    for owner in "opq":
+        checkout(state, owner)
+    state.begin(lease_for(state, "r"), spare=0)  # there is none
+    associate(state, "o", "Bea")
+    associate(state, "o", "Zoe")
+    associate(state, "o", "Zoe")
+    state.end(associate(state, "q", "Ada", in_block=True))
+    state.take(lease_for(state, "q"), "Yan")
 
-    assert state.new_ticket() - state.counters.tickets == 3
+    assert state.number - state.counters.tickets == 4
 
 
 def test_leases_that_begin_with_an_association_are_counted() -> None:
-    state = PoolState()
-    state.admit(["Ada", "Bea", "Cid"])
-    state.checkout("o")
+    state = state_with("Ada", "Bea", "Cid")
+    checkout(state, "o")
     for name in ("Ada", "Bea", "Zoe", "zoe"):
-        state.associate("p", name)
+        associate(state, "p", name)
 
     assert state.counters.adopted == 2
 
@@ -64,7 +67,7 @@ def test_leases_that_resets_end_add_up() -> None:
     for count in (2, 0, 1):
         state.admit(["Ada", "Bea", "Cid"])
         for _ in range(count):
-            state.checkout("o")
+            checkout(state, "o")
         state.reset()
 
     assert state.counters.forgotten == 3
@@ -80,14 +83,12 @@ def test_what_admissions_drop_adds_up() -> None:
 
 
 def test_what_is_reclaimed_adds_up() -> None:
-    state = PoolState()
-    state.admit(["Ada", "Bea", "Cid"])
+    state = state_with("Ada", "Bea", "Cid")
     for owners in ("op", "q"):
         for owner in owners:
-            state.checkout(owner)
-            state.owner_gone(owner)
-        state.apply_events(0.0)
-        state.reclaim(0.0)
+            checkout(state, owner)
+            state.owner_ended(owner, 0.0)
+        state.reclaim(0.0, 0.0)
 
     assert state.counters.reclaimed == 3
 
