@@ -182,6 +182,10 @@ class Held(Block):
         self._guard: Generator[None, None, None] | None = None
         self._link: Link | None = None
 
+    def __copy__(self) -> Held:
+        """Return another block of the same kind, not entered."""
+        return Held(self._access, self._ask, self._default, self._tell)
+
     @property
     def is_held(self) -> bool:
         """A name is held, rather than a default name spoken."""
