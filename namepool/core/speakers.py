@@ -231,7 +231,8 @@ class Speakers:
         self._silence(binding)
         self.torn = False
         is_current = self.leases.get(lease.name) is lease
-        if is_current and not lease.further and (lease.is_lent or lease.by is binding):
+        goes_too = lease.is_lent if binding.in_block else lease.by is binding
+        if goes_too and is_current and not lease.further:
             self.end(lease)
         return spoke
 

@@ -43,9 +43,10 @@ class Stock:
         names = self.names
         kept = [name for name in dict.fromkeys(names) if name not in taken]
         size = len(names)
-        names.extend(kept)  # before the old ones go: a name that stands twice is not lost
-        for _ in range(size):
-            del names[0]
+        if len(kept) < size:
+            names.extend(kept)  # before the old ones go: a name that stands twice is not lost
+            for _ in range(size):
+                del names[0]
         return kept
 
 
