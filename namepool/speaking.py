@@ -158,6 +158,8 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
     given = state.given.get(me)
     if given is None or not given.says:
         return None
+    while isinstance(link, Lent) and not link.scope.is_here():
+        link = link.before  # the scope was closed where this context could not be put right
     if link is not None and link.owner != me and me == whose_stack() and _is_thread(me):
         return None  # this thread runs somebody else's context
     while link is not None and link.owner == me:
@@ -182,12 +184,33 @@ def own_chain() -> Link | None:
     return _with_given(mine, link)
 
 
-def _with_given(mine: Link | None, link: Link | None) -> Link | None:
+class Lent(Echo):
+    """What whoever entered a scope was given: it speaks where the scope holds."""
+
+    __slots__ = ("scope",)
+
+    def __init__(self, link: Link, before: Link | None, scope: Scope) -> None:
+        super().__init__(link, before)
+        self.scope = scope
+
+    @property
+    def says(self) -> str | None:  # type: ignore[override]
+        """What that link says; nothing for who has left the scope, however it was closed."""
+        return self.origin.says if self.scope.is_here() else OVER
+
+    def again(self, before: Link | None) -> Lent:
+        """Return what repeats it in front of another chain."""
+        return Lent(self, before, self.scope)
+
+
+def _with_given(mine: Link | None, link: Link | None, scope: Scope | None = None) -> Link | None:
     """Return ``link`` behind the names that others took for the caller, whose chain is ``mine``."""
     for state in cast("list[PoolState]", listeners()):
         given = state.given and _given_to_caller(state, mine)
         if given and (link is None or link.origin is not given.origin):
             link = in_front(given, link)
+            if scope is not None:
+                link = Lent(link, link.before, scope)
     return link
 
 
@@ -203,7 +226,7 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
         InvalidOwner: see ``owner_id``
     """
     scope, link = Scope(owner_id(owner)), _chain()
-    mine = _with_given(link, link)
+    mine = _with_given(link, link, scope)
     try:  # without tokens: they would be lost if we were struck before they are stored
         chain.set(mine)
         acting.set(scope)
@@ -283,7 +306,7 @@ def _of_others(state: PoolState, link: Link | None) -> Link | None:
             others.append(link)
         link = link.before
     for other in reversed(others):
-        link = Echo(other, link)
+        link = other.again(link)
     return link
 
 

@@ -37,6 +37,10 @@ class Link:
         """The link that this one repeats; itself, if it repeats none."""
         return self
 
+    def again(self, before: Link | None) -> Echo:
+        """Return what repeats it in front of another chain."""
+        return Echo(self, before)
+
     def __repr__(self) -> str:
         says = "pending" if self.says is None else repr(self.says) if self.says else "over"
         return f"<{type(self).__name__} of {self.owner!r}: {says}>"
@@ -121,5 +125,5 @@ def in_front(link: Link, chain: Link | None) -> Link:
     if rest is not None:  # else it is not in there
         chain = rest.before
         for between in reversed(kept):
-            chain = Echo(between, chain)
+            chain = between.again(chain)
     return Echo(link, chain)
