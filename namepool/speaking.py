@@ -119,8 +119,10 @@ def received(token: Token) -> None:
         token = token.spoken
         if token is None:
             return  # there was nothing to speak under
+    if token.outside and (is_scoped() or token.owner != current_owner()):
+        return  # another party asked for it, and not for the reader
     first = _chain()
-    if not token.outside and (first is None or first.origin is not token):
+    if first is None or first.origin is not token:
         chain.set(in_front(token, living(first)))
 
 
