@@ -14,3 +14,8 @@ def scene() -> Iterator[Scene]:
     scene = Scene()
     yield scene
     scene.close()
+
+
+@pytest.fixture(autouse=True)
+def _idle_threads_of_trio_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.01)

@@ -21,11 +21,6 @@ from tests.support import PATIENCE
 BACKENDS = ["asyncio", "trio"]
 
 
-@pytest.fixture(autouse=True)
-def _idle_threads_of_trio_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.01)
-
-
 # Ways of anyio
 
 
