@@ -41,7 +41,7 @@ class Scene:
         inbox: Any = StillInbox()
         self.inbox: StillInbox = inbox
         self.reader = StillReader()
-        self.observing = Observing(self.state, inbox, leak_after=None)
+        self.observing = Observing(self.state, inbox)
         self.observing.subscribe(m.Subscribe(self.reader))
 
     def read(self) -> list[e.PoolEvent]:
@@ -308,7 +308,7 @@ def test_while_nobody_reads_nothing_is_written() -> None:
     inbox: Any = StillInbox()
     state = PoolState()
     state.admit(["Ada", "Bea"])
-    state.observer = Observing(state, inbox, leak_after=None)
+    state.observer = Observing(state, inbox)
 
     checkout(state, "o")
     associate(state, "p", "Ada")
