@@ -80,7 +80,7 @@ class Reply(NeverCopied, Waiting[T]):
         """Resolve this reply as ``other``, which is resolved; what it brought comes along."""
         dropped = other._dropped
         if dropped is not None:
-            self.watched(dropped.grant, dropped.sink, dropped.received)
+            self.watched(dropped.grant, dropped.sink, dropped.received, dropped.fate)
         outcome = other._outcomes[0]
         if outcome[0] is HOOKED:
             self._hook_turn = threading.RLock()

@@ -1,4 +1,4 @@
-"""A reply: set, get, time out, withdraw, drop, hook, derive, several readers."""
+"""A reply: set, get, time out, give up, drop, hook, derive, pass on, several readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from namepool.actors import Reply
 from namepool.actors import reply as replies
-from namepool.actors.replies import giving_up
+from namepool.actors.reply import Dropped
 from tests.interleavings.support import RUNTIME, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
@@ -21,21 +21,26 @@ holds = partial(_holds, trace=RUNTIME)
 is_found = partial(_is_found, trace=RUNTIME)
 
 
+class Grant:
+    """What an answer brings."""
+
+    watch: Dropped | None = None
+
+
 class Answer:
-    """A reply that brings a grant, and what became of it."""
+    """A reply that brings a grant, and what became of that."""
 
     def __init__(self) -> None:
-        self.reply: Reply[str] | None = Reply()
-        self.came_home: list[Any] = []
-        self.refused = False
+        self.given_up: list[Dropped] = []
+        self.is_home = False
+        self.received: list[object] = []
         self.read: list[str] = []
         self.failed: list[str] = []
-        self.reply.carry("the name", self.came_home.append)
+        self.reply: Reply[str] | None = Reply()
+        self.answering = self.reply.watched(Grant(), self.given_up.append, self.received.append)
 
     def answer(self) -> None:
-        reply = self.reply
-        if reply is not None and not reply.set_quietly("the name"):
-            self.refused = True
+        self.answering.set_quietly("the name")
 
     def read_it(self, timeout: float | None = None) -> None:
         reply = self.reply
@@ -46,70 +51,70 @@ class Answer:
         except (pykka.Timeout, replies.Withdrawn) as error:
             self.failed.append(type(error).__name__)
 
-    def read_it_once(self) -> None:
-        assert self.reply is not None
-        try:
-            self.read.append(self.reply.get_once(0.001))
-        except pykka.Timeout as error:
-            self.failed.append(type(error).__name__)
+    def read_for_a_moment(self) -> None:
+        self.read_it(0.001)
 
-    def withdraw(self) -> None:
+    def give_up(self) -> None:
+        """Give it up, as a task does that is cancelled; others keep it."""
         if self.reply is not None:
-            self.reply.withdraw()
+            self.reply.give_up()
 
     def drop(self) -> None:
         self.reply = None
 
+    def take_home(self) -> None:
+        """Take home what was not read, as the pool's own thread does."""
+        for dropped in [*self.given_up]:
+            if dropped.grant.watch is dropped and not dropped.was_read():
+                self.is_home = True
+
     def is_read_or_home(self) -> bool:
+        """Somebody has the name, or it is home; never both."""
         self.reply = None  # now at the latest
-        home = self.refused or bool(self.came_home)
-        return home != bool(self.read)
+        self.take_home()
+        return self.is_home != bool(self.read) and len(self.received) >= len(self.read)
+
+    def is_home_or_read_before(self) -> bool:
+        """As ``is_read_or_home``, though the reply that was given up is kept."""
+        self.take_home()
+        return self.is_home != bool(self.read) and self.is_read_or_home()
 
 
 def test_an_answer_that_crosses_a_timeout_is_read_or_goes_home() -> None:
-    holds(Answer, [Answer.answer, Answer.read_it_once], Answer.is_read_or_home)
+    holds(Answer, [Answer.answer, Answer.read_for_a_moment], Answer.is_read_or_home)
 
 
-def test_it_is_found_when_who_times_out_does_not_ask_whether_the_answer_came(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def give_up(self: Any, timeout: float | None) -> Any:
-        try:
-            self._wait(timeout)
-        except pykka.Timeout:
-            if self.withdraw():
-                raise
-        return self._outcomes[0][1]
-
-    monkeypatch.setattr(Reply, "get_once", give_up)
-    is_found(Answer, [Answer.answer, Answer.read_it_once], Answer.is_read_or_home)
-
-
-def test_an_answer_that_crosses_a_withdrawal_and_a_reader_is_read_or_goes_home() -> None:
-    holds(Answer, [Answer.answer, Answer.withdraw, Answer.read_it], Answer.is_read_or_home)
+def test_an_answer_that_crosses_its_giving_up_and_a_reader_is_read_or_goes_home() -> None:
+    workers = [Answer.answer, Answer.give_up, Answer.read_it, Answer.take_home]
+    holds(Answer, workers, Answer.is_home_or_read_before)
 
 
 def test_it_is_found_when_a_reader_does_not_claim_what_it_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(giving_up, "READ", ())
     monkeypatch.setattr(Reply, "_answer", property(lambda self: self._outcomes[0][1]))
-    is_found(Answer, [Answer.answer, Answer.withdraw, Answer.read_it], Answer.is_read_or_home)
+    workers = [Answer.answer, Answer.give_up, Answer.read_it]
+    is_found(Answer, workers, Answer.is_read_or_home)
+
+
+def test_it_is_found_when_what_is_given_up_is_taken_home_unasked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Dropped, "was_read", lambda self: False)
+    workers = [Answer.answer, Answer.give_up, Answer.read_it]
+    is_found(Answer, workers, Answer.is_read_or_home)
 
 
 def test_an_answer_whose_reply_is_dropped_meanwhile_goes_home_or_is_read() -> None:
-    holds(
-        Answer,
-        [Answer.answer, Answer.drop, lambda a: a.read_it(timeout=0.001)],
-        Answer.is_read_or_home,
-    )
+    workers = [Answer.answer, Answer.drop, Answer.read_for_a_moment, Answer.take_home]
+    holds(Answer, workers, Answer.is_read_or_home)
 
 
 def test_it_is_found_when_a_dropped_reply_is_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def carry(self: Any, grant: object, sink: Any) -> None:
-        self._grant = grant
+    def watched(self: Any, grant: Any, sink: Any, received: Any) -> Any:
+        return self
 
-    monkeypatch.setattr(Reply, "carry", carry)
+    monkeypatch.setattr(Reply, "watched", watched)
     is_found(Answer, [Answer.answer, Answer.drop], Answer.is_read_or_home)
 
 
@@ -117,7 +122,8 @@ def test_several_readers_all_read_it_or_none_does() -> None:
     def all_or_none(answer: Answer) -> bool:
         return answer.is_read_or_home() and len(answer.read) in (0, 2)
 
-    holds(Answer, [Answer.answer, Answer.read_it, Answer.read_it], all_or_none)
+    workers = [Answer.answer, Answer.read_it, Answer.read_it, Answer.give_up, Answer.take_home]
+    holds(Answer, workers, all_or_none)
 
 
 class Hooked:
@@ -164,26 +170,16 @@ class Derived(Answer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.source = self.reply
         assert self.reply is not None
         self.reply = self.reply.map(str.upper)  # type: ignore[assignment]
 
-    def answer(self) -> None:
-        source = self.source
-        assert source is not None
-        self.refused = not source.set_quietly("the name")
-
-    def is_read_or_home(self) -> bool:
-        self.source = None
-        return super().is_read_or_home()
-
 
 def test_an_answer_that_is_read_through_a_derived_future_is_read_or_goes_home() -> None:
-    holds(Derived, [Derived.answer, Derived.withdraw, Derived.read_it], Derived.is_read_or_home)
-    holds(Derived, [Derived.answer, Derived.read_it_once], Derived.is_read_or_home)
+    workers = [Derived.answer, Derived.give_up, Derived.read_it]
+    holds(Derived, workers, Derived.is_home_or_read_before)
 
 
-def test_it_is_found_when_a_derived_future_does_not_withdraw_its_source(
+def test_it_is_found_when_a_derived_future_does_not_give_up_its_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def derived(future: Any, *_: Any) -> Any:
@@ -191,48 +187,54 @@ def test_it_is_found_when_a_derived_future_does_not_withdraw_its_source(
         return future
 
     monkeypatch.setattr(replies, "_derived", derived)
-    is_found(Derived, [Derived.answer, Derived.withdraw], lambda d: d.refused or bool(d.read))
+    workers = [Derived.answer, Derived.give_up]
+    is_found(Derived, workers, Derived.is_home_or_read_before)
 
 
-class Follower:
-    """A reply that is resolved as another one is."""
+class Follower(Answer):
+    """An answer that is read through a reply that is resolved as its own is."""
 
     def __init__(self) -> None:
-        self.came_home: list[Any] = []
-        self.inner: Reply[str] = Reply()
-        self.inner.carry("the name", self.came_home.append)
-        self.outer: Reply[str] | None = Reply()
-        self.refused = False
-        self.read: list[str] = []
-
-    def answer(self) -> None:
-        self.refused = not self.inner.set_quietly("the name")
+        super().__init__()
+        self.inner = self.reply
+        self.reply = Reply()
 
     def follow(self) -> None:
-        assert self.outer is not None
-        self.outer.resolved_by(self.inner)
+        reply, inner = self.reply, self.inner
+        self.inner = None
+        assert inner is not None
+        if reply is not None:
+            reply.resolved_by(inner)
 
-    def read_once(self, timeout: float | None = 0.001) -> None:
-        assert self.outer is not None
-        try:
-            self.read.append(self.outer.get_once(timeout))
-        except pykka.Timeout:
-            pass
 
-    def wait(self) -> None:
-        self.read_once(None)
-
-    def is_read_or_home(self) -> bool:
-        self.outer = None
-        return (self.refused or bool(self.came_home)) != bool(self.read)
+FOLLOWED = [Follower.answer, Follower.follow]
 
 
 def test_an_answer_that_is_passed_on_is_read_or_goes_home() -> None:
-    workers = [Follower.answer, Follower.follow, Follower.read_once]
+    workers = [*FOLLOWED, Follower.read_for_a_moment]
     holds(Follower, workers, Follower.is_read_or_home)
 
 
-def test_it_is_found_when_who_follows_does_not_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_passed_on_while_it_is_dropped_goes_home() -> None:
+    workers = [*FOLLOWED, Follower.drop, Follower.take_home]
+    holds(Follower, workers, Follower.is_read_or_home)
+
+
+def test_an_answer_that_is_passed_on_while_it_is_given_up_goes_home_or_is_read() -> None:
+    workers = [*FOLLOWED, Follower.give_up, Follower.read_it, Follower.take_home]
+    holds(Follower, workers, Follower.is_home_or_read_before)
+
+
+def test_it_is_found_when_a_reply_that_passes_its_answer_on_keeps_its_fate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Reply.watched
+    monkeypatch.setattr(Reply, "watched", lambda self, *args: watched(self, *args[:3]))
+    workers = [*FOLLOWED, Follower.give_up, Follower.read_it, Follower.take_home]
+    is_found(Follower, workers, Follower.is_home_or_read_before)
+
+
+def test_it_is_found_when_a_follower_does_not_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def when_open(self: Any, callback: Any) -> None:
         if self._outcomes:
             callback()
@@ -240,5 +242,5 @@ def test_it_is_found_when_who_follows_does_not_look_again(monkeypatch: pytest.Mo
             self._callbacks.append((callback, []))
 
     monkeypatch.setattr(Reply, "_when_open", when_open)
-    workers = [Follower.answer, Follower.follow, Follower.wait]
+    workers = [*FOLLOWED, Follower.read_it]
     is_found(Follower, workers, Follower.is_read_or_home)

@@ -74,21 +74,28 @@ class GivingUp(Resolving[T]):
     _upstream: tuple[pykka.Future[Any], ...] = ()
     """What this reply was derived from: it is given up with it."""
     _dropped: Dropped | None = None
+    _is_given_up: bool = False
+    """Nobody will read it, or only in vain."""
 
     def watched(
         self,
         grant: Any,
         sink: Callable[[Dropped], object],
         received: Callable[[Any], object],
+        fate: list[bool] | None = None,
     ) -> Dropped:
         """Bring ``grant`` along: ``received(grant)`` is called where the answer is read.
 
         If nobody reads it, ``sink`` gets the returned ``Dropped``: perhaps more than once, on any
-        thread, also in a finaliser. ``grant.watch`` holds that one, and no earlier one.
+        thread, also in a finaliser. ``grant.watch`` holds that one, and no earlier one. A reply
+        that takes an answer over has the ``fate`` of the other.
         """
         dropped = Dropped(self, sink)
-        dropped.grant, dropped.sink, dropped.received, dropped.fate = grant, sink, received, []
+        dropped.grant, dropped.sink, dropped.received = grant, sink, received
+        dropped.fate = [] if fate is None else fate
         self._dropped = grant.watch = dropped
+        if self._is_given_up:
+            sink(dropped)  # as it was before there was anything to give up
         return dropped
 
     @property
@@ -113,6 +120,7 @@ class GivingUp(Resolving[T]):
 
     def give_up(self) -> None:
         """Tell that nobody will read this reply; what it brings goes home, unless it was read."""
+        self._is_given_up = True
         if self._dropped is not None:
             self._dropped.sink(self._dropped)
         for source in self._upstream:
