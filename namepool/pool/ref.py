@@ -105,8 +105,9 @@ class NamePoolRef(ServiceRef[Any]):
         return reply
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
-        if isinstance(message, Lease) and self._actor is not None:
-            reply.fail_timeouts_with(partial(self._actor.timeout_error, theme=message.theme))
+        actor = self._actor  # read once: it may be dying
+        if isinstance(message, Lease) and actor is not None:
+            reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
 
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
