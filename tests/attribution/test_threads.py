@@ -371,9 +371,13 @@ def test_an_endless_chain_of_timers_grows_no_chain_and_keeps_its_root(pool: Pool
         else:
             done.set()
 
-    with inherit_everywhere(), pool.named() as name:
-        threading.Timer(0, tick, (100,)).start()
-        assert done.wait(PATIENCE)
+    def root() -> str:
+        with inherit_everywhere(), pool.named() as name:
+            threading.Timer(0, tick, (100,)).start()
+            assert done.wait(PATIENCE)
+        return name
+
+    name = on_thread(root)
     assert found == {name}
     assert len(lengths) == 101
     assert max(lengths) <= 2  # what says whose context it is, and the root's
