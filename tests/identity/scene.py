@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from traceback import extract_stack
 from typing import Any
 
 import anyio
@@ -38,7 +39,7 @@ class Ears:
     def __init__(self, pool: PoolHandle) -> None:
         self.pool = pool
         self.count = 0
-        self.wrong: list[tuple[str, set[str]]] = []
+        self.wrong: list[str] = []
         self._lock = threading.Lock()
 
     def hear(self, mine: str = DEFAULT_NAME, *, or_nobody: bool = False) -> str:
@@ -49,14 +50,16 @@ class Ears:
         asked = pool.get_name_by_owner(timeout=PATIENCE) or DEFAULT_NAME
         for name in (found, asked, agent.name if agent else DEFAULT_NAME):
             if name not in may:
-                self.wrong.append((name, may))
+                line = extract_stack(limit=2)[0]
+                where = f"{line.filename}:{line.lineno}"
+                self.wrong.append(f"{name}, rather than {' or '.join(may)}, at {where}")
         with self._lock:
             self.count += 1
         return found
 
     def check(self, at_least: int) -> None:
         """Assert that all was right, and that so much was heard."""
-        assert self.wrong == []
+        assert self.wrong[:3] == []
         assert self.count >= at_least
 
 
@@ -75,9 +78,11 @@ class Part:
         self.who = who
 
     def hear(self) -> None:
+        """Note whether this part's name is spoken here."""
         self.scene.ears.hear(self.mine)
 
     def hear_or_nobody(self, *_: object) -> None:
+        """As ``hear``; it may be that nobody speaks here."""
         self.scene.ears.hear(self.mine, or_nobody=True)
 
     async def talk(self) -> None:
