@@ -928,7 +928,7 @@ def test_a_dropped_grant_comes_home_from_a_worker_thread_too(ref: NamePoolRef) -
     wait_until(lambda: ref.ask(PoolStatsRequest()).checked_out_count == 1, ref)
 
 
-def test_a_lease_is_a_value_that_names_its_checkout(ref: NamePoolRef) -> None:
+def test_a_lease_names_its_checkout_and_ends_it_whoever_gives_it_back(ref: NamePoolRef) -> None:
     lease = ref.ask(CheckoutLease(), timeout=PATIENCE)
 
     assert isinstance(lease, Lease)

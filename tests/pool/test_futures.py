@@ -288,6 +288,49 @@ def test_a_future_is_answered_by_the_next_incarnation_and_spoken_where_it_is_rea
     assert scene.pool.pool_stats().checked_out_count == 1
 
 
+# -- a caller that blocks -------------------------------------------------------------------
+
+
+def test_a_caller_that_gives_up_between_two_incarnations_costs_no_name(scene: Scene) -> None:
+    scene.stock()
+    scene.end()
+    with pytest.raises(pykka.Timeout):
+        scene.handle.ask(CheckoutName(timeout=None), timeout=0.01)
+
+    scene.begin()
+
+    scene.wait_clear()
+
+
+def test_a_caller_that_gives_up_while_it_waits_costs_no_name(scene: Scene) -> None:
+    with pytest.raises(pykka.Timeout):
+        scene.handle.ask(CheckoutName(timeout=None), timeout=0.01)
+
+    scene.source.gate.set()
+    wait_until(lambda: scene.pool.pool_stats().fetching_count == 0, scene.ref)
+
+    scene.wait_clear()
+
+
+def test_a_caller_that_the_next_incarnation_answers_speaks_under_the_name_with_what_it_starts(
+    scene: Scene,
+) -> None:
+    scene.stock()
+    scene.end()
+
+    def agent() -> tuple[str, str, str]:
+        name = scene.handle.ask(CheckoutName(), timeout=PATIENCE)
+        context = contextvars.copy_context()
+        return name, scene.pool.speaker(), on_thread(lambda: context.run(scene.pool.speaker))
+
+    thread, results = started(agent)
+    scene.begin()
+    thread.join(PATIENCE)
+
+    assert len(set(results[0])) == 1
+    assert len(scene.pool.leases()) == 1
+
+
 # -- sent again -----------------------------------------------------------------------------
 
 
