@@ -25,6 +25,7 @@ from namepool import (
     CheckoutLease,
     CheckoutName,
     GetNameByOwner,
+    InvalidName,
     NamedExecutor,
     NamePool,
     NamePoolRef,
@@ -903,6 +904,39 @@ def test_an_endless_chain_of_tasks_in_unnamed_blocks_grows_no_chain(
     asyncio.run(agent())
     assert len(lengths) == 101
     assert max(lengths) <= LONG
+
+
+async def _refused(association: Any) -> None:
+    with pytest.raises(InvalidName):
+        await association
+
+
+AGAIN: dict[str, Callable[[AsyncPoolHandle, NamePoolRef], Any]] = {
+    "associate_name": lambda pool, _: pool.associate_name("Ada"),
+    "associate_name(None)": lambda pool, _: pool.associate_name(None),
+    "associate_name(default)": lambda pool, _: pool.associate_name(DEFAULT_NAME),
+    "associate_name(invalid)": lambda pool, _: _refused(pool.associate_name("")),
+    "a future": lambda _, ref: ref.proxy().associate_name("Ada"),
+    "a future, None": lambda _, ref: ref.proxy().associate_name(None),
+    "a future, invalid": lambda _, ref: _refused(ref.proxy().associate_name("")),
+    "a future, unread": lambda _, ref: asyncio.sleep(0, ref.proxy().associate_name("Ada")),
+}
+
+
+@pytest.mark.parametrize("way", AGAIN)
+def test_whoever_associates_again_and_again_grows_no_chain(
+    way: str, pool: PoolHandle, ref: NamePoolRef
+) -> None:
+    async def agent() -> tuple[str, str, int]:
+        handle = AsyncPoolHandle(pool)
+        with pool.named() as name:
+            for _ in range(50):
+                await AGAIN[way](handle, ref)
+            return name, pool.speaker(), length()
+
+    name, spoken, links = asyncio.run(agent())
+    assert spoken in (name, "Ada")
+    assert links <= LONG
 
 
 @pytest.mark.parametrize(

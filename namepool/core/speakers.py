@@ -146,7 +146,7 @@ class Speakers:
                 if token.outside or binding.outside:
                     token.outside = True
                     self.given[token.owner] = token
-                binding.spoken = token
+                binding.spoken, binding.says = token, OVER  # so that no chain keeps it
                 if told:
                     self.log.wake()
                 return True
@@ -246,8 +246,9 @@ class Speakers:
 
     def _begun(self, token: Token) -> str:
         """Answer again to what is asked for the second time."""
-        if token.says or self.leases.get(token.name) is token:
-            return token.name  # type: ignore[no-any-return]
+        spoken: Any = token.spoken if isinstance(token, Binding) else token
+        if spoken is not None and (spoken.says or self.leases.get(spoken.name) is spoken):
+            return spoken.name  # type: ignore[no-any-return]
         raise LookupError("the request was given up before it was answered")
 
     def _meet(self, owner: str) -> None:

@@ -16,7 +16,7 @@ from namepool.actors import LATER, Reply
 from namepool.actors.inbox import Inbox
 from namepool.actors.reply import Dropped
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
-from namepool.core.links import NOBODY, Link
+from namepool.core.links import NOBODY, OVER, Link
 from namepool.core.names import is_default_name, shown, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
@@ -99,6 +99,21 @@ class Operations:
 
     def associate(self, binding: Binding) -> Any:
         """Let an owner speak under a name."""
+        try:
+            spelled = self._associate(binding)
+        except Exception:
+            self._never_speaks(binding)
+            raise
+        if spelled is None:
+            self._never_speaks(binding)
+        return spelled
+
+    def _never_speaks(self, binding: Binding) -> None:
+        """Have a binding that came to nothing be left out of whatever chain has it already."""
+        if binding.says is None:
+            binding.says = OVER
+
+    def _associate(self, binding: Binding) -> Any:
         name, state = binding.wanted, self._state
         if not isinstance(binding.exclusive, bool):
             raise invalid("exclusive", binding.exclusive, "True or False")

@@ -90,13 +90,13 @@ class NamePoolRef(ServiceRef[Any]):
         reply: Reply[Any] = Reply()
         sink = self.state.signal.put if isinstance(token, Lease) else _ignore
         dropped = reply.watched(token, sink, received)
-        if isinstance(token, Binding) and not token.outside:
-            chain.set(token)  # it need not be read
         try:
             answer = self.actor_inbox.run(self._operations[token.__class__], token)
         except Exception as error:
             reply.fail_quietly(error)
             return reply
+        if isinstance(token, Binding):  # it need not be read
+            _speak(token, is_pending=answer is LATER)
         if answer is LATER:
             self._prepare(token, reply)
             self._send(token, reply, dropped)
@@ -139,6 +139,14 @@ def hold(token: Token) -> None:
         chain.set(token)
     else:
         received(token)
+
+
+def _speak(binding: Binding, is_pending: bool) -> None:
+    """Speak by a binding as soon as it speaks."""
+    if not is_pending:
+        received(binding)
+    elif not binding.outside:
+        chain.set(binding)
 
 
 def _ignore(_: object) -> None:
