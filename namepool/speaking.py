@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -160,9 +161,10 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
     given = state.given.get(me)
     if given is None or not given.says:
         return None
+    first = link
     while isinstance(link, Lent) and not link.scope.is_here():
         link = link.before  # the scope was closed where this context could not be put right
-    if link is not None and link.owner != me and me == whose_stack() and _is_thread(me):
+    if link is not None and link.owner != me and _is_of_another(first, me):
         return None  # this thread runs somebody else's context
     while link is not None and link.owner == me:
         if link.says and link.state is state:
@@ -171,8 +173,12 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
     return given
 
 
-def _is_thread(owner: str) -> bool:
-    return owner.startswith("namepool:thread:")
+def _is_of_another(link: Link | None, me: str) -> bool:
+    """Tell whether a context, whose first link is not of ``me``, is not this thread's own."""
+    if me != whose_stack() or not me.startswith("namepool:thread:"):
+        return False
+    own = getattr(threading.current_thread(), "_context", None)  # in CPython 3.14
+    return own is None or own.get(chain) is not link  # else it is a copy of the starter's
 
 
 # -- handing on -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.links import Link
-from namepool.speaking import own_chain, run_following
+from namepool.speaking import chain, own_chain, run_following
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,7 +34,7 @@ class NamedExecutor(NeverCopied, ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """As ``Executor.submit``."""
-        return super().submit(run_following, own_chain(), fn, *args, **kwargs)
+        return _starting_nobody(super().submit, run_following, own_chain(), fn, *args, **kwargs)
 
 
 def named_thread(
@@ -82,6 +83,9 @@ def inherit_everywhere() -> Iterator[None]:
         finally:
             _leave(user)  # struck: it ends all the same
 
+
+_COPIES_CONTEXTS: bool = getattr(sys.flags, "thread_inherit_context", False)
+"""A thread begins with a copy of its starter's context: an option of CPython 3.14."""
 
 _here = threading.local()
 _lock = threading.RLock()  # re-entrant: a finaliser may end a block inside it
@@ -165,10 +169,17 @@ def _submit(
     before = getattr(_here, "is_submitting", False)
     try:
         _here.is_submitting = True
-        future = submit(run_following, link, fn, *args, **kw)
+        future = _starting_nobody(submit, run_following, link, fn, *args, **kw)
         return future  # noqa: RET504  it may be struck in between
     finally:
         _here.is_submitting = before
+
+
+def _starting_nobody(submit: Callable[..., Future[R]], /, *args: Any, **kwargs: Any) -> Future[R]:
+    """Submit work so that a worker that is started for it inherits no name from its starter."""
+    if _COPIES_CONTEXTS and chain.get() is not None:
+        return run_following(None, submit, *args, **kwargs)
+    return submit(*args, **kwargs)
 
 
 def _after_fork_in_child() -> None:

@@ -53,6 +53,7 @@ lease lasts, whoever waits still does, and a name is never given twice.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any
@@ -78,6 +79,8 @@ class PoolState(Speakers):
         self.options: PoolOptions = PoolOptions()
         self.epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
         self.signal: Any = SimpleQueue()
+        self.signalled: deque[Any] = deque()
+        """What came by the signal, or beside it, until the pool's own thread has dealt with it."""
         self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows
         self.wants_places: bool = False  # a lease is to know the line that asks for it
 
@@ -188,7 +191,12 @@ class PoolState(Speakers):
         """Note that an owner has ended, and wake the pool. Any thread, finalisers too."""
         # Whether a request of its own may be on its way comes first: what that does shows then.
         if self.is_busy() or self.owners.get(owner) or self.stocks.waiting:
-            self.signal.put(OwnerEnded(owner))
+            self.signalled.append(OwnerEnded(owner))  # at once: lookups ask for it
+            self.signal.put(None)
+
+    def look_up(self, owner: str) -> Any:
+        """Return the name of ``owner``, or ``LATER`` if it may just have ended."""
+        return LATER if self.signalled else self.name_of(owner)
 
     def owner_ended(self, owner: str, now: float) -> None:
         """Silence an owner that has ended, but for its blocks, which end for certain.

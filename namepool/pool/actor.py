@@ -76,6 +76,7 @@ class NamePool(ServiceActor):
     def _use_inbox_of(self, state: PoolState) -> None:
         """Have what comes home to an earlier incarnation come home to this one."""
         self.actor_inbox.signal = state.signal
+        self.actor_inbox.signalled = state.signalled
         self.actor_inbox.guarded = state
         state.is_busy = self.actor_inbox.is_busy
 

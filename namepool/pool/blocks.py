@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AsyncExitStack, ExitStack
 from copy import copy
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
@@ -117,8 +116,8 @@ class _Steps(Generator[Any, Any, Any]):
             is_over = step == self._inner.close
             return item
         finally:
-            self._chain = _chain()
             try:
+                self._chain = _chain()
                 if is_over:
                     self._block.__exit__(None, None, None)
             finally:
@@ -201,44 +200,40 @@ class Held(Block):
         return token
 
     def __enter__(self) -> str:
-        token, is_held = self._hold(), False
+        token, answer = self._hold(), None
         try:
             name = self._access.granted(token)
             chain.set(token)
-            is_held = True
-            return name or DEFAULT_NAME
+            answer = name or DEFAULT_NAME  # no call from here to the return
+            return answer
         except (NamesUnavailable, CheckoutTimeout) as error:
-            return self._stand_in(error)
+            answer = self._stand_in(error)
+            return answer
         finally:
-            if not is_held:
-                self._let_go(token)
+            if answer is None:
+                self.__exit__()
 
     async def __aenter__(self) -> str:
-        token, is_held = self._hold(), False
+        token, answer = self._hold(), None
         try:
             name = await self._access.granted_async(token)
             chain.set(token)
-            is_held = True
-            return name or DEFAULT_NAME
+            answer = name or DEFAULT_NAME
+            return answer
         except (NamesUnavailable, CheckoutTimeout) as error:
-            return self._stand_in(error)
+            answer = self._stand_in(error)
+            return answer
         finally:
-            if not is_held:
-                self._let_go(token)
-
-    def _let_go(self, token: Token) -> None:
-        """End the token of a block that is not entered, or stands under a default name."""
-        guard, self._guard = self._guard, None
-        if self._link is token:
-            self._link = None
-        if guard is not None:
-            guard.close()
+            if answer is None:
+                self.__exit__()
 
     def _stand_in(self, error: Exception) -> str:
         """Speak under the default name, if there is one, unless one holds another."""
-        default, state = self._default, self._access.state
-        if default is None:
+        default, state, guard = self._default, self._access.state, self._guard
+        if default is None or guard is None:
             raise error
+        guard.close()
+        self._guard = self._link = None
         if self._tell is not None:
             self._tell(default, error)
         if state.name_of(current_owner()) is None:
@@ -269,50 +264,59 @@ class Resumed(Block):
         identity: str | None,
     ) -> None:
         self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
-        self._blocks: ExitStack | AsyncExitStack = ExitStack()
+        self._block: Held | None = None
 
     def __enter__(self) -> str:
         if self._name is not None:
             self._take(self._name)
-        with ExitStack() as of_others:  # names that other identities keep, until one is free
+        tried, kept = list[Held](), None
+        try:
             while True:
-                attempt = of_others.enter_context(ExitStack())
-                block = self._named()
-                given = attempt.enter_context(block)
+                tried.append(block := self._named())
+                given = block.__enter__()
                 if self._name is None and block.is_held:
                     try:
                         self._take(given)
                     except NameHeld:
                         continue
-                self._blocks = attempt.pop_all()
+                self._block = kept = block
                 return given
+        finally:
+            _end(tried, kept)
 
     def _take(self, name: str) -> None:
         if self._ledger is not None:
             take(self._ledger, name, self._identity)
 
     def __exit__(self, *error: Any) -> None:
-        cast("ExitStack", self._blocks).__exit__(*error)
+        if self._block is not None:
+            self._block.__exit__()
 
     async def __aenter__(self) -> str:
         """As ``__enter__``; it is another thread that waits for the ledger."""
         if self._name is not None:
             await on_its_own_thread(partial(self._take, self._name))
-        async with AsyncExitStack() as of_others:
+        tried, kept = list[Held](), None
+        try:
             while True:
-                attempt = await of_others.enter_async_context(AsyncExitStack())
-                block = self._named()
-                given = await attempt.enter_async_context(block)
+                tried.append(block := self._named())
+                given = await block.__aenter__()
                 if self._name is None and block.is_held:
                     try:
                         await on_its_own_thread(partial(self._take, given))
                     except NameHeld:
                         continue
-                self._blocks = attempt.pop_all()
+                self._block = kept = block
                 return given
+        finally:
+            _end(tried, kept)
 
-    async def __aexit__(self, *error: Any) -> None:
-        await cast("AsyncExitStack", self._blocks).__aexit__(*error)
+
+def _end(tried: list[Held], kept: Held | None) -> None:
+    """End the blocks whose names other identities keep: all but the last, if that is kept."""
+    for block in tried:
+        if block is not kept:
+            block.__exit__()
 
 
 def named(

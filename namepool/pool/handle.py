@@ -21,7 +21,7 @@ from namepool.pool import messages as m
 from namepool.pool.access import Access, Askable
 from namepool.pool.observing import LeaseInfo
 from namepool.pool.ref import ANOTHER, hold
-from namepool.pool.subscriptions import Kinds, Subscription, subscribe
+from namepool.pool.subscriptions import Kinds, Subscription, begin, reading_of, undo
 from namepool.pool.warnings import warn
 from namepool.speaking import asked_for, chain, name_of_caller, to_speak, unnamed
 
@@ -161,7 +161,7 @@ class PoolHandle(NeverCopied):
         if owner is None:
             answer = run(name_of_caller, state)
         else:
-            answer = run(state.name_of, owner_id(owner))
+            answer = run(state.look_up, owner_id(owner))
         if answer is LATER:
             answer = self._ask(m.GetNameByOwner(owner), timeout=timeout)
         return cast("str | None", answer)
@@ -200,7 +200,16 @@ class PoolHandle(NeverCopied):
         place, and the log says so once. See ``pool.leases()`` for how things stand then. The
         subscription ends when it is closed, or with the pool.
         """
-        return subscribe(self._target, callback, only)
+        reading = reading_of(callback, only)
+        subscription = Subscription(self._target, reading)
+        is_kept = False
+        try:
+            begin(self._target, reading)
+            is_kept = True  # no call from here to the return
+            return subscription
+        finally:
+            if not is_kept:
+                undo(self._target, reading)
 
     def reset(self) -> None:
         """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""

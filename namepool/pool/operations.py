@@ -178,7 +178,9 @@ class Operations:
     def get_name_by_owner(self, message: m.GetNameByOwner) -> Any:
         """Look an owner up."""
         if not message.is_caller:
-            return self._state.name_of(message.owner)
+            name = self._state.look_up(message.owner)
+            is_home = name is LATER and self._is_at_home()
+            return self._state.name_of(message.owner) if is_home else name
         link: Link | None = message.chain
         while link is not None:
             name = link.says

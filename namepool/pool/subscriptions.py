@@ -52,6 +52,8 @@ class Reading:
         self._seen = 0
         self._log = EventLog()
         self._has_failed = False
+        self.started: list[Any] = []
+        """The dispatcher's ref, as soon as there is one."""
         self.ref: ServiceRef[Any]
 
     def begin(self, log: EventLog) -> None:
@@ -143,26 +145,25 @@ class Subscription(NeverCopied):
         self.close()
 
 
-def subscribe(
-    pool: Askable, callback: Callable[[Any], object], only: Kinds = PoolEvent
-) -> Subscription:
-    """Have ``callback`` told what happens in a pool; see ``PoolHandle.subscribe``."""
+def reading_of(callback: Callable[[Any], object], only: Kinds) -> Reading:
+    """Return what reads for a callback, once it is begun; see ``PoolHandle.subscribe``."""
     if not callable(callback):
         raise invalid("callback", callback, "a function of one event")
-    reading = Reading(callback, _kinds(only))
-    started: list[Any] = []
-    is_kept = False
-    try:
-        ref = launch(Dispatcher, (reading.look,), {}, receipt=started)
-        reading.ref = cast("ServiceRef[Any]", ref)
-        pool.ask(m.Subscribe(reading))
-        subscription = Subscription(pool, reading)
-        is_kept = True  # no call from here to the return
-        return subscription
-    finally:
-        if not is_kept:
-            give_up(started)
-            _unsubscribe(pool, reading, timeout=5.0)
+    return Reading(callback, _kinds(only))
+
+
+def begin(pool: Askable, reading: Reading) -> None:
+    """Have its callback told what happens in a pool from now on."""
+    reading.ref = cast(
+        "ServiceRef[Any]", launch(Dispatcher, (reading.look,), {}, receipt=reading.started)
+    )
+    pool.ask(m.Subscribe(reading))
+
+
+def undo(pool: Askable, reading: Reading) -> None:
+    """Undo what of ``begin`` has been done, for a caller that was struck."""
+    give_up(reading.started)
+    _unsubscribe(pool, reading, timeout=5.0)
 
 
 def _unsubscribe(pool: Askable, reading: Reading, timeout: float) -> None:
