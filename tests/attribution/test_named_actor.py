@@ -342,6 +342,24 @@ def test_the_scope_of_a_life_is_a_hook(agent_class: Any, pool: PoolHandle) -> No
     assert "Saved Sue" not in pool.speaking.values()
 
 
+def test_an_agent_may_live_under_a_default_name(agent_class: Any) -> None:
+    class Undaunted(agent_class):  # type: ignore[misc]
+        def name_scope(self) -> AbstractContextManager[str]:
+            scope: AbstractContextManager[str] = self.pool.named(default="The Deputy")
+            return scope
+
+    heard = Heard()
+    with open_pool(source=ScriptedSource(SourceError("closed on Sundays"))) as pool:
+        ref = Undaunted.start(heard, pool=pool)
+        assert ref.ask("who", timeout=PATIENCE)[:2] == ("The Deputy", "The Deputy")
+        assert on_thread(lambda: (ref.ask("who")[1], pool.speaker())) == (
+            "The Deputy",
+            DEFAULT_NAME,
+        )
+        ref.stop()
+    assert heard.names == {"on_start": "The Deputy", "on_stop": "The Deputy"}
+
+
 def test_an_actor_of_another_make_is_named_by_a_subclass_of_two_words(pool: PoolHandle) -> None:
     class Foreign(pykka.ThreadingActor):
         """Of a library: it can be used, and not changed."""
