@@ -13,7 +13,10 @@ from tests.identity.scene import Scene
 def scene() -> Iterator[Scene]:
     scene = Scene()
     yield scene
+    has_been_told = bool(scene.ears.wrong)
     scene.close()
+    if not has_been_told:
+        scene.ears.check(at_least=4)
 
 
 @pytest.fixture(autouse=True)

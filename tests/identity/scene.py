@@ -50,17 +50,16 @@ class Ears:
         asked = pool.get_name_by_owner(timeout=PATIENCE) or DEFAULT_NAME
         for name in (found, asked, agent.name if agent else DEFAULT_NAME):
             if name not in may:
-                line = extract_stack(limit=2)[0]
-                where = f"{line.filename}:{line.lineno}"
-                self.wrong.append(f"{name}, rather than {' or '.join(may)}, at {where}")
+                lines = [f"{line.filename}:{line.lineno}" for line in extract_stack(limit=4)[:-1]]
+                self.wrong.append(f"{name}, rather than {' or '.join(may)}: {' > '.join(lines)}")
         with self._lock:
             self.count += 1
         return found
 
     def check(self, at_least: int) -> None:
         """Assert that all was right, and that so much was heard."""
-        assert self.wrong[:3] == []
-        assert self.count >= at_least
+        assert not self.wrong, "\n".join(self.wrong[:5])
+        assert self.count >= at_least, self.count
 
 
 def new_pool() -> PoolHandle:
@@ -119,7 +118,6 @@ class Scene:
 
     def close(self) -> None:
         """Stop the workers; they go as they came, as nobody."""
-        so_far = len(self.ears.wrong)
         for workers in (self.plain, self.named):
             both = threading.Barrier(2)
 
@@ -131,7 +129,6 @@ class Scene:
             for future in futures:
                 future.result(PATIENCE)
             workers.shutdown()
-        assert self.ears.wrong[so_far:] == []
         assert self.pool.pool_stats().checked_out_count == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from namepool import (
     DEFAULT_NAME,
     NamedActor,
     inherit_owner,
+    named_thread,
     owner_scope,
 )
 from namepool.actors import ServiceActor
@@ -35,6 +37,13 @@ from tests.identity.scene import (
 from tests.support import PATIENCE
 
 # Names that others give
+
+
+def copying_thread(target: Callable[[], object]) -> threading.Thread:
+    """Return a thread that begins with a copy of this context, where there are such threads."""
+    if sys.version_info < (3, 14):
+        return named_thread(target)
+    return threading.Thread(target=target, context=contextvars.copy_context())
 
 
 @each_round
@@ -104,6 +113,37 @@ def test_a_name_that_a_thread_is_given_is_spoken_by_it_and_what_it_hands_on_and_
     as_threads(scene, rounds, way)
     scene.ears.check(at_least=rounds * 3 * 8)
     assert pool._state.given == {}
+
+
+@each_round
+@pytest.mark.parametrize("kind", [threading.Thread, named_thread, copying_thread])
+def test_a_thread_that_an_agent_has_started_speaks_under_the_name_that_it_is_given(
+    kind: Callable[..., threading.Thread], rounds: int, scene: Scene
+) -> None:
+    hear, pool = scene.ears.hear, scene.pool
+
+    def way(part: Part, _: object) -> None:
+        is_given = threading.Event()
+        given: list[str] = []
+
+        def work() -> None:
+            assert is_given.wait(PATIENCE)
+            hear(given[0])
+            with pool.named() as own:
+                hear(own)
+            hear(given[0])
+            pool.checkin_name(given[0])
+            hear(part.mine, or_nobody=kind is threading.Thread)
+
+        thread = kind(target=work)
+        thread.start()
+        given.append(pool.checkout_name(owner=thread))
+        is_given.set()
+        part.hear()
+        thread.join(PATIENCE)
+
+    as_threads(scene, rounds, way)
+    scene.ears.check(at_least=rounds * 3 * 7)
 
 
 @each_round

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from namepool import inherit_everywhere, inherit_owner, named_thread
-from tests.identity.scene import Part, Scene, as_threads, each_round
+from namepool import NamedExecutor, inherit_everywhere, inherit_owner, named_thread
+from tests.identity.scene import PARTIES, Part, Scene, as_threads, each_round
 from tests.support import PATIENCE
 
 Meet = Callable[[], object]
@@ -115,9 +115,35 @@ def callbacks(part: Part, meet: Meet) -> None:
         future.add_done_callback(lambda _: part.hear())
 
 
+def workers_of_its_own(part: Part, meet: Meet) -> None:
+    """Agents begin them; between two pieces of work, and before and after, they are nobody."""
+    nobody, workers = part.scene.ears.hear, NamedExecutor(1, initializer=part.scene.ears.hear)
+    part.scene.left[part.who] = workers
+    wait(workers.submit(part.hear), ThreadPoolExecutor.submit(workers, nobody))
+    meet()
+    for theirs in [part.scene.left[who] for who in PARTIES]:
+        called = threading.Event()
+        future = theirs.submit(called.wait, PATIENCE)
+        future.add_done_callback(part.hear_or_nobody)
+        called.set()
+        wait(theirs.submit(part.hear))
+    meet()
+    workers.shutdown()
+
+
+def workers_of_its_own_everywhere(part: Part, meet: Meet) -> None:
+    nobody, workers = part.scene.ears.hear, ThreadPoolExecutor(1)
+    with inherit_everywhere():
+        wait(workers.submit(part.hear))
+    meet()  # until others have left it, too
+    wait(ThreadPoolExecutor.submit(workers, nobody))
+    workers.shutdown()
+
+
 WAYS: list[Any] = [
     *(named_executor, lent, copied, everywhere, thread_of_its_own),
     *(work_that_takes_a_name, work_that_fails, callbacks),
+    *(workers_of_its_own, workers_of_its_own_everywhere),
 ]
 
 
