@@ -43,10 +43,7 @@ def quietly(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     """
     try:
         call(*args, **kwargs)
-    except Exception as error:
-        trace = error.__traceback__
-        if trace is not None and trace.tb_next is None:
-            raise  # it is not of the call's making: this thread was struck
+    except Exception:
         _complain()
     except BaseException:
         if not isinstance(threading.current_thread(), ActorThread):
