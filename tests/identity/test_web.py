@@ -4,6 +4,7 @@ Where a framework runs the steps of a generator in contexts that it throws away,
 taken there is gone with the first of them. Then a request may be nobody, and no other agent either.
 """
 
+import asyncio
 import logging
 import socket
 import threading
@@ -23,7 +24,7 @@ from fastapi import BackgroundTasks, Depends, FastAPI
 from fastapi.responses import StreamingResponse
 
 from namepool import DEFAULT_NAME
-from tests.identity.scene import PARTIES, STRANGER, Meeting, Scene, broken_by_failure
+from tests.identity.scene import PARTIES, STRANGER, Meeting, Scene, broken_by_failure, each_round
 from tests.support import PATIENCE, run_together
 
 STEPS = 3
@@ -503,3 +504,52 @@ def test_no_request_speaks_as_another(
     asked = 3 * rounds * len(kinds)
     scene.ears.check(at_least=2 * asked)
     assert log.count == asked
+
+
+@each_round
+@pytest.mark.parametrize("remedy", ["the option of uvicorn", "an unnamed block"])
+def test_a_request_speaks_as_none_before_it_on_its_connection_where_each_begins_as_nobody(
+    remedy: str, rounds: int, scene: Scene
+) -> None:
+    """A server may begin a request in the context of the one before, whose agent still works."""
+    site, was_heard = Site(scene), asyncio.Event()
+
+    async def work(name: str) -> None:
+        await was_heard.wait()
+        was_heard.clear()
+        site.hear(name)
+
+    @site.app.get("/agent")
+    async def agent(
+        name: Annotated[str, Depends(async_agent(site))], tasks: BackgroundTasks
+    ) -> None:
+        tasks.add_task(work, name)
+
+    @site.app.get("/stranger")
+    async def stranger() -> None:
+        site.hear()
+        was_heard.set()
+
+    async def as_nobody(scope: Any, receive: Any, send: Any) -> None:
+        with site.pool.unnamed():
+            await site.app(scope, receive, send)
+
+    app, options = (as_nobody, {}) if "block" in remedy else (site.app, {"reset_contextvars": True})
+    with (
+        serving(app, http="h11", **options) as address,
+        socket.create_connection(address) as client,
+    ):
+        client.settimeout(PATIENCE)
+        with client.makefile("rb") as answers:
+            for _ in range(rounds):
+                client.sendall(b"".join(request(path) for path in ("agent?id=Ann", "stranger")))
+                for _answer in range(2):
+                    assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+                    while answers.readline() != b"\r\n":
+                        pass
+                    assert answers.read(4) == b"null"
+    scene.ears.check(at_least=rounds * 4)
+
+
+def request(path: str) -> bytes:
+    return f"GET /{path} HTTP/1.1\r\nHost: here\r\n\r\n".encode()
