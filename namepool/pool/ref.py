@@ -88,7 +88,8 @@ class NamePoolRef(ServiceRef[Any]):
     def _future(self, token: Token) -> Reply[Any]:
         """Ask by a token, for a future; a name in it that nobody reads goes home."""
         reply: Reply[Any] = Reply()
-        sink = self.state.signal.put if isinstance(token, Lease) else _ignore
+        # To speak under a name needs no reader; a sink is of C, as it runs in a finaliser.
+        sink = self.state.signal.put if isinstance(token, Lease) else bool
         dropped = reply.watched(token, sink, received)
         try:
             answer = self.actor_inbox.run(self._operations[token.__class__], token)
@@ -147,10 +148,6 @@ def _speak(binding: Binding, is_pending: bool) -> None:
         received(binding)
     elif not binding.outside:
         chain.set(binding)
-
-
-def _ignore(_: object) -> None:
-    """Leave it: to speak under a name needs no reader."""
 
 
 class NamePoolProxy(NeverCopied, pykka.ActorProxy[Any]):
