@@ -37,10 +37,17 @@ from namepool.actors import acting
 from namepool.actors.forks import remember
 from namepool.call_sites import place_of_caller
 from namepool.core.leases import Binding, Lease, Taking, Token
-from namepool.core.links import NOBODY, OVER, Echo, Link, Standing, in_front, living
+from namepool.core.links import NOBODY, OVER, Link, Standing, in_front, living
 from namepool.core.state import PoolState
 from namepool.ends import listeners
-from namepool.owners import Scope, current_owner, is_scoped, owner_id, whose_stack
+from namepool.owners import (
+    current_owner,
+    is_scoped,
+    owner_id,
+    owner_scope,
+    owners_here,
+    whose_stack,
+)
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
@@ -156,17 +163,20 @@ def name_of_caller(state: PoolState) -> str | None:
 
 
 def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
-    """Return the token that another party took for the caller, unless it took one itself since."""
-    me = current_owner()
-    given = state.given.get(me)
-    if given is None or not given.says:
-        return None
-    first = link
-    while isinstance(link, Lent) and not link.scope.is_here():
-        link = link.before  # the scope was closed where this context could not be put right
-    if link is not None and link.owner != me and _is_of_another(first, me):
-        return None  # this thread runs somebody else's context
-    while link is not None and link.owner == me:
+    """Return the token that another party took for the caller, unless it took one itself since.
+
+    Or for whoever entered the scope in which the caller has none.
+    """
+    for owner in owners_here():
+        given = state.given.get(owner)
+        if given is not None and given.says:
+            return None if _is_of_another(link, owner) else _later(state, link, given)
+    return None
+
+
+def _later(state: PoolState, link: Link | None, given: Link) -> Link:
+    """Return the later one of ``given`` and of its owner's own latest link."""
+    while link is not None and link.owner == given.owner:
         if link.says and link.state is state:
             return link if link.number > given.number else given
         link = link.before
@@ -174,7 +184,9 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
 
 
 def _is_of_another(link: Link | None, me: str) -> bool:
-    """Tell whether a context, whose first link is not of ``me``, is not this thread's own."""
+    """Tell whether a context is not that of ``me``, which is this thread."""
+    if link is None or link.owner == me:
+        return False
     if me != whose_stack() or not me.startswith("namepool:thread:"):
         return False
     own = getattr(threading.current_thread(), "_context", None)  # in CPython 3.14
@@ -189,63 +201,11 @@ def own_chain() -> Link | None:
     link = mine = living(_chain())
     while link is not None and link.state is None:
         link = link.before  # it says only whose context this is
-    return _with_given(mine, link)
-
-
-class Lent(Echo):
-    """What whoever entered a scope was given: it speaks where the scope holds."""
-
-    __slots__ = ("scope",)
-
-    def __init__(self, link: Link, before: Link | None, scope: Scope) -> None:
-        super().__init__(link, before)
-        self.scope = scope
-
-    @property
-    def says(self) -> str | None:  # type: ignore[override]
-        """What that link says; nothing for who has left the scope, however it was closed."""
-        return self.origin.says if self.scope.is_here() else OVER
-
-    def again(self, before: Link | None) -> Lent:
-        """Return what repeats it in front of another chain."""
-        return Lent(self, before, self.scope)
-
-
-def _with_given(mine: Link | None, link: Link | None, scope: Scope | None = None) -> Link | None:
-    """Return ``link`` behind the names that others took for the caller, whose chain is ``mine``."""
     for state in cast("list[PoolState]", listeners()):
         given = state.given and _given_to_caller(state, mine)
         if given and (link is None or link.origin is not given.origin):
             link = in_front(given, link)
-            if scope is not None:
-                link = Lent(link, link.before, scope)
     return link
-
-
-@contextmanager
-def owner_scope(owner: OwnerLike) -> Iterator[str]:
-    """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
-
-    Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
-    no name, it speaks under that of whoever enters the scope. An owner set this way never dies by
-    itself: what it holds, it holds until it gives it back.
-
-    Raises:
-        InvalidOwner: see ``owner_id``
-    """
-    scope, link = Scope(owner_id(owner)), _chain()
-    mine = _with_given(link, link, scope)
-    try:  # without tokens: they would be lost if we were struck before they are stored
-        chain.set(mine)
-        acting.set(scope)
-        yield scope.owner
-    finally:
-        scope.is_over = True  # first: a generator may be closed in another context than this
-        if _acting() is scope:
-            acting.set(scope.before)
-            scope.before = None  # so that an endless chain of tasks keeps no scopes
-        if mine is not None and _chain() is mine:
-            chain.set(link)
 
 
 def run_following(
