@@ -31,7 +31,7 @@ from namepool.errors import (
     UnknownTheme,
 )
 from namepool.ledgers.base import Ledger
-from namepool.owners import current_owner, owner_id
+from namepool.owners import current_owner, owner_id, owner_scope
 from namepool.pool.actor import NamePool
 from namepool.pool.async_handle import AsyncPoolHandle
 from namepool.pool.handle import PoolHandle
@@ -53,7 +53,7 @@ from namepool.pool.ref import NamePoolProxy, NamePoolRef
 from namepool.pool.service import open_async_pool, open_pool
 from namepool.pool.subscriptions import Subscription
 from namepool.sources import FallbackSource, NameSource, NumberedNames
-from namepool.speaking import inherit_owner, owner_scope
+from namepool.speaking import inherit_owner
 
 if TYPE_CHECKING:
     from namepool.sources import Nomenclater, OfflineNames

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +53,11 @@ _acting = acting.get
 class Scope:
     """The owner that a program has set for a context, and for what copies that."""
 
-    __slots__ = ("_stack", "before", "is_over", "owner")
+    __slots__ = ("_stack", "before", "entered_by", "is_over", "owner")
 
-    def __init__(self, owner: str) -> None:
-        current_owner()  # what is over is left first
+    def __init__(self, owner: str, entered_by: tuple[str, ...]) -> None:
+        self.entered_by: tuple[str, ...] = entered_by
+        """Whoever set it, and whoever set the scopes around it: it may speak under their names."""
         self.owner: str = owner
         self.before: Acting | None = _acting()
         """What it stands before; until that is put back, as where a generator is broken off."""
@@ -83,6 +86,13 @@ def _put_back(scoped: Acting) -> Acting | None:
             return before
         scoped = before
     return None
+
+
+def owners_here() -> tuple[str, ...]:
+    """Return the caller's id, and those of whoever entered the scopes that it is in."""
+    owner = current_owner()
+    scope = _acting()
+    return (owner, *scope.entered_by) if isinstance(scope, Scope) else (owner,)
 
 
 def is_scoped() -> bool:
@@ -120,6 +130,34 @@ def whose_stack() -> str:
         return _local.owner  # type: ignore[no-any-return]
     except AttributeError:
         return _first_words_of_thread()
+
+
+@contextmanager
+def owner_scope(owner: OwnerLike) -> Iterator[str]:
+    """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
+
+    Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
+    no name, it speaks under that of whoever enters the scope. An owner set this way never dies by
+    itself: what it holds, it holds until it gives it back.
+
+    Raises:
+        InvalidOwner: see ``owner_id``
+    """
+    with entered(Scope(owner_id(owner), owners_here())):
+        yield owner_id(owner)
+
+
+@contextmanager
+def entered(scope: Scope) -> Iterator[None]:
+    """Let a scope hold in this context."""
+    try:  # without a token: it would be lost if we were struck before it is stored
+        acting.set(scope)
+        yield
+    finally:
+        scope.is_over = True  # first: a generator may be closed in another context than this
+        if _acting() is scope:
+            acting.set(scope.before)
+            scope.before = None  # so that an endless chain of tasks keeps no scopes
 
 
 def owner_id(owner: object) -> str:

@@ -41,10 +41,11 @@ from namepool.core.links import NOBODY, OVER, Link, Standing, in_front, living
 from namepool.core.state import PoolState
 from namepool.ends import listeners
 from namepool.owners import (
+    Scope,
     current_owner,
+    entered,
     is_scoped,
     owner_id,
-    owner_scope,
     owners_here,
     whose_stack,
 )
@@ -239,7 +240,7 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
             before = _chain()
             try:
                 chain.set(link)
-                with owner_scope(owner):
+                with entered(Scope(owner, ())):
                     return await func(*args, **kwargs)
             finally:
                 chain.set(before)
@@ -248,7 +249,7 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(func)
     def speaking(*args: P.args, **kwargs: P.kwargs) -> R:
-        with owner_scope(owner):
+        with entered(Scope(owner, ())):
             return run_following(link, func, *args, **kwargs)
 
     return speaking
