@@ -38,6 +38,7 @@ from namepool.actors.forks import remember
 from namepool.call_sites import place_of_caller
 from namepool.core.leases import Binding, Lease, Taking, Token
 from namepool.core.links import NOBODY, OVER, Link, Standing, in_front, living
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.core.state import PoolState
 from namepool.ends import listeners
 from namepool.owners import (
@@ -71,14 +72,18 @@ def asked_for(
     state: PoolState,
     owner: OwnerLike | None = None,
     theme: str | None = None,
-    timeout: float | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
     kind: type[Lease] = Lease,
 ) -> Lease:
     """Return the lease that the caller asks for, for itself or for ``owner``.
 
     Raises:
-        InvalidOwner: see ``owner_id``
+        InvalidOwner, InvalidOption: an argument that may not be
     """
+    if timeout is not DEFAULT_TIMEOUT:
+        check_seconds("timeout", timeout, none=True)
+    if theme is not None:
+        check_theme(theme)
     lease = kind()  # no __init__: that would be a quarter of the time to make one
     lease.theme, lease.timeout = theme, timeout
     lease.in_block = False

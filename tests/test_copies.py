@@ -36,6 +36,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.attribution.logging import AgentFilter
 from namepool.attribution.otel import AgentSpanProcessor
 from namepool.attribution.structlog import AgentProcessor
+from namepool.core.links import Link
 from namepool.ledgers import Book, MemoryLedger, RedisLedger, SQLiteLedger
 
 OPEN = "open a pool there, or share names through a ledger"
@@ -285,7 +286,8 @@ def test_no_class_of_ours_is_forgotten() -> None:
             yield sub
             yield from below(sub)
 
-    ours = {kind.__name__ for kind in below(NeverCopied) if kind.__module__.startswith("namepool.")}
+    found = [kind for kind in below(NeverCopied) if kind.__module__.startswith("namepool.")]
+    ours = {kind.__name__ for kind in found if not issubclass(kind, Link)}  # see test_speaking
     assert ours - {"SessionLedger"} == set(SHARED)
 
 

@@ -25,7 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "metrics", "testing"),
     ("cli", "__main__", "_pyinstaller"),
 )
-SHARED = {"namepool.actors.later"}
+SHARED = {"namepool.actors.later", "namepool.actors.never_copied"}
 """Pure, and so simple that the rows above its own may import it, too."""
 PURE = (
     *("events", "core", "actors.later", "actors.never_copied", "pool.fetches"),
@@ -39,17 +39,8 @@ NOT_PURE = {
 ALLOWED_IN_PURE = {
     *("__future__", "collections", "collections.abc", "dataclasses", "math", "random", "types"),
     *("bisect", "typing", "unicodedata", "json", "re", "datetime", "email.utils", "itertools"),
-    *(
-        "enum",
-        "queue",
-        "base64",
-        "codecs",
-        "functools",
-        "hashlib",
-        "urllib.parse",
-        "zlib",
-        "namepool.errors",
-    ),
+    *("base64", "codecs", "enum", "functools", "hashlib", "queue", "urllib.parse", "zlib"),
+    "namepool.errors",
 }
 
 

@@ -8,7 +8,9 @@ it. A link that is over says nothing, wherever it was copied; so nothing is ever
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn, Self
+from typing import Any, ClassVar, Final
+
+from namepool.actors.never_copied import NeverCopied
 
 OVER: Final = ""
 """What a link says that speaks no more."""
@@ -17,10 +19,12 @@ NOBODY: Final = "\N{NULL}"
 """What a link says in whose block the caller is nobody."""
 
 
-class Link:
+class Link(NeverCopied):
     """One link; ``before`` is the one that was the first of its context until then."""
 
     __slots__ = ("__weakref__", "before", "number", "outside", "owner", "says", "state")
+
+    _instead: ClassVar[str] = "send its name there"
 
     before: Link | None
     state: Any
@@ -44,18 +48,6 @@ class Link:
     def __repr__(self) -> str:
         says = "pending" if self.says is None else repr(self.says) if self.says else "over"
         return f"<{type(self).__name__} of {self.owner!r}: {says}>"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"this {type(self).__name__} cannot be pickled, as it cannot leave its process: send "
-            "its name there"
-        )
 
 
 class Echo(Link):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease, Token
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.pool import blocks
@@ -69,10 +69,7 @@ class AsyncPoolHandle(NeverCopied):
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        check_seconds("timeout", timeout, none=True)
-        check_theme(theme)
-        state = self._access.state
-        lease = asked_for(state, owner, theme, timeout)
+        lease = asked_for(self._access.state, owner, theme, timeout)
         if not lease.outside:
             chain.set(lease)  # here, where the caller is: another task may await it
         return self._granted(lease, timeout)

@@ -22,7 +22,15 @@ from namepool.owners import current_owner
 from namepool.pool.access import Access
 from namepool.pool.aside import on_its_own_thread
 from namepool.pool.identities import check, take
-from namepool.speaking import asked_for, chain, name_of_caller, standing_in, to_speak, to_take
+from namepool.speaking import (
+    asked_for,
+    chain,
+    link_of_caller,
+    name_of_caller,
+    standing_in,
+    to_speak,
+    to_take,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -236,7 +244,8 @@ class Held(Block):
         self._guard = self._link = None
         if self._tell is not None:
             self._tell(default, error)
-        if state.name_of(current_owner()) is None:
+        link = link_of_caller(state)
+        if link is None or link.owner != current_owner():  # else it goes on under its own
             self._link = standing = standing_in(state, default)
             chain.set(standing)
         return name_of_caller(state) or default

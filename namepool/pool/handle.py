@@ -11,7 +11,7 @@ from namepool.actors import LATER
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
@@ -81,10 +81,6 @@ class PoolHandle(NeverCopied):
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        if timeout is not DEFAULT_TIMEOUT:
-            check_seconds("timeout", timeout, none=True)
-        if theme is not None:
-            check_theme(theme)
         access, state = self._access, self._state
         lease = asked_for(state, owner, theme, timeout)
         try:
