@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -216,3 +218,10 @@ def heard_on(part: Part, event: threading.Event) -> Callable[[], None]:
         event.set()
 
     return call
+
+
+@pytest.mark.proof
+@pytest.mark.skipif("NAMEPOOL_CI" not in os.environ, reason="elsewhere, what is missing is skipped")
+@pytest.mark.parametrize("library", ["fastapi", "uvicorn", "uvloop"])
+def test_no_library_is_missing_without_which_tests_of_identity_are_skipped(library: str) -> None:
+    assert importlib.util.find_spec(library) is not None

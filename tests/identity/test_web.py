@@ -9,11 +9,17 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+)
+from http.client import HTTPConnection
 from typing import Annotated, Any
 
 import pytest
-import requests
 
 pytest.importorskip("fastapi", reason="NOT TESTED: names in FastAPI, install 'namepool[dev]'")
 pytest.importorskip("uvicorn", reason="NOT TESTED: names in FastAPI, install 'namepool[dev]'")
@@ -120,9 +126,14 @@ def async_agent(site: Site) -> Callable[[str], AsyncIterator[str]]:
 
 
 def add_sync_endpoint(site: Site, agent: Callable[..., Any], *, sure: bool = True) -> None:
+    """Add one with tasks in the background."""
+
     @site.app.get("/")
-    def endpoint(name: Annotated[str, Depends(agent)]) -> str:
+    def endpoint(name: Annotated[str, Depends(agent)], tasks: BackgroundTasks) -> str:
         site.work(name, sure=sure)
+        tasks.add_task(site.hear, name, or_nobody=not sure)
+        tasks.add_task(site.work_async, name, sure=sure)
+        tasks.add_task(site.hear, name, or_nobody=not sure)
         return name
 
 
@@ -130,14 +141,6 @@ def add_async_endpoint(site: Site, agent: Callable[..., Any], *, sure: bool = Tr
     @site.app.get("/")
     async def endpoint(name: Annotated[str, Depends(agent)]) -> str:
         await site.work_async(name, sure=sure)
-        return name
-
-
-def add_background(site: Site, agent: Callable[..., Any], *, sure: bool = True) -> None:
-    @site.app.get("/")
-    def endpoint(name: Annotated[str, Depends(agent)], tasks: BackgroundTasks) -> str:
-        tasks.add_task(site.work, name, sure=sure)
-        tasks.add_task(site.work_async, name, sure=sure)
         return name
 
 
@@ -158,20 +161,12 @@ def sync_dependency_async_endpoint(site: Site) -> None:
     add_async_endpoint(site, sync_agent(site), sure=False)
 
 
-def sync_dependency_background_tasks(site: Site) -> None:
-    add_background(site, sync_agent(site), sure=False)
-
-
 def async_dependency_sync_endpoint(site: Site) -> None:
     add_sync_endpoint(site, async_agent(site))
 
 
 def async_dependency_async_endpoint(site: Site) -> None:
     add_async_endpoint(site, async_agent(site))
-
-
-def async_dependency_background_tasks(site: Site) -> None:
-    add_background(site, async_agent(site))
 
 
 def async_dependency_sync_stream(site: Site) -> None:
@@ -348,11 +343,6 @@ def middleware_async_endpoint(site: Site) -> None:
     add_async_endpoint(site, site.named)
 
 
-def middleware_background_tasks(site: Site) -> None:
-    add_agent_as_middleware(site)
-    add_background(site, site.named)
-
-
 def middleware_sync_stream(site: Site) -> None:
     add_agent_as_middleware(site)
     add_stream(site, site.named, site.steps)
@@ -366,14 +356,13 @@ def middleware_async_stream(site: Site) -> None:
 Kind = Callable[[Site], None]
 KINDS: list[Kind] = [
     *(sync_dependency_sync_endpoint, sync_dependency_async_endpoint),
-    *(sync_dependency_background_tasks, async_dependency_background_tasks),
     *(async_dependency_sync_endpoint, async_dependency_async_endpoint),
     *(async_dependency_sync_stream, async_dependency_async_stream),
     *(decorated_sync_dependency, decorated_async_dependency),
     *(sync_endpoint, async_endpoint, decorated_endpoints),
     *(sync_stream_with_a_bare_block, async_stream_with_a_bare_block),
     *(decorated_sync_stream, decorated_async_stream),
-    *(middleware_sync_endpoint, middleware_async_endpoint, middleware_background_tasks),
+    *(middleware_sync_endpoint, middleware_async_endpoint),
     *(middleware_sync_stream, middleware_async_stream),
 ]
 
@@ -395,7 +384,7 @@ class Street:
     @asynccontextmanager
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
         """There are few workers, and a name that no request has."""
-        # Two kinds may overlap: tasks go on in the background of a request that was answered.
+        # Two kinds may overlap: tasks go on in the background of a request that is answered.
         anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * len(PARTIES)
         async with self.scene.async_pool.named() as name:
             yield
@@ -408,19 +397,19 @@ class Street:
             _, kind, path = scope["path"].split("/")
             await self.sites[kind].app(scope | {"path": "/" + path}, receive, send)
 
-    def visit(self, address: str, rounds: int) -> None:
+    def visit(self, address: tuple[str, int], rounds: int) -> None:
         """Have the three ask each application, again and again, each on a connection of its own."""
 
         def party(who: str) -> None:
-            with requests.Session() as session:
-                session.trust_env = False
+            with closing(HTTPConnection(*address, timeout=PATIENCE)) as connection:
                 for kind, site in self.sites.items():
                     path = "nobody" if who == STRANGER and "nobody" in paths(site) else ""
                     with broken_by_failure(site.barrier):
                         for number in range(rounds):
-                            url = f"{address}/{kind}/{path}?id={who}{number}"
-                            answer = session.get(url, timeout=PATIENCE)
-                            assert answer.status_code == 200, answer.text
+                            connection.request("GET", f"/{kind}/{path}?id={who}{number}")
+                            answer = connection.getresponse()
+                            text = answer.read()
+                            assert answer.status == 200, text
 
         run_together([lambda who=who: party(who) for who in PARTIES])  # type: ignore[misc]
 
@@ -497,9 +486,9 @@ def test_no_request_speaks_as_another(
     street = Street(scene, kinds)
     with (
         reading_access_log(street) as log,
-        serving(street, lifespan="on", loop=loop) as (host, port),
+        serving(street, lifespan="on", loop=loop) as address,
     ):
-        street.visit(f"http://{host}:{port}", rounds)
+        street.visit(address, rounds)
 
     asked = 3 * rounds * len(kinds)
     scene.ears.check(at_least=2 * asked)
