@@ -318,6 +318,14 @@ def test_a_name_that_was_taken_within_a_block_outlives_it() -> None:
     assert names_of(state, "o") == ["Ada", "Bea", "Dan"]
 
 
+def test_an_association_within_a_block_of_the_name_outlives_it() -> None:
+    state = held()
+    block = associate(state, "q", "Cid", in_block=True)
+    associate(state, "q", "Cid")
+    state.end(block)
+    assert state.speaking["q"] == "Cid"
+
+
 def test_a_block_ends_once() -> None:
     state = held()
     block = associate(state, "o", "Cid", in_block=True)
