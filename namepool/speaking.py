@@ -140,6 +140,14 @@ def received(token: Token) -> None:
         chain.set(in_front(token, living(first)))
 
 
+def is_linked(token: Token) -> bool:
+    """Tell whether this context has the link of a token."""
+    link = _chain()
+    while link is not None and link.origin is not token:
+        link = link.before
+    return link is not None
+
+
 # -- who speaks -----------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from namepool.pool.access import Askable
 from namepool.pool.handle import PoolHandle
 from namepool.pool.observing import LeaseInfo
 from namepool.pool.ref import ANOTHER, hold
-from namepool.speaking import asked_for, chain, to_speak
+from namepool.speaking import asked_for, chain, is_linked, to_speak
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -153,7 +153,8 @@ class AsyncPoolHandle(NeverCopied):
             if isinstance(token, Lease):
                 return await access.granted_async(token)
             answer = await access.answer(token, timeout)
-            hold(token)
+            if is_linked(token):  # else it is another task that awaits the call
+                hold(token)
             return answer
         except BaseException:
             access.state.signal.put(token)  # whatever has come of it: it ends

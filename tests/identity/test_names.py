@@ -324,3 +324,28 @@ def said_by_child(speak: Callable[[], object]) -> str:
         text = pipe.read().decode()
     os.waitpid(child, 0)
     return text
+
+
+@each_round
+@pytest.mark.parametrize("is_new", [True, False], ids=["checkout_name", "associate_name"])
+def test_a_call_that_another_task_awaits_names_the_task_that_made_it(
+    is_new: bool, rounds: int, scene: Scene
+) -> None:
+    pool, left = scene.async_pool, scene.left
+
+    async def way(part: Part, meet: Meeting) -> None:
+        saved = f"Saved {part.who.title()} {part.number}"
+        left[part.who] = pool.checkout_name() if is_new else pool.associate_name(saved)
+        await meet()
+        whose = PARTIES[PARTIES.index(part.who) - 1]
+        left[f"name of {whose}"] = await left[whose]
+        await meet()
+        name = left[f"name of {part.who}"]
+        scene.ears.hear(name)
+        await asyncio.create_task(asyncio.to_thread(scene.ears.hear, name))
+        assert await pool.checkin_name(name)
+        part.hear()
+        await meet()
+
+    asyncio.run(as_tasks(scene, rounds, way))
+    scene.ears.check(at_least=rounds * 3 * 6)
