@@ -259,6 +259,7 @@ class PoolState(Speakers):
     def silence_all(self) -> None:
         """Have every token speak no more; in a forked child, whose pool stayed with its parent."""
         self.signal = SimpleQueue()
+        self.signalled.clear()
         # A thread that was in the midst of a transition is not here: what it began may be torn.
         begun = [token for lease in self.leases.values() for token in speakers(lease)]
         for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:

@@ -149,6 +149,18 @@ def test_an_owner_that_speaks_under_a_name_already_goes_on_by_the_token_it_has()
     assert lease.further == {first: None}
 
 
+def test_a_binding_that_speaks_by_an_earlier_token_is_answered_again_while_that_lasts() -> None:
+    state = state_with("Ada")
+    checkout(state, "o")
+    binding = associate(state, "o", "Ada")
+    assert binding.says == ""
+    assert state.associate(binding) == "Ada"
+
+    checkin(state, "Ada")
+    with pytest.raises(LookupError):
+        state.associate(binding)
+
+
 def test_what_has_begun_to_speak_is_answered_with_its_name_again() -> None:
     state = state_with("Ada")
     binding = associate(state, "o", "Ada")

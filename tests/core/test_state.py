@@ -27,13 +27,15 @@ from tests.support import lease_for, park
 
 
 def signalled(state: PoolState) -> list[object]:
-    """Take what waits for the pool's own thread."""
+    """Take what waits for the pool's own thread, which was woken for it."""
     found: list[object] = []
     while True:
         try:
-            found.append(state.signal.get_nowait())
+            what = state.signal.get_nowait()
         except Empty:
+            assert not state.signalled, "nobody was woken"
             return found
+        found.append(state.signalled.popleft() if what is None else what)
 
 
 # Checkout
@@ -546,6 +548,19 @@ def test_any_owner_that_ends_is_told_while_requests_are_on_their_way() -> None:
     state.is_busy = lambda: True
     state.owner_gone("o")
     assert signalled(state) == [OwnerEnded("o")]
+
+
+def test_an_owner_is_looked_up_later_while_one_may_just_have_ended() -> None:
+    state = state_with("Ada")
+    checkout(state, "o")
+    assert (state.look_up("o"), state.look_up("p")) == ("Ada", None)
+
+    state.owner_gone("o")
+    assert state.look_up("o") is LATER
+
+    signalled(state)
+    state.owner_ended("o", 0.0)
+    assert state.look_up("o") is None
 
 
 class _Telltale(str):
