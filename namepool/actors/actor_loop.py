@@ -179,12 +179,12 @@ class ActorLoop(pykka.ThreadingActor):
         """Handle ``message`` on a caller's thread, in the actor's own context."""
         try:
             return self._context.run(self._act, message)
-        except Exception:
+        except Exception as error:
             logger.info("Exception returned from %s to caller:", self, exc_info=True)
-            raise
+            return Reply.failed(error)
         except BaseException as error:
             self.actor_inbox.put_first(Envelope(_Crash(error)))
-            raise self._actor_ref.died_of(error) from error
+            return Reply.failed(self._actor_ref.died_of(error))
 
     def _act(self, message: Any) -> Any:
         acting.set(Here(self.actor_urn))

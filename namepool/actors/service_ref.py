@@ -53,12 +53,7 @@ class ServiceRef(QueuingRef[A]):
         may_run = self._is_non_blocking or (block and timeout is None and _is_worker())
         if may_run and actor is not None:
             handle = actor._inline.get(message.__class__, actor._inline_other)
-            try:
-                answer = self.actor_inbox.run(handle, message)
-            except Exception as error:
-                if block:
-                    raise
-                return Reply.failed(error)
+            answer = self.actor_inbox.run(handle, message)  # raises only if this thread is struck
         if answer is LATER:
             return super().ask(message, block=block, timeout=timeout)
         if isinstance(answer, Reply) and answer.is_deferred():

@@ -24,6 +24,8 @@ def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
 
     try:
         threading.Thread(target=run, name="namepool-aside", daemon=True).start()
-    except RuntimeError:
+    except RuntimeError as error:
+        if isinstance(error, RecursionError):
+            raise  # it came from outside
         run()
     return reply

@@ -116,6 +116,8 @@ class Operations:
     def _associate(self, binding: Binding) -> Any:
         name, state = binding.wanted, self._state
         if not isinstance(binding.exclusive, bool):
+            if not self._is_at_home():
+                return LATER
             raise invalid("exclusive", binding.exclusive, "True or False")
         if name is None:
             return None
@@ -163,6 +165,8 @@ class Operations:
         """End this very lease, if it still lasts."""
         lease = message.lease
         if not isinstance(lease, Lease):
+            if not self._is_at_home():
+                return LATER
             raise invalid("lease", lease, "what CheckoutLease() was answered with")
         return lease.state is self._state and self._state.end(lease)
 

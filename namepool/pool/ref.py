@@ -91,11 +91,7 @@ class NamePoolRef(ServiceRef[Any]):
         # To speak under a name needs no reader; a sink is of C, as it runs in a finaliser.
         sink = self.state.signal.put if isinstance(token, Lease) else bool
         dropped = reply.watched(token, sink, received)
-        try:
-            answer = self.actor_inbox.run(self._operations[token.__class__], token)
-        except Exception as error:
-            reply.fail_quietly(error)
-            return reply
+        answer = self.actor_inbox.run(self._operations[token.__class__], token)
         if isinstance(token, Binding):  # it need not be read
             _speak(token, is_pending=answer is LATER)
         if answer is LATER:
