@@ -140,6 +140,16 @@ def received(token: Token) -> None:
         chain.set(in_front(token, living(first)))
 
 
+def speak_soon(binding: Binding) -> None:
+    """Speak by a binding as soon as it begins, whichever context reads its answer."""
+    if binding.outside:
+        return
+    chain.set(binding)
+    for token in [*binding.state.owners.get(binding.owner, ())]:
+        if token.says == binding.wanted and not token.in_block:
+            received(token)  # the owner speaks under that name, and will go on by this token
+
+
 def is_linked(token: Token) -> bool:
     """Tell whether this context has the link of a token."""
     link = _chain()

@@ -17,7 +17,7 @@ from namepool.pool.access import Askable
 from namepool.pool.handle import PoolHandle
 from namepool.pool.observing import LeaseInfo
 from namepool.pool.ref import ANOTHER, hold
-from namepool.speaking import asked_for, chain, is_linked, to_speak
+from namepool.speaking import asked_for, chain, is_linked, speak_soon, to_speak
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -94,8 +94,7 @@ class AsyncPoolHandle(NeverCopied):
         """
         check_seconds("timeout", timeout, none=True)
         binding = to_speak(self._access.state, name, exclusive, owner)
-        if not binding.outside:
-            chain.set(binding)
+        speak_soon(binding)
         return self._granted(binding, timeout)
 
     def dissociate_name(

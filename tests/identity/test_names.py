@@ -349,3 +349,25 @@ def test_a_call_that_another_task_awaits_names_the_task_that_made_it(
 
     asyncio.run(as_tasks(scene, rounds, way))
     scene.ears.check(at_least=rounds * 3 * 6)
+
+
+@each_round
+def test_a_task_speaks_again_under_an_earlier_name_though_other_tasks_await_the_call(
+    rounds: int, scene: Scene
+) -> None:
+    pool, hear = scene.async_pool, scene.ears.hear
+
+    async def way(part: Part, meet: Meeting) -> None:
+        saved = f"Saved {part.who.title()} {part.number}"
+        assert await pool.associate_name(saved) == saved
+        later = await pool.checkout_name()
+        hear(later)
+        await meet()
+        await asyncio.gather(pool.associate_name(saved), asyncio.to_thread(hear, saved))
+        hear(saved)
+        await pool.checkin_name(saved)
+        hear(later)
+        await pool.checkin_name(later)
+
+    asyncio.run(as_tasks(scene, rounds, way))
+    scene.ears.check(at_least=rounds * 3 * 6)
