@@ -16,6 +16,7 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
+from functools import partial
 from http.client import HTTPConnection
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ pytest.importorskip("uvicorn", reason="NOT TESTED: names in FastAPI, install 'na
 
 import anyio.to_thread
 import uvicorn
-from fastapi import BackgroundTasks, Depends, FastAPI
+from fastapi import BackgroundTasks, Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from namepool import DEFAULT_NAME
@@ -82,8 +83,16 @@ class Site:
         """As ``work``, on the loop."""
         self.hear(name, or_nobody=not sure)
         await self.meeting()
+        await self.hear_perhaps_async(name, sure=sure)
+
+    def hear_perhaps(self, name: str, *, sure: bool) -> None:
+        """Be heard; if it is not sure, that may be as nobody."""
         self.hear(name, or_nobody=not sure)
-        await anyio.to_thread.run_sync(lambda: self.hear(name, or_nobody=not sure))
+
+    async def hear_perhaps_async(self, name: str, *, sure: bool) -> None:
+        """As ``hear_perhaps``, on the loop and on a worker."""
+        self.hear(name, or_nobody=not sure)
+        await anyio.to_thread.run_sync(partial(self.hear, name, or_nobody=not sure))
 
     def steps(self, name: str, *, first: bool = True, rest: bool = True) -> Iterator[str]:
         """A stream; tell of which steps it is sure that they speak under the name."""
@@ -125,15 +134,16 @@ def async_agent(site: Site) -> Callable[[str], AsyncIterator[str]]:
     return agent
 
 
-def add_sync_endpoint(site: Site, agent: Callable[..., Any], *, sure: bool = True) -> None:
-    """Add one with tasks in the background."""
+def add_sync_endpoint(
+    site: Site, agent: Callable[..., Any], *, sure: bool = True, later: bool = True
+) -> None:
+    """Add one with tasks in the background; tell whether it is sure of them, too."""
 
     @site.app.get("/")
     def endpoint(name: Annotated[str, Depends(agent)], tasks: BackgroundTasks) -> str:
         site.work(name, sure=sure)
-        tasks.add_task(site.hear, name, or_nobody=not sure)
-        tasks.add_task(site.work_async, name, sure=sure)
-        tasks.add_task(site.hear, name, or_nobody=not sure)
+        for task in (site.hear_perhaps, site.hear_perhaps_async):
+            tasks.add_task(task, name, sure=sure and later)
         return name
 
 
@@ -353,6 +363,19 @@ def middleware_async_stream(site: Site) -> None:
     add_stream(site, site.named, site.steps_async)
 
 
+def middleware_for_http(site: Site) -> None:
+    """Of Starlette's kind, which is done when a response begins: before tasks in its background."""
+
+    @site.app.middleware("http")
+    async def agent(request: Request, call_next: Callable[[Request], Any]) -> Any:
+        with site.block(request.query_params["id"]) as name:
+            response = await call_next(request)
+            site.hear(name)
+            return response
+
+    add_sync_endpoint(site, site.named, later=False)
+
+
 Kind = Callable[[Site], None]
 KINDS: list[Kind] = [
     *(sync_dependency_sync_endpoint, sync_dependency_async_endpoint),
@@ -363,7 +386,7 @@ KINDS: list[Kind] = [
     *(sync_stream_with_a_bare_block, async_stream_with_a_bare_block),
     *(decorated_sync_stream, decorated_async_stream),
     *(middleware_sync_endpoint, middleware_async_endpoint),
-    *(middleware_sync_stream, middleware_async_stream),
+    *(middleware_sync_stream, middleware_async_stream, middleware_for_http),
 ]
 
 
