@@ -183,6 +183,7 @@ class NamePool(ServiceActor):
 
     def on_stop(self) -> None:
         """Let go of the fetchers; answer who waits and close the source, unless others go on."""
+        self._waiting.let_go()
         self._refilling.let_go()
         if not self._outlived:
             _abandon(self._state, self._source)

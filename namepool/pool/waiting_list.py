@@ -93,6 +93,12 @@ class WaitingList:
         if stock is not None and token in stock.waiters:
             self._leave(stock, token, "withdrawn", withdrawn)
 
+    def let_go(self) -> None:
+        """Leave the ends of owners that are queued to the next incarnation, as the queue ends."""
+        for envelope in self._inbox.queue.copy():
+            if isinstance(envelope.message, OwnerEnded):
+                self._state.signal.put(envelope.message)
+
     def owner_ended(self, message: OwnerEnded) -> None:
         """Note that an owner has ended."""
         self._state.owner_ended(message.owner, self._inbox.clock())
