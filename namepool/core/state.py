@@ -290,7 +290,9 @@ class PoolState(Speakers):
         self.owners = owners
         for owner in {*owners, *self.given}:  # in place: others are reading it
             self._give(owner)
-        for lease in [lease for lease in self.orphans if self.leases.get(lease.name) is not lease]:
-            del self.orphans[lease]
+        for lease in [*self.orphans]:
+            is_spoken = any(not token.in_block for token in speakers(lease))
+            if is_spoken or self.leases.get(lease.name) is not lease:
+                del self.orphans[lease]
         self.log.wake(all_of_them=True)
         self.torn = False

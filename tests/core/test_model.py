@@ -121,11 +121,11 @@ class StateAgainstModel(RuleBasedStateMachine):
         for name in {*self.state.known.used()} - known:  # it was unknown, and came home
             self.homes[name] = None
             self.stocks[None].append(name)
-        self._heed_what_is_undone()
+        self._heed_what_was_cut()
         return False
 
-    def _heed_what_is_undone(self) -> None:
-        """Heed what may differ where something was undone: who is latest, and which leases stay."""
+    def _heed_what_was_cut(self) -> None:
+        """Heed what may differ once something was cut short: who is latest, which leases stay."""
         self.spoken.sort(key=lambda pair: pair[0].number)
         self.given = [token for token, _ in self.spoken if token.outside]
         kept = {lease.name for lease in self.state.orphans}
@@ -220,6 +220,8 @@ class StateAgainstModel(RuleBasedStateMachine):
         if not in_block:
             self.orphans.pop(spelled, None)
             held.lent, held.by = False, held.by if held.by is binding else None
+        if self.was_cut:
+            self._heed_what_was_cut()
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), cut=CUTS)
