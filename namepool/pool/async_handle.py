@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease, Token
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
-from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
-from namepool.pool import blocks
 from namepool.pool import messages as m
 from namepool.pool.access import Askable
+from namepool.pool.face import Face
 from namepool.pool.handle import PoolHandle
 from namepool.pool.observing import LeaseInfo
-from namepool.pool.ref import ANOTHER, hold
+from namepool.pool.ref import hold
 from namepool.speaking import asked_for, chain, is_linked, speak_soon, to_speak
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ T = TypeVar("T")
 Awaited: TypeAlias = Coroutine[Any, Any, T]
 
 
-class AsyncPoolHandle(NeverCopied):
+class AsyncPoolHandle(Face):
     """A pool to work with from tasks, of asyncio or trio: awaiting never blocks the event loop.
 
     The operations are those of ``PoolHandle``: the same arguments, results and errors. The caller
@@ -43,12 +40,10 @@ class AsyncPoolHandle(NeverCopied):
         InvalidOption: ``pool`` is no pool's ref or handle, or its pool is not running now
     """
 
-    _instead = ANOTHER
-
     def __init__(self, pool: PoolHandle | Askable) -> None:
         self.handle: PoolHandle = pool if isinstance(pool, PoolHandle) else PoolHandle(pool)
         """The blocking face of the same pool: for tools that run on threads."""
-        self._access = self.handle._access  # noqa: SLF001  the two are faces of one thing
+        super().__init__(self.handle._access, self.handle._untold)  # noqa: SLF001  faces of one
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -138,10 +133,6 @@ class AsyncPoolHandle(NeverCopied):
         """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""
         return self._answer(m.Reset())
 
-    def default_name(self) -> str:
-        """Return the name of an agent that has none; nothing to await."""
-        return self.handle.default_name()
-
     def _answer(self, message: Any, timeout: float | None = None) -> Awaited[Any]:
         check_seconds("timeout", timeout, none=True)
         return self._access.answer(message, timeout)
@@ -158,42 +149,3 @@ class AsyncPoolHandle(NeverCopied):
         except BaseException:
             access.state.signal.put(token)  # whatever has come of it: it ends
             raise
-
-    # -- speaking ---------------------------------------------------------------------------
-
-    @property
-    def speaking(self) -> Speaking:
-        """Owner → name: read-only, always current, free to read from anywhere."""
-        return self.handle.speaking
-
-    def speaker(self) -> str:
-        """Return the name that the caller speaks under, or the default name; nothing to await."""
-        return self.handle.speaker()
-
-    def named(
-        self,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        *,
-        theme: str | None = None,
-        default: bool | str = False,
-        name: str | None = None,
-        identity: str | None = None,
-    ) -> blocks.Block:
-        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
-
-        Nests, and ends this very checkout, as ``PoolHandle.named`` does. A task that is cancelled
-        on its way in or out loses no name. Raises as ``checkout_name`` does; with ``default`` it
-        runs under that name instead, and with ``name`` or ``identity`` it takes an earlier name
-        back, as ``PoolHandle.named`` does.
-        """
-        return self.handle.named(
-            timeout, theme=theme, default=default, name=name, identity=identity
-        )
-
-    def speaking_as(self, name: str, exclusive: bool = False) -> blocks.Block:
-        """Speak under a given name for the length of the block; see ``PoolHandle.speaking_as``."""
-        return self.handle.speaking_as(name, exclusive)
-
-    def unnamed(self) -> AbstractContextManager[None]:
-        """Be nobody for the length of a ``with`` block; see ``PoolHandle.unnamed``."""
-        return self.handle.unnamed()

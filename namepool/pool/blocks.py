@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from namepool.core.leases import Token
-from namepool.core.links import OVER, Link
+from namepool.core.links import OVER, Link, Standing
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import check_seconds, check_theme, invalid
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
@@ -125,9 +125,10 @@ class _Steps(Generator[Any, Any, Any]):
             return item
         finally:
             try:
-                self._chain = _chain()
                 if is_over:
-                    self._block.__exit__(None, None, None)
+                    self._block.__exit__()
+                else:
+                    self._chain = _chain()
             finally:
                 chain.set(around)
 
@@ -196,7 +197,7 @@ class Held(Block):
     @property
     def is_held(self) -> bool:
         """A name is held, rather than a default name spoken."""
-        return self._guard is not None
+        return self._guard is not None and not isinstance(self._link, Standing)
 
     def _hold(self) -> Token:
         if self._link is not None:
@@ -247,6 +248,8 @@ class Held(Block):
         link = link_of_caller(state)
         if link is None or link.owner != current_owner():  # else it goes on under its own
             self._link = standing = standing_in(state, default)
+            self._guard = _until_left(standing)
+            next(self._guard)
             chain.set(standing)
         return name_of_caller(state) or default
 
@@ -260,6 +263,14 @@ class Held(Block):
         if link is not None and _chain() is link:
             chain.set(link.before)  # only to save memory: the link is over
         self._link = None
+
+
+def _until_left(standing: Standing) -> Generator[None, None, None]:
+    """Guard a block of a default name, as ``Access.until_left`` does one of a token."""
+    try:
+        yield
+    finally:
+        standing.says = OVER
 
 
 class Resumed(Block):
