@@ -46,8 +46,7 @@ class LeaseEvent(PoolEvent):
 class NameCheckedOut(LeaseEvent):
     """A lease began, of ``owner``, who speaks under the name from now on.
 
-    So it is also when a name is associated that was not checked out. ``owner`` is ``None`` if that
-    was cut short by an exception from outside.
+    So it is also when a name is associated that was not checked out.
     """
 
 
@@ -71,7 +70,7 @@ class NameReclaimed(NameCheckedIn):
 class NameAssociated(LeaseEvent):
     """``owner`` speaks under the name from now on, with those who do already.
 
-    Also when an owner comes back to a name that it still had, as at the end of ``speaking_as()``.
+    Also when an owner that speaks under it is associated with it once more.
     """
 
 
