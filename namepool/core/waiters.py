@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from namepool.core.leases import Lease
 
 
+@dataclass(slots=True)
 class Wait:
     """How a lease waits for its name."""
 
-    __slots__ = ("deadline", "has_ended", "reply", "since")
-
-    def __init__(self, reply: Any, since: float, deadline: float | None) -> None:
-        self.reply: Any = reply
-        """What its caller reads; the shell's business."""
-        self.since: float = since
-        self.deadline: float | None = deadline
-        """Seconds by the pool's clock; ``None``: it waits for ever."""
-        self.has_ended: bool = False
-        """Its owner has ended; somebody else may still read the reply."""
+    reply: Any
+    """What its caller reads; the shell's business."""
+    since: float
+    deadline: float | None
+    """Seconds by the pool's clock; ``None``: it waits for ever."""
+    has_ended: bool = False
+    """Its owner has ended; somebody else may still read the reply."""
 
 
 class Waiters(dict[Lease, None]):

@@ -21,7 +21,12 @@ class Metric(NamedTuple):
     name: str
     unit: str
     text: str
-    read: Callable[[PoolStats], int]
+    attribute: str
+    """Where ``PoolStats`` has it."""
+
+    def read(self, stats: PoolStats) -> int:
+        """Return the number."""
+        return getattr(stats, self.attribute)  # type: ignore[no-any-return]
 
 
 class Histogram(NamedTuple):
@@ -33,56 +38,25 @@ class Histogram(NamedTuple):
 
 
 GAUGES = (
-    Metric("available", "{name}", "Names ready to be checked out", lambda s: s.available_count),
-    Metric("checked_out", "{name}", "Names under a lease", lambda s: s.checked_out_count),
-    Metric("waiting", "{checkout}", "Checkouts that wait for a name", lambda s: s.waiting_count),
-    Metric("fetching", "{fetch}", "Fetches under way", lambda s: s.fetching_count),
-    Metric(
-        "low_water_mark",
-        "{name}",
-        "Names, in stock or under way, below which the pool fetches",
-        lambda s: s.low_water_mark,
-    ),
+    Metric("available", "{name}", "Names ready to be checked out", "available_count"),
+    Metric("checked_out", "{name}", "Names under a lease", "checked_out_count"),
+    Metric("waiting", "{checkout}", "Checkouts that wait for a name", "waiting_count"),
+    Metric("fetching", "{fetch}", "Fetches under way", "fetching_count"),
+    Metric("low_water_mark", "{name}", "Names below which the pool fetches", "low_water_mark"),
 )
 COUNTERS = (
-    Metric("checkouts", "{checkout}", "Names handed out", lambda s: s.checkout_count),
-    Metric("checkins", "{checkin}", "Names given back", lambda s: s.checkin_count),
-    Metric("checkout.timeouts", "{checkout}", "Waits in vain", lambda s: s.timeout_count),
-    Metric(
-        "checkout.failures",
-        "{checkout}",
-        "Waits that a source ended that failed",
-        lambda s: s.unavailable_count,
-    ),
-    Metric(
-        "checkout.withdrawals",
-        "{checkout}",
-        "Waits that their callers gave up",
-        lambda s: s.withdrawn_count,
-    ),
-    Metric("fetches", "{fetch}", "Fetches begun", lambda s: s.fetch_count),
-    Metric(
-        "fetch.failures",
-        "{fetch}",
-        "Fetches that brought no new name",
-        lambda s: s.fetch_failure_count,
-    ),
-    Metric("restarts", "{restart}", "Restarts of the pool", lambda s: s.restart_count),
-    Metric(
-        "reclaims",
-        "{name}",
-        "Names taken back from owners that had ended",
-        lambda s: s.reclaimed_count,
-    ),
+    Metric("checkouts", "{checkout}", "Names handed out", "checkout_count"),
+    Metric("checkins", "{checkin}", "Names given back", "checkin_count"),
+    Metric("checkout.timeouts", "{checkout}", "Waits in vain", "timeout_count"),
+    Metric("checkout.failures", "{checkout}", "Waits that a failure ended", "unavailable_count"),
+    Metric("checkout.withdrawals", "{checkout}", "Waits that were given up", "withdrawn_count"),
+    Metric("fetches", "{fetch}", "Fetches begun", "fetch_count"),
+    Metric("fetch.failures", "{fetch}", "Fetches without a new name", "fetch_failure_count"),
+    Metric("restarts", "{restart}", "Restarts of the pool", "restart_count"),
+    Metric("reclaims", "{name}", "Names taken back from ended owners", "reclaimed_count"),
 )
-WAIT = Histogram(
-    "checkout.wait",
-    "How long checkouts waited that found no name, however that ended",
-    lambda s: s.wait_times,
-)
-FETCH = Histogram(
-    "fetch.duration", "How long fetches took that brought names", lambda s: s.fetch_times
-)
+WAIT = Histogram("checkout.wait", "How long checkouts waited for a name", lambda s: s.wait_times)
+FETCH = Histogram("fetch.duration", "How long fetches took", lambda s: s.fetch_times)
 
 
 def named_pools(pools: PoolHandle | Mapping[str, PoolHandle]) -> dict[str, PoolHandle]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pykka
@@ -60,27 +61,34 @@ class Access:
         """
         answer = self.inbox.run(self.state.begin, token) if token.__class__ is Lease else LATER
         if answer is LATER:
-            try:
+            with self._waiting(token):
                 answer = self.target.ask(token, timeout=_patience(token))
-            except pykka.Timeout as error:
-                raise_checkout_timeout(error, token)
-                raise
-            self._look_for_inbox()
         return answer
 
     async def granted_async(self, token: Token) -> Any:
         """As ``granted``; suspends the task instead of blocking."""
         answer = self.inbox.run(self.state.begin, token) if token.__class__ is Lease else LATER
         if answer is LATER:
-            try:
-                answer = await self.answer(token, _patience(token))
-            except pykka.Timeout as error:
-                raise_checkout_timeout(error, token)
-                raise
-            self._look_for_inbox()
-        else:
-            await others_turn
+            with self._waiting(token):
+                return await self.answer(token, _patience(token))
+        await others_turn
         return answer
+
+    @contextmanager
+    def _waiting(self, token: Token) -> Iterator[None]:
+        """Raise what a checkout raises instead of a bare timeout, as while the pool restarts."""
+        try:
+            yield
+        except pykka.Timeout as error:
+            if not isinstance(token, Lease) or isinstance(error, CheckoutTimeout):
+                raise
+            raise CheckoutTimeout(
+                f"no name, and no pool, within {token.timeout} + {GRACE:g} s: allow more time, or "
+                "see the log"
+            ) from error
+        ref: Any = getattr(self.target, "current", self.target)
+        if ref is not None:
+            self.inbox = ref.actor_inbox
 
     async def answer(self, message: Any, timeout: float | None = None) -> Any:
         """Return the answer, or raise ``pykka.Timeout`` after ``timeout`` seconds."""
@@ -103,23 +111,9 @@ class Access:
                 if not is_done:
                     self.state.signal.put(token)  # struck: it ends all the same
 
-    def _look_for_inbox(self) -> None:
-        ref: Any = getattr(self.target, "current", self.target)
-        if ref is not None:
-            self.inbox = ref.actor_inbox
-
 
 def _patience(token: Token) -> float | None:
     """Return how long to wait: the pool keeps the time, and this ends a wait without a pool."""
     if not isinstance(token, Lease) or token.timeout is None:
         return None
     return token.timeout + GRACE
-
-
-def raise_checkout_timeout(error: BaseException, token: Token) -> None:
-    """Raise what a checkout raises instead of a bare timeout, as while the pool is restarting."""
-    if isinstance(token, Lease) and not isinstance(error, CheckoutTimeout):
-        raise CheckoutTimeout(
-            f"no name, and no pool, within {token.timeout} + {GRACE:g} s: allow more time, or see "
-            "the log"
-        ) from error

@@ -11,7 +11,7 @@ from namepool.actors.launch import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
 from namepool.core.events import OwnerEnded
 from namepool.core.leases import Lease
-from namepool.core.names import DEFAULT_NAME
+from namepool.core.names import DEFAULT_NAME, shown
 from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions
 from namepool.core.refill import RefillPolicy
 from namepool.core.state import PoolState
@@ -22,12 +22,13 @@ from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.observing import Observing
-from namepool.pool.operations import Operations, unexpected
+from namepool.pool.operations import Operations
 from namepool.pool.options import NamePoolOptions, checked_options
 from namepool.pool.ref import NamePoolRef, token_of
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.supply import supply
 from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters
+from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource
 from namepool.speaking import received
 
@@ -194,7 +195,7 @@ class NamePool(ServiceActor):
 
     def on_receive(self, message: Any) -> None:
         """Warn of a message that a pool does not answer; on one line, whatever it is."""
-        unexpected(message)
+        warn("unexpected message: %s", shown(message))
 
     def on_signal(self, signalled: Any) -> None:
         """Deal with what happened outside the turn."""

@@ -245,6 +245,7 @@ class Held(Block):
         self._guard = self._link = None
         if self._tell is not None:
             self._tell(default, error)
+        error.__traceback__ = None  # it would keep this block, and so the link, after its use
         link = link_of_caller(state)
         if link is None or link.owner != current_owner():  # else it goes on under its own
             self._link = standing = standing_in(state, default)

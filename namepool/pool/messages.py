@@ -65,12 +65,12 @@ class CheckoutLease(_Checkout):
     __slots__ = ()
 
 
-class _CheckinFields(NamedTuple):
+class _NameFields(NamedTuple):
     name: str | None
     owner: str
 
 
-class CheckinName(_CheckinFields):
+class CheckinName(_NameFields):
     """Ends the lease of a name. Answered with ``True``, or ``False`` if it is not checked out."""
 
     __slots__ = ()
@@ -102,12 +102,7 @@ class AssociateName(_AssociateFields):
         return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
 
 
-class _DissociateFields(NamedTuple):
-    name: str | None
-    owner: str
-
-
-class DissociateName(_DissociateFields):
+class DissociateName(_NameFields):
     """Unbinds the owner from a name (``None``: the latest). Answered with whether it was bound."""
 
     __slots__ = ()

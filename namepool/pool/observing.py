@@ -55,18 +55,16 @@ class LeaseInfo:
     """The line of the program that checked it out: ``path/to/file.py:12``."""
 
 
+@dataclass(slots=True)
 class Seen:
     """What is noted of a lease while the pool is observed."""
 
-    __slots__ = ("is_timed", "is_warned", "since", "where")
-
-    def __init__(self, since: float, where: str | None, is_timed: bool) -> None:
-        self.since: float = since
-        self.where: str | None = where
-        self.is_timed: bool = is_timed
-        """``since`` is when it began, rather than when it was first seen."""
-        self.is_warned: bool = False
-        """It has been called a leak."""
+    since: float
+    where: str | None
+    is_timed: bool
+    """``since`` is when it began, rather than when it was first seen."""
+    is_warned: bool = False
+    """It has been called a leak."""
 
 
 class LookForLeaks(NamedTuple):

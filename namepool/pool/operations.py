@@ -17,7 +17,7 @@ from namepool.actors.inbox import Inbox
 from namepool.actors.reply import Dropped
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
 from namepool.core.links import NOBODY, OVER, Link
-from namepool.core.names import is_default_name, shown, validate_name
+from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
 from namepool.errors import NameHeld
@@ -196,8 +196,3 @@ class Operations:
     def _is_held(self, name: object) -> TypeGuard[str]:
         """Tell whether it is checked out under this very spelling: then it is valid."""
         return name.__class__ is str and name in self._state.leases
-
-
-def unexpected(message: object) -> None:
-    """Warn of a message that a pool does not answer; on one line, whatever it is."""
-    warn("unexpected message: %s", shown(message))
