@@ -87,11 +87,11 @@ def identity_of(thing: object, owner: str) -> Identity:
         identity: Identity | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
         if identity is None:
             identity = Identity(_mint(owner) if owner in ("thread", "task") else owner)
+            watch(identity)  # first: once it is stored, its thread may have a later one watched
             try:
                 setattr(thing, ATTRIBUTE, identity)
             except AttributeError:
                 _roomless[thing] = identity
-            watch(identity)
         return identity
 
 
