@@ -177,7 +177,9 @@ def name_of_caller(state: PoolState) -> str | None:
     """Return the name that the caller speaks under in a pool, or ``None``."""
     link = _chain()
     if state.given and (given := _given_to_caller(state, link)) is not None:
-        link = given
+        name = given.says
+        if name:  # else it has just ended; those before it are the giver's
+            return None if name == NOBODY else name
     while link is not None:
         name = link.says
         if name and link.state is state:
