@@ -195,6 +195,8 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
     """
     for owner in owners_here():
         given = state.given.get(owner)
+        if given is not None and not given.says:  # over already, while its end waits for the turn
+            given = state.latest_given(owner)
         if given is not None and given.says:
             return None if _is_of_another(link, owner) else _later(state, link, given)
     return None

@@ -238,11 +238,16 @@ class Speakers:
 
     def _give(self, owner: str) -> None:
         """Find the latest token anew that another party took for ``owner``."""
-        given = [t for t in self.owners.get(owner, ()) if t.outside and t.says]
-        if given:
-            self.given[owner] = max(given, key=lambda token: token.number)
-        else:
+        given = self.latest_given(owner)
+        if given is None:
             self.given.pop(owner, None)
+        else:
+            self.given[owner] = given
+
+    def latest_given(self, owner: str) -> Token | None:
+        """Return the latest token that speaks of those in ``given``; any thread may ask."""
+        given = [t for t in [*self.owners.get(owner, ())] if t.outside and t.says]
+        return max(given, key=lambda token: token.number, default=None)
 
     def _begun(self, token: Token) -> str:
         """Answer again to what is asked for the second time."""
