@@ -1,30 +1,88 @@
-"""A pool, or an actor, whose own thread is one worker, and callers that are the others."""
+"""A pool whose own thread is one worker, callers that are the others, and what they may expect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import queue
+from asyncio import CancelledError
+from collections.abc import Callable, Coroutine
+from traceback import extract_tb
 from typing import Any
 
 import pykka
+from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
 
-from namepool import CheckinName, CheckoutName, CheckoutTimeout, NamePool
-from namepool.actors import Reply
-from tests.interleavings.support import is_whole, run_own_thread, unstarted_pool
+from namepool import (
+    AsyncPoolHandle,
+    CheckinName,
+    CheckoutName,
+    CheckoutTimeout,
+    PoolHandle,
+    PoolState,
+)
+from namepool.actors import ActorHandle, Reply
+from namepool.actors.actor_loop import _Crash
+from namepool.core.leases import Binding, Lease, Token
+from tests.core.scene import is_true_to, look_at
+from tests.interleavings.support import run_own_thread, unstarted_pool
+
+NAME = "Name 0"
+
+
+class SeenState(PoolState):
+    """Remembers each token that it was asked for, and those that are over."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.signal = queue.Queue()
+        self.tokens: dict[Token, None] = {}
+        self.over: list[Token] = []
+        self.admit(names)
+
+    def begin(self, lease: Lease, spare: int | None = None) -> Any:
+        self.tokens[lease] = None
+        return super().begin(lease, spare)
+
+    def associate(self, binding: Binding) -> str:
+        self.tokens[binding] = None
+        return super().associate(binding)
+
+    def end(self, token: Token, is_reclaimed: bool = False) -> bool:
+        self.tokens[token] = None
+        is_ended = super().end(token, is_reclaimed)
+        self.over.append(token)
+        return is_ended
+
+    def reset(self) -> None:
+        tokens = [token for mine in self.owners.values() for token in mine]
+        super().reset()
+        self.over += tokens
+
+    def still_speaking(self) -> list[str]:
+        """Return the tokens that are over and yet speak; any thread may ask."""
+        return [f"{token} is over and speaks" for token in [*self.over] if token.says]
 
 
 class PoolScene:
-    """A pool with one name, and what its callers held, in which order they came to hold it."""
+    """A pool with a few names, its callers, and what these found that they should not."""
 
-    def __init__(self, callers: int, names: int = 1) -> None:
-        self.actor: NamePool = unstarted_pool([f"Name {n}" for n in range(names)])
+    def __init__(self, callers: int, names: int = 1, **options: Any) -> None:
+        self.names = [f"Name {n}" for n in range(names)]
+        self.state = SeenState(self.names)
+        self.actor: Any = unstarted_pool(self.state, **options)
         self.ref: Any = self.actor.actor_ref
-        self.state = self.actor._state
+        self.handle = PoolHandle(self.target())
+        self.async_handle = AsyncPoolHandle(self.handle)
         self.left = callers
         self.gone: list[str] = []
         self.held: list[str] = []
-        self.twice: list[str] = []
-        self.unanswered: list[str] = []
+        self.surprises: list[str] = []
         self.kept: list[Reply[Any]] = []
+        self.tasks: dict[str, Task] = {}
+
+    def target(self) -> Any:
+        """Return what the callers ask."""
+        return self.ref
 
     def own_thread(self) -> None:
         run_own_thread(self.actor)
@@ -33,48 +91,69 @@ class PoolScene:
         """The last caller to leave stops the pool."""
         self.gone.append(who)
         if len(self.gone) == self.left:
-            self.ref.stop(block=False)
+            self.stop()
+
+    def stop(self) -> None:
+        self.ref.stop(block=False)
 
     def hold(self, name: str) -> None:
+        """Have a name, which nobody else has."""
         if name in self.held:
-            self.twice.append(name)
+            self.surprises.append(f"{name} is held twice")
         self.held.append(name)
+        self.surprises += self.state.still_speaking()
 
     def let_go(self, name: str) -> None:
         self.held.remove(name)
 
-    def take_home(self) -> None:
-        """Be the next incarnation: take in what happened since the last one looked."""
-        while not self.state.signal.empty():
-            note = self.state.signal.get(block=False)
-            if note is not None:
-                self.state.events.append(getattr(note, "grant", note))
-        self.state.mend()
-        self.state.leave(len(self.state.leaving), 0.0)
-        self.state.apply_events(0.0)
+    def use(self, name: str) -> None:
+        """Have a name for a moment."""
+        self.hold(name)
+        self.let_go(name)
 
-    def is_right(self) -> bool:
-        """Nothing held twice, nobody unanswered; what nobody holds is available."""
-        self.state.apply_events(0.0)
+    def succeed(self) -> None:
+        """Have the next incarnation do what this one was only told of.
+
+        It rebuilds no index, unless it must: those of this one are to be right.
+        """
+        if not self.state.torn:
+            self.state.recover = lambda: None  # type: ignore[method-assign]
+        successor = unstarted_pool(self.state)
+        successor.actor_inbox.schedule(0.0, _ActorStop())  # behind all that is to be done
+        run_own_thread(successor)
+        vars(self.state).pop("recover", None)
+
+    def wrong(self) -> list[str]:
+        """Return what is wrong once all have left: names, tokens, those who wait, and counts."""
         self.kept.clear()
-        self.take_home()
-        return (
-            not self.twice
-            and not self.unanswered
-            and is_whole(self.state)
-            and sorted(self.state.leases) == sorted(self.held)
-        )
+        self.tasks.clear()
+        self.succeed()
+        return [*self.surprises, *self._disorder(), *self._lost(), *self._miscounted()]
 
+    def _disorder(self) -> list[str]:
+        try:
+            look_at(self.state)
+        except AssertionError as error:
+            return [f"not in order: {extract_tb(error.__traceback__)[-1].line} {error}"]
+        return [f"not true: {t}" for t in self.state.tokens if not is_true_to(self.state, t)]
 
-def borrow(scene: PoolScene, who: str, timeout: float | None) -> None:
-    """Hold a name for a moment, or give up."""
-    try:
-        name = scene.ref.ask(CheckoutName(timeout, who), timeout=timeout)
-    except CheckoutTimeout:
-        return
-    scene.hold(name)
-    scene.let_go(name)
-    assert scene.ref.ask(CheckinName(name, who)) is True
+    def _lost(self) -> list[str]:
+        state = self.state
+        known = sorted(state.known.used())
+        return [
+            *([f"known: {known}"] if known != sorted(self.names) else []),
+            *([f"leases: {state.leases}"] if sorted(state.leases) != sorted(self.held) else []),
+            *(["somebody waits"] if state.stocks.waiting else []),
+            *([f"left to do: {state.signalled}"] if state.signalled else []),
+        ]
+
+    def _miscounted(self) -> list[str]:
+        counters = self.state.counters
+        ended = counters.served + counters.timeout + counters.unavailable + counters.withdrawn
+        return [] if counters.waited == ended else [f"{counters.waited} waited, {ended} ended"]
+
+    def is_right(self) -> list[str]:
+        return self.wrong()
 
 
 def caller(who: str, act: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -89,3 +168,157 @@ def caller(who: str, act: Callable[[Any], None]) -> Callable[[Any], None]:
             scene.leave(who)
 
     return work
+
+
+class Lives(PoolScene):
+    """A pool behind a handle; whenever an incarnation dies, there is another."""
+
+    is_over = False
+
+    def target(self) -> Any:
+        self.restarting = ActorHandle("pool")
+        self.restarting.install(self.ref)
+        return self.restarting
+
+    def own_thread(self) -> None:
+        run_own_thread(self.actor)
+        while not self.is_over:
+            self.restarting.vacate()  # as its supervisor does when it hears of the death
+            self.actor = unstarted_pool(self.state)
+            self.ref = self.actor.actor_ref
+            self.restarting.install(self.ref)
+            if self.is_over:
+                self.stop()
+            run_own_thread(self.actor)
+
+    def leave(self, who: str) -> None:
+        self.gone.append(who)
+        if len(self.gone) == self.left:
+            self.is_over = True
+            self.stop()
+
+    def kill(self) -> None:
+        self.ref.actor_inbox.put(Envelope(_Crash(ValueError("fatal"))))
+
+
+KILLING = caller("killer", Lives.kill)
+
+
+# -- ways to have a name for a moment -----------------------------------------------------------
+
+
+def ask(scene: PoolScene, who: str, timeout: float | None) -> None:
+    """Hold a name that another party gives back, or give up."""
+    try:
+        name = scene.ref.ask(CheckoutName(timeout, who), timeout=timeout)
+    except CheckoutTimeout:
+        return
+    scene.use(name)
+    assert scene.ref.ask(CheckinName(name, who)) is True
+
+
+def call(scene: PoolScene, timeout: float | None) -> None:
+    """The same by the handle, and for oneself."""
+    try:
+        name = scene.handle.checkout_name(timeout)
+    except CheckoutTimeout:
+        return
+    scene.hold(name)
+    if scene.handle.speaker() != name:
+        scene.surprises.append(f"{scene.handle.speaker()} speaks for {name}")
+    scene.let_go(name)
+    assert scene.handle.checkin_name(name)
+
+
+def block(scene: PoolScene, timeout: float | None) -> None:
+    """The same for the length of a block."""
+    try:
+        with scene.handle.named(timeout) as name:
+            scene.hold(name)
+            if scene.handle.speaker() != name:
+                scene.surprises.append(f"{scene.handle.speaker()} speaks for {name}")
+            scene.let_go(name)
+    except CheckoutTimeout:
+        return
+
+
+async def async_call(scene: PoolScene, timeout: float | None) -> None:
+    """The same by the async handle."""
+    name = await scene.async_handle.checkout_name(timeout)
+    scene.use(name)
+    assert await scene.async_handle.checkin_name(name)
+
+
+async def async_block(scene: PoolScene, timeout: float | None) -> None:
+    """The same for the length of an async block."""
+    async with scene.async_handle.named(timeout) as name:
+        scene.use(name)
+
+
+def speak_as(scene: PoolScene, name: str) -> None:
+    """Speak under a given name for the length of a block."""
+    with scene.handle.speaking_as(name):
+        pass
+
+
+# -- tasks --------------------------------------------------------------------------------------
+
+
+class Task:
+    """Runs a coroutine on a thread of its own, as an event loop would, until it is cancelled."""
+
+    def __init__(self) -> None:
+        self._woken: queue.Queue[None] = queue.Queue()
+        self._is_cancelled = False
+
+    def wake(self) -> None:
+        self._woken.put(None)
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+        self._woken.put(None)
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        step: Callable[[Any], Any] = coroutine.send
+        argument: Any = None
+        try:
+            while True:
+                subscribe = step(argument)
+                step, argument = coroutine.send, None
+                if subscribe is not None:  # else it only lets others run
+                    subscribe(self.wake)
+                    self._woken.get()
+                if self._is_cancelled:
+                    step, argument = coroutine.throw, CancelledError()
+                    self._is_cancelled = False
+        except (StopIteration, CancelledError, CheckoutTimeout):
+            pass
+
+
+class _CalledBack:
+    def __init__(self, subscribe: Callable[[Callable[[], None]], object]) -> None:
+        self._subscribe = subscribe
+
+    def __await__(self) -> Any:
+        yield self._subscribe
+
+
+def called_back(
+    subscribe: Callable[[Callable[[], None]], object], timeout: float | None = None
+) -> _CalledBack:
+    """Stands for that of an event loop, which the explorer does not see."""
+    return _CalledBack(subscribe)
+
+
+def task(who: str, act: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Any], None]:
+    """Return a worker that acts as ``who`` in a task."""
+
+    def run(scene: Any) -> None:
+        scene.tasks.setdefault(who, Task()).run(act(scene))
+
+    return caller(who, run)
+
+
+def cancelling(whom: str) -> Callable[[Any], None]:
+    """Return a worker that cancels a task."""
+    return caller("canceller", lambda scene: scene.tasks.setdefault(whom, Task()).cancel())

@@ -21,6 +21,9 @@ from tests.support import PATIENCE
 
 S = TypeVar("S")
 
+Verdict = bool | list[str]
+"""Whether an invariant holds; or what is wrong with the scene, if anything."""
+
 SCHEDULES = int(os.environ.get("NAMEPOOL_SCHEDULES", "2000"))
 """Schedules that each test explores."""
 
@@ -54,7 +57,7 @@ class Explored(NamedTuple):
 def explored(
     setup: Callable[[], S],
     workers: Sequence[Callable[[Any], Any]],
-    invariant: Callable[[S], bool],
+    invariant: Callable[[S], Verdict],
     *,
     trace: tuple[str, ...] = POOL,
     schedules: int = SCHEDULES,
@@ -64,13 +67,20 @@ def explored(
 
     from tests.interleavings.turns import take_over
 
+    wrong: list[str] = []
+
+    def is_right(scene: S) -> bool:
+        verdict = invariant(scene)
+        wrong[:] = verdict if isinstance(verdict, list) else []
+        return not verdict if isinstance(verdict, list) else verdict
+
     with pytest.MonkeyPatch.context() as patch, undisturbed():
         take_over(patch)
         patch.setattr(latch, "shut", Gate)
         result = explore(
             setup,
             list(workers),
-            invariant,
+            is_right,
             strategy="random",
             clock="explored",
             trace_packages=[*trace, "tests.interleavings.test_*"],  # guards taken out are there
@@ -80,7 +90,9 @@ def explored(
             reproduce_on_failure=0,
             timeout_per_run=PATIENCE,
         )
-    broken = None if result.property_holds is not False else str(result.explanation)
+    broken = None
+    if result.property_holds is False:
+        broken = "; ".join([*wrong, str(result.explanation)])
     inconclusive = result.inconclusive_reason if result.property_holds is None else None
     return Explored(result.num_explored, broken, inconclusive)
 
@@ -124,7 +136,7 @@ class Gate:
 def holds(
     setup: Callable[[], S],
     workers: Sequence[Callable[[Any], Any]],
-    invariant: Callable[[S], bool],
+    invariant: Callable[[S], Verdict],
     *,
     trace: tuple[str, ...] = POOL,
 ) -> None:
@@ -140,7 +152,7 @@ def holds(
 def is_found(
     setup: Callable[[], S],
     workers: Sequence[Callable[[Any], Any]],
-    invariant: Callable[[S], bool],
+    invariant: Callable[[S], Verdict],
     *,
     trace: tuple[str, ...] = POOL,
 ) -> None:
@@ -152,24 +164,30 @@ def is_found(
 
 def unstarted(actor_class: type[ServiceActor], *args: Any, **kwargs: Any) -> Any:
     """Return an actor without a thread: a worker runs its loop, so that the explorer sees it."""
-    actor: Any = actor_class(*args, **kwargs)
-    actor.actor_inbox.signal = queue.Queue()  # the explorer sees no queue that is written in C
-    pykka.ActorRegistry.register(actor.actor_ref)
-    actor.on_start()
-    actor.on_start = lambda: None  # it is over: what the explorer interrupts comes after it
-    return actor
+    return _up(_made(actor_class, *args, **kwargs))
 
 
-def unstarted_pool(names: list[str], **options: Any) -> Any:
-    """Return a pool without a thread that has ``names`` and will get no others."""
-    state = PoolState()
-    state.signal = queue.Queue()
-    state.admit(names)
-    actor: Any = unstarted(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
+def unstarted_pool(state: PoolState, **options: Any) -> Any:
+    """Return a pool of that state without a thread, which will get no further names."""
+    actor = _made(NamePool, source=Nothing(), state=state, low_water_mark=0, **options)
     actor.actor_inbox.signal = state.signal
     actor._refilling.refill = lambda: None
     # Its thread would be out of the explorer's sight.
     actor._refilling._start_fetcher = lambda stock: NoFetcher()
+    return _up(actor)
+
+
+def _made(actor_class: type[ServiceActor], *args: Any, **kwargs: Any) -> Any:
+    actor: Any = actor_class(*args, **kwargs)
+    actor.actor_inbox.signal = queue.Queue()  # the explorer sees no queue that is written in C
+    actor.actor_inbox.clock = lambda: time.monotonic()  # the explorer's, while it explores
+    return actor
+
+
+def _up(actor: Any) -> Any:
+    pykka.ActorRegistry.register(actor.actor_ref)
+    actor.on_start()
+    actor.on_start = lambda: None  # it is over: what the explorer interrupts comes after it
     return actor
 
 
@@ -207,15 +225,3 @@ class NoTurn:
 def run_own_thread(actor: Any) -> None:
     """Be the actor's own thread until it has been stopped."""
     actor._actor_loop()
-
-
-def is_whole(state: PoolState) -> bool:
-    """Tell whether every name is either available or checked out, and every index agrees."""
-    known = sorted([*state.available, *state.leases])
-    bound = {owner for _, speakers in state.leases.values() for owner in speakers}
-    return (
-        known == sorted(set(known))
-        and len(known) == state.known_count
-        and set(state.speaking) == bound
-        and not state.in_transition
-    )

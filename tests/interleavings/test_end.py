@@ -41,7 +41,7 @@ class Fatal(NamedTuple):
 class Worker(ServiceActor):
     """Does what it is asked, until it is stopped or killed."""
 
-    prompt = True
+    non_blocking = True
 
     def __init__(self) -> None:
         super().__init__()

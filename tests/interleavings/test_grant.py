@@ -1,4 +1,4 @@
-"""A grant against a timeout, a drop, a withdrawal, another grant."""
+"""A grant against a timeout, a future that nobody reads, a cancelled task, another grant."""
 
 from __future__ import annotations
 
@@ -8,54 +8,63 @@ from typing import Any
 import pykka
 import pytest
 
-from namepool import CheckinName, CheckoutName, NamePool
-from namepool.actors import LATER, Reply
+from namepool import CheckinName, CheckoutLease, CheckoutName, PoolState
+from namepool.actors import LATER
+from namepool.pool.access import Access
 from namepool.pool.waiting_list import WaitingList
-from tests.interleavings.scene import PoolScene, borrow, caller
+from tests.interleavings import scene as scenes
+from tests.interleavings.scene import PoolScene, caller, cancelling, task
 from tests.interleavings.support import POOL, NoTurn, holds, is_found, under_the_explorer
-from tests.support import park
+from tests.support import lease_for, park
 
 pytestmark = under_the_explorer
 
 OWN = PoolScene.own_thread
 
 
-def patient(who: str) -> Any:
-    return caller(who, partial(borrow, who=who, timeout=None))
+def asking(who: str, timeout: float | None = None) -> Any:
+    return caller(who, partial(scenes.ask, who=who, timeout=timeout))
 
 
-def impatient(who: str) -> Any:
-    return caller(who, partial(borrow, who=who, timeout=0.001))
+def calling(who: str, timeout: float | None = None) -> Any:
+    return caller(who, partial(scenes.call, timeout=timeout))
 
 
 def drop(scene: PoolScene) -> None:
-    scene.ref.ask(CheckoutName(owner="dropper"), block=False)
+    """Ask for a name and keep no future of it."""
+    scene.ref.ask(CheckoutName(None), block=False)
 
 
-def withdraw(scene: PoolScene) -> None:
-    """Ask for a name, then think better of it, unless it has come."""
-    scene.ref.ask(CheckoutName(owner="withdrawer"), block=False).withdraw()
+def give_up(scene: PoolScene) -> None:
+    """Ask for a name, and give it up while somebody else keeps the future."""
+    reply = scene.ref.ask(CheckoutName(None), block=False)
+    scene.kept.append(reply)
+    reply.give_up()
 
 
-def read_or_withdraw(scene: PoolScene) -> None:
-    """Wait for a name for a moment; hold what has come."""
-    reply = scene.ref.ask(CheckoutName(owner="reader"), block=False)
+def read_for_a_moment(scene: PoolScene) -> None:
+    """Wait for a lease for a moment; have what came."""
+    reply = scene.ref.ask(CheckoutLease(None), block=False)
     try:
-        name = reply.get_once(0.001)
+        lease = reply.get(timeout=0.001)
     except pykka.Timeout:
         return
-    scene.hold(name)
-    scene.let_go(name)
-    assert scene.ref.ask(CheckinName(name, "reader")) is True
+    scene.hold(lease.name)
+    if scene.handle.speaker() != lease.name:
+        scene.surprises.append("who reads it does not speak under it")
+    scene.let_go(lease.name)
+    assert scene.ref.ask(CheckinName(lease.name)) is True
 
 
 DROPPER = caller("dropper", drop)
-WITHDRAWER = caller("withdrawer", withdraw)
-READER = caller("reader", read_or_withdraw)
+GIVING_UP = caller("giver-up", give_up)
+READER = caller("reader", read_for_a_moment)
+TASK = task("task", partial(scenes.async_block, timeout=None))
+CANCELLING = cancelling("task")
 
 
 def test_one_name_goes_from_caller_to_caller_and_is_never_held_twice() -> None:
-    holds(lambda: PoolScene(2), [OWN, patient("a"), patient("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(2), [OWN, asking("a"), calling("b")], PoolScene.is_right)
 
 
 def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
@@ -64,59 +73,67 @@ def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
         scene.actor.actor_inbox.turn = NoTurn()
         return scene
 
-    workers = [OWN, patient("a"), patient("b")]
+    workers = [OWN, asking("a"), asking("b")]
     is_found(scene, workers, PoolScene.is_right, trace=(*POOL, "namepool.core.*"))
 
 
+def test_a_check_in_serves_one_that_was_parked_while_it_ran() -> None:
+    workers = [OWN, asking("a"), calling("b"), calling("c")]
+    holds(lambda: PoolScene(3), workers, PoolScene.is_right)
+
+
 def test_a_grant_that_crosses_a_timeout_is_delivered_or_goes_home() -> None:
-    holds(lambda: PoolScene(2), [OWN, patient("a"), impatient("b")], PoolScene.is_right)
+    workers = [OWN, asking("a"), calling("b", 0.001)]
+    holds(lambda: PoolScene(2), workers, PoolScene.is_right)
 
 
-def test_a_dropped_future_gives_its_name_to_who_waits() -> None:
-    holds(lambda: PoolScene(2), [OWN, DROPPER, patient("b")], PoolScene.is_right)
+def test_a_dropped_future_gives_its_name_to_one_that_waits() -> None:
+    holds(lambda: PoolScene(2), [OWN, DROPPER, calling("b")], PoolScene.is_right)
 
 
-def test_a_grant_that_crosses_a_withdrawal_goes_home() -> None:
-    holds(lambda: PoolScene(2), [OWN, WITHDRAWER, patient("b")], PoolScene.is_right)
+def test_a_grant_that_crosses_its_giving_up_goes_home() -> None:
+    holds(lambda: PoolScene(2), [OWN, GIVING_UP, calling("b")], PoolScene.is_right)
 
 
 def test_a_future_that_is_read_for_a_moment_holds_its_name_or_costs_none() -> None:
-    holds(lambda: PoolScene(2), [OWN, READER, patient("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(2), [OWN, READER, calling("b")], PoolScene.is_right)
+
+
+def test_a_grant_that_crosses_the_cancelling_of_its_task_goes_home(on_tasks: None) -> None:
+    holds(lambda: PoolScene(3), [OWN, TASK, CANCELLING, asking("b")], PoolScene.is_right)
 
 
 def test_a_grant_a_timeout_and_a_drop_cross_in_any_order() -> None:
-    holds(lambda: PoolScene(3), [OWN, DROPPER, impatient("a"), READER], PoolScene.is_right)
+    workers = [OWN, DROPPER, calling("a", 0.001), READER]
+    holds(lambda: PoolScene(3), workers, PoolScene.is_right)
 
 
-def test_it_is_found_when_who_gives_up_returns_what_it_sent_home(
+def test_it_is_found_when_a_future_that_nobody_reads_is_not_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def get_once(self: Any, timeout: float | None) -> Any:
-        try:
-            self._wait(timeout)
-        except pykka.Timeout:
-            if self.withdraw():
-                raise
-        return self._outcomes[0][1]
-
-    monkeypatch.setattr(Reply, "get_once", get_once)
-    is_found(lambda: PoolScene(2), [OWN, READER, patient("b")], PoolScene.is_right)
+    monkeypatch.setattr(WaitingList, "signalled", lambda self, what: self.serve())
+    is_found(lambda: PoolScene(2), [OWN, DROPPER, calling("b", 0.001)], PoolScene.is_right)
 
 
-def test_it_is_found_when_a_dropped_future_is_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NamePool, "on_returned", lambda self: self.actor_inbox.returned.clear())
-    monkeypatch.setattr(WaitingList, "apply_events", lambda self: None)
-    is_found(lambda: PoolScene(2), [OWN, DROPPER, impatient("b")], PoolScene.is_right)
+def test_it_is_found_when_what_was_given_up_begins_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PoolState, "_end_other", lambda self, token: False)
+    workers = [OWN, TASK, CANCELLING, asking("b")]
+    is_found(lambda: PoolScene(3), workers, PoolScene.is_right)
 
 
-def test_a_check_in_serves_who_was_parked_while_it_ran() -> None:
-    holds(lambda: PoolScene(3), [OWN, patient("a"), patient("b"), patient("c")], PoolScene.is_right)
+def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, on_tasks: None
+) -> None:
+    monkeypatch.setattr(Access, "until_left", lambda self, token: iter([None, None]))
+    is_found(lambda: PoolScene(3), [OWN, TASK, CANCELLING, asking("b")], PoolScene.is_right)
 
 
 def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
     scene = PoolScene(1)
     park(scene.state, "a")
 
-    assert scene.actor._inline[CheckinName](CheckinName("Name 0", "x")) is LATER
+    assert scene.state.begin(lease_for(scene.state, "b")) is LATER
 
     pykka.ActorRegistry.unregister(scene.ref)

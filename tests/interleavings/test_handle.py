@@ -30,7 +30,7 @@ class Work(NamedTuple):
 class Worker(ServiceActor):
     """Does what it is asked."""
 
-    prompt = True
+    non_blocking = True
 
     def __init__(self, done: list[int]) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ class Note(NamedTuple):
 class Clerk(ServiceActor):
     """Writes down what it is told; that takes some opcodes, in which nobody may interfere."""
 
-    prompt = True
+    non_blocking = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""An owner's end against its own checkout and association, that are still on their way."""
+"""An owner's end against its own requests, which are still on their way, and against its blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import pytest
 from namepool import AssociateName, CheckinName, CheckoutName, PoolState
 from namepool.actors import Reply
 from namepool.core.events import OwnerEnded
-from tests.interleavings.scene import PoolScene, borrow, caller
+from namepool.owners import current_owner
+from namepool.pool.waiting_list import WaitingList
+from tests.core.scene import checkout
+from tests.interleavings import scene as scenes
+from tests.interleavings.scene import NAME, Lives, PoolScene, caller
 from tests.interleavings.support import POOL, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
@@ -26,7 +30,7 @@ OWN = PoolScene.own_thread
 
 def request_and_end(scene: PoolScene, message: Any) -> None:
     """Ask for what somebody else will read, and end at once."""
-    scene.kept.append(scene.ref.ask(message, block=False))
+    scene.kept.append(scene.handle._ask(message, block=False))
     scene.state.owner_gone(message.owner)
 
 
@@ -34,73 +38,147 @@ def ending(message: Any) -> Any:
     return caller(message.owner, partial(request_and_end, message=message))
 
 
-def impatient(who: str) -> Any:
-    return caller(who, partial(borrow, who=who, timeout=0.001))
-
-
-def comes_home(scene: PoolScene) -> bool:
+def comes_home(scene: PoolScene) -> list[str]:
     """What the dead hold is reclaimed, although whoever has their futures keeps them."""
-    kept: list[Reply[Any]] = list(scene.kept)
-    scene.take_home()
-    scene.state.reclaim(float("inf"))
-    return scene.is_right() and len(kept) == 1
+    kept: list[Reply[Any]] = [*scene.kept]
+    scene.succeed()
+    scene.state.reclaim(float("inf"), float("inf"))
+    return scene.is_right() + ([] if len(kept) == 1 else ["nothing was asked"])
+
+
+ASKING = ending(CheckoutName(None, "a"))
+ASSOCIATING = ending(AssociateName(NAME, owner="a"))
+IMPATIENT = caller("b", partial(scenes.call, timeout=0.001))
 
 
 def test_a_checkout_whose_owner_ends_meanwhile_is_reclaimed() -> None:
-    workers = [OWN, ending(CheckoutName(None, "a")), impatient("b")]
-    holds(lambda: PoolScene(2), workers, comes_home)
+    holds(partial(PoolScene, 2), [OWN, ASKING, IMPATIENT], comes_home)
 
 
 def test_an_association_whose_owner_ends_meanwhile_is_reclaimed() -> None:
-    workers = [OWN, ending(AssociateName("Name 0", owner="a")), impatient("b")]
-    holds(lambda: PoolScene(2, names=2), workers, comes_home)
+    holds(partial(PoolScene, 2, names=2), [OWN, ASSOCIATING, IMPATIENT], comes_home)
 
 
-def held_by_another() -> PoolScene:
+class Leased(PoolScene):
     """A pool whose name is checked out. It never refills: the shorter, the better explored."""
-    scene = PoolScene(2)
-    scene.state.checkout("c")
-    scene.actor._refilling.refill_for_waiter = lambda stock: None  # type: ignore[method-assign]
-    return scene
+
+    def __init__(self, callers: int, **options: Any) -> None:
+        super().__init__(callers, **options)
+        checkout(self.state, "c")
+        self.actor._refilling.refill_for_waiter = lambda stock: None
 
 
 def give_back(scene: PoolScene) -> None:
-    assert scene.ref.ask(CheckinName("Name 0", "c")) is True
+    assert scene.ref.ask(CheckinName(NAME, "c")) is True
 
 
-WAITING = [OWN, ending(CheckoutName(None, "a")), caller("c", give_back)]
+GIVING_BACK = caller("c", give_back)
 
 
-def test_what_is_granted_to_who_ended_while_it_waited_is_reclaimed() -> None:
-    holds(held_by_another, WAITING, comes_home)
+def test_what_is_granted_to_an_owner_that_ended_while_it_waited_is_reclaimed() -> None:
+    holds(partial(Leased, 2), [OWN, ASKING, GIVING_BACK], comes_home)
 
 
-def test_it_is_found_when_the_end_of_who_waits_is_not_noted(
+def ask_end_and_kill(scene: Lives) -> None:
+    """Ask, end, and have the pool die of the next message."""
+    request_and_end(scene, CheckoutName(None, "a"))
+    scene.kill()
+
+
+DYING = [Lives.own_thread, caller("a", ask_end_and_kill), IMPATIENT]
+
+
+def test_an_end_that_crosses_a_restart_is_remembered() -> None:
+    holds(partial(Lives, 2), DYING, comes_home)
+
+
+def end_in_a_block(scene: PoolScene) -> None:
+    """End as an owner, while a block of it goes on, in which others are told of that."""
+    with scene.handle.named(None) as name:
+        scene.hold(name)
+        scene.state.owner_gone(current_owner())
+        if scene.handle.speaker() != name:
+            scene.surprises.append("the block does not speak any more")
+        scene.let_go(name)
+
+
+IN_A_BLOCK = caller("a", end_in_a_block)
+PATIENT = caller("b", partial(scenes.block, timeout=None))
+
+
+def test_a_block_whose_owner_has_ended_keeps_its_name_until_it_ends() -> None:
+    scene = partial(PoolScene, 2, reclaim_after=0.001)
+    holds(scene, [OWN, IN_A_BLOCK, PATIENT], PoolScene.is_right)
+
+
+def test_it_is_found_when_the_name_of_a_block_is_reclaimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = PoolState.begin
+
+    def begin_outside(self: PoolState, lease: Any, spare: int | None = None) -> Any:
+        lease.in_block = False
+        return begin(self, lease, spare)
+
+    monkeypatch.setattr(PoolState, "begin", begin_outside)
+    scene = partial(PoolScene, 2, reclaim_after=0.001)
+    is_found(scene, [OWN, IN_A_BLOCK, PATIENT], PoolScene.is_right)
+
+
+def end(scene: PoolScene) -> None:
+    scene.state.owner_gone("c")
+
+
+def associate(scene: PoolScene) -> None:
+    """Speak under a name whose last speaker is ending."""
+    assert scene.ref.ask(AssociateName(NAME, owner="d")) == NAME
+    scene.held.append(NAME)
+
+
+def is_kept(scene: PoolScene) -> list[str]:
+    return scene.is_right() + ([] if scene.state.speaking == {"d": NAME} else ["d is nobody"])
+
+
+def test_a_name_that_is_spoken_again_before_it_is_reclaimed_is_kept() -> None:
+    scene = partial(Leased, 2, reclaim_after=0.001)
+    holds(scene, [OWN, caller("c", end), caller("d", associate)], is_kept)
+
+
+def test_it_is_found_when_the_end_of_one_that_waits_is_not_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def owner_gone(self: PoolState, owner: str) -> None:
-        if self.is_busy() or owner in self._latest:
-            self.events.append(OwnerEnded(owner))
+        if self.is_busy() or self.owners.get(owner):
+            self.signal.put(OwnerEnded(owner))
 
     monkeypatch.setattr(PoolState, "owner_gone", owner_gone)
-    is_found(held_by_another, WAITING, comes_home)
+    is_found(partial(Leased, 2), [OWN, ASKING, GIVING_BACK], comes_home)
 
 
-def test_it_is_found_when_the_end_of_who_has_just_asked_is_not_noted(
+def test_it_is_found_when_the_end_of_one_that_has_just_asked_is_not_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def owner_gone(self: PoolState, owner: str) -> None:
-        if owner in self._latest or self.waiters:
-            self.events.append(OwnerEnded(owner))
+        if self.owners.get(owner) or self.stocks.waiting:
+            self.signal.put(OwnerEnded(owner))
 
     monkeypatch.setattr(PoolState, "owner_gone", owner_gone)
-    workers = [OWN, ending(AssociateName("Name 0", owner="a")), impatient("b")]
-    is_found(lambda: PoolScene(2, names=2), workers, comes_home)
+    is_found(partial(PoolScene, 2, names=2), [OWN, ASSOCIATING, IMPATIENT], comes_home)
 
 
-def test_it_is_found_when_who_ends_is_buried_before_what_it_asked_for(
+def test_it_is_found_when_an_owner_is_buried_before_what_it_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(PoolState, "leave", lambda self, count, now: None)
-    workers = [OWN, ending(AssociateName("Name 0", owner="a")), impatient("b")]
-    is_found(lambda: PoolScene(2, names=2), workers, comes_home)
+    signalled = WaitingList.signalled
+
+    def bury_at_once(self: Any, what: Any) -> None:
+        if isinstance(what, OwnerEnded):
+            self.owner_ended(what)
+        else:
+            signalled(self, what)
+
+    monkeypatch.setattr(WaitingList, "signalled", bury_at_once)
+    is_found(partial(PoolScene, 2, names=2), [OWN, ASSOCIATING, IMPATIENT], comes_home)
+
+
+def test_it_is_found_when_an_end_dies_with_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WaitingList, "let_go", lambda self: None)
+    is_found(partial(Lives, 2), DYING, comes_home)

@@ -1,4 +1,4 @@
-"""A reset against a chunk that is on its way."""
+"""A reset against a chunk that is on its way, and against those who have a name or want one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from namepool import CheckoutName, NamePool, NamesUnavailable, PoolState, Reset
+from namepool import CheckoutName, CheckoutTimeout, NamePool, NamesUnavailable, Reset
+from namepool.actors import Reply
+from namepool.core.events import LateChunk
+from namepool.core.state import PoolState
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed
 from namepool.pool.refilling import _deliver
-from tests.interleavings.scene import PoolScene, caller
+from tests.interleavings import scene as scenes
+from tests.interleavings.scene import NAME, PoolScene, caller, cancelling, task
 from tests.interleavings.support import POOL, NoFetcher, holds, is_found, under_the_explorer
 
 pytestmark = under_the_explorer
@@ -23,7 +27,7 @@ class FetchScene(PoolScene):
 
     def __init__(self, callers: int) -> None:
         super().__init__(callers, names=0)
-        self.actor._fetches.begin(NoFetcher(), 1, 0.0)  # type: ignore[arg-type]
+        self.actor._fetches.begin(NoFetcher(), 1, 0.0)
         self.epoch = self.state.epoch
         self.got: list[str] = []
 
@@ -46,19 +50,20 @@ class FetchScene(PoolScene):
         except (TimeoutError, NamesUnavailable):
             pass
 
-    def is_empty(self) -> bool:
-        """A chunk that was asked for before the reset is not in the pool after it."""
-        self.take_home()
-        known = [*self.state.available, *self.state.leases]
-        return known == [] and self.state.known_count == 0
+    def is_reset(self) -> list[str]:
+        """If the reset came before the end of the pool, its successor has nothing."""
+        if self.state.epoch == self.epoch:
+            self.names.append("Old Name")
+        return self.is_right()
 
-    def is_fetched_or_empty(self) -> bool:
+    def is_fetched_or_empty(self) -> list[str]:
         """Whoever waits across a reset still waits, and gets no name that the reset forgot."""
-        self.held = [name for name in self.got if name in self.state.leases]
-        return self.is_right() and not self.state.waiters
+        self.held = self.names = [name for name in self.got if name in self.state.leases]
+        return self.is_right()
 
 
 DELIVER = caller("fetcher", FetchScene.deliver)
+LATE = caller("fetcher", FetchScene.deliver_late)
 FAIL = caller("fetcher", FetchScene.fail)
 RESET = caller("who resets", FetchScene.reset)
 TAKE = caller("a", FetchScene.take_one)
@@ -70,25 +75,21 @@ def stop(scene: FetchScene) -> None:
 
 
 def test_a_chunk_that_a_reset_overtook_is_dropped() -> None:
-    holds(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.is_empty)
-
-
-def is_reset(scene: FetchScene) -> bool:
-    """If the reset came before the end of the pool, its successor has nothing."""
-    scene.take_home()
-    return scene.state.epoch == scene.epoch or scene.is_empty()
+    holds(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.is_right)
 
 
 def test_a_chunk_that_comes_for_a_dead_pool_after_a_reset_is_dropped_by_the_next() -> None:
-    holds(partial(FetchScene, 9), [OWN, DELIVER, RESET, stop], is_reset)
+    holds(partial(FetchScene, 9), [OWN, LATE, RESET, stop], FetchScene.is_reset)
 
 
-def test_who_waits_while_the_pool_is_reset_loses_nothing_and_keeps_nothing() -> None:
-    holds(partial(FetchScene, 3), [OWN, DELIVER, RESET, TAKE], FetchScene.is_fetched_or_empty)
+def test_a_caller_that_waits_while_the_pool_is_reset_loses_nothing_and_keeps_nothing() -> None:
+    workers = [OWN, DELIVER, RESET, TAKE]
+    holds(partial(FetchScene, 3), workers, FetchScene.is_fetched_or_empty)
 
 
-def test_who_waits_while_a_fetch_fails_and_the_pool_is_reset_is_answered() -> None:
-    holds(partial(FetchScene, 3), [OWN, FAIL, RESET, TAKE], FetchScene.is_fetched_or_empty)
+def test_a_caller_that_waits_while_a_fetch_fails_and_the_pool_is_reset_is_answered() -> None:
+    workers = [OWN, FAIL, RESET, TAKE]
+    holds(partial(FetchScene, 3), workers, FetchScene.is_fetched_or_empty)
 
 
 def ask_and_end(scene: FetchScene) -> None:
@@ -97,38 +98,104 @@ def ask_and_end(scene: FetchScene) -> None:
     scene.state.owner_gone("a")
 
 
-def is_reclaimed(scene: FetchScene) -> bool:
-    """What the next incarnation grants to who waits still is nobody's for long."""
-    scene.take_home()
+def is_reclaimed(scene: FetchScene) -> list[str]:
+    """What the next incarnation grants to one that waits still is nobody's for long."""
+    kept: list[Reply[Any]] = [*scene.kept]
     scene.state.admit(["New Name"])
-    for waiter in scene.state.waiters.take_all():
-        scene.state.grant(waiter, 0.0)
-    scene.state.reclaim(float("inf"))
-    return not scene.state.leases
+    scene.names = ["New Name"]
+    scene.succeed()
+    scene.state.reclaim(float("inf"), float("inf"))
+    return scene.is_right() + ([] if kept else ["nothing was asked"])
 
 
-def test_the_end_of_who_waits_is_remembered_across_a_reset() -> None:
-    ending = caller("a", ask_and_end)
-    holds(
-        partial(FetchScene, 2), [OWN, ending, RESET], is_reclaimed, trace=(*POOL, "namepool.core.*")
-    )
+def test_the_end_of_one_that_waits_is_remembered_across_a_reset() -> None:
+    workers = [OWN, caller("a", ask_and_end), RESET]
+    holds(partial(FetchScene, 2), workers, is_reclaimed, trace=(*POOL, "namepool.core.*"))
 
 
 def test_it_is_found_when_a_reset_leaves_the_fetches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NamePool, "reset", lambda self: self._state.reset())
-    is_found(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.is_empty)
+    is_found(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.is_right)
 
 
 def test_it_is_found_when_a_late_chunk_has_no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = PoolState.apply_events
+    def on_signal(self: Any, signalled: Any) -> None:
+        if isinstance(signalled, LateChunk):
+            self._state.admit(signalled.names)
+        else:
+            self._waiting.signalled(signalled)
 
-    def admit_all(self: Any, now: float) -> int:
-        chunks = [event for event in self.events if hasattr(event, "epoch")]
-        for event in chunks:
-            self.events.remove(event)
-            self.admit(event.names)
-        return settle(self, now)
+    monkeypatch.setattr(NamePool, "on_signal", on_signal)
+    is_found(partial(FetchScene, 9), [OWN, LATE, RESET, stop], FetchScene.is_reset)
 
-    late = caller("fetcher", FetchScene.deliver_late)
-    monkeypatch.setattr(PoolState, "apply_events", admit_all)
-    is_found(partial(FetchScene, 9), [OWN, late, RESET, stop], is_reset)
+
+class ResetScene(PoolScene):
+    """A pool that is reset while its only name is wanted, and gets the same name again."""
+
+    def reset_and_refill(self) -> None:
+        self.ref.ask(Reset())
+        self.state.signal.put(LateChunk((NAME,), self.state.epoch, None))
+
+
+def hear(scene: PoolScene, name: str) -> None:
+    """Have a name that a reset may take, and hear who speaks."""
+    if scene.handle.speaker() not in (name, scene.handle.default_name()):
+        scene.surprises.append("another's name is spoken")
+    scene.surprises += scene.state.still_speaking()
+
+
+def have_it_or_not(scene: PoolScene) -> None:
+    """Have a name for the length of a block, which a reset may end before."""
+    with scene.handle.named(None) as name:
+        hear(scene, name)
+
+
+def call_or_not(scene: PoolScene) -> None:
+    """Have a name, or give up."""
+    try:
+        name = scene.handle.checkout_name(0.001)
+    except CheckoutTimeout:
+        return
+    hear(scene, name)
+    scene.handle.checkin_name(name)
+
+
+async def have_it_or_not_async(scene: PoolScene) -> None:
+    async with scene.async_handle.named(None):
+        pass
+
+
+REFILLING = caller("who resets", ResetScene.reset_and_refill)
+BLOCK = caller("a", have_it_or_not)
+CALL = caller("b", call_or_not)
+TASK = task("task", have_it_or_not_async)
+SPEAKING = caller("c", lambda scene: scenes.speak_as(scene, NAME))
+
+
+def test_a_name_that_comes_again_after_a_reset_is_spoken_by_no_earlier_link() -> None:
+    workers = [OWN, BLOCK, CALL, REFILLING]
+    holds(partial(ResetScene, 3), workers, ResetScene.is_right)
+
+
+def test_a_task_that_is_cancelled_while_the_pool_is_reset_loses_no_name(on_tasks: None) -> None:
+    workers = [OWN, TASK, cancelling("task"), REFILLING]
+    holds(partial(ResetScene, 3), workers, ResetScene.is_right)
+
+
+def test_a_name_that_is_lent_while_the_pool_is_reset_goes_home() -> None:
+    workers = [OWN, SPEAKING, CALL, REFILLING]
+    holds(partial(ResetScene, 3), workers, ResetScene.is_right)
+
+
+def test_it_is_found_when_a_reset_leaves_the_links_speaking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reset(self: PoolState) -> None:
+        self.epoch += 1
+        self.stocks[None].clear()
+        self.leases.clear()
+        self.owners = {}
+        self.known.rebuild(self.leases)
+
+    monkeypatch.setattr(PoolState, "reset", reset)
+    is_found(partial(ResetScene, 3), [OWN, BLOCK, CALL, REFILLING], ResetScene.is_right)
