@@ -27,7 +27,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pykka
 from pykka._envelope import Envelope
@@ -61,28 +61,10 @@ def refuse(
         reply.fail_quietly(NotHandled(f"{ref} {why}"))
 
 
-class Guarded(Protocol):
-    """What is changed in the turn."""
-
-    torn: bool
-    """Somebody was cut short while changing it."""
-
-    def recover(self) -> None:
-        """Put it right."""
-        ...
-
-
-class Whole:
-    """What nobody leaves half done."""
-
-    torn: bool = False
-
-    def recover(self) -> None:
-        """Do nothing."""
-
-
 class Inbox:
     """See the module. ``clock`` returns seconds and never goes back; tests move it."""
+
+    torn: bool = False  # it guards itself, until it is given what its turn guards
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue: deque[Envelope[Any]] = deque()
@@ -91,7 +73,8 @@ class Inbox:
         """The ident of the actor's own thread, while it lives."""
         self.is_open: bool = False
         """A caller may take the turn: ``on_start`` is over, and the actor lives."""
-        self.guarded: Guarded = Whole()
+        self.guarded: Any = self
+        """What is changed in the turn: it has ``torn`` and ``recover()``."""
         self.is_elsewhere: bool = False
         """This is a forked child, and the actor stayed with its parent."""
         self.clock = clock

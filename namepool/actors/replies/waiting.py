@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import pykka
 
@@ -45,22 +45,12 @@ class WouldDeadlock(RuntimeError):
     """
 
 
-class Turn(Protocol):
-    """What a reply must know of the inbox that its request went to."""
-
-    is_elsewhere: bool
-    """This is a forked child, and the actor stayed with its parent."""
-
-    def is_mine(self) -> bool:
-        """Tell whether this thread runs inside the actor."""
-        ...
-
-
 class Waiting(GivingUp[T]):
     """What those who asked see of a reply."""
 
     _timeout_error: Callable[[float], BaseException] | None = None
-    _inbox: Turn | None = None
+    _inbox: Any = None
+    """Where its request went, if it is known."""
 
     def fail_timeouts_with(self, make: Callable[[float], BaseException]) -> None:
         """Raise ``make(timeout)`` instead of a bare ``pykka.Timeout`` when a ``get`` times out."""
