@@ -21,7 +21,8 @@ class Stock:
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
         self.floor: float = inf
-        """While more names than this are ready, a checkout makes no fetch due: see ``Fetches``."""
+        """While more names than this are ready, a checkout makes no fetch due and needs no look.
+        Callers compare, and write nothing: so a look comes when half the stock is gone."""
         self.in_use: bool = False
         """It was asked for, and not forgotten since: then it is refilled before it is empty."""
         self.stocked: int = 0

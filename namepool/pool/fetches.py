@@ -53,20 +53,20 @@ class Fetches(Generic[F]):
         backoff: Backoff | None = None,
         shared: Shared[F] | None = None,
     ) -> None:
-        self._stock = Stock(None) if stock is None else stock
-        self.theme: str | None = self._stock.theme
+        self.stock: Stock = Stock(None) if stock is None else stock
+        self.theme: str | None = self.stock.theme
         self._shared: Shared[F] = Shared() if shared is None else shared
         self.by_theme: dict[str | None, Fetches[F]] = self._shared.by_theme
         self.by_theme[self.theme] = self
         self._bounds = bounds
-        self._learnt: Learnt = self._stock.learnt
+        self._learnt: Learnt = self.stock.learnt
         self.policy: RefillPolicy = self._learnt.policy(bounds)
         """What holds since the last look."""
         self._half = 0
         self.backoff: Backoff = Backoff() if backoff is None else backoff
         self.cause: BaseException | None = None
         """What the last fetch died of; ``None`` after a good one."""
-        self._stock.floor = self.policy.floor(0, 0)
+        self.stock.floor = self.policy.floor(0, 0)
         self.answered: int = 0
         """The latest request that was answered."""
 
@@ -81,14 +81,6 @@ class Fetches(Generic[F]):
         """Drop the fetches for a theme; what is under way ends as it would."""
         self.by_theme.pop(theme, None)
         self._all_changed()
-
-    @property
-    def floor(self) -> float:
-        """While more names than this are ready, a checkout makes no fetch due and needs no look.
-
-        Callers compare, and write nothing: so a look comes when half the stock is gone.
-        """
-        return self._stock.floor
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -206,7 +198,7 @@ class Fetches(Generic[F]):
 
     def changed(self) -> None:
         """Work out the floor anew."""
-        self._stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
+        self.stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
 
     def _allowed(self) -> RefillPolicy:
         """Return what holds now, without the last fetch where that is kept free for another theme.

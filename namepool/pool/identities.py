@@ -6,12 +6,11 @@ Runs on the caller's thread, which waits for the ledger itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from namepool.core.names import one_line
 from namepool.core.options import invalid
 from namepool.errors import InvalidOption, NameHeld
-from namepool.ledgers.base import Holder, Ledger, Session
+from namepool.ledgers.base import Holder, Ledger
 
 
 def check(ledger: Ledger | None, theme: str | None, name: str | None, identity: str | None) -> None:
@@ -29,12 +28,6 @@ def take(ledger: Ledger, name: str, identity: str | None) -> None:
         raise NameHeld(one_line(_told(ledger, holder), 1000), holder)
 
 
-def _runs(ledger: Ledger, session: Session) -> bool | None:
-    """Tell whether the process runs; ``None``: the ledger, which may be a user's, does not know."""
-    runs: Callable[[Session], bool | None] | None = getattr(ledger, "runs", None)
-    return None if runs is None else runs(session)
-
-
 def _told(ledger: Ledger, holder: Holder) -> str:
     """Say who has the name, and what can be done about it."""
     # Not their repr: a ledger of ours has escaped them already.
@@ -46,7 +39,8 @@ def _told(ledger: Ledger, holder: Holder) -> str:
         return f"{who}; this very process holds it: take another name"
     ended = "that session has ended" if session.ended else "that process is dead"
     freed = "until 'namepool ledger prune' frees them: take another name"
-    runs = _runs(ledger, session)
+    # ``None``: the ledger, which may be a user's, does not know whether the process runs.
+    runs = getattr(ledger, "runs", lambda _: None)(session)
     if session.ended or runs is False:
         waits = "stay claimed" if holder.identity is None else "wait for their identities"
         return f"{who}; {ended}, and its names {waits} {freed}"

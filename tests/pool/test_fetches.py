@@ -182,7 +182,7 @@ def test_a_fetcher_that_was_given_up_dies_without_a_loss(fetches: Fetches[str]) 
 
 
 def test_with_nothing_under_way_the_low_water_mark_is_the_floor(fetches: Fetches[str]) -> None:
-    assert fetches.floor == 6
+    assert fetches.stock.floor == 6
 
 
 @pytest.mark.parametrize("end", ["end", "abandon"])
@@ -190,24 +190,24 @@ def test_the_floor_falls_by_what_is_on_its_way_and_rises_again_when_it_is_not(
     fetches: Fetches[str], end: str
 ) -> None:
     request = begin(fetches, "a", 4)
-    assert fetches.floor == 2
+    assert fetches.stock.floor == 2
 
     getattr(fetches, end)(request)
-    assert fetches.floor == 6
+    assert fetches.stock.floor == 6
 
 
 def test_the_floor_rises_again_when_a_fetcher_dies(fetches: Fetches[str]) -> None:
     begin(fetches, "a", 4)
     fetches.fetcher_died("a")
 
-    assert fetches.floor == 6
+    assert fetches.stock.floor == 6
 
 
 def test_the_floor_is_nothing_while_no_further_fetch_may_begin() -> None:
     fetches = fetches_of(max_fetches=1)
     begin(fetches, "a", 1)
 
-    assert fetches.floor == 0
+    assert fetches.stock.floor == 0
 
 
 # due
@@ -249,7 +249,7 @@ def test_the_last_fetch_is_for_a_theme_that_has_none_under_way(most: int) -> Non
         assert sea.due(available=0, waiting=1000) == 50
         begin(sea, str(fetcher), 50)
 
-    assert sea.due(available=0, waiting=1000) == sea.floor == 0
+    assert sea.due(available=0, waiting=1000) == sea.stock.floor == 0
     assert kitchen.due(available=0, waiting=30) == fetches.due(available=0, waiting=30) == 30
     begin(kitchen, "last", 50)
     assert fetches.due(available=0, waiting=30) == 0
@@ -274,12 +274,12 @@ def test_all_fetches_are_for_one_again_when_the_only_theme_is_forgotten() -> Non
     fetches = fetches_of(max_fetches=2)
     fetches.of(Stock("sea"))
     begin(fetches, "a", 1)
-    assert fetches.due(available=0, waiting=30) == fetches.floor == 0
+    assert fetches.due(available=0, waiting=30) == fetches.stock.floor == 0
 
     fetches.forget("sea")
 
     assert fetches.due(available=0, waiting=30) == 29
-    assert fetches.floor == 5
+    assert fetches.stock.floor == 5
 
 
 # failed, succeeded, pause
@@ -337,7 +337,7 @@ def test_after_a_reset_what_is_under_way_is_not_wanted_yet_still_ends(
 
     assert len(fetches) == 1
     assert fetches.expected == 0
-    assert fetches.floor == 6
+    assert fetches.stock.floor == 6
     ended = fetches.end(request)
     assert ended is not None
     assert ended.expected == 0
@@ -359,17 +359,17 @@ def test_a_reset_ends_the_pause_and_the_next_one_is_as_the_first(fetches: Fetche
 
 def test_a_look_comes_when_half_of_what_was_there_is_gone() -> None:
     fetches = fetches_of(4)
-    assert fetches.floor == 6
+    assert fetches.stock.floor == 6
     fetches.look(0.0, 0, 100)
-    assert fetches.floor == 50
+    assert fetches.stock.floor == 50
     fetches.look(1.0, 50, 50)
-    assert fetches.floor == 25
+    assert fetches.stock.floor == 25
 
 
 def test_a_look_comes_when_a_fetch_is_due_if_that_is_earlier() -> None:
     fetches = fetches_of(4)
     fetches.look(0.0, 0, 10)
-    assert fetches.floor == 6
+    assert fetches.stock.floor == 6
 
 
 def test_a_look_at_half_comes_also_while_no_more_fetches_may_begin() -> None:
@@ -377,7 +377,7 @@ def test_a_look_at_half_comes_also_while_no_more_fetches_may_begin() -> None:
     fetches.look(0.0, 0, 100)
     for _ in range(4):
         fetches.begin("fetcher", 12, 0.0)
-    assert fetches.floor == 50
+    assert fetches.stock.floor == 50
 
 
 def test_a_fetch_teaches_how_long_one_takes_and_how_much_comes() -> None:
@@ -457,4 +457,4 @@ def test_what_was_learnt_holds_from_the_start_of_the_next_incarnation() -> None:
     before = busy(learnt).policy
     after = fetches_of(4, learnt)
     assert after.policy == before
-    assert after.floor == before.low_water_mark
+    assert after.stock.floor == before.low_water_mark

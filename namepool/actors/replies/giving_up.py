@@ -62,11 +62,6 @@ class Dropped(weakref.ref["GivingUp[Any]"]):
         if reply is not None:
             reply.fail_quietly(error)
 
-    def is_resolved(self) -> bool:
-        """See ``Reply.is_resolved``."""
-        reply = self()
-        return reply is None or reply.is_resolved()
-
 
 class GivingUp(Resolving[T]):
     """What becomes of a grant: it is read, or it goes home."""
