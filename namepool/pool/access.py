@@ -25,10 +25,6 @@ class Askable(Protocol):
         """Return the answer, or a future of it."""
         ...
 
-    def is_alive(self) -> bool:
-        """Tell whether it runs at this moment."""
-        ...
-
 
 class Access:
     """A pool, in whichever incarnation it runs now.

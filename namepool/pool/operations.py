@@ -139,27 +139,18 @@ class Operations:
                 return state.end(lease)
         if not self._is_at_home():
             return LATER
-        known = self._checked_out(name)
-        if known is None:
+        if name is None:
+            return False
+        known = name if self._is_held(name) else state.known.canonical(validate_name(name))
+        if known not in state.leases:
+            if not is_default_name(known):
+                warn("check-in of a name that is not checked out: %a", known)
             return False
         lease = state.leases[known]
         speakers = speaking_owners(lease)
         if message.owner not in speakers and speakers:
             warn("%a, held by %a, was checked in by %a", known, [*speakers], message.owner)
         return state.end(lease)
-
-    def _checked_out(self, name: object) -> str | None:
-        """Return the name that is checked out and reads like ``name``, or ``None``."""
-        if name is None:
-            return None
-        if self._is_held(name):
-            return name
-        known = self._state.known.canonical(validate_name(name))
-        if known in self._state.leases:
-            return known
-        if not is_default_name(known):
-            warn("check-in of a name that is not checked out: %a", known)
-        return None
 
     def end(self, message: m.CheckinLease) -> Any:
         """End this very lease, if it still lasts."""
