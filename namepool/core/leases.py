@@ -112,6 +112,11 @@ def speakers(lease: Lease) -> list[Token]:
     return [token for token in (lease, *(lease.further or ())) if token.says]
 
 
+def bindings(lease: Lease) -> list[Binding]:
+    """Return the bindings to a lease that have begun and not ended, whether they speak or not."""
+    return [binding for binding in lease.further or () if binding.says is not None]
+
+
 def speaking_owners(lease: Lease) -> tuple[str, ...]:
     """Return the owners that speak under a lease's name now."""
     return tuple(dict.fromkeys(token.owner for token in speakers(lease)))

@@ -206,18 +206,20 @@ class Speakers:
     def _silence(self, token: Token, *, quietly: bool = False) -> None:
         """Have a token speak no more; its lease stays."""
         mine = self.owners.get(token.owner)
+        # A binding's caller may have had it say nothing already: it ends as it leaves the others.
+        others = token.lease.further if isinstance(token, Binding) else mine
         told: Told = ()
-        if self.observer is not None and mine and token in mine and not quietly:
+        if self.observer is not None and others and token in others and not quietly:
             told = self.observer.is_silent(token)
         if told:
             self.log.entries += told
+        if others and token in others:
+            del others[token]
         token.says = OVER
         if told:
             self.log.wake()
         if mine is not None:
             mine.pop(token, None)
-        if isinstance(token, Binding) and token.lease.further:
-            token.lease.further.pop(token, None)
         if token.outside:
             self._give(token.owner)
 

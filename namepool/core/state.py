@@ -61,7 +61,7 @@ from typing import Any
 from namepool.actors.later import LATER
 from namepool.core.events import OwnerEnded
 from namepool.core.known import Admission
-from namepool.core.leases import Binding, Lease, Token, speakers
+from namepool.core.leases import Binding, Lease, Token, bindings, speakers
 from namepool.core.links import OVER
 from namepool.core.options import PoolOptions
 from namepool.core.speakers import Speakers
@@ -269,7 +269,7 @@ class PoolState(Speakers):
         """Rebuild every index from what is true, whatever was left half done."""
         self.torn = True
         for name, lease in [*self.leases.items()]:
-            if lease.says is None and speakers(lease):
+            if lease.says is None and bindings(lease):
                 lease.says = OVER  # it had begun, with a binding
             elif lease.says is None:
                 del self.leases[name]  # it had not begun: the name is still in stock
@@ -282,7 +282,7 @@ class PoolState(Speakers):
         tokens: list[Token] = []
         for lease in self.leases.values():
             if lease.further:
-                lease.further = {further: None for further in lease.further if further.says}
+                lease.further = dict.fromkeys(bindings(lease))
             tokens += speakers(lease)
         owners: dict[str, dict[Token, None]] = {}
         for token in sorted(tokens, key=lambda token: token.number):

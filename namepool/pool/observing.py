@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pykka._envelope import Envelope
 
 from namepool.actors.inbox import Inbox
-from namepool.core.leases import Lease, Token, speakers, speaking_owners
+from namepool.core.leases import Lease, Token, bindings, speaking_owners
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
 from namepool.core.speakers import Told
@@ -165,8 +165,9 @@ class Observing:
 
     def is_silent(self, token: Token) -> Told:
         """Tell that an owner stops speaking under a name, unless it does by another token."""
-        others = [one.owner for one in speakers(token.lease) if one is not token]
-        if token.owner in others:
+        lease = token.lease
+        others = [*([lease] if lease.says else ()), *bindings(lease)]
+        if token.owner in [other.owner for other in others if other is not token]:
             return ()
         return self._told(NameDissociated(token.name, token.owner, at=self._inbox.clock()))
 
