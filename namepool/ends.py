@@ -102,6 +102,12 @@ def watch(identity: Identity) -> None:
     _endings[identity.owner] = ending
 
 
+def watch_again(identity: Identity) -> None:
+    """Have its end told once more of an owner that has ended, when its object goes, too."""
+    if identity.owner not in _endings:
+        watch(identity)
+
+
 def ended(owner: str) -> None:
     """Tell every pool that ``owner`` has ended; any thread, also in a finaliser."""
     failure: Exception | None = None

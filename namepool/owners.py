@@ -21,7 +21,7 @@ import pykka
 from namepool.actors import acting
 from namepool.actors.replies.suspending import trio_task
 from namepool.core.names import shown
-from namepool.ends import ATTRIBUTE, Identity, ended, identity_of, watch
+from namepool.ends import ATTRIBUTE, Identity, ended, identity_of, watch, watch_again
 from namepool.errors import InvalidOwner
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _acting = acting.get
 class Scope:
     """The owner that a program has set for a context, and for what copies that."""
 
-    __slots__ = ("_stack", "before", "entered_by", "is_over", "owner")
+    __slots__ = ("before", "entered_by", "is_broken_off", "is_over", "owner", "stack")
 
     def __init__(self, owner: str, entered_by: tuple[str, ...]) -> None:
         self.entered_by: tuple[str, ...] = entered_by
@@ -61,12 +61,14 @@ class Scope:
         self.owner: str = owner
         self.before: Acting | None = _acting()
         """What it stands before; until that is put back, as where a generator is broken off."""
-        self._stack = whose_stack()
+        self.stack = whose_stack()
         self.is_over: bool = False
+        self.is_broken_off: bool = False
+        """It ended where it could not be put back, as in a generator that another task closed."""
 
     def is_here(self) -> bool:
-        """Tell whether it holds: everywhere, and for whoever set it until it is over."""
-        return not self.is_over or self._stack != whose_stack()
+        """Tell whether it holds: until it is over; longer in tasks, unless it was broken off."""
+        return not self.is_over or not (self.is_broken_off or self.stack == whose_stack())
 
 
 def current_owner() -> str:
@@ -92,7 +94,8 @@ def owners_here() -> tuple[str, ...]:
     """Return the caller's id, and those of whoever entered the scopes that it is in."""
     owner = current_owner()
     scope = _acting()
-    return (owner, *scope.entered_by) if isinstance(scope, Scope) else (owner,)
+    entered_by = scope.entered_by if isinstance(scope, Scope) else ()
+    return tuple(dict.fromkeys((owner, *entered_by)))
 
 
 def is_scoped() -> bool:
@@ -154,8 +157,9 @@ def entered(scope: Scope) -> Iterator[None]:
         acting.set(scope)
         yield
     finally:
-        scope.is_over = True  # first: a generator may be closed in another context than this
-        if _acting() is scope:
+        scope.is_over = True  # first, and without a call: a struck scope is over, too
+        scope.is_broken_off = _acting() is not scope or scope.stack != whose_stack()
+        if not scope.is_broken_off:
             acting.set(scope.before)
             scope.before = None  # so that an endless chain of tasks keeps no scopes
 
@@ -189,6 +193,17 @@ def owner_id(owner: object) -> str:
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
         f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"
     )
+
+
+def given_owner(owner: object) -> str:
+    """Return the id of an owner that is given a name, as ``owner_id`` does.
+
+    A thread that has ended already is told of once more, when its object goes.
+    """
+    given = owner_id(owner)
+    if isinstance(owner, threading.Thread):
+        watch_again(vars(owner)[ATTRIBUTE])
+    return given
 
 
 def _first_words_of_thread() -> str:

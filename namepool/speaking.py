@@ -45,8 +45,8 @@ from namepool.owners import (
     Scope,
     current_owner,
     entered,
+    given_owner,
     is_scoped,
-    owner_id,
     owners_here,
     whose_stack,
 )
@@ -120,7 +120,7 @@ def _by_caller(token: L, state: PoolState, owner: OwnerLike | None) -> L:
         token.owner, token.outside = whose_stack(), False
     else:
         token.owner, token.outside = current_owner(), is_scoped()
-    if owner is not None and owner != token.owner and (given := owner_id(owner)) != token.owner:
+    if owner is not None and owner != token.owner and (given := given_owner(owner)) != token.owner:
         token.owner, token.outside = given, True
     token.before = living(_chain())
     token.seen = place_of_caller() if state.wants_places else None
@@ -150,10 +150,10 @@ def speak_soon(binding: Binding) -> None:
             received(token)  # the owner speaks under that name, and will go on by this token
 
 
-def is_linked(token: Token) -> bool:
-    """Tell whether this context has the link of a token."""
+def is_linked(one: Link) -> bool:
+    """Tell whether this context has a link."""
     link = _chain()
-    while link is not None and link.origin is not token:
+    while link is not None and link.origin is not one:
         link = link.before
     return link is not None
 
@@ -193,18 +193,20 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
 
     Or for whoever entered the scope in which the caller has none.
     """
-    for owner in owners_here():
+    owners = owners_here()
+    for n, owner in enumerate(owners, 1):
         given = state.given.get(owner)
         if given is not None and not given.says:  # over already, while its end waits for the turn
             given = state.latest_given(owner)
         if given is not None and given.says:
-            return None if _is_of_another(link, owner) else _later(state, link, given)
+            is_ours = not _is_of_another(link, owner)
+            return _later(state, link, given, owners[:n]) if is_ours else None
     return None
 
 
-def _later(state: PoolState, link: Link | None, given: Link) -> Link:
-    """Return the later one of ``given`` and of its owner's own latest link."""
-    while link is not None and link.owner == given.owner:
+def _later(state: PoolState, link: Link | None, given: Link, owners: tuple[str, ...]) -> Link:
+    """Return the later one of ``given`` and of the owners' own latest link."""
+    while link is not None and link.owner in owners:
         if link.says and link.state is state:
             return link if link.number > given.number else given
         link = link.before
@@ -215,7 +217,7 @@ def _is_of_another(link: Link | None, me: str) -> bool:
     """Tell whether a context is not that of ``me``, which is this thread."""
     if link is None or link.owner == me:
         return False
-    if me != whose_stack() or not me.startswith("namepool:thread:"):
+    if me != whose_stack() or me.startswith("namepool:task:"):
         return False
     own = getattr(threading.current_thread(), "_context", None)  # in CPython 3.14
     return own is None or own.get(chain) is not link  # else it is a copy of the starter's
@@ -247,8 +249,14 @@ def run_following(
         result = func(*args, **kwargs)
         return result  # noqa: RET504  it may be struck in between
     finally:
+        put_back(mark, before)
+
+
+def put_back(mark: Standing, before: Link | None) -> None:
+    """Put ``before`` back where ``mark`` was set, if this is that context."""
+    if is_linked(mark):
         chain.set(before)
-        mark.says = OVER  # so that what has copied it leaves it out
+    mark.says = OVER  # so that what has copied it leaves it out
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
@@ -265,12 +273,13 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(func)
         async def speaking_async(*args: P.args, **kwargs: P.kwargs) -> Any:
             before = _chain()
+            mark = Standing(None, whose_stack(), None, link)
             try:
-                chain.set(link)
+                chain.set(mark)
                 with entered(Scope(owner, ())):
                     return await func(*args, **kwargs)
             finally:
-                chain.set(before)
+                put_back(mark, before)
 
         return cast("Callable[P, R]", speaking_async)
 
@@ -286,12 +295,26 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
 def unnamed(state: PoolState) -> Iterator[None]:
     """Be nobody in a pool for the length of the block; what is started in it inherits no name."""
     before = _chain()
+    # It is never over: what was started here never inherits, wherever it copied this.
+    nobody = Standing(state, current_owner(), NOBODY, _of_others(state, living(before)))
     try:
-        # It is never over: what was started here never inherits, wherever it copied this.
-        chain.set(Standing(state, current_owner(), NOBODY, _of_others(state, living(before))))
+        chain.set(nobody)
         yield
     finally:
-        chain.set(before)
+        if is_linked(nobody):  # else this is another context: a generator was closed there
+            chain.set(_relinked(nobody, before))
+
+
+def _relinked(link: Link, before: Link | None) -> Link | None:
+    """Return this context's chain with ``before`` in the place of ``link`` and the rest."""
+    kept = list[Link]()
+    first = _chain()
+    while first is not None and first is not link:
+        kept.append(first)
+        first = first.before
+    for one in reversed(kept):
+        before = one.again(before)
+    return before
 
 
 def _of_others(state: PoolState, link: Link | None) -> Link | None:

@@ -257,9 +257,13 @@ class PoolState(Speakers):
         self.recover()  # silences all that has no lease now
 
     def silence_all(self) -> None:
-        """Have every token speak no more; in a forked child, whose pool stayed with its parent."""
+        """Forget the signals, and be silent; in a forked child, whose pool stayed behind."""
         self.signal = SimpleQueue()
         self.signalled.clear()
+        self.silence()
+
+    def silence(self) -> None:
+        """Have every token speak no more: there is no pool of this state, and will not be."""
         # A thread that was in the midst of a transition is not here: what it began may be torn.
         begun = [token for lease in self.leases.values() for token in speakers(lease)]
         for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:

@@ -273,6 +273,7 @@ def _given(owner: OwnerLike | None) -> OwnerLike:
 def _abandon(state: PoolState, source: NameSource) -> None:
     """No pool of this state will be started again: answer who waits, end what was begun for it."""
     abandon_waiters(state)
+    state.silence()
     state.log.end()
     if not hasattr(source, "close"):
         return

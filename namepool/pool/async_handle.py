@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from namepool.actors.replies.giving_up import watched
 from namepool.core.leases import Lease, Token
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.stats import PoolStats
@@ -67,7 +68,7 @@ class AsyncPoolHandle(Face):
         lease = asked_for(self._access.state, owner, theme, timeout)
         if not lease.outside:
             chain.set(lease)  # here, where the caller is: another task may await it
-        return self._granted(lease, timeout)
+        return self._call(lease, timeout)
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> Awaited[bool]:
         """End the lease of ``name``; see ``PoolHandle.checkin_name``."""
@@ -90,7 +91,7 @@ class AsyncPoolHandle(Face):
         check_seconds("timeout", timeout, none=True)
         binding = to_speak(self._access.state, name, exclusive, owner)
         speak_soon(binding)
-        return self._granted(binding, timeout)
+        return self._call(binding, timeout)
 
     def dissociate_name(
         self, name: str | None = None, *, owner: OwnerLike | None = None
@@ -137,8 +138,15 @@ class AsyncPoolHandle(Face):
         check_seconds("timeout", timeout, none=True)
         return self._access.answer(message, timeout)
 
+    def _call(self, token: Token, timeout: float | None) -> Awaited[Any]:
+        """Return what is to be awaited; if that never begins, the token is given up."""
+        call = self._granted(token, timeout)
+        watched(call, token, self._state.signal.put, bool)
+        return call
+
     async def _granted(self, token: Token, timeout: float | None) -> Any:
         access = self._access
+        token.watch = None  # from here on, this sees to it
         try:
             if isinstance(token, Lease):
                 return await access.granted_async(token)

@@ -25,8 +25,10 @@ from namepool.pool.identities import check, take
 from namepool.speaking import (
     asked_for,
     chain,
+    is_linked,
     link_of_caller,
     name_of_caller,
+    put_back,
     standing_in,
     to_speak,
     to_take,
@@ -36,6 +38,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _chain = chain.get
+
+ENTERED = "this block is entered already: call named() again for another"
 
 
 class Block:
@@ -78,7 +82,8 @@ class Block:
             return (yield from _Steps(again(), function(*args, **kwargs)))
 
         wrapped: Callable[..., Any] = calling
-        if inspect.iscoroutinefunction(func):
+        called = func if inspect.isroutine(func) else getattr(func, "__call__", func)  # noqa: B004
+        if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(called):
             wrapped = awaiting
         elif inspect.isasyncgenfunction(func):
             wrapped = _stepping_async(again, function)
@@ -143,14 +148,15 @@ def _stepping_async(again: Callable[[], Block], func: Callable[..., Any]) -> Cal
             step, given = inner.asend, None
             try:
                 while True:
+                    mark = Standing(None, current_owner(), None, mine)
                     try:
-                        chain.set(mine)
+                        chain.set(mark)
                         item = await step(given)
                     except StopAsyncIteration:
                         return
                     finally:
-                        mine = _chain()
-                        chain.set(around)
+                        mine = _chain() if is_linked(mark) else mine
+                        put_back(mark, around)
                     try:
                         given, step = (yield item), inner.asend
                     except GeneratorExit:
@@ -167,11 +173,12 @@ def _stepping_async(again: Callable[[], Block], func: Callable[..., Any]) -> Cal
 async def _closed(inner: Any, mine: Link | None) -> None:
     """Close an async generator in its own chain."""
     around = _chain()
+    mark = Standing(None, current_owner(), None, mine)
     try:
-        chain.set(mine)
+        chain.set(mark)
         await inner.aclose()
     finally:
-        chain.set(around)
+        put_back(mark, around)
 
 
 class Held(Block):
@@ -201,7 +208,7 @@ class Held(Block):
 
     def _hold(self) -> Token:
         if self._link is not None:
-            raise RuntimeError("this block is entered already: call named() again for another")
+            raise RuntimeError(ENTERED)
         self._link = token = self._ask()
         token.in_block = True
         self._guard = self._access.until_left(token)
@@ -288,6 +295,7 @@ class Resumed(Block):
         self._block: Held | None = None
 
     def __enter__(self) -> str:
+        self._refuse_twice()
         if self._name is not None:
             self._take(self._name)
         tried, kept = list[Held](), None
@@ -309,12 +317,18 @@ class Resumed(Block):
         if self._ledger is not None:
             take(self._ledger, name, self._identity)
 
-    def __exit__(self, *error: Any) -> None:
+    def _refuse_twice(self) -> None:
         if self._block is not None:
-            self._block.__exit__()
+            raise RuntimeError(ENTERED)
+
+    def __exit__(self, *error: Any) -> None:
+        block, self._block = self._block, None
+        if block is not None:
+            block.__exit__()
 
     async def __aenter__(self) -> str:
         """As ``__enter__``; it is another thread that waits for the ledger."""
+        self._refuse_twice()
         if self._name is not None:
             await on_its_own_thread(partial(self._take, self._name))
         tried, kept = list[Held](), None

@@ -16,7 +16,7 @@ from namepool.core.leases import Lease
 from namepool.core.links import Link
 from namepool.core.log import Reader
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
-from namepool.owners import current_owner, owner_id
+from namepool.owners import current_owner, given_owner, owner_id
 from namepool.speaking import own_chain
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Checkout(_CheckoutFields):
             check_seconds("timeout", timeout, none=True)
         if theme is not None:
             check_theme(theme)
-        return _new(cls, (timeout, current_owner() if owner is None else owner_id(owner), theme))
+        return _new(cls, (timeout, current_owner() if owner is None else given_owner(owner), theme))
 
 
 class CheckoutName(_Checkout):
@@ -99,7 +99,9 @@ class AssociateName(_AssociateFields):
     def __new__(
         cls, name: str | None, exclusive: bool = False, owner: OwnerLike | None = None
     ) -> Self:
-        return _new(cls, (name, exclusive, current_owner() if owner is None else owner_id(owner)))
+        return _new(
+            cls, (name, exclusive, current_owner() if owner is None else given_owner(owner))
+        )
 
 
 class DissociateName(_NameFields):

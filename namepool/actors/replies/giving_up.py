@@ -63,6 +63,21 @@ class Dropped(weakref.ref["GivingUp[Any]"]):
             reply.fail_quietly(error)
 
 
+def watched(
+    thing: Any,
+    grant: Any,
+    sink: Callable[[Dropped], object],
+    received: Callable[[Any], object],
+    fate: list[bool] | None = None,
+) -> Dropped:
+    """Have ``sink`` told when ``thing`` dies; ``grant.watch`` holds what sees to it."""
+    dropped = Dropped(thing, sink)
+    dropped.grant, dropped.sink, dropped.received = grant, sink, received
+    dropped.fate = [] if fate is None else fate
+    grant.watch = dropped
+    return dropped
+
+
 class GivingUp(Resolving[T]):
     """What becomes of a grant: it is read, or it goes home."""
 
@@ -85,10 +100,7 @@ class GivingUp(Resolving[T]):
         thread, also in a finaliser. ``grant.watch`` holds that one, and no earlier one. A reply
         that takes an answer over has the ``fate`` of the other.
         """
-        dropped = Dropped(self, sink)
-        dropped.grant, dropped.sink, dropped.received = grant, sink, received
-        dropped.fate = [] if fate is None else fate
-        self._dropped = grant.watch = dropped
+        self._dropped = dropped = watched(self, grant, sink, received, fate)
         if self._is_given_up:
             sink(dropped)  # as it was before there was anything to give up
         return dropped
