@@ -11,7 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from namepool import NamePool
 from tests.strikes import operations as o
+from tests.strikes import scene as s
+from tests.strikes.scene import NOBODY, QueuingPool, Scene
 from tests.strikes.tracing import HardStrike, Strike, strike_at
 from tests.support import on_thread
 
@@ -28,11 +31,6 @@ class Count:
         self.name = name
         self.strikes = 0
         self.harm: list[str] = []
-
-
-def at_a_newcomer(k: int, operation: Callable[[], object], kind: type[BaseException]) -> Place:
-    """Strike on a new thread."""
-    return on_thread(lambda: strike_at(k, operation, kind))
 
 
 def strike_everywhere(
@@ -57,28 +55,51 @@ def strike_everywhere(
             if place is None:
                 return count
             count.strikes += 1
-            harm = harm_done() if came_out else "the strike vanished"
+            # What a log call raises is printed: see ``actors.logs``.
+            has_vanished = not came_out and not place.endswith(" quietly")
+            harm = "the strike vanished" if has_vanished else harm_done()
             if harm is not None:
                 count.harm.append(f"{place}, {kind.__name__}: {harm}")
         k += every
 
 
-def strike_pool(scene: o.Scene, name: str, every: int) -> Count:
-    """Strike one operation of a pool."""
-    operation = o.EVERY[name]
+def strike_pool(
+    scene: Scene, name: str, every: int, harm_done: Callable[[set[str]], str | None] | None = None
+) -> Count:
+    """Strike one operation of a pool; who speaks as whom is seen on the thread that was struck."""
+    operation, is_new = o.EVERY[name], name in o.OPERATIONS_OF_A_NEWCOMER
+    may_be_silent = is_new or name in o.THAT_SILENCE_THE_CALLER
+
+    def strike(k: int, struck: Callable[[], object], kind: type[BaseException]) -> Place:
+        place = strike_at(k, struck, kind)
+        scene.listen()
+        return place
+
+    def harm() -> str | None:
+        speakers = (NOBODY if may_be_silent else set()) | (set() if is_new else {scene.mine})
+        return s.harm_done(scene, speakers) if harm_done is None else harm_done(speakers)
+
     return strike_everywhere(
         name,
         lambda: operation(scene),
         before=scene.refresh,
-        harm_done=lambda: o.harm_done(scene),
+        harm_done=harm,
         every=every,
-        strike=at_a_newcomer if name in o.OPERATIONS_OF_A_NEWCOMER else strike_at,
+        strike=(lambda *args: on_thread(lambda: strike(*args))) if is_new else strike,
     )
 
 
-def all_counts(supervised: bool, every: int) -> Iterator[Count]:
+POOLS: dict[str, tuple[bool, type[NamePool]]] = {
+    "alone": (False, NamePool),
+    "supervised": (True, NamePool),
+    "queuing": (False, QueuingPool),
+}
+
+
+def all_counts(pool: str, every: int) -> Iterator[Count]:
     """Strike all operations of one pool, on this thread."""
-    scene = o.Scene(supervised)
+    supervised, pool_class = POOLS[pool]
+    scene = Scene(supervised, pool_class)
     for name in o.EVERY:
         if supervised or name not in o.OPERATIONS_OF_A_SUPERVISOR:
             yield strike_pool(scene, name, every)
@@ -86,17 +107,17 @@ def all_counts(supervised: bool, every: int) -> Iterator[Count]:
 
 
 def everything(every: int, report: Callable[[str, Count], None]) -> None:
-    """Strike everything, on a worker and on this thread, supervised and not."""
+    """Strike everything, on a worker and on this thread, in each kind of pool."""
 
     def run(place: str) -> None:
-        for supervised in (False, True):
-            for count in all_counts(supervised, every):
-                report(f"{place}, {'supervised' if supervised else 'alone'}", count)
+        for pool in POOLS:
+            for count in all_counts(pool, every):
+                report(f"{place}, {pool}", count)
         for name, operation in o.STARTS.items():
             count = strike_everywhere(
-                name, operation, before=o.stop_all, harm_done=o.none_left, every=every
+                name, operation, before=s.stop_all, harm_done=s.none_left, every=every
             )
-            o.stop_all()
+            s.stop_all()
             report(place, count)
 
     run("this thread")

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tests.strikes import operations as o
-from tests.strikes.__main__ import Count, everything, strike_pool
+from tests.strikes.__main__ import POOLS, Count, everything, strike_pool
+from tests.strikes.scene import Scene
 from tests.strikes.tracing import Strike, strike_at
 from tests.support import PATIENCE, on_thread
 
@@ -25,21 +25,22 @@ def test_a_strike_at_any_place_of_any_operation_harms_nobody_else(every: int) ->
     everything(every, lambda _, count: counts.append(count))
 
     assert [harm for count in counts for harm in count.harm] == []
-    assert sum(count.strikes for count in counts) > 10_000 // every
+    assert sum(count.strikes for count in counts) > 40_000 // every
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("supervised", [False, True])
+@pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize(
     "name",
     [
-        *("ref.ask, both", "handle.named", "async handle, both", "async handle, scopes"),
-        *("ref.ask, both, theme", "handle.named, theme"),
+        *("handle, both", "ref.ask, both", "ref.ask, future", "named", "speaking_as, new"),
+        *("async handle, both", "async with", "named, default", "decorated generator"),
+        *("first named", "first unnamed, between"),
     ],
 )
-def test_a_strike_at_every_place_of_it_harms_nobody_else(name: str, supervised: bool) -> None:
+def test_a_strike_at_every_place_of_it_harms_nobody_else(name: str, pool: str) -> None:
     def strike() -> Count:
-        scene = o.Scene(supervised)
+        scene = Scene(*POOLS[pool])
         count = strike_pool(scene, name, 1)
         scene.stop()
         return count
@@ -53,24 +54,31 @@ def test_a_strike_at_every_place_of_it_harms_nobody_else(name: str, supervised: 
 def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(
-        sys.modules, "trio", raising=False
-    )  # another test's; its tasks are looked for
-    scene = o.Scene(supervised=False)
+    # Another test's; its tasks are looked for.
+    monkeypatch.delitem(sys.modules, "trio", raising=False)
+    scene = Scene(supervised=False)
 
     def strike() -> list[tuple[str | None, bool]]:
-        scene.pool.speaker()
-        return [strike_at(k, scene.pool.speaker, Strike) for k in range(9)]
+        scene.pool.checkin_name(scene.pool.checkout_name())
+        places = [strike_at(k, scene.pool.speaker, Strike) for k in range(20)]
+        return places[: places.index((None, False)) + 1]
 
-    struck = on_thread(strike)  # whose context nobody has noted himself in
+    struck = on_thread(strike)
 
-    # At both entries; after one call in ``speaker`` and three in ``current_owner``, or so.
+    # At both entries, after the call of ContextVar.get, and after the call of the other function.
     assert [str(place).split()[-1] for place, _ in struck] == [
-        "speaker",
-        *["current_owner"] * 4,
-        "speaker",
-        "speaker",
-        "speaker",
+        *("speaker", "name_of_caller", "name_of_caller", "speaker"),
         "None",
     ]
-    assert [came_out for _, came_out in struck] == [True] * 8 + [False]
+    assert [came_out for _, came_out in struck] == [True] * 4 + [False]
+
+
+def test_a_strike_is_raised_where_a_loop_jumps_back_and_not_where_it_ends() -> None:
+    def loop() -> None:
+        left = 3
+        while left:
+            left -= 1
+
+    places = [strike_at(k, loop, Strike, (__file__,))[0] for k in range(6)]
+
+    assert [place is not None for place in places] == [True] * 3 + [False] * 3

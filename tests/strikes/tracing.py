@@ -1,12 +1,14 @@
 """Strike an operation at the k-th place where CPython looks for exceptions from outside.
 
-It looks after a call returned, at a function's entry and at a loop's backward jump, and nowhere
-else; so the trace raises only where the bytecode before, in the same frame, is one of these. (It
-does so after a call that raised, too, where CPython does not look: there it is stricter.)
+It looks after a call returned, at a function's entry and at a backward jump, and nowhere else; so
+the trace raises only where the bytecode before, in the same frame, is one of these. (It does so
+after a call that raised, and where an ``await`` goes on, too, where CPython does not look: there it
+is stricter.)
 """
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import os
 import sys
@@ -18,35 +20,43 @@ from typing import Any
 import namepool
 
 PACKAGE = str(Path(namepool.__file__).parent) + os.sep
+STRUCK = (PACKAGE, contextlib.__file__)
+"""Where: in the package, and in what of the standard library its blocks are made of."""
 
 LOOKS_AFTER = frozenset(
-    dis.opmap[name]
-    for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME", "JUMP_BACKWARD")
-    if name in dis.opmap
+    name for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME") if name in dis.opmap
 )
+LOOKS_IF_IT_JUMPS = frozenset(
+    name
+    for name in dis.opmap
+    if "JUMP_BACKWARD" in name and not name.startswith(("INSTRUMENTED", "JUMP_BACKWARD_NO"))
+)
+"""Some jump on a condition, on CPython 3.11."""
 
-_places: dict[CodeType, dict[int, int]] = {}
+_places: dict[CodeType, dict[int, str]] = {}
 
 
-def _opcodes(code: CodeType) -> dict[int, int]:
-    """Return the opcode at each offset of un-specialised code, caches left out."""
+def _names(code: CodeType) -> dict[int, str]:
+    """Return the opcode's name at each offset of un-specialised code, caches left out."""
     known = _places.get(code)
     if known is None:
-        known = _places[code] = {i.offset: i.opcode for i in dis.get_instructions(code)}
+        known = _places[code] = {i.offset: i.opname for i in dis.get_instructions(code)}
     return known
 
 
 class Striker:
     """A trace that raises ``error`` at the k-th place, once; ``struck`` says where."""
 
-    def __init__(self, k: int, error: BaseException) -> None:
+    def __init__(self, k: int, error: BaseException, files: tuple[str, ...]) -> None:
         self.left = k
         self.error = error
+        self._files = files
         self.struck: str | None = None
-        self._before: dict[FrameType, int] = {}
+        self._before: dict[FrameType, tuple[int, str]] = {}
+        """Frame → the offset of its last bytecode, and which that was."""
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if self.struck is not None or not frame.f_code.co_filename.startswith(PACKAGE):
+        if self.struck is not None or not frame.f_code.co_filename.startswith(self._files):
             return None
         if event == "call":
             frame.f_trace = self.trace  # first: CPython 3.13 heeds f_trace_opcodes only then
@@ -60,15 +70,15 @@ class Striker:
         return self.trace
 
     def _note(self, frame: FrameType) -> None:
-        self._before[frame] = _opcodes(frame.f_code).get(frame.f_lasti, 0)
+        self._before[frame] = frame.f_lasti, _names(frame.f_code).get(frame.f_lasti, "")
 
     def _look(self, frame: FrameType) -> None:
-        before = self._before.get(frame)
+        offset, name = self._before.get(frame, (0, ""))
         self._note(frame)
-        if before in LOOKS_AFTER:
+        if name in LOOKS_AFTER or (name in LOOKS_IF_IT_JUMPS and frame.f_lasti < offset):
             if self.left == 0:
-                self.struck = f"{frame.f_code.co_filename[len(PACKAGE) :]}:{frame.f_lineno}"
-                self.struck += f" {frame.f_code.co_name}"
+                file = frame.f_code.co_filename.removeprefix(PACKAGE)
+                self.struck = f"{file}:{frame.f_lineno} {frame.f_code.co_name}"
                 self._before.clear()
                 sys.settrace(None)
                 raise self.error
@@ -84,17 +94,21 @@ class HardStrike(BaseException):
 
 
 def strike_at(
-    k: int, operation: Callable[[], Any], kind: type[BaseException] = Strike
+    k: int,
+    operation: Callable[[], Any],
+    kind: type[BaseException] = Strike,
+    files: tuple[str, ...] = STRUCK,
 ) -> tuple[str | None, bool]:
     """Run ``operation``, struck at its k-th place; return the place, and whether it came out."""
-    striker, before = Striker(k, kind("struck")), sys.gettrace()
+    striker, before = Striker(k, kind("struck"), files), sys.gettrace()
     sys.settrace(striker.trace)
     try:
         operation()
     except BaseException as error:
         if error is not striker.error:
             raise
-        error.__traceback__ = None  # what the frames hold is let go of, as at the end of a program
+        # What the frames hold is let go of, as if the program had dealt with the error.
+        error.__traceback__ = error.__context__ = None
         return striker.struck, True
     finally:
         sys.settrace(before)
