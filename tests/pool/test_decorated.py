@@ -758,3 +758,24 @@ def test_the_name_of_a_call_is_found_by_its_caller(pool: Pool) -> None:
     found, name = agent()
 
     assert found == name
+
+
+# -- objects --------------------------------------------------------------------------------
+
+
+class Agent:
+    """An agent that is called, and waits."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def __call__(self) -> str:
+        await asyncio.sleep(0)
+        return self.pool.speaker()
+
+
+def test_an_object_whose_call_is_a_coroutine_function_has_its_name_while_that_runs(
+    pool: Pool,
+) -> None:
+    assert asyncio.run(pool.named()(Agent(pool))()) != DEFAULT_NAME
+    assert out(pool) == 0

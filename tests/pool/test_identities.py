@@ -282,3 +282,14 @@ def test_a_forked_child_that_closes_its_parents_pool_changes_nothing(tmp_path: P
         assert time.monotonic() - began < ENDING / 2
         assert pool._access.ledger.stats() == before  # type: ignore[union-attr]
         assert pool.checkout_name()
+
+
+def test_a_block_for_an_identity_is_not_entered_twice_at_once(book: Book) -> None:
+    with open_pool(book) as pool:
+        block = pool.named(identity="planner")
+        with block as name:
+            with pytest.raises(RuntimeError, match="entered already"):
+                block.__enter__()
+            assert pool.speaker() == name
+        with block:
+            assert pool.pool_stats().checked_out_count == 1
