@@ -249,14 +249,13 @@ def run_following(
         result = func(*args, **kwargs)
         return result  # noqa: RET504  it may be struck in between
     finally:
-        put_back(mark, before)
-
-
-def put_back(mark: Standing, before: Link | None) -> None:
-    """Put ``before`` back where ``mark`` was set, if this is that context."""
-    if is_linked(mark):
         chain.set(before)
-    mark.says = OVER  # so that what has copied it leaves it out
+        mark.says = OVER  # so that what has copied it leaves it out
+
+
+def put_back(mark: Link, before: Link | None) -> Link | None:
+    """Return ``before`` where ``mark`` was set, and the chain as it is in any other context."""
+    return before if is_linked(mark) else _chain()
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
@@ -279,7 +278,11 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
                 with entered(Scope(owner, ())):
                     return await func(*args, **kwargs)
             finally:
-                put_back(mark, before)
+                try:
+                    before = put_back(mark, before)
+                finally:  # it may be struck
+                    chain.set(before)
+                    mark.says = OVER
 
         return cast("Callable[P, R]", speaking_async)
 
@@ -301,20 +304,23 @@ def unnamed(state: PoolState) -> Iterator[None]:
         chain.set(nobody)
         yield
     finally:
-        if is_linked(nobody):  # else this is another context: a generator was closed there
-            chain.set(_relinked(nobody, before))
+        try:
+            before = _left_out(nobody, before)
+        finally:  # it may be struck
+            chain.set(before)
 
 
-def _relinked(link: Link, before: Link | None) -> Link | None:
-    """Return this context's chain with ``before`` in the place of ``link`` and the rest."""
-    kept = list[Link]()
-    first = _chain()
+def _left_out(link: Link, before: Link | None) -> Link | None:
+    """Return this context's chain with ``before`` in the place of ``link``, if that is there."""
+    kept, first, rest = list[Link](), _chain(), before
+    if not is_linked(link):
+        return first  # another context: a generator was closed there
     while first is not None and first is not link:
         kept.append(first)
         first = first.before
     for one in reversed(kept):
-        before = one.again(before)
-    return before
+        rest = one.again(rest)
+    return rest
 
 
 def _of_others(state: PoolState, link: Link | None) -> Link | None:

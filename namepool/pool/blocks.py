@@ -156,7 +156,8 @@ def _stepping_async(again: Callable[[], Block], func: Callable[..., Any]) -> Cal
                         return
                     finally:
                         mine = _chain() if is_linked(mark) else mine
-                        put_back(mark, around)
+                        chain.set(put_back(mark, around))
+                        mark.says = OVER
                     try:
                         given, step = (yield item), inner.asend
                     except GeneratorExit:
@@ -178,7 +179,8 @@ async def _closed(inner: Any, mine: Link | None) -> None:
         chain.set(mark)
         await inner.aclose()
     finally:
-        put_back(mark, around)
+        chain.set(put_back(mark, around))
+        mark.says = OVER
 
 
 class Held(Block):
