@@ -6,7 +6,7 @@ outside; the main thread does the same and forks, while the garbage collector's 
 names in from wherever it happens to run. Prints what was counted; exits 0 only if no request went
 unanswered, no name was held twice, none was lost, and nothing hangs. It ends at the first fault.
 
-``--without delivery`` or ``--without mending`` takes a guard of the package out first (see
+``--without way-out`` or ``--without mending`` takes a guard of the package out first (see
 ``faults.py``), to see that the storm would find it missing.
 """
 
@@ -28,6 +28,7 @@ from typing import Any
 import pykka
 
 from namepool import CheckinName, PoolStatsRequest
+from namepool.core.leases import speaking_owners
 from tests.stress.faults import WITHOUT
 from tests.stress.operations import PATIENCE, Operations
 from tests.strikes.tracing import HardStrike, Strike
@@ -147,8 +148,12 @@ class Storm(Operations):
         for _ in range(1000):
             stats = self.ref.ask(PoolStatsRequest(), timeout=PATIENCE)
         self.stats("the end")
-        leases = {n: [*held[1]] for n, held in self.state.leases.items() if "Shared" not in n}
-        silent = [name for name, speakers in leases.items() if not speakers]
+        leases = {
+            name: speaking_owners(lease)
+            for name, lease in self.state.leases.items()
+            if "Shared" not in name
+        }
+        silent = [name for name, owners in leases.items() if not owners]
         if silent:  # only the shared names are left without a speaker on purpose
             self.fault(f"{len(silent)} names checked out by nobody: {silent[:5]}")
         if len(leases) > self.counts["strikes"]:  # each may hit one that has a name in its hand

@@ -34,7 +34,6 @@ from namepool import (
 )
 from namepool.attribution.logging import AgentFilter
 from namepool.attribution.otel import AgentSpanProcessor
-from namepool.owners import name_of_caller
 from tests.support import PATIENCE, run_together, switching_often
 
 WORKERS, LOOPS = 16, 4
@@ -95,7 +94,7 @@ class Storm:
     def tool(self, agent: str, number: int) -> None:
         """Log a line for ``agent``; some tools take a name of their own, some fail."""
         self.say(agent)
-        assert name_of_caller(self.pool.speaking) == agent
+        assert self.pool.speaker() == agent
         if number % 7 == 0:
             with self.pool.named() as own:
                 self.say(own)
