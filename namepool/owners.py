@@ -61,7 +61,7 @@ class Scope:
         self.owner: str = owner
         self.before: Acting | None = _acting()
         """What it stands before; until that is put back, as where a generator is broken off."""
-        self.stack = whose_stack()
+        self.stack: str = whose_stack()
         self.is_over: bool = False
         self.is_broken_off: bool = False
         """It ended where it could not be put back, as in a generator that another task closed."""

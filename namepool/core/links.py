@@ -8,6 +8,7 @@ it. A link that is over says nothing, wherever it was copied; so nothing is ever
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, ClassVar, Final
 
 from namepool.actors.never_copied import NeverCopied
@@ -58,7 +59,9 @@ class Echo(Link):
     def __init__(self, link: Link, before: Link | None) -> None:
         self._origin = origin = link.origin
         self.before = before
-        self.state, self.owner, self.outside = origin.state, origin.owner, origin.outside
+        self.state: Any = origin.state
+        self.owner: str = origin.owner
+        self.outside: bool = origin.outside
 
     @property
     def origin(self) -> Link:
@@ -82,9 +85,12 @@ class Standing(Link):
     __slots__ = ()
 
     def __init__(self, state: Any, owner: str, says: str | None, before: Link | None) -> None:
-        self.state, self.owner, self.says, self.before = state, owner, says, before
-        self.number = float("inf")
-        self.outside = False
+        self.state: Any = state
+        self.owner: str = owner
+        self.says: str | None = says
+        self.before: Link | None = before
+        self.number: float = inf
+        self.outside: bool = False
 
     def forked(self) -> None:
         """Say nothing in a forked child, whose pool stayed with its parent."""

@@ -228,7 +228,7 @@ class PoolState(Speakers):
                 break
             if speakers(lease):
                 others = {one: when for one, when in self.orphans.items() if one is not lease}
-                self.orphans = {**others, lease: now}
+                self.orphans: dict[Lease, float] = {**others, lease: now}
             else:
                 self.end(lease, is_reclaimed=True)
                 self.counters.reclaimed += 1
@@ -299,4 +299,4 @@ class PoolState(Speakers):
             if is_spoken or self.leases.get(lease.name) is not lease:
                 del self.orphans[lease]
         self.log.wake(all_of_them=True)
-        self.torn = False
+        self.torn: bool = False

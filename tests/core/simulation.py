@@ -82,7 +82,7 @@ class Simulation:
     def _arrive(self, arrivals: Arrivals) -> None:
         self._next_arrival(arrivals)
         self._count("checkouts")
-        needs_look = self.available <= self.fetches.floor
+        needs_look = self.available <= self.fetches.stock.floor
         if self.available:
             self.available -= 1
             self._served(self.now)

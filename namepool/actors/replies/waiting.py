@@ -35,7 +35,7 @@ class _OthersTurn:
             yield from next_turn()
 
 
-others_turn = _OthersTurn()
+others_turn: Final = _OthersTurn()
 
 
 class WouldDeadlock(RuntimeError):
