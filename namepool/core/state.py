@@ -278,8 +278,10 @@ class PoolState(Speakers):
             elif lease.says is None:
                 del self.leases[name]  # it had not begun: the name is still in stock
         for token in [token for mine in self.owners.values() for token in mine]:
-            if token.says and self.leases.get(token.name) is not token.lease:
-                token.says = OVER  # its lease has ended
+            lease = token.lease
+            is_there = token is lease or token in (lease.further or ())
+            if token.says and not (is_there and self.leases.get(token.name) is lease):
+                token.says = OVER  # it has ended, or its lease has
         for stock in self.stocks.values():
             stock.recover(self.leases)
         self.known.rebuild(self.leases)
