@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import pykka
 from pykka._envelope import Envelope
@@ -78,6 +78,8 @@ class ActorLoop(pykka.ThreadingActor):
     """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
 
     _replying: Reply[Any] | Dropped | None = None
+    _envelope: Envelope[Any] | None = None
+    """What was taken from the inbox, until it is handled."""
     _context: Context
     _actor_ref: ServiceRef[Any]
     actor_inbox: Inbox
@@ -106,8 +108,12 @@ class ActorLoop(pykka.ThreadingActor):
         if not self.comes_up_later and not self.actor_stopped.is_set():
             self._actor_ref.lifecycle.came_up()
         while not self.actor_stopped.is_set():
-            # Held by no variable: a dropped reply must be noticed.
-            self._context.run(self._receive, self._next())
+            try:
+                if self._envelope is None:
+                    self._envelope = self._next()
+                self._context.run(self._receive)
+            except MemoryError:
+                continue  # nothing was lost; there may be some in a moment
 
     def _actor_loop_setup(self) -> None:
         self._guard(self.on_start)
@@ -138,9 +144,11 @@ class ActorLoop(pykka.ThreadingActor):
                 raise
             signalled.popleft()
 
-    def _receive(self, envelope: Envelope[Any]) -> None:
+    def _receive(self) -> None:
         """Handle one message from the queue and answer it."""
-        message, reply = envelope.message, cast("Reply[Any] | None", envelope.reply_to)
+        envelope: Any = self._envelope
+        self._envelope = None  # a dropped reply must be noticed; and it is not handled twice
+        message, reply = envelope.message, envelope.reply_to
         self._replying = reply
         try:
             response = self._handle_receive(message)
