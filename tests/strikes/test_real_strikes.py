@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pykka
 import pytest
 
 from namepool import (
+    DEFAULT_NAME,
+    AssociateName,
     CheckinName,
     CheckoutName,
     NamePool,
@@ -22,26 +25,79 @@ from namepool import (
     PoolStats,
     open_pool,
 )
+from namepool.pool import messages as m
+from tests.mirror import Mirror, StillReader, spoken
+from tests.strikes.scene import inconsistencies
 from tests.strikes.tracing import HardStrike, Strike
 from tests.support import PATIENCE, on_thread, strike, switching_often
+
+_numbers = itertools.count()
+
+
+def new_name() -> str:
+    """Return a name that nobody else may have from the pool."""
+    return f"Grace {next(_numbers)}"
 
 
 def by_handle(pool: PoolHandle, ref: Any) -> None:
     pool.checkin_name(pool.checkout_name())
 
 
+def by_handle_for_another(pool: PoolHandle, ref: Any) -> None:
+    owner = f"another {next(_numbers)}"
+    pool.checkin_name(pool.checkout_name(owner=owner), owner=owner)
+
+
 def by_ask(pool: PoolHandle, ref: Any) -> None:
     ref.ask(CheckinName(ref.ask(CheckoutName(), timeout=PATIENCE)), timeout=PATIENCE)
-
-
-def by_scope(pool: PoolHandle, ref: Any) -> None:
-    with pool.named():
-        pool.speaker()
 
 
 def by_future(pool: PoolHandle, ref: Any) -> None:
     name = ref.ask(CheckoutName(), block=False).get(timeout=PATIENCE)
     ref.ask(CheckinName(name), block=False).get(timeout=PATIENCE)
+
+
+def by_dropped_future(pool: PoolHandle, ref: Any) -> None:
+    ref.ask(CheckoutName(), block=False)
+
+
+def by_association(pool: PoolHandle, ref: Any) -> None:
+    name = new_name()
+    pool.associate_name(name)
+    ref.ask(AssociateName(name))
+    pool.checkin_name(name)
+
+
+def by_block(pool: PoolHandle, ref: Any) -> None:
+    with pool.named():
+        pool.speaker()
+
+
+def by_nested_blocks(pool: PoolHandle, ref: Any) -> None:
+    with pool.named() as outer, pool.named(), pool.speaking_as(outer), pool.unnamed():
+        pool.speaker()
+
+
+def by_lent_name(pool: PoolHandle, ref: Any) -> None:
+    name = new_name()
+    with pool.speaking_as(name), pool.speaking_as(name, exclusive=True):
+        pool.speaker()
+
+
+def by_generator(pool: PoolHandle, ref: Any) -> None:
+    @pool.named()
+    def agent() -> Iterator[str]:
+        yield pool.speaker()
+        yield pool.speaker()
+
+    for _ in agent():
+        pool.speaker()
+
+
+BLOCKS = [by_block, by_nested_blocks, by_lent_name, by_generator]
+OTHERS = [
+    *(by_handle, by_handle_for_another, by_ask, by_future, by_dropped_future, by_association),
+]
 
 
 def settled(pool: PoolHandle, at_most: int) -> PoolStats:
@@ -53,30 +109,67 @@ def settled(pool: PoolHandle, at_most: int) -> PoolStats:
     return stats
 
 
+def speaker_after(pool: PoolHandle) -> str:
+    """Return under which name a thread speaks once the pool has dealt with what it left."""
+    while True:
+        try:
+            pool.pool_stats(timeout=5)  # its own thread answers: after what was signalled
+            return pool.speaker()
+        except (Strike, HardStrike):
+            continue  # one more
+
+
 @pytest.mark.parametrize("strikes", [50, pytest.param(1500, marks=pytest.mark.proof)])
-@pytest.mark.parametrize("act", [by_handle, by_ask, by_scope, by_future])
+@pytest.mark.parametrize("is_observed", [False, True], ids=["plain", "observed"])
+@pytest.mark.parametrize("act", [*BLOCKS, *OTHERS])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_threads_struck_at_random_leave_the_pool_to_the_others(
-    act: Callable[[PoolHandle, Any], None], strikes: int
+    act: Callable[[PoolHandle, Any], None], is_observed: bool, strikes: int
 ) -> None:
-    ref = NamePool.start(source=NumberedNames(), chunk_size=50, reclaim_after=0.0)
-    pool = PoolHandle(ref)
+    leak_after = 1000.0 if is_observed else None
+    ref = NamePool.start(
+        source=NumberedNames(), chunk_size=50, reclaim_after=0.0, leak_after=leak_after
+    )
+    pool, reader, mirror = PoolHandle(ref), StillReader(), Mirror()
+    if is_observed:
+        ref.ask(m.Subscribe(reader))
     problems: list[str] = []
+    stopping = threading.Event()
+    rounds = threading.Semaphore(0)  # so that fewer events than are kept come between two looks
+
+    def bystander() -> None:
+        try:
+            while rounds.acquire(timeout=PATIENCE) and not stopping.is_set():
+                with pool.named(PATIENCE) as name:
+                    assert pool.speaker() == name
+        except BaseException as error:
+            problems.append(f"a bystander got {error!r}")
 
     def victim(ready: threading.Event) -> None:
         try:
             ready.set()
-            while True:
+            for _ in range(1000):
                 act(pool, ref)
+            while True:
+                threading.current_thread().is_alive()
         except (Strike, HardStrike):
-            return
+            pass
         except BaseException as error:
             problems.append(repr(error))
+        name = speaker_after(pool)
+        if act in BLOCKS and name != DEFAULT_NAME:
+            problems.append(f"a struck thread speaks as {name} behind its block")
 
+    bystanders = [threading.Thread(target=bystander) for _ in range(2)]
     with switching_often():
+        for thread in bystanders:
+            thread.start()
         for n in range(strikes):
             ready = threading.Event()
             thread = threading.Thread(target=victim, args=(ready,))
+            while rounds.acquire(blocking=False):
+                pass
+            rounds.release(300)
             with contextlib.suppress(Strike, HardStrike):
                 thread.start()
             ready.wait(PATIENCE)
@@ -84,15 +177,27 @@ def test_threads_struck_at_random_leave_the_pool_to_the_others(
                 thread.is_alive()
             while thread.is_alive():
                 strike(thread, (Strike, HardStrike)[n % 2])
-                thread.join(0.1)
+                thread.join(1.0)  # one that hit a finaliser has vanished: once more, then
+            for event in reader.read():
+                mirror(event)
+        stopping.set()
+        rounds.release(len(bystanders))
+        for thread in bystanders:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a bystander hangs"
 
     assert problems == []
+    for lease in pool.leases():
+        if lease.speakers and lease.speakers[0].startswith("another"):
+            pool.checkin_name(lease.name)  # such an owner ends when it says so
     stats = settled(pool, at_most=0)
-    assert stats.available_count + stats.checked_out_count == stats.all_used_count
-    if act is by_scope:
-        # What a scope held goes home with it; elsewhere a caller may be struck with a name in hand.
-        assert stats.checked_out_count == 0
+    assert (stats.checked_out_count, stats.waiting_count, stats.restart_count) == (0, 0, 0)
+    assert stats.available_count == stats.all_used_count
+    assert [*inconsistencies(ref)] == []
     assert pool.checkin_name(pool.checkout_name(timeout=5)) is True
+    for event in reader.read():
+        mirror(event)
+    assert mirror.leases == spoken(ref.state.leases) == {}
 
 
 def at_depth(left: int, operation: Callable[[], Any]) -> Any:
