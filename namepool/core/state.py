@@ -287,8 +287,7 @@ class PoolState(Speakers):
         self.known.rebuild(self.leases)
         tokens: list[Token] = []
         for lease in self.leases.values():
-            if lease.further:
-                lease.further = dict.fromkeys(bindings(lease))
+            lease.further = dict.fromkeys(bindings(lease))
             tokens += speakers(lease)
         owners: dict[str, dict[Token, None]] = {}
         for token in sorted(tokens, key=lambda token: token.number):

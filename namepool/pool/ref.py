@@ -106,6 +106,10 @@ class NamePoolRef(ServiceRef[Any]):
         if isinstance(message, Lease) and actor is not None:
             reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
 
+    def brings_grant(self, message: Any) -> bool:
+        """Tell whether the answer is a name that its reader holds from then on."""
+        return message.__class__ in _TOKENED
+
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.
 

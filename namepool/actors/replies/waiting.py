@@ -65,11 +65,11 @@ class Waiting(GivingUp[T]):
         """
         outcomes = self._outcomes
         if not outcomes or outcomes[0][0] is HOOKED:
-            self._wait(timeout)
+            self.wait(timeout)
         return self._answer
 
-    def _wait(self, timeout: float | None) -> None:
-        """Wait for an outcome, and for the value behind a hook."""
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for an outcome, and for the value behind a hook; ``get`` returns at once then."""
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._outcomes:
             self._refuse_vain_wait()
@@ -165,12 +165,12 @@ class Waiting(GivingUp[T]):
             from asyncio import get_running_loop
 
             # A hook of unknown make may block: on another thread, then.
-            yield from get_running_loop().run_in_executor(None, self._wait, None)
+            yield from get_running_loop().run_in_executor(None, self.wait, None)
             return
         for source in self._upstream:  # without withdrawing it: others may read it too
             assert isinstance(source, Waiting)  # noqa: S101  checked above
             yield from source._await()
-        self._wait(None)
+        self.wait(None)
 
 
 def _left(deadline: float) -> float:

@@ -14,6 +14,7 @@ from namepool.actors.inbox import NotHandled
 from namepool.actors.never_copied import NeverCopied
 from namepool.actors.ref import ANOTHER, FORKED
 from namepool.actors.reply import Reply, Wait
+from namepool.actors.service_ref import ServiceRef
 
 RESTARTING = "it is restarting; ask() waits for that"
 
@@ -67,16 +68,18 @@ class ActorHandle(NeverCopied):
             return self._future(message)
         deadline = None if timeout is None else time.monotonic() + timeout
         ref = self._ref
-        if ref is not None:
+        if ref is not None and not (isinstance(ref, ServiceRef) and ref.brings_grant(message)):
             try:
                 return ref.ask(message, timeout=timeout)
             except NotHandled:
-                pass
-        reply = Reply[Any]()
+                reply = Reply[Any]()
+                self._send(message, weakref.ref(reply), ref)
+        else:
+            reply = self._future(message)
+        is_there = False
         try:
-            self._send(message, weakref.ref(reply), ref)
-            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            return reply.get(timeout=left)
+            reply.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+            is_there = True
         except pykka.Timeout as error:
             if type(error) is pykka.Timeout:
                 raise pykka.Timeout(
@@ -84,6 +87,10 @@ class ActorHandle(NeverCopied):
                     "its supervisor's log for what it dies of"
                 ) from None
             raise
+        finally:
+            if not is_there:
+                reply.give_up()
+        return reply._answer  # no call here: it has been delivered by now
 
     def _future(self, message: Any) -> Any:
         ref = self._ref
