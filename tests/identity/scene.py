@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -30,7 +32,14 @@ PARTIES = (*AGENTS, STRANGER)
 
 each_round = pytest.mark.parametrize("rounds", [3, pytest.param(1000, marks=pytest.mark.proof)])
 
-each_loop = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+on_uvloop = pytest.param(
+    "uvloop",
+    marks=pytest.mark.skipif(
+        importlib.util.find_spec("uvloop") is None,
+        reason="NOT TESTED: names on uvloop, install 'namepool[dev]'",
+    ),
+)
+each_loop = pytest.mark.parametrize("loop", ["asyncio", on_uvloop])
 
 
 class Ears:
@@ -241,8 +250,7 @@ def run_on(loop: str, main: Callable[[], Any]) -> None:
     """Run a coroutine function on a loop of asyncio's or of uvloop's."""
     factory = None
     if loop == "uvloop":
-        why = "NOT TESTED: names on uvloop, install 'namepool[dev]'"
-        factory = pytest.importorskip("uvloop", reason=why).new_event_loop
+        factory = importlib.import_module("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
 
