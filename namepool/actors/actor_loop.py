@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 import pykka
 from pykka._envelope import Envelope
 
-from namepool.actors.inbox import Inbox, Signalled, refuse
+from namepool.actors.inbox import CutShort, Inbox, Signalled, refuse
 from namepool.actors.logs import Logger, quietly
 from namepool.actors.registry import retire
 from namepool.actors.reply import Dropped, Reply
@@ -125,6 +125,8 @@ class ActorLoop(pykka.ThreadingActor):
         while True:
             try:
                 if envelope is None:
+                    if inbox.guarded.torn:  # memory was lacking
+                        inbox.signal.put(CutShort())
                     envelope = inbox.get()
                 if inbox.guarded.torn:
                     inbox.guarded.recover()

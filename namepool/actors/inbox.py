@@ -7,7 +7,8 @@ re-entrant lock because that knows its owner from the very moment it is taken, a
 release it: a finaliser may run, or an exception from outside arrive, between any two lines.
 
 **Torn.** A caller that is cut short in the turn may leave something half done. Whoever has the turn
-next asks ``guarded.torn`` and calls ``guarded.recover()`` before anything else.
+next asks ``guarded.torn`` and calls ``guarded.recover()`` before anything else. The actor's own
+thread is woken for that: somebody may be waiting for what was not done.
 
 **The signal** brings what is no message: whatever is put there, by a call that is C and may be made
 in a finaliser, is handed to the actor before the next message is.
@@ -39,6 +40,10 @@ from namepool.actors.later import LATER
 
 class NotHandled(pykka.ActorDeadError):
     """The actor died before it saw the request: sending it to another one repeats nothing."""
+
+
+class CutShort(NamedTuple):
+    """A signal: somebody was cut short in the turn, and what was left half done is put right."""
 
 
 class Signalled(NamedTuple):
@@ -97,18 +102,21 @@ class Inbox:
 
         ``LATER``: not now, or the operation says so. Then nothing has been changed. Never blocks.
         """
-        turn, answer = self.turn, LATER
+        turn, answer, is_over = self.turn, LATER, False
         if not turn._is_owned():  # fails if no frame is left for the release
             try:  # no ``return`` in here: the copy of ``finally`` for it would be unguarded
                 if turn.acquire(False) and self.is_open and not self.queue:
                     if self.guarded.torn:
                         self.guarded.recover()
                     answer = operation(about)
+                is_over = True
             finally:  # there is a place to be struck behind acquire: the turn may be another's
                 try:
                     turn.release()
                 except RuntimeError as error:
                     passed_on(error)
+                if not is_over and self.guarded.torn:
+                    self.signal.put(CutShort())
         return answer
 
     def put(self, envelope: Envelope[Any]) -> None:

@@ -259,7 +259,7 @@ def _closed_generator(scene: Scene) -> None:
 # -- in tasks -------------------------------------------------------------------------------
 
 
-def _run(
+def run_task(
     agent: Callable[[], Coroutine[Any, Any, object]], listen: Callable[[], object] = bool
 ) -> None:
     """Run a task; a strike that reaches only its loop, as it hits a callback, comes out as well."""
@@ -290,7 +290,7 @@ def _in_a_task(
     agent: Callable[[Scene, AsyncPoolHandle], Coroutine[Any, Any, object]],
 ) -> Operation:
     def operation(scene: Scene) -> None:
-        _run(lambda: agent(scene, AsyncPoolHandle(scene.pool)), scene.listen)
+        run_task(lambda: agent(scene, AsyncPoolHandle(scene.pool)), scene.listen)
 
     return operation
 
@@ -437,7 +437,7 @@ OPERATIONS: dict[str, Operation] = {
     "async handle, both, within": _async_both_within,
     "async handle, associations": _async_associations,
     "async handle, questions": _async_questions,
-    "async handle.reset": lambda s: s.reset(lambda: _run(lambda: _async_reset(s))),
+    "async handle.reset": lambda s: s.reset(lambda: run_task(lambda: _async_reset(s))),
     "target.ask, both": _by_target,
     "target.ask, future": _future_of_target,
     "target.tell": lambda s: s.target.tell(CheckinName(s.mine)),
@@ -517,7 +517,7 @@ def open_and_close_in_a_task() -> None:
         async with namepool.open_async_pool(source=NumberedNames()) as pool:
             await pool.checkin_name(await pool.checkout_name())
 
-    _run(agent)
+    run_task(agent)
 
 
 def start_and_stop() -> None:

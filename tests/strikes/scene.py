@@ -80,7 +80,9 @@ class Scene:
         self.pool = PoolHandle(self.target)
         self.state: PoolState = self.ref.state
         for theme in (None, "sea"):
-            self.pool.checkin_name(self.pool.checkout_name(theme=theme))
+            for owner in (None, "asker", "lessee", "future"):  # all are known from the beginning
+                name = self.pool.checkout_name(owner=owner, theme=theme)
+                self.pool.checkin_name(name, owner=owner)
         self.mine = ""
         """A name that the caller holds, unless it is a newcomer."""
         self.kept = ""
@@ -237,7 +239,8 @@ def picture(state: PoolState) -> dict[str, Any]:
     """Return all that a state knows, for comparing; in its turn."""
 
     def told(token: Token) -> tuple[Any, ...]:
-        return type(token).__name__, token.owner, token.name, token.says, token.number
+        number = getattr(token, "number", None)  # one that waits has none yet
+        return type(token).__name__, token.owner, token.name, token.says, number
 
     return {
         "stocks": {

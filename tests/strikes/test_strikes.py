@@ -79,6 +79,6 @@ def test_a_strike_is_raised_where_a_loop_jumps_back_and_not_where_it_ends() -> N
         while left:
             left -= 1
 
-    places = [strike_at(k, loop, Strike, (__file__,))[0] for k in range(6)]
+    places = [strike_at(k, loop, Strike, __file__)[0] for k in range(6)]
 
     assert [place is not None for place in places] == [True] * 3 + [False] * 3

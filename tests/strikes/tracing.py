@@ -18,10 +18,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 import namepool
+from namepool import ends
 
 PACKAGE = str(Path(namepool.__file__).parent) + os.sep
-STRUCK = (PACKAGE, contextlib.__file__)
-"""Where: in the package, and in what of the standard library its blocks are made of."""
 
 LOOKS_AFTER = frozenset(
     name for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME") if name in dis.opmap
@@ -47,7 +46,7 @@ def _names(code: CodeType) -> dict[int, str]:
 class Striker:
     """A trace that raises ``error`` at the k-th place, once; ``struck`` says where."""
 
-    def __init__(self, k: int, error: BaseException, files: tuple[str, ...]) -> None:
+    def __init__(self, k: int, error: BaseException, files: str) -> None:
         self.left = k
         self.error = error
         self._files = files
@@ -56,7 +55,7 @@ class Striker:
         """Frame → the offset of its last bytecode, and which that was."""
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if self.struck is not None or not frame.f_code.co_filename.startswith(self._files):
+        if self.struck is not None or not self._is_in(frame):
             return None
         if event == "call":
             frame.f_trace = self.trace  # first: CPython 3.13 heeds f_trace_opcodes only then
@@ -68,6 +67,13 @@ class Striker:
         elif event == "return":
             self._before.pop(frame, None)
         return self.trace
+
+    def _is_in(self, frame: FrameType) -> bool:
+        """Tell whether a frame is of the files, or of what of the standard library serves them."""
+        user: FrameType | None = frame
+        while user is not None and user.f_code.co_filename == contextlib.__file__:
+            user = user.f_back
+        return user is not None and user.f_code.co_filename.startswith(self._files)
 
     def _note(self, frame: FrameType) -> None:
         self._before[frame] = frame.f_lasti, _names(frame.f_code).get(frame.f_lasti, "")
@@ -97,11 +103,24 @@ def strike_at(
     k: int,
     operation: Callable[[], Any],
     kind: type[BaseException] = Strike,
-    files: tuple[str, ...] = STRUCK,
+    files: str = PACKAGE,
 ) -> tuple[str | None, bool]:
-    """Run ``operation``, struck at its k-th place; return the place, and whether it came out."""
-    striker, before = Striker(k, kind("struck"), files), sys.gettrace()
-    sys.settrace(striker.trace)
+    """Run ``operation``, struck at its k-th place; return the place, and whether it came out.
+
+    So it did, too, where it hit the end of a task or a thread, which is told of in a finaliser.
+    """
+    striker, before, hook = Striker(k, kind("struck"), files), sys.gettrace(), sys.unraisablehook
+    told: list[object] = []
+
+    def unraisable(what: Any) -> None:
+        if what.exc_value is striker.error and what.object is ends._died:
+            told.append(what.object)
+        else:
+            hook(what)
+
+    trace = striker.trace  # kept: CPython 3.11 calls it once more, if a finaliser was struck
+    sys.unraisablehook = unraisable
+    sys.settrace(trace)
     try:
         operation()
     except BaseException as error:
@@ -112,9 +131,10 @@ def strike_at(
         return striker.struck, True
     finally:
         sys.settrace(before)
+        sys.unraisablehook = hook
         striker._before.clear()
         striker.error.__traceback__ = None
-    return striker.struck, False
+    return striker.struck, bool(told)
 
 
 strike_at(0, lambda: namepool.current_owner())  # CPython 3.12 reports opcodes from the second on
