@@ -265,7 +265,7 @@ class Held(Block):
 
     def __exit__(self, *error: Any) -> None:
         guard, link = self._guard, self._link
-        if link is not None:
+        if link is not None and link.says:  # else it is just beginning, in the turn of another
             link.says = OVER  # at once, though the name may have to wait for the turn
         if guard is not None:
             next(guard, None)
