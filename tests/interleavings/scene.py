@@ -22,11 +22,13 @@ from namepool import (
 )
 from namepool.actors import ActorHandle, Reply
 from namepool.actors.actor_loop import _Crash
+from namepool.actors.later import LATER
 from namepool.core.leases import Binding, Lease, Token
 from tests.core.scene import is_true_to, look_at
 from tests.interleavings.support import run_own_thread, unstarted_pool
 
 NAME = "Name 0"
+FATAL = "what a killer sends"
 
 
 class SeenState(PoolState):
@@ -37,11 +39,16 @@ class SeenState(PoolState):
         self.signal = queue.Queue()
         self.tokens: dict[Token, None] = {}
         self.over: list[Token] = []
+        self.checkouts = 0
+        self.checkins = 0
         self.admit(names)
 
     def begin(self, lease: Lease, spare: int | None = None) -> Any:
         self.tokens[lease] = None
-        return super().begin(lease, spare)
+        is_new = lease.says is None
+        name = super().begin(lease, spare)
+        self.checkouts += is_new and name is not LATER
+        return name
 
     def associate(self, binding: Binding) -> str:
         self.tokens[binding] = None
@@ -49,7 +56,9 @@ class SeenState(PoolState):
 
     def end(self, token: Token, is_reclaimed: bool = False) -> bool:
         self.tokens[token] = None
+        is_leased = self.leases.get(token.name) is token
         is_ended = super().end(token, is_reclaimed)
+        self.checkins += is_leased
         self.over.append(token)
         return is_ended
 
@@ -69,7 +78,8 @@ class PoolScene:
     def __init__(self, callers: int, names: int = 1, **options: Any) -> None:
         self.names = [f"Name {n}" for n in range(names)]
         self.state = SeenState(self.names)
-        self.actor: Any = unstarted_pool(self.state, **options)
+        self.deaths: list[str | None] = []
+        self.actor: Any = self.incarnation(**options)
         self.ref: Any = self.actor.actor_ref
         self.handle = PoolHandle(self.target())
         self.async_handle = AsyncPoolHandle(self.handle)
@@ -79,6 +89,12 @@ class PoolScene:
         self.surprises: list[str] = []
         self.kept: list[Reply[Any]] = []
         self.tasks: dict[str, Task] = {}
+
+    def incarnation(self, **options: Any) -> Any:
+        """Return a pool of the state, whose death is noted."""
+        actor = unstarted_pool(self.state, **options)
+        actor.actor_ref.watch(self.deaths.append)
+        return actor
 
     def target(self) -> Any:
         """Return what the callers ask."""
@@ -118,7 +134,7 @@ class PoolScene:
         """
         if not self.state.torn:
             self.state.recover = lambda: None  # type: ignore[method-assign]
-        successor = unstarted_pool(self.state)
+        successor = self.incarnation()
         successor.actor_inbox.schedule(0.0, _ActorStop())  # behind all that is to be done
         run_own_thread(successor)
         vars(self.state).pop("recover", None)
@@ -128,7 +144,9 @@ class PoolScene:
         self.kept.clear()
         self.tasks.clear()
         self.succeed()
-        return [*self.surprises, *self._disorder(), *self._lost(), *self._miscounted()]
+        died = [f"it died of {why}" for why in self.deaths if why is not None and FATAL not in why]
+        wrong = [*self.surprises, *died, *self._disorder(), *self._lost()]
+        return wrong + self._miscounted()
 
     def _disorder(self) -> list[str]:
         try:
@@ -148,9 +166,20 @@ class PoolScene:
         ]
 
     def _miscounted(self) -> list[str]:
-        counters = self.state.counters
-        ended = counters.served + counters.timeout + counters.unavailable + counters.withdrawn
-        return [] if counters.waited == ended else [f"{counters.waited} waited, {ended} ended"]
+        """Compare the pool's counts with what the state was seen to do."""
+        stats, state = self.actor.pool_stats(), self.state
+        waits = stats.timeout_count + stats.unavailable_count + stats.withdrawn_count
+        waits += state.counters.served
+        checkins = stats.checkin_count + stats.reclaimed_count
+        return [
+            f"{what}: {counted}, not {seen}"
+            for what, counted, seen in (
+                ("waits", waits, stats.waited_count),
+                ("checkouts", stats.checkout_count, state.checkouts),
+                ("checkins", checkins, state.checkins),
+            )
+            if counted != seen
+        ]
 
     def is_right(self) -> list[str]:
         return self.wrong()
@@ -184,7 +213,7 @@ class Lives(PoolScene):
         run_own_thread(self.actor)
         while not self.is_over:
             self.restarting.vacate()  # as its supervisor does when it hears of the death
-            self.actor = unstarted_pool(self.state)
+            self.actor = self.incarnation()
             self.ref = self.actor.actor_ref
             self.restarting.install(self.ref)
             if self.is_over:
@@ -198,7 +227,7 @@ class Lives(PoolScene):
             self.stop()
 
     def kill(self) -> None:
-        self.ref.actor_inbox.put(Envelope(_Crash(ValueError("fatal"))))
+        self.ref.actor_inbox.put(Envelope(_Crash(ValueError(FATAL))))
 
 
 KILLING = caller("killer", Lives.kill)
@@ -242,11 +271,11 @@ def block(scene: PoolScene, timeout: float | None) -> None:
         return
 
 
-async def async_call(scene: PoolScene, timeout: float | None) -> None:
-    """The same by the async handle."""
-    name = await scene.async_handle.checkout_name(timeout)
+async def async_call(scene: PoolScene) -> None:
+    """The same by the async handle, unless the task is cancelled before it has a name."""
+    name = await scene.async_handle.checkout_name(None)
     scene.use(name)
-    assert await scene.async_handle.checkin_name(name)
+    assert scene.handle.checkin_name(name)
 
 
 async def async_block(scene: PoolScene, timeout: float | None) -> None:

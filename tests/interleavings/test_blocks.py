@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from namepool import CheckinName, CheckoutName, PoolState, owner_scope
-from namepool.core.leases import Adopted, Lease
+from namepool import CheckinName, CheckoutName, CheckoutTimeout, NameHeld, PoolState, owner_scope
+from namepool.core.leases import Adopted
 from tests.core.scene import checkout
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import NAME, PoolScene, caller, cancelling, task
@@ -66,6 +66,26 @@ def name_oneself(scene: PoolScene) -> None:
         pass
 
 
+def work_under_any_name(scene: PoolScene) -> None:
+    """Have a name, or work under a default name."""
+    with scene.handle.named(0.001, default="Somebody") as name:
+        if scene.handle.speaker() != name:
+            scene.surprises.append(f"{scene.handle.speaker()} speaks for {name}")
+        if name != "Somebody":
+            scene.use(name)
+    if scene.handle.speaker() == name:
+        scene.surprises.append("it speaks after its block")
+
+
+def take_this_one(scene: PoolScene) -> None:
+    """Have this very name, or be told that another has it."""
+    try:
+        with scene.handle.named(name=NAME) as name:
+            scene.use(name)
+    except (NameHeld, CheckoutTimeout):
+        pass
+
+
 class Leased(PoolScene):
     """A pool whose only name is checked out, for good."""
 
@@ -85,6 +105,9 @@ SPEAKING_ITSELF = caller("c", speak)
 SPEAKING_AS_ANOTHER = caller("d", speak_as_another)
 SPEAKING_OR_NOT = caller("a", partial(speak, is_sure=False))
 CHECKING_IN = caller("b", check_in)
+DEFAULT = caller("e", work_under_any_name)
+THIS_ONE = caller("f", take_this_one)
+THIS_ONE_TOO = caller("g", take_this_one)
 TASK = task("task", partial(scenes.async_block, timeout=None))
 
 
@@ -125,9 +148,8 @@ def test_it_is_found_when_the_end_of_a_block_silences_its_owner(
     end = PoolState.end
 
     def end_all(self: PoolState, token: Any, is_reclaimed: bool = False) -> bool:
-        if isinstance(token, Lease):
-            return end(self, token, is_reclaimed)
-        return self.dissociate(token.owner, NAME)
+        is_done = end(self, token, is_reclaimed)
+        return self.dissociate(token.owner, NAME) or is_done
 
     monkeypatch.setattr(PoolState, "end", end_all)
     is_found(partial(Leased, 2), [OWN, SPEAKING, SPEAKING_TOO], PoolScene.is_right)
@@ -163,3 +185,12 @@ def test_a_check_in_inside_a_block_takes_the_name_and_the_blocks_end_takes_nothi
 
 def test_a_name_that_is_lent_and_one_that_waits_for_it_are_never_at_odds() -> None:
     holds(partial(PoolScene, 3), [OWN, SPEAKING_OR_NOT, IMPATIENT, PATIENT], PoolScene.is_right)
+
+
+def test_a_name_that_is_asked_for_by_name_is_one_callers_only() -> None:
+    workers = [OWN, THIS_ONE, THIS_ONE_TOO, IMPATIENT]
+    holds(partial(PoolScene, 3), workers, PoolScene.is_right)
+
+
+def test_a_default_name_is_spoken_only_where_no_name_came() -> None:
+    holds(partial(PoolScene, 2), [OWN, DEFAULT, PATIENT], PoolScene.is_right)

@@ -12,8 +12,9 @@ from namepool import CheckinName, CheckoutLease, CheckoutName, PoolState
 from namepool.actors import LATER
 from namepool.pool.access import Access
 from namepool.pool.waiting_list import WaitingList
+from tests.core.scene import checkout
 from tests.interleavings import scene as scenes
-from tests.interleavings.scene import PoolScene, caller, cancelling, task
+from tests.interleavings.scene import NAME, PoolScene, caller, cancelling, task
 from tests.interleavings.support import POOL, NoTurn, holds, is_found, under_the_explorer
 from tests.support import lease_for, park
 
@@ -59,7 +60,7 @@ def read_for_a_moment(scene: PoolScene) -> None:
 DROPPER = caller("dropper", drop)
 GIVING_UP = caller("giver-up", give_up)
 READER = caller("reader", read_for_a_moment)
-TASK = task("task", partial(scenes.async_block, timeout=None))
+TASK = task("task", scenes.async_call)
 CANCELLING = cancelling("task")
 
 
@@ -116,7 +117,7 @@ def test_it_is_found_when_a_future_that_nobody_reads_is_not_noticed(
 
 
 def test_it_is_found_when_what_was_given_up_begins_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, on_tasks: None
 ) -> None:
     monkeypatch.setattr(PoolState, "_end_other", lambda self, token: False)
     workers = [OWN, TASK, CANCELLING, asking("b")]
@@ -126,8 +127,13 @@ def test_it_is_found_when_what_was_given_up_begins_all_the_same(
 def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
     monkeypatch: pytest.MonkeyPatch, on_tasks: None
 ) -> None:
-    monkeypatch.setattr(Access, "until_left", lambda self, token: iter([None, None]))
-    is_found(lambda: PoolScene(3), [OWN, TASK, CANCELLING, asking("b")], PoolScene.is_right)
+    def until_left(self: Access, token: Any) -> Any:
+        yield
+        self.state.signal.put(token)
+
+    monkeypatch.setattr(Access, "until_left", until_left)
+    in_a_block = task("task", partial(scenes.async_block, timeout=None))
+    is_found(lambda: PoolScene(3), [OWN, in_a_block, CANCELLING, asking("b")], PoolScene.is_right)
 
 
 def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
@@ -137,3 +143,22 @@ def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
     assert scene.state.begin(lease_for(scene.state, "b")) is LATER
 
     pykka.ActorRegistry.unregister(scene.ref)
+
+
+class Awaited(PoolScene):
+    """A pool whose name is checked out, and a task that waits for it."""
+
+    def __init__(self, callers: int) -> None:
+        super().__init__(callers)
+        checkout(self.state, "c")
+
+
+def give_back(scene: PoolScene) -> None:
+    assert scene.ref.ask(CheckinName(NAME, "c")) is True
+
+
+def test_a_task_that_is_cancelled_while_it_is_served_loses_no_name(on_tasks: None) -> None:
+    in_a_block = task("task", partial(scenes.async_block, timeout=None))
+    workers = [OWN, in_a_block, CANCELLING, caller("c", give_back)]
+    trace = ("namepool.pool.waiting_list", "namepool.pool.blocks", "namepool.core.state")
+    holds(lambda: Awaited(3), workers, PoolScene.is_right, trace=trace)

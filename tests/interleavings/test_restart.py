@@ -10,9 +10,10 @@ import pytest
 
 from namepool import CheckoutName, PoolState
 from namepool.actors.inbox import Inbox
+from namepool.pool.waiting_list import abandon_waiters
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import KILLING, Lives, caller, cancelling, task
-from tests.interleavings.support import POOL, under_the_explorer
+from tests.interleavings.support import POOL, run_own_thread, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
 from tests.support import lease_for
@@ -106,6 +107,25 @@ def test_a_task_that_is_cancelled_across_a_restart_loses_no_name(on_tasks: None)
 
 def test_what_was_left_half_done_is_put_right_by_whoever_comes_next() -> None:
     holds(partial(Lives, 3), [OWN, STRUCK, BLOCK, KILLING], Lives.is_right)
+
+
+class LastLife(Lives):
+    """A pool that is not started again after its first death."""
+
+    def own_thread(self) -> None:
+        run_own_thread(self.actor)
+        self.restarting.vacate()
+        self.restarting.close("it was given up")
+        abandon_waiters(self.state)
+
+    def is_over_for_all(self) -> list[str]:
+        """All have left, and what they were granted is home."""
+        return self.is_right() + ([] if len(self.gone) == self.left else ["somebody is left"])
+
+
+def test_those_who_wait_for_a_pool_that_is_given_up_are_told() -> None:
+    workers = [LastLife.own_thread, BLOCK, IMPATIENT, DROPPER, KILLING]
+    holds(partial(LastLife, 4), workers, LastLife.is_over_for_all)
 
 
 def test_it_is_found_when_what_was_left_half_done_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
