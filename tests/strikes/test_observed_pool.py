@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import queue
 from collections import Counter
 
 import pytest
 
-from namepool import NamePool
+from namepool import NamePool, NumberedNames, PoolHandle
+from namepool.events import LeaseEvent, NameCheckedIn
 from namepool.pool import messages as m
 from tests.mirror import Mirror, StillReader, spoken
 from tests.strikes import operations as o
 from tests.strikes.__main__ import Count, strike_pool
 from tests.strikes.scene import QueuingPool, Scene, harm_done
-from tests.support import on_thread
+from tests.strikes.tracing import strike_at
+from tests.support import PATIENCE, on_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
@@ -81,3 +84,22 @@ def test_a_strike_at_any_place_of_any_operation_is_told_of_as_it_turned_out(ever
 
     assert [harm for count in counts for harm in count.harm] == []
     assert sum(count.strikes for count in counts) > 10_000 // every
+
+
+def test_a_subscriber_hears_of_what_a_struck_caller_did_though_nobody_uses_the_pool_since() -> None:
+    ref = NamePool.start(source=NumberedNames())
+    pool, heard = PoolHandle(ref), queue.SimpleQueue[LeaseEvent]()
+    pool.subscribe(heard.put, only=LeaseEvent)
+    place: str | None = ""
+    for k in range(1000):
+        name = pool.checkout_name()
+        assert heard.get(timeout=PATIENCE).name == name  # it reads no further unless it is woken
+
+        place, _ = strike_at(k, lambda: pool.checkin_name(name))  # noqa: B023
+
+        if name in ref.state.leases:
+            pool.checkin_name(name)
+        assert isinstance(heard.get(timeout=PATIENCE), NameCheckedIn)
+        if place is None:
+            break
+    assert place is None
