@@ -122,7 +122,8 @@ def _by_caller(token: L, state: PoolState, owner: OwnerLike | None) -> L:
         token.owner, token.outside = current_owner(), is_scoped()
     if owner is not None and owner != token.owner and (given := given_owner(owner)) != token.owner:
         token.owner, token.outside = given, True
-    token.before = living(_chain())
+    link = _chain()
+    token.before = None if link is None else living(link)
     token.seen = place_of_caller() if state.wants_places else None
     return token
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import pykka
 from pykka._envelope import Envelope
@@ -40,6 +40,8 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
     actor_inbox: Inbox
     actor_stopped: threading.Event
     _why_dead = "not found"
+    makes_tokens: ClassVar[bool] = False
+    """``ask`` takes a list, ``made``, for what is to be given up if its answer does not arrive."""
 
     def __init__(self, actor: A) -> None:
         super().__init__(actor)

@@ -60,10 +60,6 @@ class ServiceRef(QueuingRef[A]):
             return answer.get(timeout=timeout) if block else answer
         return answer if block else Reply.resolved(answer)
 
-    def brings_grant(self, message: Any) -> bool:
-        """Tell whether the answer brings what goes home if nobody reads it: see ``Dropped``."""
-        return False
-
     def try_tell(self, message: Any) -> bool:
         """Like ``tell``, for finalisers and actors: ``False`` if the actor is dead, no error."""
         if self.actor_stopped.is_set():

@@ -34,6 +34,7 @@ class NamePoolRef(ServiceRef[Any]):
     """A pool's ref: as any ``pykka.ActorRef``, with a view of who speaks under which name."""
 
     _instead = ANOTHER
+    makes_tokens = True
 
     def __init__(
         self,
@@ -52,16 +53,18 @@ class NamePoolRef(ServiceRef[Any]):
 
     if not TYPE_CHECKING:  # else it is as its base has it
 
-        def ask(self, message, *, block=True, timeout=None):
+        def ask(self, message, *, block=True, timeout=None, made=None):
             """See ``ServiceRef.ask``.
 
             A request for a name, or to speak under one, becomes a token here, which is given up if
-            its caller does not get the answer.
+            its caller does not get the answer. A caller that passes the answer on finds the token
+            in ``made``, to ``give_up`` if that fails.
             """
             kind, answer = message.__class__, LATER
-            if kind in self._operations:
+            operation = self._operations.get(kind)
+            if operation is not None:
                 if block:
-                    answer = self.actor_inbox.run(self._operations[kind], message)
+                    answer = self.actor_inbox.run(operation, message)
                 if answer is LATER:
                     answer = super().ask(message, block=block, timeout=timeout)
                 return answer
@@ -73,13 +76,16 @@ class NamePoolRef(ServiceRef[Any]):
             else:
                 return super().ask(message, block=block, timeout=timeout)
             try:
+                if made is not None:
+                    made.append(token)
                 if not block:
                     return self._future(token)
                 if kind is CheckoutName:
                     answer = self.actor_inbox.run(state.begin, token)
                 if answer is LATER:
                     answer = super().ask(token, timeout=timeout)
-                hold(token)
+                if not token.outside:
+                    hold(token)
                 return answer
             except BaseException:
                 state.signal.put(token)  # whatever has come of it: it ends
@@ -106,9 +112,9 @@ class NamePoolRef(ServiceRef[Any]):
         if isinstance(message, Lease) and actor is not None:
             reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
 
-    def brings_grant(self, message: Any) -> bool:
-        """Tell whether the answer is a name that its reader holds from then on."""
-        return message.__class__ in _TOKENED
+    def give_up(self, token: Any) -> None:
+        """End a token whose answer did not get to the caller, whatever has come of it."""
+        self.state.signal.put(token)
 
     def proxy(self) -> NamePoolProxy:
         """Return a proxy whose calls name their caller.

@@ -14,7 +14,6 @@ from namepool.actors.inbox import NotHandled
 from namepool.actors.never_copied import NeverCopied
 from namepool.actors.ref import ANOTHER, FORKED
 from namepool.actors.reply import Reply, Wait
-from namepool.actors.service_ref import ServiceRef
 
 RESTARTING = "it is restarting; ask() waits for that"
 
@@ -32,6 +31,7 @@ class ActorHandle(NeverCopied):
     def __init__(self, name: str) -> None:
         self.name = name
         self._ref: pykka.ActorRef[Any] | None = None
+        self._makes_tokens = False
         self._generation = 0
         self._closed: str | None = None
         self._lock = threading.RLock()
@@ -67,17 +67,32 @@ class ActorHandle(NeverCopied):
         if not block:
             return self._future(message)
         deadline = None if timeout is None else time.monotonic() + timeout
-        ref = self._ref
-        if ref is not None and not (isinstance(ref, ServiceRef) and ref.brings_grant(message)):
-            try:
-                return ref.ask(message, timeout=timeout)
-            except NotHandled:
-                reply = Reply[Any]()
-                self._send(message, weakref.ref(reply), ref)
-        else:
-            reply = self._future(message)
+        ref: Any = self._ref
+        if ref is None:
+            return self._ask_next(message, None, timeout, deadline)
+        made: list[Any] = []
         is_there = False
         try:
+            if self._makes_tokens:
+                answer = ref.ask(message, timeout=timeout, made=made)
+            else:
+                answer = ref.ask(message, timeout=timeout)
+            is_there = True  # no call from here to the return
+            return answer
+        except NotHandled:
+            return self._ask_next(message, ref, timeout, deadline)
+        finally:
+            if not is_there:
+                for token in made:
+                    ref.give_up(token)
+
+    def _ask_next(
+        self, message: Any, last: Any, timeout: float | None, deadline: float | None
+    ) -> Any:
+        """Return the answer of an incarnation other than ``last``, when there is one."""
+        reply, is_there = Reply[Any](), False
+        try:
+            self._send(message, weakref.ref(reply), last)
             reply.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0))
             is_there = True
         except pykka.Timeout as error:
@@ -191,6 +206,7 @@ class ActorHandle(NeverCopied):
         """Make ``ref`` the present incarnation."""
         with self._lock:
             self._ref = ref
+            self._makes_tokens = getattr(ref, "makes_tokens", False)
             self._generation += 1
             self._closed = None
         self._send_parked()
