@@ -290,6 +290,27 @@ def speak_as(scene: PoolScene, name: str) -> None:
         pass
 
 
+def associate(scene: PoolScene, name: str) -> None:
+    """Begin to speak under a name and stop again, or give up."""
+    try:
+        scene.handle.associate_name(name, timeout=0.001)
+    except pykka.Timeout:
+        return
+    if scene.handle.speaker() != name:
+        scene.surprises.append(f"{scene.handle.speaker()} speaks for {name}")
+    assert scene.handle.dissociate_name(name)
+
+
+def adopt(scene: PoolScene, name: str) -> None:
+    """Begin to speak under a name that nobody has and give it back, or give up."""
+    try:
+        scene.handle.associate_name(name, timeout=0.001)
+    except pykka.Timeout:
+        return
+    scene.use(name)
+    assert scene.handle.checkin_name(name)
+
+
 # -- tasks --------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Blocks (``named``, ``speaking_as``) against a check-in, a queue, a cancelling, and each other."""
+"""Blocks and associations against a check-in, a queue, a timeout, a cancelling, and each other."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from namepool.core.leases import Adopted
 from tests.core.scene import checkout
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import NAME, PoolScene, caller, cancelling, task
-from tests.interleavings.support import POOL, under_the_explorer
+from tests.interleavings.support import POOL, SCHEDULES, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
 
 pytestmark = under_the_explorer
 
 TRACE = (*POOL, "namepool.speaking", "namepool.core.*")
-holds = partial(_holds, trace=TRACE)
+holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 5)
 is_found = partial(_is_found, trace=TRACE)
 
 OWN = PoolScene.own_thread
@@ -86,6 +86,11 @@ def take_this_one(scene: PoolScene) -> None:
         pass
 
 
+def associate_as_one(scene: PoolScene) -> None:
+    with owner_scope("one"):
+        scenes.associate(scene, NAME)
+
+
 class Leased(PoolScene):
     """A pool whose only name is checked out, for good."""
 
@@ -93,6 +98,10 @@ class Leased(PoolScene):
         super().__init__(callers)
         checkout(self.state, "parent")
         self.held = [NAME]
+
+    def is_its_parents(self) -> list[str]:
+        wrong = self.is_right()
+        return wrong + [owner for owner in self.state.speaking if owner != "parent"]
 
 
 NAMED = caller("a", name_oneself)
@@ -106,6 +115,8 @@ SPEAKING_AS_ANOTHER = caller("d", speak_as_another)
 SPEAKING_OR_NOT = caller("a", partial(speak, is_sure=False))
 CHECKING_IN = caller("b", check_in)
 DEFAULT = caller("e", work_under_any_name)
+ASSOCIATING = caller("h", associate_as_one)
+ADOPTING = caller("j", partial(scenes.adopt, name="Name 1"))
 THIS_ONE = caller("f", take_this_one)
 THIS_ONE_TOO = caller("g", take_this_one)
 TASK = task("task", partial(scenes.async_block, timeout=None))
@@ -194,3 +205,15 @@ def test_a_name_that_is_asked_for_by_name_is_one_callers_only() -> None:
 
 def test_a_default_name_is_spoken_only_where_no_name_came() -> None:
     holds(partial(PoolScene, 2), [OWN, DEFAULT, PATIENT], PoolScene.is_right)
+
+
+def test_an_association_that_times_out_is_undone() -> None:
+    holds(partial(Leased, 1), [OWN, ASSOCIATING], Leased.is_its_parents)
+    holds(partial(PoolScene, 2, names=2), [OWN, ADOPTING, PATIENT], PoolScene.is_right)
+
+
+def test_it_is_found_when_an_association_that_times_out_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PoolState, "end_binding", lambda self, binding: False)
+    is_found(partial(Leased, 1), [OWN, ASSOCIATING], Leased.is_its_parents)

@@ -15,10 +15,13 @@ from namepool.pool.waiting_list import WaitingList
 from tests.core.scene import checkout
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import NAME, PoolScene, caller, cancelling, task
-from tests.interleavings.support import POOL, NoTurn, holds, is_found, under_the_explorer
+from tests.interleavings.support import POOL, SCHEDULES, NoTurn, is_found, under_the_explorer
+from tests.interleavings.support import holds as _holds
 from tests.support import lease_for, park
 
 pytestmark = under_the_explorer
+
+holds = partial(_holds, schedules=SCHEDULES // 4)
 
 OWN = PoolScene.own_thread
 

@@ -15,14 +15,14 @@ from namepool.pool.waiting_list import WaitingList
 from tests.core.scene import checkout
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import NAME, Lives, PoolScene, caller
-from tests.interleavings.support import POOL, under_the_explorer
+from tests.interleavings.support import POOL, SCHEDULES, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
 
 pytestmark = under_the_explorer
 
 TRACE = (*POOL, "namepool.core.*")
-holds = partial(_holds, trace=TRACE)
+holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 3)
 is_found = partial(_is_found, trace=TRACE)
 
 OWN = PoolScene.own_thread

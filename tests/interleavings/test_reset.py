@@ -15,9 +15,12 @@ from namepool.pool.fetcher import ChunkArrived, ChunkFailed
 from namepool.pool.refilling import _deliver
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import NAME, PoolScene, caller, cancelling, task
-from tests.interleavings.support import POOL, NoFetcher, holds, is_found, under_the_explorer
+from tests.interleavings.support import POOL, SCHEDULES, NoFetcher, is_found, under_the_explorer
+from tests.interleavings.support import holds as _holds
 
 pytestmark = under_the_explorer
+
+holds = partial(_holds, schedules=SCHEDULES // 4)
 
 OWN = PoolScene.own_thread
 

@@ -13,7 +13,7 @@ from namepool.actors.inbox import Inbox
 from namepool.pool.waiting_list import abandon_waiters
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import KILLING, Lives, caller, cancelling, task
-from tests.interleavings.support import POOL, run_own_thread, under_the_explorer
+from tests.interleavings.support import POOL, SCHEDULES, run_own_thread, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
 from tests.support import lease_for
@@ -21,7 +21,7 @@ from tests.support import lease_for
 pytestmark = under_the_explorer
 
 TRACE = (*POOL, "namepool.actors.supervision.handle")
-holds = partial(_holds, trace=TRACE)
+holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 7)
 is_found = partial(_is_found, trace=TRACE)
 
 
@@ -73,6 +73,7 @@ OWN = Lives.own_thread
 BLOCK = caller("a", partial(scenes.block, timeout=None))
 CALL = caller("b", partial(scenes.call, timeout=None))
 IMPATIENT = caller("c", partial(scenes.block, timeout=0.001))
+ADOPTING = caller("d", partial(scenes.adopt, name="Name 1"))
 DROPPER = caller("dropper", drop)
 GIVING_UP = caller("giver-up", give_up)
 READER = caller("reader", read_for_a_moment)
@@ -86,6 +87,11 @@ def test_blocks_and_calls_across_a_restart_get_a_name_and_give_it_back() -> None
 
 def test_a_timeout_across_a_restart_costs_no_name() -> None:
     holds(partial(Lives, 3), [OWN, IMPATIENT, CALL, KILLING], Lives.is_right)
+
+
+def test_an_association_that_times_out_across_a_restart_is_undone() -> None:
+    workers = [OWN, ADOPTING, BLOCK, KILLING]
+    holds(partial(Lives, 3, names=2), workers, Lives.is_right)
 
 
 def test_a_future_that_is_dropped_across_a_restart_costs_no_name() -> None:

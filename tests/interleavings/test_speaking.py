@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 
-from namepool import owner_scope
+import pytest
+
+from namepool import PoolState, owner_scope, speaking
 from namepool.core.names import DEFAULT_NAME
+from namepool.pool import face
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import PoolScene, caller
-from tests.interleavings.support import POOL, holds, under_the_explorer
+from tests.interleavings.support import POOL, SCHEDULES, under_the_explorer
+from tests.interleavings.support import holds as _holds
+from tests.interleavings.support import is_found as _is_found
 
 pytestmark = under_the_explorer
 
 TRACE = (*POOL, "namepool.speaking", "namepool.core.*")
+holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 2)
+is_found = partial(_is_found, trace=TRACE)
 
 OWN = PoolScene.own_thread
 
@@ -52,7 +59,21 @@ def hears_its_own(scene: Hearing) -> list[str]:
 
 
 def test_an_owner_whose_given_name_ends_while_it_speaks_is_nobody_or_has_that_name() -> None:
-    holds(partial(Hearing, 2), [OWN, GIVING, LISTENING], hears_its_own, trace=TRACE)
+    holds(partial(Hearing, 2), [OWN, GIVING, LISTENING], hears_its_own)
+
+
+def test_it_is_found_when_what_comes_before_a_given_name_is_spoken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def name_of_caller(state: PoolState) -> str | None:
+        link = speaking.chain.get()
+        link = speaking._given_to_caller(state, link) or link
+        while link is not None and not (link.says and link.state is state):
+            link = link.before
+        return None if link is None else link.says
+
+    monkeypatch.setattr(face, "name_of_caller", name_of_caller)
+    is_found(partial(Hearing, 2), [OWN, GIVING, LISTENING], hears_its_own)
 
 
 class Nested(Hearing):
@@ -85,6 +106,15 @@ def listen_from_elsewhere(scene: Nested) -> None:
         listen_for_the_outer(scene)
 
 
+NESTED = [OWN, caller("x", nest), caller("x too", listen_from_elsewhere), TAKING]
+
+
 def test_an_owner_whose_inner_block_has_ended_speaks_under_the_outer_name_everywhere() -> None:
-    workers = [OWN, caller("x", nest), caller("x too", listen_from_elsewhere), TAKING]
-    holds(partial(Nested, 3), workers, Nested.is_right, trace=TRACE)
+    holds(partial(Nested, 3), NESTED, Nested.is_right)
+
+
+def test_it_is_found_when_a_block_hides_the_outer_one_until_the_pool_has_ended_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PoolState, "latest_given", lambda self, owner: None)
+    is_found(partial(Nested, 3), NESTED, Nested.is_right)

@@ -22,14 +22,14 @@ from namepool.actors import (
 from namepool.actors.supervision import procedures as supervisors
 from namepool.actors.supervision.deaths import Deaths
 from namepool.actors.supervision.procedures import Procedures
+from tests.interleavings.support import SCHEDULES, run_own_thread, under_the_explorer, unstarted
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
-from tests.interleavings.support import run_own_thread, under_the_explorer, unstarted
 
 pytestmark = under_the_explorer
 
 TRACE = ("namepool.actors.supervision.*", "namepool.actors.lifecycle", "namepool.actors.launch")
-holds = partial(_holds, trace=TRACE)
+holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 2)
 is_found = partial(_is_found, trace=TRACE)
 
 
