@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from namepool import NamePool
+from namepool.ledgers import MemoryLedger
 from tests.strikes import operations as o
 from tests.strikes import scene as s
 from tests.strikes.scene import NOBODY, QueuingPool, Scene
@@ -89,20 +89,24 @@ def strike_pool(
     )
 
 
-POOLS: dict[str, tuple[bool, type[NamePool]]] = {
-    "alone": (False, NamePool),
-    "supervised": (True, NamePool),
-    "queuing": (False, QueuingPool),
+POOLS: dict[str, Callable[[], Scene]] = {
+    "alone": lambda: Scene(supervised=False),
+    "supervised": lambda: Scene(supervised=True),
+    "queuing": lambda: Scene(supervised=False, pool_class=QueuingPool),
+    "claimed": lambda: Scene(supervised=False, ledger=MemoryLedger()),
+}
+OPERATIONS = {
+    **dict.fromkeys(POOLS, o.COMMON),
+    "supervised": {**o.COMMON, **o.OPERATIONS_OF_A_SUPERVISOR},
+    "claimed": o.OPERATIONS_OF_A_LEDGER,
 }
 
 
 def all_counts(pool: str, every: int) -> Iterator[Count]:
     """Strike all operations of one pool, on this thread."""
-    supervised, pool_class = POOLS[pool]
-    scene = Scene(supervised, pool_class)
-    for name in o.EVERY:
-        if supervised or name not in o.OPERATIONS_OF_A_SUPERVISOR:
-            yield strike_pool(scene, name, every)
+    scene = POOLS[pool]()
+    for name in OPERATIONS[pool]:
+        yield strike_pool(scene, name, every)
     scene.stop()
 
 

@@ -174,6 +174,16 @@ def _by_name_that_is_held(scene: Scene) -> None:
         pass
 
 
+def _by_identity(scene: Scene) -> None:
+    with scene.pool.named(identity="me"):
+        scene.pool.speaker()
+
+
+def _by_name_and_identity(scene: Scene) -> None:
+    with scene.pool.named(name=scene.new_name(), identity="me"):
+        scene.pool.speaker()
+
+
 def _raising(scene: Scene) -> None:
     try:
         with scene.pool.named():
@@ -356,6 +366,18 @@ async def _async_by_name(scene: Scene, pool: AsyncPoolHandle) -> None:
 
 
 @_in_a_task
+async def _async_by_identity(scene: Scene, pool: AsyncPoolHandle) -> None:
+    async with pool.named(identity="me"):
+        pool.speaker()
+
+
+@_in_a_task
+async def _async_by_name_and_identity(scene: Scene, pool: AsyncPoolHandle) -> None:
+    async with pool.named(name=scene.new_name(), identity="me"):
+        pool.speaker()
+
+
+@_in_a_task
 async def _coroutine(_: Scene, pool: AsyncPoolHandle) -> None:
     @pool.named()
     async def agent() -> str:
@@ -492,6 +514,12 @@ OPERATIONS_OF_A_SUPERVISOR: dict[str, Operation] = {
     "supervisor.restart_child": lambda s: s.root.proxy().restart_child("idle").get(),
     "supervisor.delete_child": lambda s: s.root.proxy().delete_child("idle").get(),
 }
+OPERATIONS_OF_A_LEDGER: dict[str, Operation] = {
+    "named, identity": _by_identity,
+    "named, name and identity": _by_name_and_identity,
+    "async with, identity": _async_by_identity,
+    "async with, name and identity": _async_by_name_and_identity,
+}
 THAT_SILENCE_THE_CALLER = frozenset(
     name
     for name in OPERATIONS
@@ -541,8 +569,9 @@ def start_a_tree() -> None:
         raise
 
 
-EVERY = {**OPERATIONS, **BLOCKS, **OPERATIONS_OF_A_NEWCOMER, **OPERATIONS_OF_A_SUPERVISOR}
-"""All that can be asked of a pool, and of its supervisor."""
+COMMON = {**OPERATIONS, **BLOCKS, **OPERATIONS_OF_A_NEWCOMER}
+"""All that can be asked of any pool."""
+EVERY = {**COMMON, **OPERATIONS_OF_A_SUPERVISOR, **OPERATIONS_OF_A_LEDGER}
 STARTS = {
     "open_pool": open_and_close,
     "open_async_pool": open_and_close_in_a_task,

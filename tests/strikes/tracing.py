@@ -21,6 +21,8 @@ import namepool
 from namepool import ends
 
 PACKAGE = str(Path(namepool.__file__).parent) + os.sep
+LEDGERS = PACKAGE + "ledgers" + os.sep
+"""Not struck: a trace can raise in the midst of ``with lock: return work()``, and CPython cannot."""
 
 LOOKS_AFTER = frozenset(
     name for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME") if name in dis.opmap
@@ -73,7 +75,9 @@ class Striker:
         user: FrameType | None = frame
         while user is not None and user.f_code.co_filename == contextlib.__file__:
             user = user.f_back
-        return user is not None and user.f_code.co_filename.startswith(self._files)
+        if user is None or user.f_code.co_filename.startswith(LEDGERS):
+            return False
+        return user.f_code.co_filename.startswith(self._files)
 
     def _note(self, frame: FrameType) -> None:
         self._before[frame] = frame.f_lasti, _names(frame.f_code).get(frame.f_lasti, "")
