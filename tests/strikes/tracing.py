@@ -22,7 +22,7 @@ from namepool import ends
 
 PACKAGE = str(Path(namepool.__file__).parent) + os.sep
 LEDGERS = PACKAGE + "ledgers" + os.sep
-"""Not struck: a trace can raise in the midst of ``with lock: return work()``, and CPython cannot."""
+"""Not struck: a trace can raise in the midst of ``with lock: return work()``, CPython cannot."""
 
 LOOKS_AFTER = frozenset(
     name for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX", "RESUME") if name in dis.opmap
