@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import itertools
 import os
 import random
 import signal
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pykka
 
 from namepool import (
+    DEFAULT_NAME,
     AssociateName,
     CheckinName,
     CheckoutName,
@@ -30,10 +33,14 @@ from namepool import (
     name_key,
     owner_scope,
 )
+from namepool.speaking import name_of_caller
 from tests.support import Crews
 
 PATIENCE = 10.0
 """Seconds without an answer after which a request counts as unanswered."""
+
+
+_numbers = itertools.count()
 
 
 def _theme() -> str | None:
@@ -115,6 +122,53 @@ class Operations:
     def named(self, owner: str) -> None:
         with owner_scope(owner), PoolHandle(self.ref).named(PATIENCE, theme=_theme()):
             pass
+
+    def blocks(self, owner: str) -> None:
+        """Speak under names of one's own, and a lent one, and as nobody."""
+        epoch, pool = self.epoch, PoolHandle(self.ref)
+        with pool.named(PATIENCE, default=True) as outer:
+            self.expect(outer, epoch)
+            with pool.named(PATIENCE, theme=_theme()) as inner, pool.speaking_as(outer):
+                self.expect(outer, epoch)
+                with pool.unnamed():
+                    self.expect(DEFAULT_NAME, epoch)
+            with pool.speaking_as(f"Lent {next(_numbers)}") as lent, pool.speaking_as(lent):
+                self.expect(lent, epoch)
+            self.expect(outer, epoch)
+        self.expect(DEFAULT_NAME, epoch)
+        self.counts["blocks of different names"] += inner != outer
+
+    def generator(self, owner: str) -> None:
+        """Iterate over an agent, as whom only that speaks."""
+        epoch, pool = self.epoch, PoolHandle(self.ref)
+
+        @pool.named(PATIENCE)
+        def agent() -> Iterator[str]:
+            yield pool.speaker()
+            yield pool.speaker()
+
+        for name in agent():
+            self.expect(DEFAULT_NAME, epoch)
+            if name == DEFAULT_NAME and self._is_as_in(epoch):
+                self.fault(f"{owner} speaks as nobody in a step of its own")
+
+    def expect(self, name: str, epoch: int) -> None:
+        """See that the caller speaks under ``name``, unless the pool was reset since."""
+        speaker = PoolHandle(self.ref).speaker()
+        if speaker != name and self._is_as_in(epoch):
+            self.fault(f"who is {name} speaks as {speaker}")
+
+    def fall_silent(self, owner: str) -> None:
+        """See that a thread that was struck is nobody, as soon as a pool has dealt with it."""
+        end = time.monotonic() + PATIENCE
+        while (name := name_of_caller(self.state)) is not None:
+            if time.monotonic() > end:
+                self.fault(f"{owner} speaks as {name} after it was struck")
+                return
+            try:
+                self.ref.ask(PoolStatsRequest(), timeout=PATIENCE)
+            except pykka.ActorDeadError:
+                time.sleep(0.001)
 
     def by_handle(self, owner: str) -> None:
         pool = PoolHandle(self.ref)

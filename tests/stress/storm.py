@@ -31,6 +31,7 @@ from namepool import CheckinName, PoolStatsRequest
 from namepool.core.leases import speaking_owners
 from tests.stress.faults import WITHOUT
 from tests.stress.operations import PATIENCE, Operations
+from tests.strikes.scene import inconsistencies
 from tests.strikes.tracing import HardStrike, Strike
 from tests.support import strike, switching_often
 
@@ -57,9 +58,12 @@ class Storm(Operations):
                 self._disarm(number)
                 return
             except Strike:
-                self.let_go(owner)
+                is_gone = False
             except HardStrike:
-                self.let_go(owner)
+                is_gone = True
+            self.let_go(owner)
+            self.fall_silent(owner)
+            if is_gone:
                 self.gone.append(number)
                 return
 
@@ -69,7 +73,7 @@ class Storm(Operations):
             *[self.give_up] * 3,
             *[self.by_handle] * 3,
             *[self.named, self.proxy, self.drop, self.share, self.stats],
-            self.leave_to_the_collector,
+            *[self.blocks, self.generator, self.leave_to_the_collector],
         ]
         while not self.stopping.is_set():
             # The event loop of a thread that is struck would be left behind as it is.
@@ -160,6 +164,8 @@ class Storm(Operations):
             self.fault(f"{len(leases)} names are still checked out: {leases}")
         if stats.waiting_count:
             self.fault(f"{stats.waiting_count} wait for ever")
+        for what in inconsistencies(self.ref):
+            self.fault(what)
         self.ref.stop(timeout=PATIENCE)
 
 
