@@ -57,7 +57,6 @@ class Fetches(Generic[F]):
         self.theme: str | None = self.stock.theme
         self._shared: Shared[F] = Shared() if shared is None else shared
         self.by_theme: dict[str | None, Fetches[F]] = self._shared.by_theme
-        self.by_theme[self.theme] = self
         self._bounds = bounds
         self._learnt: Learnt = self.stock.learnt
         self.policy: RefillPolicy = self._learnt.policy(bounds)
@@ -69,6 +68,7 @@ class Fetches(Generic[F]):
         self.stock.floor = self.policy.floor(0, 0)
         self.answered: int = 0
         """The latest request that was answered."""
+        self.by_theme[self.theme] = self  # last: a caller that times out may look at any moment
 
     def of(self, stock: Stock) -> Fetches[F]:
         """Return the fetches for this stock; they are these for that without a theme."""
