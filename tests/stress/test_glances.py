@@ -1,4 +1,4 @@
-"""What any thread may look at, outside the pool's turn, is whole from the moment it can be found."""
+"""What any thread may look at, outside the turn, is whole from the moment it can be found."""
 
 from __future__ import annotations
 
