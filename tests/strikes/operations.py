@@ -30,7 +30,7 @@ from namepool import (
     inherit_owner,
     owner_scope,
 )
-from namepool.actors import StartChild, WhichChildren
+from namepool.actors import ActorHandle, StartChild, WhichChildren
 from tests.strikes.scene import Scene, Stock
 from tests.support import PATIENCE
 
@@ -120,6 +120,26 @@ def _future_of_target(scene: Scene) -> None:
     future = scene.target.ask(CheckoutName(owner="asker"), block=False)
     name = scene.took(future.get(timeout=PATIENCE))
     scene.target.ask(CheckinName(name, "asker"), block=False).get(timeout=PATIENCE)
+
+
+def _between_incarnations(scene: Scene, last: Any = None) -> None:
+    handle, is_over = ActorHandle("names"), threading.Event()
+    if last is not None:
+        handle.install(last)
+
+    def next_one() -> None:
+        while not handle._parked and not is_over.wait(0.001):
+            pass
+        handle.install(scene.ref)
+
+    supervisor = threading.Thread(target=next_one)
+    supervisor.start()
+    try:
+        name = scene.took(handle.ask(CheckoutName(owner="asker"), timeout=PATIENCE))
+    finally:
+        is_over.set()
+        supervisor.join()
+    handle.ask(CheckinName(name, "asker"))
 
 
 def _subscribe(scene: Scene) -> None:
@@ -463,6 +483,8 @@ OPERATIONS: dict[str, Operation] = {
     "target.ask, both": _by_target,
     "target.ask, future": _future_of_target,
     "target.tell": lambda s: s.target.tell(CheckinName(s.mine)),
+    "handle, no incarnation": _between_incarnations,
+    "handle, dead incarnation": lambda s: _between_incarnations(s, s.dead_ref),
     "target.proxy": lambda s: s.target.proxy().get_name_by_owner().get(),
 }
 BLOCKS: dict[str, Operation] = {

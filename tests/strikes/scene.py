@@ -96,6 +96,8 @@ class Scene:
         self.subscriptions: list[Subscription] = []
         """Those that calls have returned."""
         self.numbers = itertools.count()
+        self.dead_ref: Any = NamePool.start(source=Source())
+        self.dead_ref.stop()
 
     def refresh(self) -> None:
         """Let the caller hold one name and a bystander another, as before every operation."""

@@ -68,28 +68,29 @@ class ActorHandle(NeverCopied):
             return self._future(message)
         deadline = None if timeout is None else time.monotonic() + timeout
         ref: Any = self._ref
-        if ref is None:
-            return self._ask_next(message, None, timeout, deadline)
-        made: list[Any] = []
-        is_there = False
-        try:
-            if self._makes_tokens:
-                answer = ref.ask(message, timeout=timeout, made=made)
-            else:
-                answer = ref.ask(message, timeout=timeout)
-            is_there = True  # no call from here to the return
-            return answer
-        except NotHandled:
-            return self._ask_next(message, ref, timeout, deadline)
-        finally:
-            if not is_there:
-                for token in made:
-                    ref.give_up(token)
+        if ref is not None:
+            made: list[Any] = []
+            is_there = False
+            try:
+                if self._makes_tokens:
+                    answer = ref.ask(message, timeout=timeout, made=made)
+                else:
+                    answer = ref.ask(message, timeout=timeout)
+                is_there = True  # no call from here to the return
+                return answer
+            except NotHandled:
+                pass
+            finally:
+                if not is_there:
+                    for token in made:
+                        ref.give_up(token)
+        reply = self._ask_next(message, ref, timeout, deadline)
+        return reply._answer  # no call here: it has been delivered by now
 
     def _ask_next(
         self, message: Any, last: Any, timeout: float | None, deadline: float | None
-    ) -> Any:
-        """Return the answer of an incarnation other than ``last``, when there is one."""
+    ) -> Reply[Any]:
+        """Return the reply of an incarnation other than ``last``, once it is there."""
         reply, is_there = Reply[Any](), False
         try:
             self._send(message, weakref.ref(reply), last)
@@ -105,7 +106,7 @@ class ActorHandle(NeverCopied):
         finally:
             if not is_there:
                 reply.give_up()
-        return reply._answer  # no call here: it has been delivered by now
+        return reply
 
     def _future(self, message: Any) -> Any:
         ref = self._ref
