@@ -1011,6 +1011,9 @@ def test_a_context_holds_no_task_and_after_its_blocks_no_pool() -> None:
         return weakref.ref(task), weakref.ref(ref.speaking), inside, contextvars.copy_context()
 
     task, speaking, inside, after = asyncio.run(agent())
+    for thread in threading.enumerate():
+        if isinstance(thread, ActorThread):  # which may still have the pool that has stopped
+            thread.join(PATIENCE)
     gc.collect()
     assert task() is None
     assert inside[chain] is not None
