@@ -38,6 +38,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import ServiceActor
+from namepool.actors.thread import ActorThread
 from namepool.speaking import chain
 from tests.support import PATIENCE, on_thread
 
