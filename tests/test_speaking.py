@@ -1015,6 +1015,7 @@ def test_a_context_holds_no_task_and_after_its_blocks_no_pool() -> None:
     for thread in threading.enumerate():
         if isinstance(thread, ActorThread):  # which may still have the pool that has stopped
             thread.join(PATIENCE)
+    del thread
     gc.collect()
     assert task() is None
     assert inside[chain] is not None
