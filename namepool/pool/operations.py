@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 from namepool.actors import LATER, Reply
 from namepool.actors.inbox import Inbox
-from namepool.actors.reply import Dropped
+from namepool.actors.reply import Dropped, withdrawn
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
 from namepool.core.links import NOBODY, OVER, Link
 from namepool.core.names import is_default_name, validate_name
@@ -69,6 +69,8 @@ class Operations:
 
     def checkout(self, lease: Lease) -> Any:
         """Hand out a name, or let the caller wait for one; begin the fetch that is due then."""
+        if lease.says == OVER:
+            raise withdrawn()  # else it would wait, if others do
         state = self._state
         name = state.begin(lease)
         if name is LATER and self._is_at_home():
