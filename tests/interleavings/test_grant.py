@@ -64,6 +64,7 @@ DROPPER = caller("dropper", drop)
 GIVING_UP = caller("giver-up", give_up)
 READER = caller("reader", read_for_a_moment)
 TASK = task("task", scenes.async_call)
+IN_A_BLOCK = task("task", partial(scenes.async_block, timeout=None))
 CANCELLING = cancelling("task")
 
 
@@ -135,8 +136,7 @@ def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
         self.state.signal.put(token)
 
     monkeypatch.setattr(Access, "until_left", until_left)
-    in_a_block = task("task", partial(scenes.async_block, timeout=None))
-    is_found(lambda: PoolScene(3), [OWN, in_a_block, CANCELLING, asking("b")], PoolScene.is_right)
+    is_found(lambda: PoolScene(3), [OWN, IN_A_BLOCK, CANCELLING, asking("b")], PoolScene.is_right)
 
 
 def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
@@ -161,7 +161,14 @@ def give_back(scene: PoolScene) -> None:
 
 
 def test_a_task_that_is_cancelled_while_it_is_served_loses_no_name(on_tasks: None) -> None:
-    in_a_block = task("task", partial(scenes.async_block, timeout=None))
-    workers = [OWN, in_a_block, CANCELLING, caller("c", give_back)]
+    workers = [OWN, IN_A_BLOCK, CANCELLING, caller("c", give_back)]
     trace = ("namepool.pool.waiting_list", "namepool.pool.blocks", "namepool.core.state")
-    holds(lambda: Awaited(3), workers, PoolScene.is_right, trace=trace)
+    holds(lambda: Awaited(3), workers, PoolScene.is_right, trace=trace, schedules=SCHEDULES)
+
+
+def test_a_task_that_is_cancelled_before_it_is_heard_does_not_wait(on_tasks: None) -> None:
+    def is_heard(scene: Awaited) -> list[str]:
+        scene.held = [NAME]
+        return scene.is_right()
+
+    holds(lambda: Awaited(3), [OWN, IN_A_BLOCK, CANCELLING, calling("b", 0.001)], is_heard)

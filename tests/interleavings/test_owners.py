@@ -127,6 +127,21 @@ def end(scene: PoolScene) -> None:
     scene.state.owner_gone("c")
 
 
+def end_and_look(scene: PoolScene) -> None:
+    scene.state.owner_gone("c")
+    if scene.handle.get_name_by_owner("c", timeout=None) is not None:
+        scene.surprises.append("an owner that has ended has a name")
+
+
+def test_an_owner_that_has_ended_is_looked_up_in_vain() -> None:
+    def is_orphaned(scene: PoolScene) -> list[str]:
+        scene.held = [NAME]
+        return scene.is_right()
+
+    workers = [OWN, caller("d", end_and_look), caller("e", end_and_look), IMPATIENT]
+    holds(partial(Leased, 3, reclaim_after=None), workers, is_orphaned)
+
+
 def associate(scene: PoolScene) -> None:
     """Speak under a name whose last speaker is ending."""
     assert scene.ref.ask(AssociateName(NAME, owner="d")) == NAME

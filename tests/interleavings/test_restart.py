@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pykka
 import pytest
 
 from namepool import CheckoutName, PoolState
 from namepool.actors.inbox import Inbox
+from namepool.core.events import LateChunk
 from namepool.pool.waiting_list import abandon_waiters
 from tests.interleavings import scene as scenes
-from tests.interleavings.scene import KILLING, Lives, caller, cancelling, task
+from tests.interleavings.scene import FATAL, KILLING, Lives, caller, cancelling, task
 from tests.interleavings.support import POOL, SCHEDULES, run_own_thread, under_the_explorer
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
@@ -115,6 +117,21 @@ def test_what_was_left_half_done_is_put_right_by_whoever_comes_next() -> None:
     holds(partial(Lives, 3), [OWN, STRUCK, BLOCK, KILLING], Lives.is_right)
 
 
+def send_poison(scene: Lives) -> None:
+    """Have the pool die of what it was told, with the rest of that."""
+
+    def names() -> Iterator[str]:
+        raise ValueError(FATAL)
+        yield
+
+    scene.state.signal.put(LateChunk(cast("Any", names()), scene.state.epoch, None))
+
+
+def test_a_pool_that_dies_of_what_it_was_told_leaves_the_rest_to_the_next() -> None:
+    workers = [OWN, DROPPER, BLOCK, caller("poisoner", send_poison)]
+    holds(partial(Lives, 3), workers, Lives.is_right)
+
+
 class LastLife(Lives):
     """A pool that is not started again after its first death."""
 
@@ -146,6 +163,7 @@ def test_it_is_found_when_what_was_to_be_done_dies_with_an_incarnation(
 
     def close_for_good(self: Any, refuse: Any) -> None:
         close(self, refuse)
+        self.signalled.clear()
         while not self.signal.empty():
             self.signal.get()
 
