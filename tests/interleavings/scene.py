@@ -88,6 +88,7 @@ class PoolScene:
         self.held: list[str] = []
         self.surprises: list[str] = []
         self.kept: list[Reply[Any]] = []
+        self.given_up: list[Reply[Any]] = []
         self.tasks: dict[str, Task] = {}
 
     def incarnation(self, **options: Any) -> Any:
@@ -139,7 +140,7 @@ class PoolScene:
         run_own_thread(successor)
         vars(self.state).pop("recover", None)
 
-    def wrong(self) -> list[str]:
+    def faults(self) -> list[str]:
         """Return what is wrong once all have left: names, tokens, those who wait, and counts."""
         self.kept.clear()
         self.tasks.clear()
@@ -180,9 +181,6 @@ class PoolScene:
             )
             if counted != seen
         ]
-
-    def is_right(self) -> list[str]:
-        return self.wrong()
 
 
 def caller(who: str, act: Callable[[Any], None]) -> Callable[[Any], None]:

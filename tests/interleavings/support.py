@@ -22,7 +22,7 @@ from tests.support import PATIENCE
 S = TypeVar("S")
 
 Verdict = bool | list[str]
-"""Whether an invariant holds; or what is wrong with the scene, if anything."""
+"""What an invariant says: whether it holds; or what it is broken by, if anything."""
 
 SCHEDULES = int(os.environ.get("NAMEPOOL_SCHEDULES", "2000"))
 """Schedules that a test explores; where one takes long, a part of them."""

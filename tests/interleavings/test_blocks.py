@@ -100,7 +100,7 @@ class Leased(PoolScene):
         self.held = [NAME]
 
     def is_its_parents(self) -> list[str]:
-        wrong = self.is_right()
+        wrong = self.faults()
         return wrong + [owner for owner in self.state.speaking if owner != "parent"]
 
 
@@ -123,7 +123,7 @@ TASK = task("task", partial(scenes.async_block, timeout=None))
 
 
 def test_the_end_of_a_block_ends_its_own_checkout_and_no_later_one() -> None:
-    holds(partial(PoolScene, 2), [OWN, NAMED, TAKING], PoolScene.is_right)
+    holds(partial(PoolScene, 2), [OWN, NAMED, TAKING], PoolScene.faults)
 
 
 def test_it_is_found_when_a_block_ends_whichever_lease_its_name_has(
@@ -135,22 +135,22 @@ def test_it_is_found_when_a_block_ends_whichever_lease_its_name_has(
         return end(self, self.leases.get(token.name, token), is_reclaimed)
 
     monkeypatch.setattr(PoolState, "end", end_name)
-    is_found(partial(PoolScene, 2), [OWN, NAMED, TAKING], PoolScene.is_right)
+    is_found(partial(PoolScene, 2), [OWN, NAMED, TAKING], PoolScene.faults)
 
 
 def test_the_end_of_a_block_crosses_its_begin_in_the_queue_and_no_name_is_lost() -> None:
-    holds(partial(PoolScene, 2), [OWN, IMPATIENT, PATIENT], PoolScene.is_right)
+    holds(partial(PoolScene, 2), [OWN, IMPATIENT, PATIENT], PoolScene.faults)
 
 
 def test_a_task_that_is_cancelled_on_its_way_into_a_block_or_out_of_it_loses_no_name(
     on_tasks: None,
 ) -> None:
     workers = [OWN, TASK, cancelling("task"), PATIENT]
-    holds(partial(PoolScene, 3), workers, PoolScene.is_right)
+    holds(partial(PoolScene, 3), workers, PoolScene.faults)
 
 
 def test_overlapping_blocks_of_one_owner_keep_it_speaking_until_each_has_ended() -> None:
-    holds(partial(Leased, 2), [OWN, SPEAKING, SPEAKING_TOO], PoolScene.is_right)
+    holds(partial(Leased, 2), [OWN, SPEAKING, SPEAKING_TOO], PoolScene.faults)
 
 
 def test_it_is_found_when_the_end_of_a_block_silences_its_owner(
@@ -163,12 +163,12 @@ def test_it_is_found_when_the_end_of_a_block_silences_its_owner(
         return self.dissociate(token.owner, NAME) or is_done
 
     monkeypatch.setattr(PoolState, "end", end_all)
-    is_found(partial(Leased, 2), [OWN, SPEAKING, SPEAKING_TOO], PoolScene.is_right)
+    is_found(partial(Leased, 2), [OWN, SPEAKING, SPEAKING_TOO], PoolScene.faults)
 
 
 def test_a_name_that_was_not_checked_out_goes_home_with_the_last_block() -> None:
     workers = [OWN, SPEAKING, SPEAKING_ITSELF, SPEAKING_AS_ANOTHER]
-    holds(partial(PoolScene, 3), workers, PoolScene.is_right)
+    holds(partial(PoolScene, 3), workers, PoolScene.faults)
 
 
 def test_it_is_found_when_the_first_block_to_end_takes_the_name_home(
@@ -183,33 +183,33 @@ def test_it_is_found_when_the_first_block_to_end_takes_the_name_home(
         return is_done
 
     monkeypatch.setattr(PoolState, "end", end_both)
-    is_found(partial(PoolScene, 2), [OWN, SPEAKING, SPEAKING_ITSELF], PoolScene.is_right)
+    is_found(partial(PoolScene, 2), [OWN, SPEAKING, SPEAKING_ITSELF], PoolScene.faults)
 
 
 def test_a_check_in_inside_a_block_takes_the_name_and_the_blocks_end_takes_nothing() -> None:
     def is_home(scene: Leased) -> list[str]:
         scene.held.clear()
-        return scene.is_right()
+        return scene.faults()
 
     holds(partial(Leased, 2), [OWN, SPEAKING_OR_NOT, CHECKING_IN], is_home)
 
 
 def test_a_name_that_is_lent_and_one_that_waits_for_it_are_never_at_odds() -> None:
-    holds(partial(PoolScene, 3), [OWN, SPEAKING_OR_NOT, IMPATIENT, PATIENT], PoolScene.is_right)
+    holds(partial(PoolScene, 3), [OWN, SPEAKING_OR_NOT, IMPATIENT, PATIENT], PoolScene.faults)
 
 
 def test_a_name_that_is_asked_for_by_name_is_one_callers_only() -> None:
     workers = [OWN, THIS_ONE, THIS_ONE_TOO, IMPATIENT]
-    holds(partial(PoolScene, 3), workers, PoolScene.is_right)
+    holds(partial(PoolScene, 3), workers, PoolScene.faults)
 
 
 def test_a_default_name_is_spoken_only_where_no_name_came() -> None:
-    holds(partial(PoolScene, 2), [OWN, DEFAULT, PATIENT], PoolScene.is_right)
+    holds(partial(PoolScene, 2), [OWN, DEFAULT, PATIENT], PoolScene.faults)
 
 
 def test_an_association_that_times_out_is_undone() -> None:
     holds(partial(Leased, 1), [OWN, ASSOCIATING], Leased.is_its_parents)
-    holds(partial(PoolScene, 2, names=2), [OWN, ADOPTING, PATIENT], PoolScene.is_right)
+    holds(partial(PoolScene, 2, names=2), [OWN, ADOPTING, PATIENT], PoolScene.faults)
 
 
 def test_it_is_found_when_an_association_that_times_out_stays(

@@ -72,7 +72,7 @@ class Observed(Lives):
             self.reader.look()
 
     def is_told(self) -> list[str]:
-        wrong = [*self._missed(), *self.is_right()]
+        wrong = [*self._missed(), *self.faults()]
         self.reader.look()
         return wrong + self._untrue()
 

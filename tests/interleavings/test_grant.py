@@ -42,7 +42,7 @@ def drop(scene: PoolScene) -> None:
 def give_up(scene: PoolScene) -> None:
     """Ask for a name, and give it up while somebody else keeps the future."""
     reply = scene.ref.ask(CheckoutName(None), block=False)
-    scene.kept.append(reply)
+    scene.given_up.append(reply)
     reply.give_up()
 
 
@@ -69,7 +69,7 @@ CANCELLING = cancelling("task")
 
 
 def test_one_name_goes_from_caller_to_caller_and_is_never_held_twice() -> None:
-    holds(lambda: PoolScene(2), [OWN, asking("a"), calling("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(2), [OWN, asking("a"), calling("b")], PoolScene.faults)
 
 
 def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
@@ -79,45 +79,45 @@ def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
         return scene
 
     workers = [OWN, asking("a"), asking("b")]
-    is_found(scene, workers, PoolScene.is_right, trace=(*POOL, "namepool.core.*"))
+    is_found(scene, workers, PoolScene.faults, trace=(*POOL, "namepool.core.*"))
 
 
 def test_a_check_in_serves_one_that_was_parked_while_it_ran() -> None:
     workers = [OWN, asking("a"), calling("b"), calling("c")]
-    holds(lambda: PoolScene(3), workers, PoolScene.is_right)
+    holds(lambda: PoolScene(3), workers, PoolScene.faults)
 
 
 def test_a_grant_that_crosses_a_timeout_is_delivered_or_goes_home() -> None:
     workers = [OWN, asking("a"), calling("b", 0.001)]
-    holds(lambda: PoolScene(2), workers, PoolScene.is_right)
+    holds(lambda: PoolScene(2), workers, PoolScene.faults)
 
 
 def test_a_dropped_future_gives_its_name_to_one_that_waits() -> None:
-    holds(lambda: PoolScene(2), [OWN, DROPPER, calling("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(2), [OWN, DROPPER, calling("b")], PoolScene.faults)
 
 
 def test_a_grant_that_crosses_its_giving_up_goes_home() -> None:
-    holds(lambda: PoolScene(2), [OWN, GIVING_UP, calling("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(2), [OWN, GIVING_UP, calling("b")], PoolScene.faults)
 
 
 def test_a_future_that_is_read_for_a_moment_holds_its_name_or_costs_none() -> None:
-    holds(lambda: PoolScene(2), [OWN, READER, calling("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(2), [OWN, READER, calling("b")], PoolScene.faults)
 
 
 def test_a_grant_that_crosses_the_cancelling_of_its_task_goes_home(on_tasks: None) -> None:
-    holds(lambda: PoolScene(3), [OWN, TASK, CANCELLING, asking("b")], PoolScene.is_right)
+    holds(lambda: PoolScene(3), [OWN, TASK, CANCELLING, asking("b")], PoolScene.faults)
 
 
 def test_a_grant_a_timeout_and_a_drop_cross_in_any_order() -> None:
     workers = [OWN, DROPPER, calling("a", 0.001), READER]
-    holds(lambda: PoolScene(3), workers, PoolScene.is_right)
+    holds(lambda: PoolScene(3), workers, PoolScene.faults)
 
 
 def test_it_is_found_when_a_future_that_nobody_reads_is_not_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(WaitingList, "signalled", lambda self, what: self.serve())
-    is_found(lambda: PoolScene(2), [OWN, DROPPER, calling("b", 0.001)], PoolScene.is_right)
+    is_found(lambda: PoolScene(2), [OWN, DROPPER, calling("b", 0.001)], PoolScene.faults)
 
 
 def test_it_is_found_when_what_was_given_up_begins_all_the_same(
@@ -125,7 +125,7 @@ def test_it_is_found_when_what_was_given_up_begins_all_the_same(
 ) -> None:
     monkeypatch.setattr(PoolState, "_end_other", lambda self, token: False)
     workers = [OWN, TASK, CANCELLING, asking("b")]
-    is_found(lambda: PoolScene(3), workers, PoolScene.is_right)
+    is_found(lambda: PoolScene(3), workers, PoolScene.faults)
 
 
 def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
@@ -136,7 +136,7 @@ def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
         self.state.signal.put(token)
 
     monkeypatch.setattr(Access, "until_left", until_left)
-    is_found(lambda: PoolScene(3), [OWN, IN_A_BLOCK, CANCELLING, asking("b")], PoolScene.is_right)
+    is_found(lambda: PoolScene(3), [OWN, IN_A_BLOCK, CANCELLING, asking("b")], PoolScene.faults)
 
 
 def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
@@ -163,12 +163,12 @@ def give_back(scene: PoolScene) -> None:
 def test_a_task_that_is_cancelled_while_it_is_served_loses_no_name(on_tasks: None) -> None:
     workers = [OWN, IN_A_BLOCK, CANCELLING, caller("c", give_back)]
     trace = ("namepool.pool.waiting_list", "namepool.pool.blocks", "namepool.core.state")
-    holds(lambda: Awaited(3), workers, PoolScene.is_right, trace=trace, schedules=SCHEDULES)
+    holds(lambda: Awaited(3), workers, PoolScene.faults, trace=trace, schedules=SCHEDULES)
 
 
 def test_a_task_that_is_cancelled_before_it_is_heard_does_not_wait(on_tasks: None) -> None:
     def is_heard(scene: Awaited) -> list[str]:
         scene.held = [NAME]
-        return scene.is_right()
+        return scene.faults()
 
     holds(lambda: Awaited(3), [OWN, IN_A_BLOCK, CANCELLING, calling("b", 0.001)], is_heard)

@@ -43,7 +43,7 @@ def comes_home(scene: PoolScene) -> list[str]:
     kept: list[Reply[Any]] = [*scene.kept]
     scene.succeed()
     scene.state.reclaim(float("inf"), float("inf"))
-    return scene.is_right() + ([] if len(kept) == 1 else ["nothing was asked"])
+    return scene.faults() + ([] if len(kept) == 1 else ["nothing was asked"])
 
 
 ASKING = ending(CheckoutName(None, "a"))
@@ -108,7 +108,7 @@ PATIENT = caller("b", partial(scenes.block, timeout=None))
 
 def test_a_block_whose_owner_has_ended_keeps_its_name_until_it_ends() -> None:
     scene = partial(PoolScene, 2, reclaim_after=0.001)
-    holds(scene, [OWN, IN_A_BLOCK, PATIENT], PoolScene.is_right)
+    holds(scene, [OWN, IN_A_BLOCK, PATIENT], PoolScene.faults)
 
 
 def test_it_is_found_when_the_name_of_a_block_is_reclaimed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_it_is_found_when_the_name_of_a_block_is_reclaimed(monkeypatch: pytest.M
 
     monkeypatch.setattr(PoolState, "begin", begin_outside)
     scene = partial(PoolScene, 2, reclaim_after=0.001)
-    is_found(scene, [OWN, IN_A_BLOCK, PATIENT], PoolScene.is_right)
+    is_found(scene, [OWN, IN_A_BLOCK, PATIENT], PoolScene.faults)
 
 
 def end(scene: PoolScene) -> None:
@@ -136,7 +136,7 @@ def end_and_look(scene: PoolScene) -> None:
 def test_an_owner_that_has_ended_is_looked_up_in_vain() -> None:
     def is_orphaned(scene: PoolScene) -> list[str]:
         scene.held = [NAME]
-        return scene.is_right()
+        return scene.faults()
 
     workers = [OWN, caller("d", end_and_look), caller("e", end_and_look), IMPATIENT]
     holds(partial(Leased, 3, reclaim_after=None), workers, is_orphaned)
@@ -149,7 +149,7 @@ def associate(scene: PoolScene) -> None:
 
 
 def is_kept(scene: PoolScene) -> list[str]:
-    return scene.is_right() + ([] if scene.state.speaking == {"d": NAME} else ["d is nobody"])
+    return scene.faults() + ([] if scene.state.speaking == {"d": NAME} else ["d is nobody"])
 
 
 def test_a_name_that_is_spoken_again_before_it_is_reclaimed_is_kept() -> None:

@@ -57,12 +57,12 @@ class FetchScene(PoolScene):
         """If the reset came before the end of the pool, its successor has nothing."""
         if self.state.epoch == self.epoch:
             self.names.append("Old Name")
-        return self.is_right()
+        return self.faults()
 
     def is_fetched_or_empty(self) -> list[str]:
         """Whoever waits across a reset still waits, and gets no name that the reset forgot."""
         self.held = self.names = [name for name in self.got if name in self.state.leases]
-        return self.is_right()
+        return self.faults()
 
 
 DELIVER = caller("fetcher", FetchScene.deliver)
@@ -78,7 +78,7 @@ def stop(scene: FetchScene) -> None:
 
 
 def test_a_chunk_that_a_reset_overtook_is_dropped() -> None:
-    holds(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.is_right)
+    holds(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.faults)
 
 
 def test_a_chunk_that_comes_for_a_dead_pool_after_a_reset_is_dropped_by_the_next() -> None:
@@ -108,7 +108,7 @@ def is_reclaimed(scene: FetchScene) -> list[str]:
     scene.names = ["New Name"]
     scene.succeed()
     scene.state.reclaim(float("inf"), float("inf"))
-    return scene.is_right() + ([] if kept else ["nothing was asked"])
+    return scene.faults() + ([] if kept else ["nothing was asked"])
 
 
 def test_the_end_of_one_that_waits_is_remembered_across_a_reset() -> None:
@@ -118,7 +118,7 @@ def test_the_end_of_one_that_waits_is_remembered_across_a_reset() -> None:
 
 def test_it_is_found_when_a_reset_leaves_the_fetches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NamePool, "reset", lambda self: self._state.reset())
-    is_found(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.is_right)
+    is_found(partial(FetchScene, 2), [OWN, DELIVER, RESET], FetchScene.faults)
 
 
 def test_it_is_found_when_a_late_chunk_has_no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,17 +177,17 @@ SPEAKING = caller("c", lambda scene: scenes.speak_as(scene, NAME))
 
 def test_a_name_that_comes_again_after_a_reset_is_spoken_by_no_earlier_link() -> None:
     workers = [OWN, BLOCK, CALL, REFILLING]
-    holds(partial(ResetScene, 3), workers, ResetScene.is_right)
+    holds(partial(ResetScene, 3), workers, ResetScene.faults)
 
 
 def test_a_task_that_is_cancelled_while_the_pool_is_reset_loses_no_name(on_tasks: None) -> None:
     workers = [OWN, TASK, cancelling("task"), REFILLING]
-    holds(partial(ResetScene, 3), workers, ResetScene.is_right)
+    holds(partial(ResetScene, 3), workers, ResetScene.faults)
 
 
 def test_a_name_that_is_lent_while_the_pool_is_reset_goes_home() -> None:
     workers = [OWN, SPEAKING, CALL, REFILLING]
-    holds(partial(ResetScene, 3), workers, ResetScene.is_right)
+    holds(partial(ResetScene, 3), workers, ResetScene.faults)
 
 
 def test_it_is_found_when_a_reset_leaves_the_links_speaking(
@@ -201,4 +201,4 @@ def test_it_is_found_when_a_reset_leaves_the_links_speaking(
         self.known.rebuild(self.leases)
 
     monkeypatch.setattr(PoolState, "reset", reset)
-    is_found(partial(ResetScene, 3), [OWN, BLOCK, CALL, REFILLING], ResetScene.is_right)
+    is_found(partial(ResetScene, 3), [OWN, BLOCK, CALL, REFILLING], ResetScene.faults)

@@ -35,7 +35,7 @@ def drop(scene: Lives) -> None:
 def give_up(scene: Lives) -> None:
     """Ask for a name, and give it up while somebody else keeps the future."""
     reply = scene.restarting.ask(CheckoutName(None), block=False)
-    scene.kept.append(reply)
+    scene.given_up.append(reply)
     reply.give_up()
 
 
@@ -84,37 +84,37 @@ STRUCK = caller("struck", leave_it_half_done)
 
 
 def test_blocks_and_calls_across_a_restart_get_a_name_and_give_it_back() -> None:
-    holds(partial(Lives, 3), [OWN, BLOCK, CALL, KILLING], Lives.is_right)
+    holds(partial(Lives, 3), [OWN, BLOCK, CALL, KILLING], Lives.faults)
 
 
 def test_a_timeout_across_a_restart_costs_no_name() -> None:
-    holds(partial(Lives, 3), [OWN, IMPATIENT, CALL, KILLING], Lives.is_right)
+    holds(partial(Lives, 3), [OWN, IMPATIENT, CALL, KILLING], Lives.faults)
 
 
 def test_an_association_that_times_out_across_a_restart_is_undone() -> None:
     workers = [OWN, ADOPTING, BLOCK, KILLING]
-    holds(partial(Lives, 3, names=2), workers, Lives.is_right)
+    holds(partial(Lives, 3, names=2), workers, Lives.faults)
 
 
 def test_a_future_that_is_dropped_across_a_restart_costs_no_name() -> None:
-    holds(partial(Lives, 3), [OWN, DROPPER, CALL, KILLING], Lives.is_right)
+    holds(partial(Lives, 3), [OWN, DROPPER, CALL, KILLING], Lives.faults)
 
 
 def test_a_future_that_is_given_up_across_a_restart_costs_no_name() -> None:
-    holds(partial(Lives, 3), [OWN, GIVING_UP, CALL, KILLING], Lives.is_right)
+    holds(partial(Lives, 3), [OWN, GIVING_UP, CALL, KILLING], Lives.faults)
 
 
 def test_a_future_that_is_read_across_a_restart_holds_its_name_or_costs_none() -> None:
-    holds(partial(Lives, 3), [OWN, READER, BLOCK, KILLING], Lives.is_right)
+    holds(partial(Lives, 3), [OWN, READER, BLOCK, KILLING], Lives.faults)
 
 
 def test_a_task_that_is_cancelled_across_a_restart_loses_no_name(on_tasks: None) -> None:
     workers = [OWN, TASK, cancelling("task"), KILLING]
-    holds(partial(Lives, 3), workers, Lives.is_right)
+    holds(partial(Lives, 3), workers, Lives.faults)
 
 
 def test_what_was_left_half_done_is_put_right_by_whoever_comes_next() -> None:
-    holds(partial(Lives, 3), [OWN, STRUCK, BLOCK, KILLING], Lives.is_right)
+    holds(partial(Lives, 3), [OWN, STRUCK, BLOCK, KILLING], Lives.faults)
 
 
 def send_poison(scene: Lives) -> None:
@@ -129,7 +129,7 @@ def send_poison(scene: Lives) -> None:
 
 def test_a_pool_that_dies_of_what_it_was_told_leaves_the_rest_to_the_next() -> None:
     workers = [OWN, DROPPER, BLOCK, caller("poisoner", send_poison)]
-    holds(partial(Lives, 3), workers, Lives.is_right)
+    holds(partial(Lives, 3), workers, Lives.faults)
 
 
 class LastLife(Lives):
@@ -143,7 +143,7 @@ class LastLife(Lives):
 
     def is_over_for_all(self) -> list[str]:
         """All have left, and what they were granted is home."""
-        return self.is_right() + ([] if len(self.gone) == self.left else ["somebody is left"])
+        return self.faults() + ([] if len(self.gone) == self.left else ["somebody is left"])
 
 
 def test_those_who_wait_for_a_pool_that_is_given_up_are_told() -> None:
@@ -153,7 +153,7 @@ def test_those_who_wait_for_a_pool_that_is_given_up_are_told() -> None:
 
 def test_it_is_found_when_what_was_left_half_done_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PoolState, "recover", lambda self: setattr(self, "torn", False))
-    is_found(partial(Lives, 3), [OWN, STRUCK, BLOCK, KILLING], Lives.is_right)
+    is_found(partial(Lives, 3), [OWN, STRUCK, BLOCK, KILLING], Lives.faults)
 
 
 def test_it_is_found_when_what_was_to_be_done_dies_with_an_incarnation(
@@ -168,4 +168,4 @@ def test_it_is_found_when_what_was_to_be_done_dies_with_an_incarnation(
             self.signal.get()
 
     monkeypatch.setattr(Inbox, "close", close_for_good)
-    is_found(partial(Lives, 3), [OWN, DROPPER, BLOCK, KILLING], Lives.is_right)
+    is_found(partial(Lives, 3), [OWN, DROPPER, BLOCK, KILLING], Lives.faults)

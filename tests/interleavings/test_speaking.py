@@ -55,7 +55,7 @@ LISTENING = caller("x", listen_as_that_owner)
 def hears_its_own(scene: Hearing) -> list[str]:
     """The first name was the giver's, the second was given."""
     strange = [name for name in scene.heard if name not in ("Name 1", DEFAULT_NAME)]
-    return scene.is_right() + [f"it spoke as {name}" for name in strange]
+    return scene.faults() + [f"it spoke as {name}" for name in strange]
 
 
 def test_an_owner_whose_given_name_ends_while_it_speaks_is_nobody_or_has_that_name() -> None:
@@ -110,11 +110,11 @@ NESTED = [OWN, caller("x", nest), caller("x too", listen_from_elsewhere), TAKING
 
 
 def test_an_owner_whose_inner_block_has_ended_speaks_under_the_outer_name_everywhere() -> None:
-    holds(partial(Nested, 3), NESTED, Nested.is_right)
+    holds(partial(Nested, 3), NESTED, Nested.faults)
 
 
 def test_it_is_found_when_a_block_hides_the_outer_one_until_the_pool_has_ended_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(PoolState, "latest_given", lambda self, owner: None)
-    is_found(partial(Nested, 3), NESTED, Nested.is_right)
+    is_found(partial(Nested, 3), NESTED, Nested.faults)
