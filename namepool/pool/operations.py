@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 from namepool.actors import LATER, Reply
 from namepool.actors.inbox import Inbox
-from namepool.actors.reply import Dropped, withdrawn
+from namepool.actors.reply import Dropped
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
 from namepool.core.links import NOBODY, OVER, Link
 from namepool.core.names import is_default_name, validate_name
@@ -69,8 +69,9 @@ class Operations:
 
     def checkout(self, lease: Lease) -> Any:
         """Hand out a name, or let the caller wait for one; begin the fetch that is due then."""
-        if lease.says == OVER:
-            raise withdrawn()  # else it would wait, if others do
+        if lease.says == OVER and self._state.leases.get(lease.name) is not lease:
+            # Else it would wait, if others do.
+            raise LookupError("the request was given up before it was answered")
         state = self._state
         name = state.begin(lease)
         if name is LATER and self._is_at_home():
