@@ -27,7 +27,7 @@ Verdict = bool | list[str]
 SCHEDULES = int(os.environ.get("NAMEPOOL_SCHEDULES", "2000"))
 """Schedules that a test explores; where one takes long, a part of them."""
 
-FOUND = 2000
+FOUND = 5000
 """Schedules within which a guard that was taken out is missed."""
 
 under_the_explorer = pytest.mark.skipif(

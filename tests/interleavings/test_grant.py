@@ -21,7 +21,7 @@ from tests.support import lease_for, park
 
 pytestmark = under_the_explorer
 
-holds = partial(_holds, schedules=SCHEDULES // 4)
+holds = partial(_holds, schedules=SCHEDULES // 5)
 
 OWN = PoolScene.own_thread
 
@@ -128,17 +128,6 @@ def test_it_is_found_when_what_was_given_up_begins_all_the_same(
     is_found(lambda: PoolScene(3), workers, PoolScene.faults)
 
 
-def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
-    monkeypatch: pytest.MonkeyPatch, on_tasks: None
-) -> None:
-    def until_left(self: Access, token: Any) -> Any:
-        yield
-        self.state.signal.put(token)
-
-    monkeypatch.setattr(Access, "until_left", until_left)
-    is_found(lambda: PoolScene(3), [OWN, IN_A_BLOCK, CANCELLING, asking("b")], PoolScene.faults)
-
-
 def test_the_callers_turn_is_left_to_the_pool_when_somebody_waits() -> None:
     scene = PoolScene(1)
     park(scene.state, "a")
@@ -160,10 +149,24 @@ def give_back(scene: PoolScene) -> None:
     assert scene.ref.ask(CheckinName(NAME, "c")) is True
 
 
+SERVED = [OWN, IN_A_BLOCK, CANCELLING, caller("c", give_back)]
+
+
 def test_a_task_that_is_cancelled_while_it_is_served_loses_no_name(on_tasks: None) -> None:
-    workers = [OWN, IN_A_BLOCK, CANCELLING, caller("c", give_back)]
     trace = ("namepool.pool.waiting_list", "namepool.pool.blocks", "namepool.core.state")
-    holds(lambda: Awaited(3), workers, PoolScene.faults, trace=trace, schedules=SCHEDULES)
+    holds(lambda: Awaited(3), SERVED, PoolScene.faults, trace=trace, schedules=SCHEDULES // 2)
+
+
+def test_it_is_found_when_a_task_that_is_cancelled_gives_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, on_tasks: None
+) -> None:
+    def until_left(self: Access, token: Any) -> Any:
+        yield
+        if token.says is not None:
+            self.state.signal.put(token)
+
+    monkeypatch.setattr(Access, "until_left", until_left)
+    is_found(lambda: Awaited(3), SERVED, PoolScene.faults)
 
 
 def test_a_task_that_is_cancelled_before_it_is_heard_does_not_wait(on_tasks: None) -> None:

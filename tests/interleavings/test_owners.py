@@ -22,7 +22,7 @@ from tests.interleavings.support import is_found as _is_found
 pytestmark = under_the_explorer
 
 TRACE = (*POOL, "namepool.core.*")
-holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 3)
+holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 4)
 is_found = partial(_is_found, trace=TRACE)
 
 OWN = PoolScene.own_thread
@@ -75,8 +75,18 @@ def give_back(scene: PoolScene) -> None:
 GIVING_BACK = caller("c", give_back)
 
 
+def wait_and_end(scene: PoolScene) -> None:
+    """Ask, and end when the pool has heard of that."""
+    scene.kept.append(scene.handle._ask(CheckoutName(None, "a"), block=False))
+    scene.handle.pool_stats(timeout=None)
+    scene.state.owner_gone("a")
+
+
+WAITING = [OWN, caller("a", wait_and_end), GIVING_BACK]
+
+
 def test_what_is_granted_to_an_owner_that_ended_while_it_waited_is_reclaimed() -> None:
-    holds(partial(Leased, 2), [OWN, ASKING, GIVING_BACK], comes_home)
+    holds(partial(Leased, 2), WAITING, comes_home)
 
 
 def ask_end_and_kill(scene: Lives) -> None:
@@ -165,7 +175,7 @@ def test_it_is_found_when_the_end_of_one_that_waits_is_not_noted(
             self.signal.put(OwnerEnded(owner))
 
     monkeypatch.setattr(PoolState, "owner_gone", owner_gone)
-    is_found(partial(Leased, 2), [OWN, ASKING, GIVING_BACK], comes_home)
+    is_found(partial(Leased, 2), WAITING, comes_home)
 
 
 def test_it_is_found_when_the_end_of_one_that_has_just_asked_is_not_noted(
