@@ -933,6 +933,8 @@ def test_whoever_associates_again_and_again_grows_no_chain(
         with pool.named() as name:
             for _ in range(50):
                 await AGAIN[way](handle, ref)
+            await handle.pool_stats()  # what nobody waited for has begun by now
+            await AGAIN[way](handle, ref)
             return name, pool.speaker(), length()
 
     name, spoken, links = asyncio.run(agent())
