@@ -120,9 +120,10 @@ class Storm(Operations):
         self.stopping.set()
         striker.join()
         for number, thread in self.agents.items():
-            thread.join(2 * PATIENCE if not self.faults else 0.1)
-            if thread.is_alive():
-                self.fault(f"agent {number} hangs")
+            if not self.faults:  # else it may go on with what another one found
+                thread.join(2 * PATIENCE)
+                if thread.is_alive():
+                    self.fault(f"agent {number} hangs")
 
     def _replace(self) -> None:
         while self.gone:
