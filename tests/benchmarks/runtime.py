@@ -129,7 +129,7 @@ class Echo(pykka.ThreadingActor):
 
 
 class NoConnection:
-    """What the compared pool hands out: nothing that costs anything."""
+    """A connection that costs nothing, for the compared pool to hand out."""
 
     def cursor(self) -> Any:
         return self
@@ -249,7 +249,7 @@ def least_cost(pool: PoolHandle, rounds: int, share: float) -> float:
 
 
 def print_costs(costs: Costs) -> None:
-    """Print the table, and what there is to say in ratios."""
+    """Print the table, and the ratios to the GenServer."""
     heads = "".join(f"{n:>9}" for n in THREADS)
     print(f"{'µs per operation at … threads':40}{heads}{'8 ÷ 1':>9}{'100 ÷ 1':>9}")
     for row, cells in costs.items():
@@ -270,7 +270,7 @@ def print_costs(costs: Costs) -> None:
 
 
 def print_ratios(rounds: int, share: float, most_known: int) -> None:
-    """Print what a pair costs more where there is more to do."""
+    """Print the cost of a pair with many names known, with ``leak_after``, with a subscriber."""
     bare, few = (least_cost(pool, rounds, share) for pool in (_pool(), _knowing(1000)))
     many, warned, read = _knowing(most_known), _pool(leak_after=1000.0), _pool()
     print(f"\n{'checkout + checkin by handle':40}{'µs':>9}{'ratio':>9}")
@@ -297,7 +297,7 @@ def _knowing(names: int) -> PoolHandle:
 
 
 def print_import_time(rounds: int) -> None:
-    """Print what imports add to the start of an interpreter."""
+    """Print the time that imports add to the start of an interpreter."""
     # As after an install: with the compiled files that pip leaves.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
@@ -315,12 +315,13 @@ def print_import_time(rounds: int) -> None:
 
 
 MEMORY = """
-import asyncio, sys
+import asyncio, resource, sys, threading
 from pathlib import Path
 from namepool import AsyncPoolHandle, NamePool, NumberedNames, PoolHandle, PoolState
 
 def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024
 
 count, state = int(sys.argv[1]), PoolState()
 state.admit(f"Name {n}" for n in range(2 * count))
@@ -352,7 +353,6 @@ async def main():
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
-import threading
 gate = threading.Event()
 asyncio.run(main())
 """

@@ -120,10 +120,10 @@ class Storm(Operations):
         self.stopping.set()
         striker.join()
         for number, thread in self.agents.items():
-            if not self.faults:  # else it may go on with what another one found
-                thread.join(2 * PATIENCE)
-                if thread.is_alive():
-                    self.fault(f"agent {number} hangs")
+            # Behind a fault: longer than ``_disarm`` waits for a strike that has vanished.
+            thread.join(2 * PATIENCE if not self.faults else 2.0)
+            if thread.is_alive():
+                self.fault(f"agent {number} hangs")
 
     def _replace(self) -> None:
         while self.gone:
