@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from namepool.actors import acting
-from namepool.actors.replies.suspending import trio_task
+from namepool.actors.suspending import trio_task
 from namepool.core.names import shown
 from namepool.ends import ATTRIBUTE, Identity, ended, identity_of, watch, watch_again
 from namepool.errors import InvalidOwner
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import asyncio
     from typing import TypeAlias
 
-    from namepool.actors.actor_loop import Acting
+    from namepool.actors.service_actor import Acting
 
     OwnerLike: TypeAlias = (
         str | threading.Thread | asyncio.Task[Any] | pykka.ActorRef[Any] | pykka.ActorProxy[Any]

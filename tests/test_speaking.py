@@ -38,7 +38,7 @@ from namepool import (
     owner_scope,
 )
 from namepool.actors import ServiceActor
-from namepool.actors.thread import ActorThread
+from namepool.actors.lifecycle import ActorThread
 from namepool.speaking import chain
 from tests.support import PATIENCE, on_thread
 

@@ -4,13 +4,12 @@ Here are the reply, the inbox and its turn, the actor with its ref, and supervis
 nothing of names and imports nothing of ours but itself; anybody may import it.
 """
 
-from namepool.actors.actor_loop import acting
 from namepool.actors.at_exit import is_exiting
 from namepool.actors.inbox import NotHandled
 from namepool.actors.later import LATER
+from namepool.actors.ref import ServiceRef
 from namepool.actors.reply import Reply, WouldDeadlock
-from namepool.actors.service_actor import ServiceActor
-from namepool.actors.service_ref import ServiceRef
+from namepool.actors.service_actor import ServiceActor, acting
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
 from namepool.actors.supervision.handle import ActorHandle
 from namepool.actors.supervision.intensity import Backoff

@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 
 from namepool.actors.logs import Logger
-from namepool.actors.service_ref import ServiceRef
+from namepool.actors.ref import ServiceRef
 
 logger: Logger = Logger(__name__)
 

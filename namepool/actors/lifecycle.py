@@ -1,19 +1,29 @@
-"""When an actor came up, when it died and of what: each is told once to each who watches."""
+"""How an actor starts, and when it came up, when it died and of what: each is told once.
+
+A caller is *struck* when an exception is raised in it from outside, as by Ctrl-C.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any, ClassVar, cast
 
 import pykka
 
 from namepool.actors import forks
 from namepool.actors.latch import Latch
-from namepool.actors.logs import Logger
+from namepool.actors.logs import Logger, quietly
+from namepool.actors.registry import enter
 
 logger: Logger = Logger(__name__)
 
 Report = Callable[[str | None], object]
+
+_numbers = itertools.count()
 
 
 class Lifecycle:
@@ -99,3 +109,70 @@ def _text_of(error: object) -> str:
     except Exception:
         return f"<{type(error).__name__} that cannot be shown>"
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def launch(
+    actor_class: type[pykka.Actor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    supervisor: pykka.ActorRef[Any] | None = None,
+    receipt: list[Any] | None = None,
+) -> pykka.ActorRef[Any]:
+    """Start an actor; return its ref at once, before ``on_start`` is over.
+
+    It reports its own lifecycle: ours do, and ``supervision.foreign`` makes others.
+
+    Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then,
+    or when the caller is struck, nothing of it is left. Its ref is appended to ``receipt``, for
+    callers that may be struck before they have it: ``give_up`` it then.
+    """
+    actor: Any = actor_class(*args, **kwargs)
+    ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
+    vars(ref)["supervisor"] = supervisor
+    started = [] if receipt is None else receipt
+    with ExitStack() as undo:
+        undo.callback(give_up, [ref])
+        started.append(ref)
+        enter(ref, supervisor)
+        actor._start_actor_loop()
+        undo.pop_all()
+    return ref
+
+
+def give_up(receipt: list[Any]) -> None:
+    """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
+    for ref in receipt:
+        ref.stop(block=False)
+        quietly(pykka.ActorRegistry.unregister, ref)
+
+
+class ActorThread(threading.Thread):
+    """Runs the loop of ``actor``; calls ``ended(error)`` at its very end.
+
+    Tracers and the like replace ``run``, or the function underneath. Where theirs fails, the loop
+    does not begin, and the actor cannot say so itself.
+    """
+
+    runs_an_actor: ClassVar[bool] = True
+
+    def __init__(
+        self, actor: pykka.ThreadingActor, ended: Callable[[BaseException | None], object]
+    ) -> None:
+        name = f"{type(actor).__name__}-{next(_numbers)}"
+        super().__init__(target=actor._actor_loop, name=name, daemon=actor.use_daemon_thread)
+        self._ended = ended
+        self._error: BaseException | None = None
+        self._tell_program = self._invoke_excepthook  # type: ignore[has-type]
+        self._invoke_excepthook = self._note_error
+
+    def _note_error(self, thread: threading.Thread) -> None:
+        self._error = sys.exc_info()[1]
+        self._tell_program(thread)
+
+    def _bootstrap(self) -> None:
+        try:
+            super()._bootstrap()  # type: ignore[misc]
+        finally:
+            error, self._error = sys.exc_info()[1] or self._error, None
+            del self._invoke_excepthook, self._tell_program  # they hold the thread
+            self._ended(error)

@@ -9,8 +9,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from namepool.actors.thread import ActorThread
-
 
 class Logger:
     """A logger whose calls never raise.
@@ -46,7 +44,7 @@ def quietly(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     except Exception:
         _complain()
     except BaseException:
-        if not isinstance(threading.current_thread(), ActorThread):
+        if not hasattr(threading.current_thread(), "runs_an_actor"):
             raise
         _complain()
 

@@ -10,7 +10,7 @@ import pykka
 
 from namepool.actors import LATER, Reply
 from namepool.actors.inbox import Inbox
-from namepool.actors.replies.waiting import others_turn
+from namepool.actors.reply import others_turn
 from namepool.core.leases import Lease, Token
 from namepool.core.options import GRACE, invalid
 from namepool.core.state import PoolState

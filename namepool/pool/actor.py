@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Never, Unpack, cast
 
 from namepool.actors import LATER, Reply, ServiceActor, is_exiting
-from namepool.actors.launch import give_up, launch
+from namepool.actors.lifecycle import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
 from namepool.core.events import OwnerEnded
 from namepool.core.leases import Lease

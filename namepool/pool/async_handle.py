@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from namepool.actors.replies.giving_up import watched
+from namepool.actors.reply import watched
 from namepool.core.leases import Lease, Token
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.stats import PoolStats

@@ -9,7 +9,7 @@ from typing import Any, Unpack, cast
 
 from namepool.actors import Supervisor
 from namepool.actors.inbox import Inbox
-from namepool.actors.launch import give_up
+from namepool.actors.lifecycle import give_up
 from namepool.pool.actor import NamePool
 from namepool.pool.aside import on_its_own_thread
 from namepool.pool.async_handle import AsyncPoolHandle

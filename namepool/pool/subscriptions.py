@@ -9,7 +9,7 @@ import pykka
 from pykka._envelope import Envelope
 
 from namepool.actors import ServiceActor, ServiceRef, WouldDeadlock
-from namepool.actors.launch import give_up, launch
+from namepool.actors.lifecycle import give_up, launch
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.log import EventLog
 from namepool.core.names import one_line

@@ -10,7 +10,7 @@ import pykka
 import pytest
 
 from namepool.actors import Reply
-from tests.actors.replies.test_waiting import watch
+from tests.actors.test_reply_waiting import watch
 from tests.support import PATIENCE
 
 

@@ -21,8 +21,8 @@ from namepool import (
     PoolState,
 )
 from namepool.actors import ActorHandle, Reply
-from namepool.actors.actor_loop import _Crash
 from namepool.actors.later import LATER
+from namepool.actors.service_actor import _Crash
 from namepool.core.leases import Binding, Lease, Token
 from tests.core.scene import is_true_to, look_at
 from tests.interleavings.support import run_own_thread, unstarted_pool

@@ -42,9 +42,7 @@ POOL = (
     "namepool.actors.inbox",
     "namepool.actors.ref",
     "namepool.actors.reply",
-    "namepool.actors.replies.*",
-    "namepool.actors.actor_loop",
-    "namepool.actors.service_ref",
+    "namepool.actors.service_actor",
 )
 """What is traced: a thread may be interrupted at any opcode of these, and nowhere else."""
 

@@ -16,7 +16,7 @@ from tests.interleavings.support import run_own_thread, under_the_explorer, unst
 
 pytestmark = under_the_explorer
 
-TRACE = ("namepool.actors.supervision.handle", "namepool.actors.reply", "namepool.actors.replies.*")
+TRACE = ("namepool.actors.supervision.handle", "namepool.actors.reply")
 holds = partial(_holds, trace=TRACE)
 is_found = partial(_is_found, trace=TRACE)
 

@@ -19,8 +19,7 @@ pytestmark = under_the_explorer
 
 TRACE = (
     "namepool.actors.inbox",
-    "namepool.actors.actor_loop",
-    "namepool.actors.service_ref",
+    "namepool.actors.service_actor",
     "namepool.actors.ref",
 )
 holds = partial(_holds, trace=TRACE)

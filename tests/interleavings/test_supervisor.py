@@ -28,7 +28,7 @@ from tests.interleavings.support import is_found as _is_found
 
 pytestmark = under_the_explorer
 
-TRACE = ("namepool.actors.supervision.*", "namepool.actors.lifecycle", "namepool.actors.launch")
+TRACE = ("namepool.actors.supervision.*", "namepool.actors.lifecycle")
 holds = partial(_holds, trace=TRACE, schedules=SCHEDULES // 2)
 is_found = partial(_is_found, trace=TRACE)
 

@@ -40,7 +40,7 @@ from namepool import (
     current_owner,
     owner_scope,
 )
-from namepool.actors.launch import launch
+from namepool.actors.lifecycle import launch
 from namepool.actors.reply import Withdrawn
 from namepool.core.stock import Stock
 from namepool.pool.waiting_list import WaitingList

@@ -32,7 +32,7 @@ from namepool import (
     open_pool,
 )
 from namepool.actors import ActorHandle
-from namepool.actors.replies import waiting
+from namepool.actors import reply as replies
 from namepool.pool import access, service
 from namepool.speaking import chain
 from tests.support import PATIENCE, GatedSource, ScriptedSource, run_together
@@ -473,7 +473,7 @@ class CutAt:
 def test_a_task_cancelled_at_any_of_its_awaits_costs_no_name(
     late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "EVERY", 1)  # answers that are there suspend, too
+    monkeypatch.setattr(replies, "EVERY", 1)  # answers that are there suspend, too
     pool = AsyncPoolHandle(NamePool.start(source=NumberedNames(), chunk_size=1, low_water_mark=0))
 
     async def agent() -> None:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pykka
 
 from namepool.actors.logs import Logger
+from namepool.actors.ref import ServiceRef
 from namepool.actors.registry import retire
-from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
 from namepool.actors.supervision.intensity import RestartBudget
 from namepool.actors.supervision.procedures import (

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import pykka
 
-from namepool.actors.launch import launch
-from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.lifecycle import launch, lifecycle_of
+from namepool.actors.ref import ServiceRef
 from namepool.actors.reply import Reply
-from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.children import Child, Children
+from namepool.actors.supervision.foreign import watched
 from namepool.actors.supervision.protocol import Ignore, StartFailed, Strategy, SupervisorError
 
 Condition = Callable[[], bool]
@@ -159,7 +159,7 @@ class Procedures:
         child.state, child.failure = "starting", None
         spec = child.spec
         try:
-            ref = launch(spec.actor_class, spec.args, spec.kwargs, self.ref)
+            ref = launch(watched(spec.actor_class), spec.args, spec.kwargs, self.ref)
         except Ignore:
             child.state = "stopped"
             return

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Never, Unpack, cast
 
 import pykka
 
-from namepool.actors.launch import give_up, launch
-from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.lifecycle import give_up, launch, lifecycle_of
 from namepool.actors.logs import Logger
-from namepool.actors.ref import QueuingRef
+from namepool.actors.ref import QueuingRef, ServiceRef
 from namepool.actors.reply import Reply, Wait
 from namepool.actors.service_actor import ServiceActor
-from namepool.actors.service_ref import ServiceRef
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
 from namepool.actors.supervision.children import Children
 from namepool.actors.supervision.deaths import Deaths, abandon

@@ -10,8 +10,8 @@ import pykka
 import pytest
 
 from namepool.actors import NotHandled, ServiceActor
-from namepool.actors.launch import launch
-from namepool.actors.lifecycle import lifecycle_of
+from namepool.actors.lifecycle import launch, lifecycle_of
+from namepool.actors.supervision.foreign import watched
 from tests.support import PATIENCE, run_together, switching_often
 
 
@@ -73,7 +73,7 @@ class Watched:
         self.reports: list[str | None] = []
         self.told = threading.Semaphore(0)
         before = threading.enumerate()
-        self.ref: Any = launch(mortal, (), deaths)
+        self.ref: Any = launch(watched(mortal), (), deaths)
         self.threads = [thread for thread in threading.enumerate() if thread not in before]
         self.lifecycle = lifecycle_of(self.ref)
         self.lifecycle.watch(self._report)
@@ -187,7 +187,7 @@ def test_a_failure_in_on_failure_leaves_the_first_reason(
 @BOTH
 def test_a_constructor_that_raises_leaves_nothing(mortal: type[Any]) -> None:
     with pytest.raises(LookupError):
-        launch(mortal, (), {"init": LookupError("lost")})
+        launch(watched(mortal), (), {"init": LookupError("lost")})
 
     assert pykka.ActorRegistry.get_all() == []
 
@@ -202,7 +202,7 @@ def test_a_thread_that_could_not_start_leaves_nothing(
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     with pytest.raises(RuntimeError, match="can't start"):
-        launch(mortal, (), {})
+        launch(watched(mortal), (), {})
 
     assert pykka.ActorRegistry.get_all() == []
 
@@ -260,7 +260,7 @@ def test_the_report_keeps_no_traceback_alive(mortal: type[Any]) -> None:
 
 
 def test_a_watched_class_is_made_once_and_keeps_its_name() -> None:
-    first, second = launch(StockMortal, (), {}), launch(StockMortal, (), {})
+    first, second = launch(watched(StockMortal), (), {}), launch(watched(StockMortal), (), {})
 
     assert first.actor_class is second.actor_class
     assert first.actor_class.__name__ == "StockMortal"
@@ -275,7 +275,7 @@ def test_late_and_early_watchers_of_the_start_are_told_once() -> None:
         def on_start(self) -> None:
             gate.wait(PATIENCE)
 
-    lifecycle = lifecycle_of(launch(Slow, (), {}))
+    lifecycle = lifecycle_of(launch(watched(Slow), (), {}))
     calls: list[str] = []
     lifecycle.watch_up(lambda: calls.append("early"))
     gate.set()

@@ -1,71 +1,32 @@
-"""Starting an actor of any make so that its death is reported once, with its reason.
+"""Actors of any other make, so that their deaths are reported once, with their reasons.
 
-Our own actors report theirs; for any other, ``launch`` starts a dynamic subclass of its class that
-does, that turns a BaseException into the death of this one actor, and closes the inbox behind it.
-A caller is *struck* when an exception is raised in it from outside, as by Ctrl-C.
+Our own actors report theirs. Of any other class a dynamic subclass is started that does, that turns
+a BaseException into the death of this one actor, and closes the inbox behind it.
 """
 
 from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 import pykka
 from pykka import messages
 
 from namepool.actors.inbox import Inbox, refuse
-from namepool.actors.lifecycle import Lifecycle
+from namepool.actors.lifecycle import ActorThread, Lifecycle
 from namepool.actors.logs import quietly
 from namepool.actors.ref import QueuingRef
-from namepool.actors.registry import enter, retire
+from namepool.actors.registry import retire
 from namepool.actors.reply import Reply
-from namepool.actors.thread import ActorThread
-
-
-def launch(
-    actor_class: type[pykka.Actor],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    supervisor: pykka.ActorRef[Any] | None = None,
-    receipt: list[Any] | None = None,
-) -> pykka.ActorRef[Any]:
-    """Start an actor of any make, watched; return its ref at once, before ``on_start`` is over.
-
-    Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then,
-    or when the caller is struck, nothing of it is left. Its ref is appended to ``receipt``, for
-    callers that may be struck before they have it: ``give_up`` it then.
-    """
-    watched = (
-        actor_class if hasattr(actor_class, "_reports_its_lifecycle") else _watched(actor_class)
-    )
-    actor: Any = watched(*args, **kwargs)
-    ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
-    vars(ref)["supervisor"] = supervisor
-    started = [] if receipt is None else receipt
-    with ExitStack() as undo:
-        undo.callback(give_up, [ref])
-        started.append(ref)
-        enter(ref, supervisor)
-        actor._start_actor_loop()
-        undo.pop_all()
-    return ref
-
-
-def give_up(receipt: list[Any]) -> None:
-    """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
-    for ref in receipt:
-        ref.stop(block=False)
-        quietly(pykka.ActorRegistry.unregister, ref)
-
 
 _cache: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
 
 
-def _watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
-    """Return the subclass of ``actor_class`` that reports its lifecycle; made once."""
+def watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
+    """Return ``actor_class``, or its subclass that reports its lifecycle; made once."""
+    if hasattr(actor_class, "_reports_its_lifecycle"):
+        return actor_class
     known = _cache.get(actor_class)
     if known is None:
         body = {"__module__": actor_class.__module__, "__qualname__": actor_class.__qualname__}

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from namepool.actors.replies.giving_up import Withdrawn
-from namepool.actors.reply import Dropped, Reply
+from namepool.actors.reply import Dropped, Reply, Withdrawn
 from tests.support import PATIENCE, run_together, started, switching_often
 
 
