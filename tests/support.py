@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from namepool import NumberedNames, PoolState
 from namepool.core.leases import Lease
-from namepool.core.waiters import Wait
+from namepool.core.stock import Wait
 
 T = TypeVar("T")
 

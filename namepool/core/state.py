@@ -56,15 +56,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from namepool.actors.later import LATER
-from namepool.core.events import OwnerEnded
 from namepool.core.known import Admission
 from namepool.core.leases import Binding, Lease, Token, bindings, speakers
 from namepool.core.links import OVER
 from namepool.core.options import PoolOptions
 from namepool.core.speakers import Speakers
+
+
+class OwnerEnded(NamedTuple):
+    """An owner has ended."""
+
+    owner: str
+
+
+class LateChunk(NamedTuple):
+    """Candidates that came for a dead pool, unchecked, and the epoch they were asked for in."""
+
+    names: tuple[object, ...]
+    epoch: int
+    theme: str | None = None
 
 
 class PoolState(Speakers):

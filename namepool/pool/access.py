@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -113,3 +114,25 @@ def _patience(token: Token) -> float | None:
     if not isinstance(token, Lease) or token.timeout is None:
         return None
     return token.timeout + GRACE
+
+
+def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
+    """Run ``function``: not on a loop's executor, whose threads may all wait for names.
+
+    Where no thread can be started it runs here, and the loop waits.
+    """
+    reply: Reply[Any] = Reply()
+
+    def run() -> None:
+        try:
+            reply.set_quietly(function())
+        except BaseException as error:
+            reply.fail_quietly(error)
+
+    try:
+        threading.Thread(target=run, name="namepool-aside", daemon=True).start()
+    except RuntimeError as error:
+        if isinstance(error, RecursionError):
+            raise  # it came from outside
+        run()
+    return reply

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Never, Unpack, cast
 from namepool.actors import LATER, Reply, ServiceActor, is_exiting
 from namepool.actors.lifecycle import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
-from namepool.core.events import OwnerEnded
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, shown
 from namepool.core.options import DEFAULT_TIMEOUT, PoolOptions
 from namepool.core.refill import RefillPolicy
-from namepool.core.state import PoolState
+from namepool.core.state import OwnerEnded, PoolState
 from namepool.core.stats import PoolStats
 from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, OwnerRequired
+from namepool.ledgers.claims import supply
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
@@ -26,7 +26,6 @@ from namepool.pool.operations import Operations
 from namepool.pool.options import NamePoolOptions, checked_options
 from namepool.pool.ref import NamePoolRef, token_of
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
-from namepool.pool.supply import supply
 from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource

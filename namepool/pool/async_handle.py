@@ -11,8 +11,7 @@ from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
 from namepool.core.stats import PoolStats
 from namepool.pool import messages as m
 from namepool.pool.access import Askable
-from namepool.pool.face import Face
-from namepool.pool.handle import PoolHandle
+from namepool.pool.handle import Face, PoolHandle
 from namepool.pool.observing import LeaseInfo
 from namepool.pool.ref import hold
 from namepool.speaking import asked_for, chain, is_linked, speak_soon, to_speak

@@ -19,8 +19,7 @@ from namepool.core.options import check_seconds, check_theme, invalid
 from namepool.errors import CheckoutTimeout, NameHeld, NamesUnavailable
 from namepool.ledgers.base import Ledger
 from namepool.owners import current_owner
-from namepool.pool.access import Access
-from namepool.pool.aside import on_its_own_thread
+from namepool.pool.access import Access, on_its_own_thread
 from namepool.pool.identities import check, take
 from namepool.speaking import (
     asked_for,

@@ -21,8 +21,8 @@ from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import invalid
 from namepool.core.state import PoolState
 from namepool.errors import NameHeld
+from namepool.ledgers.keeper import Spoken
 from namepool.pool import messages as m
-from namepool.pool.claim_renewal import Spoken
 from namepool.pool.refilling import Refilling
 from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn

@@ -16,8 +16,8 @@ from namepool.core.speakers import Speaking
 from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
+from namepool.ledgers.claims import ClaimedNames
 from namepool.pool import messages as m
-from namepool.pool.claims import ClaimedNames
 from namepool.pool.messages import CheckoutName
 from namepool.pool.observing import LeaseInfo
 from namepool.speaking import asked_for, chain, received, to_speak

@@ -10,10 +10,10 @@ from typing import Any, Unpack, cast
 from namepool.actors import Supervisor
 from namepool.actors.inbox import Inbox
 from namepool.actors.lifecycle import give_up
+from namepool.ledgers.claims import wait_released
+from namepool.pool.access import on_its_own_thread
 from namepool.pool.actor import NamePool
-from namepool.pool.aside import on_its_own_thread
 from namepool.pool.async_handle import AsyncPoolHandle
-from namepool.pool.claims import wait_released
 from namepool.pool.handle import PoolHandle
 from namepool.pool.options import NamePoolOptions
 

@@ -15,14 +15,12 @@ from pykka._envelope import Envelope
 from namepool.actors import Reply
 from namepool.actors.inbox import Inbox
 from namepool.actors.reply import Dropped, withdrawn
-from namepool.core.events import LateChunk, OwnerEnded
 from namepool.core.leases import Lease
 from namepool.core.links import OVER, Link
 from namepool.core.names import one_line
-from namepool.core.state import PoolState
+from namepool.core.state import LateChunk, OwnerEnded, PoolState
 from namepool.core.stats import Outcome
-from namepool.core.stock import Stock
-from namepool.core.waiters import Wait, Waiters
+from namepool.core.stock import Stock, Wait, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
 from namepool.events import WaitBegan, WaitEnded
 from namepool.pool.fetches import Fetches

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from namepool.actors.later import LATER
-from namepool.core.events import OwnerEnded
 from namepool.core.leases import Token, WholeLease
-from namepool.core.state import PoolState
+from namepool.core.state import OwnerEnded, PoolState
 from tests.core.scene import (
     associate,
     available,

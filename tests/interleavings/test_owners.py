@@ -9,7 +9,7 @@ import pytest
 
 from namepool import AssociateName, CheckinName, CheckoutName, PoolState
 from namepool.actors import Reply
-from namepool.core.events import OwnerEnded
+from namepool.core.state import OwnerEnded
 from namepool.owners import current_owner
 from namepool.pool.waiting_list import WaitingList
 from tests.core.scene import checkout

@@ -9,8 +9,7 @@ import pytest
 
 from namepool import CheckoutName, CheckoutTimeout, NamePool, NamesUnavailable, Reset
 from namepool.actors import Reply
-from namepool.core.events import LateChunk
-from namepool.core.state import PoolState
+from namepool.core.state import LateChunk, PoolState
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed
 from namepool.pool.refilling import _deliver
 from tests.interleavings import scene as scenes

@@ -11,7 +11,7 @@ import pytest
 
 from namepool import CheckoutName, PoolState
 from namepool.actors.inbox import Inbox
-from namepool.core.events import LateChunk
+from namepool.core.state import LateChunk
 from namepool.pool.waiting_list import abandon_waiters
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import FATAL, KILLING, Lives, caller, cancelling, task

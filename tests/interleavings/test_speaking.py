@@ -8,7 +8,7 @@ import pytest
 
 from namepool import PoolState, owner_scope, speaking
 from namepool.core.names import DEFAULT_NAME
-from namepool.pool import face
+from namepool.pool import handle
 from tests.interleavings import scene as scenes
 from tests.interleavings.scene import PoolScene, caller
 from tests.interleavings.support import POOL, SCHEDULES, under_the_explorer
@@ -72,7 +72,7 @@ def test_it_is_found_when_what_comes_before_a_given_name_is_spoken(
             link = link.before
         return None if link is None else link.says
 
-    monkeypatch.setattr(face, "name_of_caller", name_of_caller)
+    monkeypatch.setattr(handle, "name_of_caller", name_of_caller)
     is_found(partial(Hearing, 2), [OWN, GIVING, LISTENING], hears_its_own)
 
 

@@ -16,9 +16,9 @@ import pytest
 
 import namepool
 from namepool import InvalidName, InvalidOption, LedgerError, NameHeld, NumberedNames
+from namepool.ledgers.claims import ENDING
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.ledgers.session import SessionLedger
-from namepool.pool.claims import ENDING
 from tests.support import PATIENCE, GatedSource, on_thread
 from tests.test_fork import in_a_child
 

@@ -25,9 +25,8 @@ from namepool import (
     SourceError,
 )
 from namepool.ledgers.base import RENEW_EVERY
+from namepool.ledgers.claims import Chunk, ClaimedNames
 from namepool.ledgers.memory import Book, MemoryLedger
-from namepool.pool.chunk import Chunk
-from namepool.pool.claims import ClaimedNames
 from namepool.sources.base import FallbackSource, time_limit
 from tests.support import (
     PATIENCE,
@@ -178,7 +177,7 @@ def test_a_source_that_fails_the_second_time_has_given_what_it_gave(
 def test_a_slow_source_is_not_asked_for_ever(
     book: Book, others: MemoryLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("namepool.pool.chunk.QUICK", 0.0)
+    monkeypatch.setattr("namepool.ledgers.claims.QUICK", 0.0)
     source = ScriptedSource(*[[f"Name {n}"] for n in range(9)])
     others.claim([f"Name {n}" for n in range(9)], "t")
 
@@ -382,7 +381,7 @@ def test_what_is_being_claimed_when_a_pool_is_closed_is_released(
             claims.close()
             return ours
 
-    monkeypatch.setattr("namepool.pool.claims.CLAIMING", 0.0)  # it would wait for itself
+    monkeypatch.setattr("namepool.ledgers.claims.CLAIMING", 0.0)  # it would wait for itself
     claims = ClaimedNames(NumberedNames(), ClosedMeanwhile(book))
     with pytest.raises(LedgerError, match="the pool is closed"):
         fetch(claims, 4)
@@ -403,7 +402,7 @@ def test_a_claim_that_hangs_does_not_hold_up_the_end_and_is_released_when_it_com
             assert gate.wait(PATIENCE)
             return super().claim(names, token)
 
-    monkeypatch.setattr("namepool.pool.claims.CLAIMING", 0.01)
+    monkeypatch.setattr("namepool.ledgers.claims.CLAIMING", 0.01)
     claims = ClaimedNames(NumberedNames(), Hanging(book))
     fetching, results = started(lambda: fetch(claims, 4))
     assert begun.wait(PATIENCE)

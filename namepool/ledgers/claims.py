@@ -16,14 +16,25 @@ from functools import partial, update_wrapper
 from typing import Any, cast
 
 from namepool.actors.at_exit import exiting_for
+from namepool.actors.logs import Logger
+from namepool.core.guard import why_unissuable
 from namepool.core.known import UsedNames
-from namepool.core.names import one_line, why_invalid
+from namepool.core.names import is_default_name, name_key, one_line, why_invalid
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError
-from namepool.ledgers.base import Ledger
-from namepool.pool.chunk import Chunk
-from namepool.pool.warnings import warn
-from namepool.sources.base import NameSource, read_answer
+from namepool.ledgers.base import Ledger, check_ledger
+from namepool.sources.base import NameSource, read_answer, time_left
+
+warn: Callable[..., None] = Logger("namepool.pool").warning
+
+ENOUGH = 0.5
+"""The share of a chunk below which the source is asked for the rest of it."""
+
+ROUNDS = 3
+"""Times that a source is asked for one chunk, at most, unless it is a quick one."""
+
+QUICK = 1.0
+"""Seconds in which a source may be asked as often as it takes."""
 
 BATCH = 500
 """Names that are claimed anew at a time."""
@@ -274,6 +285,84 @@ class ClaimedNames:
         unused = [name for name in self._state.known.used() if name not in leases]
         self._take_back()
         self.ledger.release([*unused, *self._on_its_way])
+
+
+class Chunk:
+    """What has come of a chunk of ``size`` names up to now."""
+
+    def __init__(self, size: int, began: float) -> None:
+        self.size: int = size
+        self.claimed: list[str] = []
+        self.rejected: list[str] = []
+        self.others: list[object] = []
+        """No names; the pool counts them."""
+        self._began = began
+        self._rounds = 0
+
+    def may_ask(self) -> bool:
+        """Tell whether too few came and there is time to ask for more."""
+        if not self._rounds:
+            return True
+        took = time.monotonic() - self._began
+        left = time_left()
+        in_time = left is None or left > 2 * took / self._rounds
+        often = self._rounds >= ROUNDS and took > QUICK
+        return len(self.claimed) < ENOUGH * self.size and in_time and not often
+
+    def take_in(
+        self, candidates: Iterable[object], claim: Callable[[list[str]], list[str]]
+    ) -> bool:
+        """Claim what is new of the candidates; tell whether anything was."""
+        self._rounds += 1
+        known = set(map(name_key, [*self.claimed, *self.rejected]))
+        fresh: list[str] = []
+        for candidate in candidates:
+            if why_unissuable(candidate) is not None or is_default_name(cast("str", candidate)):
+                self.others.append(candidate)
+            elif (key := name_key(cast("str", candidate))) not in known:
+                known.add(key)
+                fresh.append(cast("str", candidate))
+        try:
+            ours = claim(fresh) if fresh else []
+        except LedgerError:
+            if not self.claimed:
+                raise
+            return False
+        self.claimed += ours
+        self.rejected += [name for name in fresh if name not in set(ours)]
+        return bool(fresh)
+
+
+def supply(source: NameSource | None, claimed_in: str | Ledger | None) -> NameSource:
+    """Return ``source``, or offline names; claimed in a ledger or that of a URL, if there is one.
+
+    Raises:
+        InvalidOption: it is no ledger, and no URL of one
+    """
+    ledger = _ledger(claimed_in)
+    source = source if source is not None else _offline_names()
+    if ledger is None:
+        return source
+    share = getattr(source, "share", None)
+    if share is not None:  # all processes walk one walk, each a stretch of it
+        share(ledger.advance, getattr(ledger, "namespace", "default"))
+    return ClaimedNames(source, ledger)
+
+
+def _ledger(given: object) -> Ledger | None:
+    if isinstance(given, str):
+        from namepool.ledgers.urls import open_ledger  # only now: most pools have none
+
+        return open_ledger(given)
+    if given is not None:
+        check_ledger(given)
+    return given  # type: ignore[return-value]
+
+
+def _offline_names() -> NameSource:
+    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
+
+    return OfflineNames()
 
 
 def wait_released(source: object) -> None:

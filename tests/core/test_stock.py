@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from namepool.core.state import PoolState
-from namepool.core.waiters import Wait, Waiters
+from namepool.core.stock import Wait, Waiters
 from tests.support import lease_for
 
 

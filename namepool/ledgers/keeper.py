@@ -11,8 +11,7 @@ from namepool.actors import ServiceActor
 from namepool.core.names import one_line
 from namepool.core.state import PoolState
 from namepool.ledgers.base import RENEW_EVERY
-from namepool.pool.claims import ClaimedNames
-from namepool.pool.warnings import warn
+from namepool.ledgers.claims import ClaimedNames, warn
 
 
 class Spoken(NamedTuple):
