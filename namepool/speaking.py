@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from namepool.actors import acting
 from namepool.actors.forks import remember
 from namepool.call_sites import place_of_caller
-from namepool.core.leases import Binding, Lease, Taking, Token
+from namepool.core.leases import Asked, Binding, Lease, Taking, Token
 from namepool.core.links import NOBODY, OVER, Link, Standing, in_front, living
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.core.state import PoolState
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-L = TypeVar("L", Lease, Binding)
 
 chain: ContextVar[Link | None] = ContextVar("chain", default=None)
 """The latest link of this context; the others are ``before`` it."""
@@ -73,9 +72,9 @@ def asked_for(
     owner: OwnerLike | None = None,
     theme: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
-    kind: type[Lease] = Lease,
-) -> Lease:
-    """Return the lease that the caller asks for, for itself or for ``owner``.
+    kind: type[Asked] = Lease,
+) -> Any:
+    """Return the token by which the caller asks, for itself or for ``owner``.
 
     Raises:
         InvalidOwner, InvalidOption: an argument that may not be
@@ -84,16 +83,27 @@ def asked_for(
         check_seconds("timeout", timeout, none=True)
     if theme is not None:
         check_theme(theme)
-    lease = kind()  # no __init__: that would be a quarter of the time to make one
-    lease.theme, lease.timeout = theme, timeout
-    lease.in_block = False
-    lease.name = lease.further = None
-    return _by_caller(lease, state, owner)
+    token: Any = kind()  # no __init__: that would be a quarter of the time to make one
+    token.state, token.theme, token.timeout = state, theme, timeout
+    token.says = token.name = token.further = token.seen = None
+    token.in_block = token.outside = False
+    scoped = _acting()
+    if scoped is None:
+        token.owner = whose_stack()
+    else:
+        token.owner, token.outside = current_owner(), is_scoped()
+    if owner is not None and owner != token.owner and (given := given_owner(owner)) != token.owner:
+        token.owner, token.outside = given, True
+    link = _chain()
+    token.before = None if link is None else living(link)
+    if state.wants_places:
+        token.seen = place_of_caller()
+    return token
 
 
 def to_take(state: PoolState, name: object) -> Taking:
     """Return the lease by which the caller asks for this very name."""
-    taking = cast("Taking", asked_for(state, kind=Taking))
+    taking: Taking = asked_for(state, kind=Taking)
     taking.wanted = name
     return taking
 
@@ -106,26 +116,10 @@ def to_speak(
     Raises:
         InvalidOwner: see ``owner_id``
     """
-    binding = Binding()
+    binding: Binding = asked_for(state, owner, kind=Binding)
     binding.wanted, binding.exclusive = name, exclusive
-    binding.in_block = False
     binding.lease = binding.spoken = None
-    return _by_caller(binding, state, owner)
-
-
-def _by_caller(token: L, state: PoolState, owner: OwnerLike | None) -> L:
-    token.state, token.says = state, None
-    scoped = _acting()
-    if scoped is None:
-        token.owner, token.outside = whose_stack(), False
-    else:
-        token.owner, token.outside = current_owner(), is_scoped()
-    if owner is not None and owner != token.owner and (given := given_owner(owner)) != token.owner:
-        token.owner, token.outside = given, True
-    link = _chain()
-    token.before = None if link is None else living(link)
-    token.seen = place_of_caller() if state.wants_places else None
-    return token
+    return binding
 
 
 def received(token: Token) -> None:

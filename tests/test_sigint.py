@@ -98,6 +98,7 @@ def test_a_loop_on_the_main_thread_survives_many_interrupts(act: str, interrupts
 
 PROMPT = """
 import os, signal, sys, threading
+from namepool import CheckinName, CheckoutName, NamePool, NumberedNames, PoolHandle
 
 sys.setswitchinterval(0.01)  # who interrupts is not interrupted between looking and killing
 ref = NamePool.start(source=NumberedNames(), reclaim_after=None)

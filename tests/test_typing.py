@@ -16,14 +16,7 @@ from typing import Any, Unpack, get_type_hints
 import pytest
 
 import namepool
-from namepool import (
-    ChildSpec,
-    NamePool,
-    NamePoolOptions,
-    Supervisor,
-    open_async_pool,
-    open_pool,
-)
+from namepool import ChildSpec, NamePool, NamePoolOptions, Supervisor, open_async_pool, open_pool
 from namepool.actors import SupervisorOptions
 from namepool.actors.supervision import protocol
 from namepool.core.options import PoolOptions
@@ -37,6 +30,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Unpack, assert_type
 import pykka
 import namepool as n
+from namepool import actors, ledgers
 
 class Planets:
     def fetch(self, count: int, used: object) -> list[str]:

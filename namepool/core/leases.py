@@ -12,16 +12,33 @@ from typing import Any, ClassVar
 from namepool.core.links import Link
 
 
-class Lease(Link):
+class Asked(Link):
+    """A token: a lease or a binding, from before its beginning to its end."""
+
+    __slots__ = ("further", "in_block", "name", "seen", "theme", "timeout", "watch")
+
+    name: Any
+    """The name, as the pool spells it; ``None`` until there is one."""
+    theme: str | None
+    timeout: float | None
+    in_block: bool
+    """It is a block's, which ends it for certain: it is not reclaimed from an owner that ended."""
+    further: Any
+    """Further speakers of a lease, the latest last."""
+    watch: Any
+    """What tells that a future of it is dropped: see ``Reply.watched``."""
+    seen: Any
+    """What an observer has noted of it; before, the line of the program that asked."""
+
+
+class Lease(Asked):
     """That a name is checked out, from before its beginning to its end.
 
     ``pool_ref.ask(CheckoutLease())`` is answered with one, ``ask(CheckinLease(lease))`` ends it and
     no later checkout of the same ``name``; ``token`` is the number of this checkout.
     """
 
-    __slots__ = (
-        *("further", "in_block", "name", "seen", "stock", "theme", "timeout", "wait", "watch"),
-    )
+    __slots__ = ("stock", "wait")
 
     is_whole: ClassVar[bool] = False
     """It is the answer itself, rather than its name."""
@@ -30,22 +47,10 @@ class Lease(Link):
     by: Binding | None = None
     """The binding that it began with, unless another one counts on it since."""
 
-    name: Any
-    """The name; ``None`` until there is one."""
-    theme: str | None
-    timeout: float | None
-    in_block: bool
-    """It is a block's, which ends it for certain: it is not reclaimed from an owner that ended."""
     stock: Any
     """Where the name came from, and goes home to."""
-    further: dict[Binding, None] | None
-    """Further speakers, the latest last."""
     wait: Any
-    """How it waits for a name, or waited: see ``waiters``."""
-    watch: Any
-    """What tells that a future of it is dropped: see ``Reply.watched``."""
-    seen: Any
-    """What an observer has noted of it; before, the line of the program that asked."""
+    """How it waits for a name, or waited: see ``stock``."""
 
     @property
     def token(self) -> int:
@@ -80,28 +85,20 @@ class Adopted(Lease):
     __slots__ = ("by", "is_lent")
 
 
-class Binding(Link):
+class Binding(Asked):
     """That a further owner speaks under a name."""
 
-    __slots__ = ("exclusive", "in_block", "lease", "seen", "spoken", "wanted", "watch")
+    __slots__ = ("exclusive", "lease", "spoken", "wanted")
 
     is_whole: ClassVar[bool] = False
 
     wanted: Any
     """The name as it was asked for."""
     exclusive: Any
-    in_block: bool
     lease: Any
     """The lease of that name; ``None`` until there is one."""
     spoken: Any
     """The token by which the owner speaks; an earlier one, if it spoke under the name already."""
-    watch: Any
-    seen: Any
-
-    @property
-    def name(self) -> Any:
-        """The name as the pool spells it; ``None`` while there is no lease of it."""
-        return None if self.lease is None else self.lease.name
 
 
 Token = Lease | Binding

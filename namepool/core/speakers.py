@@ -161,7 +161,7 @@ class Speakers:
             told = observer.began(lease, name, owner)
         elif observer is not None:
             told = observer.speaks(binding, name)
-        binding.lease, binding.number, binding.spoken = lease, number, binding
+        binding.lease, binding.name, binding.number, binding.spoken = lease, name, number, binding
         if lease.further is None:
             lease.further = {}
         lease.further[binding] = None

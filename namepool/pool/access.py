@@ -1,4 +1,8 @@
-"""The way into a pool and out of it, across its restarts: what both handles stand on."""
+"""The way into a pool and out of it, across its restarts: what both handles stand on.
+
+A block is held by a generator, its guard: see ``Access.until_left``. Once that is over it has no
+finaliser in which an exception from outside could vanish.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,20 @@ from typing import Any, Protocol
 import pykka
 
 from namepool.actors import LATER, Reply
-from namepool.actors.inbox import Inbox
 from namepool.actors.reply import others_turn
 from namepool.core.leases import Lease, Token
+from namepool.core.links import OVER, Link, Standing
+from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import GRACE, invalid
 from namepool.core.state import PoolState
-from namepool.errors import CheckoutTimeout
+from namepool.errors import CheckoutTimeout, NamesUnavailable
 from namepool.ledgers.base import Ledger
+from namepool.owners import current_owner
+from namepool.pool.blocks import Block
+from namepool.pool.warnings import warn
+from namepool.speaking import chain, link_of_caller, name_of_caller, standing_in
+
+_chain = chain.get
 
 
 class Askable(Protocol):
@@ -30,8 +41,9 @@ class Askable(Protocol):
 class Access:
     """A pool, in whichever incarnation it runs now.
 
-    Whoever asks by a token and does not get the answer puts the token into ``state.signal``: a call
-    of C, which nothing can keep from being made.
+    Whoever asks by a token runs ``begin`` in the turn, and has it ``waited_for`` if that answers
+    ``LATER``. Whoever does not get the answer puts the token into ``state.signal``: a call of C,
+    which nothing can keep from being made.
 
     Raises:
         InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
@@ -43,28 +55,30 @@ class Access:
         if not isinstance(state, PoolState) or not callable(getattr(target, "ask", None)):
             raise invalid("target", target, "a running pool's ref or handle")
         self.target: Askable = target
-        # The state is the same for every incarnation; the inbox is that of the last one seen.
-        self.state: PoolState = state
-        self.inbox: Inbox = ref.actor_inbox
+        self.state: PoolState = state  # the same for every incarnation
+        self.begin: Callable[[Lease], Any] = state.begin
+        self.end: Callable[[Token], Any] = state.end
+        self.run: Callable[[Callable[[Any], Any], Any], Any] = ref.actor_inbox.run
+        """In the turn of the last incarnation seen: see ``Inbox.run``."""
         self.ledger: Ledger | None = ref.ledger
+        self._untold = threading.Lock()
 
-    def granted(self, token: Token) -> Any:
+    def waited_for(self, token: Token) -> Any:
         """Return the answer to a token; blocks as long as its timeout says.
-
-        A lease is granted here and now, if that can be.
 
         Raises:
             pykka.Timeout: no answer in time; of a lease, ``CheckoutTimeout``
         """
-        answer = self.inbox.run(self.state.begin, token) if token.__class__ is Lease else LATER
-        if answer is LATER:
-            with self._waiting(token):
-                answer = self.target.ask(token, timeout=_patience(token))
-        return answer
+        with self._waiting(token):
+            return self.target.ask(token, timeout=_patience(token))
 
-    async def granted_async(self, token: Token) -> Any:
-        """As ``granted``; suspends the task instead of blocking."""
-        answer = self.inbox.run(self.state.begin, token) if token.__class__ is Lease else LATER
+    async def granted(self, token: Token) -> Any:
+        """Return the answer to a token; suspends the task as long as its timeout says.
+
+        Raises:
+            pykka.Timeout: no answer in time; of a lease, ``CheckoutTimeout``
+        """
+        answer = self.run(self.begin, token) if token.__class__ is Lease else LATER
         if answer is LATER:
             with self._waiting(token):
                 return await self.answer(token, _patience(token))
@@ -85,7 +99,7 @@ class Access:
             ) from error
         ref: Any = getattr(self.target, "current", self.target)
         if ref is not None:
-            self.inbox = ref.actor_inbox
+            self.run = ref.actor_inbox.run
 
     async def answer(self, message: Any, timeout: float | None = None) -> Any:
         """Return the answer, or raise ``pykka.Timeout`` after ``timeout`` seconds."""
@@ -103,10 +117,15 @@ class Access:
         finally:
             is_done = False
             try:
-                is_done = self.inbox.run(self.state.end, token) is not LATER
+                is_done = self.run(self.end, token) is not LATER
             finally:
                 if not is_done:
                     self.state.signal.put(token)  # struck: it ends all the same
+
+    def tell_of_default(self, name: str, error: Exception) -> None:
+        """Warn, the first time, that an agent speaks under a default name."""
+        if self._untold.acquire(blocking=False):
+            warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
 
 
 def _patience(token: Token) -> float | None:
@@ -114,6 +133,115 @@ def _patience(token: Token) -> float | None:
     if not isinstance(token, Lease) or token.timeout is None:
         return None
     return token.timeout + GRACE
+
+
+ENTERED = "this block is entered already: call named() again for another"
+
+
+class Held(Block):
+    """A block that holds one token, or speaks under a default name; ``ask`` makes the token."""
+
+    __slots__ = ("_access", "_ask", "_default", "_guard", "_link")
+
+    def __init__(
+        self, access: Access, ask: Callable[[], Token], default: str | None = None
+    ) -> None:
+        self._access, self._ask, self._default = access, ask, default
+        self._guard: Generator[None, None, None] | None = None
+        self._link: Link | None = None
+
+    def __copy__(self) -> Held:
+        """Return another block of the same kind, not entered."""
+        return Held(self._access, self._ask, self._default)
+
+    @property
+    def is_held(self) -> bool:
+        """A name is held, rather than a default name spoken."""
+        return self._guard is not None and not isinstance(self._link, Standing)
+
+    def _hold(self) -> Token:
+        if self._link is not None:
+            raise RuntimeError(ENTERED)
+        self._link = token = self._ask()
+        token.in_block = True
+        self._guard = self._access.until_left(token)
+        next(self._guard)
+        return token
+
+    def __enter__(self) -> str:
+        token, access, answer = self._hold(), self._access, None
+        try:
+            name = access.run(access.begin, token) if token.__class__ is Lease else LATER
+            if name is LATER:
+                name = access.waited_for(token)
+            chain.set(token)
+            answer = name or DEFAULT_NAME  # no call from here to the return
+            return answer
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            answer = self._stand_in(error)
+            return answer
+        finally:
+            if answer is None:
+                self.__exit__()
+
+    async def __aenter__(self) -> str:
+        token, answer = self._hold(), None
+        try:
+            name = await self._access.granted(token)
+            chain.set(token)
+            answer = name or DEFAULT_NAME
+            return answer
+        except (NamesUnavailable, CheckoutTimeout) as error:
+            answer = self._stand_in(error)
+            return answer
+        finally:
+            if answer is None:
+                self.__exit__()
+
+    def _stand_in(self, error: Exception) -> str:
+        """Speak under the default name, if there is one, unless one holds another."""
+        default, state, guard = self._default, self._access.state, self._guard
+        if default is None or guard is None:
+            raise error
+        guard.close()
+        self._guard = self._link = None
+        self._access.tell_of_default(default, error)
+        error.__traceback__ = None  # it would keep this block, and so the link, after its use
+        link = link_of_caller(state)
+        if link is None or link.owner != current_owner():  # else it goes on under its own
+            self._link = standing = standing_in(state, default)
+            self._guard = _until_left(standing)
+            next(self._guard)
+            chain.set(standing)
+        return name_of_caller(state) or default
+
+    def __exit__(self, *error: Any) -> None:
+        guard, link = self._guard, self._link
+        if link is not None and link.says:  # else it is just beginning, in the turn of another
+            link.says = OVER  # at once, though the name may have to wait for the turn
+        if guard is not None:
+            next(guard, None)
+            self._guard = None
+        if link is not None and _chain() is link:
+            chain.set(link.before)  # only to save memory: the link is over
+        self._link = None
+
+
+def _until_left(standing: Standing) -> Generator[None, None, None]:
+    """Guard a block of a default name, as ``Access.until_left`` does one of a token."""
+    try:
+        yield
+    finally:
+        standing.says = OVER
+
+
+def default_of(default: object) -> str | None:
+    """Return the name to speak under where none is to be had; ``None``: such a block raises."""
+    if isinstance(default, bool):
+        return DEFAULT_NAME if default else None
+    if isinstance(default, str):
+        return validate_name(default)
+    raise invalid("default", default, "True, False or a name")
 
 
 def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:

@@ -43,7 +43,7 @@ class AsyncPoolHandle(Face):
     def __init__(self, pool: PoolHandle | Askable) -> None:
         self.handle: PoolHandle = pool if isinstance(pool, PoolHandle) else PoolHandle(pool)
         """The blocking face of the same pool: for tools that run on threads."""
-        super().__init__(self.handle._access, self.handle._untold)  # noqa: SLF001  faces of one
+        super().__init__(self.handle._access)  # noqa: SLF001  faces of one
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class AsyncPoolHandle(Face):
         token.watch = None  # from here on, this sees to it
         try:
             if isinstance(token, Lease):
-                return await access.granted_async(token)
+                return await access.granted(token)
             answer = await access.answer(token, timeout)
             if is_linked(token):  # else it is another task that awaits the call
                 hold(token)

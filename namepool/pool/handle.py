@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from namepool.actors import LATER
+from namepool.actors import LATER, acting
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
+from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
-from namepool.owners import current_owner, owner_id
-from namepool.pool import blocks
+from namepool.owners import owner_id, whose_stack
 from namepool.pool import messages as m
-from namepool.pool.access import Access, Askable
+from namepool.pool.access import Access, Askable, Held, default_of
+from namepool.pool.blocks import Block
 from namepool.pool.observing import LeaseInfo
 from namepool.pool.ref import ANOTHER, hold
+from namepool.pool.resumed import resumed
 from namepool.pool.subscriptions import Kinds, Subscription, begin, reading_of, undo
-from namepool.pool.warnings import warn
 from namepool.speaking import asked_for, chain, name_of_caller, to_speak, unnamed
 
 if TYPE_CHECKING:
     from namepool.owners import OwnerLike
 
 _chain: Callable[[], Any] = chain.get
+_acting: Callable[[], Any] = acting.get
 
 
 class Face(NeverCopied):
@@ -36,10 +37,9 @@ class Face(NeverCopied):
 
     _instead = ANOTHER
 
-    def __init__(self, access: Access, untold: Lock) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
         self._state = access.state
-        self._untold = untold
 
     def default_name(self) -> str:
         """Return the name of an agent that has none."""
@@ -68,7 +68,7 @@ class Face(NeverCopied):
         default: bool | str = False,
         name: str | None = None,
         identity: str | None = None,
-    ) -> blocks.Block:
+    ) -> Block:
         """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
 
         Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
@@ -88,21 +88,23 @@ class Face(NeverCopied):
             NameHeld: another session has the name, or another agent of this pool; it says which
             LedgerError: the ledger cannot be reached
         """
-        tell = self._tell_of_default
-        return blocks.named(self._access, timeout, theme, default, name, identity, tell)
+        if timeout is not DEFAULT_TIMEOUT:
+            check_seconds("timeout", timeout, none=True)
+        if theme is not None:
+            check_theme(theme)
+        access, stand_in = self._access, None if default is False else default_of(default)
+        if name is None and identity is None:
+            return Held(access, partial(asked_for, access.state, None, theme, timeout), stand_in)
+        return resumed(access, theme, timeout, stand_in, name, identity)
 
-    def _tell_of_default(self, name: str, error: Exception) -> None:
-        if self._untold.acquire(blocking=False):
-            warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
-
-    def speaking_as(self, name: str, exclusive: bool = False) -> blocks.Block:
+    def speaking_as(self, name: str, exclusive: bool = False) -> Block:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
 
         A name that was checked out before stays so; one that was not goes home at the end of the
         last block that speaks under it. A caller that spoke under it before the block still does.
         Blocks under one name may overlap. Raises as ``associate_name`` does.
         """
-        return blocks.speaking_as(self._access, name, exclusive)
+        return Held(self._access, partial(to_speak, self._state, name, exclusive))
 
     def unnamed(self) -> AbstractContextManager[None]:
         """Be nobody for the length of the block; what is started in it inherits no name.
@@ -134,7 +136,7 @@ class PoolHandle(Face):
         *,
         close: Callable[[], object] | None = None,
     ) -> None:
-        super().__init__(Access(target), Lock())
+        super().__init__(Access(target))
         self._target = target
         self._ask = target.ask
         self._close = close
@@ -158,15 +160,17 @@ class PoolHandle(Face):
             NamesUnavailable: the source failed; its error is the cause
             CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
         """
-        access, state = self._access, self._state
-        lease = asked_for(state, owner, theme, timeout)
+        access = self._access
+        lease = asked_for(access.state, owner, theme, timeout)
         try:
-            name: str = access.granted(lease)
+            name: str = access.run(access.begin, lease)
+            if name is LATER:
+                name = access.waited_for(lease)
             if not lease.outside:
                 chain.set(lease)
             return name
         except BaseException:
-            state.signal.put(lease)  # whatever has come of it: it ends
+            access.state.signal.put(lease)  # whatever has come of it: it ends
             raise
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
@@ -176,11 +180,12 @@ class PoolHandle(Face):
         not checked out (the last with a logged warning). Somebody else's name is taken back too,
         with a warning that names both.
         """
-        lease = _chain()
-        if lease.__class__ is Lease and owner is None and name.__class__ is str:
-            is_mine = lease.says == name and lease.state is self._state
-            is_mine = is_mine and lease.owner == current_owner()  # else it is inherited
-            if is_mine and self._access.inbox.run(self._state.end, lease) is True:
+        lease, access = _chain(), self._access
+        if lease.__class__ is Lease and name.__class__ is str and owner is None:
+            is_mine = lease.says == name and lease.state is access.state
+            # Else it is inherited, or a scope's.
+            is_mine = is_mine and _acting() is None and lease.owner == whose_stack()
+            if is_mine and access.run(access.end, lease) is True:
                 chain.set(lease.before)
                 return True
         return self._ask(m.CheckinName(name, owner))  # type: ignore[no-any-return]
@@ -230,7 +235,7 @@ class PoolHandle(Face):
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
         """
         check_seconds("timeout", timeout, none=True)
-        run, state = self._access.inbox.run, self._state
+        run, state = self._access.run, self._state
         if owner is None:
             answer = run(name_of_caller, state)
         else:

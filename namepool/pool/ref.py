@@ -135,7 +135,8 @@ def token_of(state: PoolState, message: Any) -> Token:
     if isinstance(message, m.AssociateName):
         return to_speak(state, message.name, message.exclusive, message.owner)
     kind = WholeLease if isinstance(message, m.CheckoutLease) else Lease
-    return asked_for(state, message.owner, message.theme, message.timeout, kind)
+    token: Token = asked_for(state, message.owner, message.theme, message.timeout, kind)
+    return token
 
 
 def hold(token: Token) -> None:

@@ -675,6 +675,7 @@ def test_a_failing_watcher_does_not_keep_the_others_from_hearing() -> None:
 def run_program(body: str) -> subprocess.CompletedProcess[str]:
     program = f"""
 import sys, threading
+from namepool.actors import ServiceActor
 
 class Actor(ServiceActor):
     def on_stop(self):

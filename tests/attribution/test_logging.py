@@ -364,6 +364,8 @@ def factory(*args, **kwargs):
     return record
 
 logging.setLogRecordFactory(factory)
+from namepool.attribution.logging import AgentFilter
+from namepool.core.state import PoolState
 AgentFilter(PoolState())
 """
 

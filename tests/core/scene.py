@@ -30,6 +30,7 @@ def binding_for(state: PoolState, owner: str, name: str, *, exclusive: bool = Fa
     binding.state, binding.owner, binding.outside, binding.before = state, owner, False, None
     binding.says = binding.lease = binding.spoken = binding.seen = None
     binding.wanted, binding.exclusive, binding.in_block = name, exclusive, False
+    binding.name = None
     return binding
 
 

@@ -153,7 +153,7 @@ SERVED = [OWN, IN_A_BLOCK, CANCELLING, caller("c", give_back)]
 
 
 def test_a_task_that_is_cancelled_while_it_is_served_loses_no_name(on_tasks: None) -> None:
-    trace = ("namepool.pool.waiting_list", "namepool.pool.blocks", "namepool.core.state")
+    trace = ("namepool.pool.waiting_list", "namepool.pool.access", "namepool.core.state")
     holds(lambda: Awaited(3), SERVED, PoolScene.faults, trace=trace, schedules=SCHEDULES // 2)
 
 

@@ -19,7 +19,7 @@ from namepool.errors import NameHeld
 from namepool.ledgers import Holder, RedisLedger, Session, SQLiteLedger
 from namepool.ledgers.base import LATEST
 from namepool.ledgers.session import SessionLedger
-from namepool.pool.identities import take
+from namepool.pool.resumed import take
 from tests.ledgers.redis_server import RedisServer
 from tests.support import PATIENCE
 

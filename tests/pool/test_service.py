@@ -314,6 +314,7 @@ CREW_LEAVES = """
 import atexit, threading, time
 atexit.register(lambda: print(time.monotonic() - left < 2.5))
 import namepool
+from namepool.ledgers.memory import MemoryLedger
 
 begun = threading.Semaphore(0)
 

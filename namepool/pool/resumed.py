@@ -1,0 +1,128 @@
+"""Names that agents come back for: asked for by name, or kept for an identity, in the ledger.
+
+The ledger is waited for by the caller's thread, or, for a task, by one of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from namepool.core.leases import Token
+from namepool.core.names import one_line
+from namepool.core.options import invalid
+from namepool.errors import InvalidOption, NameHeld
+from namepool.ledgers.base import Holder, Ledger
+from namepool.pool.access import ENTERED, Access, Held, on_its_own_thread
+from namepool.pool.blocks import Block
+from namepool.speaking import asked_for, to_take
+
+
+def resumed(
+    access: Access,
+    theme: str | None,
+    timeout: float | None,
+    default: str | None,
+    name: str | None,
+    identity: str | None,
+) -> Block:
+    """Return the block that asks for a name by that name, or for an identity.
+
+    Raises:
+        InvalidOption: what does not go together
+    """
+    if name is not None and theme is not None:
+        raise invalid("theme", theme, "left out where a name is asked for by name")
+    if identity is not None and access.ledger is None:
+        raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
+    ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)
+    if name is not None:
+        ask = partial(to_take, access.state, name)
+    return Resumed(partial(Held, access, ask, default), access.ledger, name, identity)
+
+
+class Resumed(Block):
+    """Hold this very name, or any, for an identity that a ledger keeps it for."""
+
+    def __init__(
+        self,
+        named: Callable[[], Held],
+        ledger: Ledger | None,
+        name: str | None,
+        identity: str | None,
+    ) -> None:
+        self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
+        self._block: Held | None = None
+
+    def __enter__(self) -> str:
+        try:
+            self._enter(is_task=False).send(None)
+        except StopIteration as entered:
+            return entered.value  # type: ignore[no-any-return]
+        raise RuntimeError("a thread awaits nothing here")
+
+    async def __aenter__(self) -> str:
+        return await self._enter(is_task=True)
+
+    def __exit__(self, *error: object) -> None:
+        block, self._block = self._block, None
+        if block is not None:
+            block.__exit__()
+
+    async def _enter(self, *, is_task: bool) -> str:
+        """Hold a name that the ledger keeps for nobody else; a thread awaits nothing here."""
+        if self._block is not None:
+            raise RuntimeError(ENTERED)
+        if self._name is not None:
+            await self._take(self._name, is_task)
+        tried, kept = list[Held](), None
+        try:
+            while True:
+                tried.append(block := self._named())
+                given = await block.__aenter__() if is_task else block.__enter__()
+                if self._name is None and block.is_held:
+                    try:
+                        await self._take(given, is_task)
+                    except NameHeld:
+                        continue
+                self._block = kept = block
+                return given
+        finally:
+            for block in tried:
+                if block is not kept:  # its name is another's
+                    block.__exit__()
+
+    async def _take(self, name: str, is_task: bool) -> None:
+        if self._ledger is not None:
+            taking = partial(take, self._ledger, name, self._identity)
+            await on_its_own_thread(taking) if is_task else taking()
+
+
+def take(ledger: Ledger, name: str, identity: str | None) -> None:
+    """Have the ledger keep a name for an identity; ``NameHeld`` says who else has it."""
+    holder = ledger.take(name, identity)
+    if holder is not None:
+        raise NameHeld(one_line(_told(ledger, holder), 1000), holder)
+
+
+def _told(ledger: Ledger, holder: Holder) -> str:
+    """Say who has the name, and what can be done about it."""
+    # Not their repr: a ledger of ours has escaped them already.
+    session, whose = holder.session, f"the identity '{one_line(holder.identity)}'"
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.claimed))
+    who = f"'{one_line(holder.name)}' is held by {session} since {since}, for "
+    who += "no identity" if holder.identity is None else whose
+    if session.id == getattr(ledger, "session", None):
+        return f"{who}; this very process holds it: take another name"
+    ended = "that session has ended" if session.ended else "that process is dead"
+    freed = "until 'namepool ledger prune' frees them: take another name"
+    # ``None``: the ledger, which may be a user's, does not know whether the process runs.
+    runs = getattr(ledger, "runs", lambda _: None)(session)
+    if session.ended or runs is False:
+        waits = "stay claimed" if holder.identity is None else "wait for their identities"
+        return f"{who}; {ended}, and its names {waits} {freed}"
+    seen = f"it was seen {session.silent:.0f} s ago"
+    if runs:
+        return f"{who}; {seen}, and that process runs: take another name"
+    return f"{who}; {seen}: if it lives, take another name"
