@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pykka._envelope import Envelope
 
 from namepool.actors.inbox import Inbox
+from namepool.call_sites import Place, line_of
 from namepool.core.leases import Lease, Token, bindings, speaking_owners
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
@@ -55,16 +56,18 @@ class LeaseInfo:
     """The line of the program that checked it out: ``path/to/file.py:12``."""
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What is noted of a lease while the pool is observed."""
 
     since: float
-    where: str | None
+    place: Place | None
     is_timed: bool
     """``since`` is when it began, rather than when it was first seen."""
-    is_warned: bool = False
+    is_warned: bool
     """It has been called a leak."""
+
+
+_new = tuple.__new__  # one is made for each lease
 
 
 class LookForLeaks(NamedTuple):
@@ -130,7 +133,7 @@ class Observing:
             if not is_observed:
                 lease.seen = None
             elif not isinstance(lease.seen, Seen):
-                lease.seen = Seen(now, None, is_timed=False)
+                lease.seen = Seen(now, None, is_timed=False, is_warned=False)
 
     def leases(self) -> list[LeaseInfo]:
         """Return what is known of each lease, the oldest first."""
@@ -142,19 +145,23 @@ class Observing:
 
     def began(self, lease: Lease, name: str, owner: str) -> Told:
         """Tell that a lease begins, and see to it that somebody looks when it lasts too long."""
-        now = self._inbox.clock()
-        where = lease.seen if isinstance(lease.seen, str) else None
-        lease.seen = Seen(now, where, is_timed=True)
+        now, readers = self._inbox.clock(), self._state.log.readers
+        place = None if isinstance(lease.seen, Seen) else lease.seen  # a begin that was cut short
+        lease.seen = _new(Seen, (now, place, True, False))
         if self._leak_after is not None and not self._is_looking:
             self._inbox.schedule(self._leak_after, LookForLeaks())
             self._is_looking = True  # last: one that was cut short is followed by another
-        return self._told(NameCheckedOut(name, owner, at=now))
+        return self._told(NameCheckedOut(name, owner, at=now)) if readers else ()
 
     def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
         """Tell that a lease ends."""
-        now, seen = self._inbox.clock(), lease.seen
+        seen, readers = lease.seen, self._state.log.readers
+        is_warned = isinstance(seen, Seen) and seen.is_warned
+        if not readers and not is_warned:
+            return ()
+        now = self._inbox.clock()
         held = now - seen.since if isinstance(seen, Seen) else 0.0
-        if isinstance(seen, Seen) and seen.is_warned:
+        if is_warned:
             self._inbox.put(Envelope(LeakEnded(lease.name, seen, held)))
         kind = NameReclaimed if is_reclaimed else NameCheckedIn
         return self._told(kind(lease.name, lease.owner, held, at=now))
@@ -191,7 +198,7 @@ class Observing:
                 self._is_looking = True
                 return
             if not seen.is_warned:
-                seen.is_warned = True
+                lease.seen = seen._replace(is_warned=True)
                 text = "%a may have leaked: %a has held it for %.1f s, checked out at %s"
                 warn(text, lease.name, lease.owner, now - seen.since, _place(seen))
 
@@ -202,7 +209,7 @@ class Observing:
 
 
 def _place(seen: Seen) -> str:
-    return "a place that is not known" if seen.where is None else one_line(seen.where)
+    return "a place that is not known" if seen.place is None else one_line(line_of(seen.place))
 
 
 def _info(lease: Lease, now: float, today: datetime) -> LeaseInfo:
@@ -211,4 +218,5 @@ def _info(lease: Lease, now: float, today: datetime) -> LeaseInfo:
         return LeaseInfo(lease.name, owners, lease.owner, None, None, None)
     held = now - seen.since if seen.is_timed else None
     since = None if held is None else today - timedelta(seconds=held)
-    return LeaseInfo(lease.name, owners, lease.owner, since, held, seen.where)
+    where = None if seen.place is None else line_of(seen.place)
+    return LeaseInfo(lease.name, owners, lease.owner, since, held, where)

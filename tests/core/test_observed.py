@@ -301,7 +301,7 @@ def test_what_is_noted_of_a_lease_is_when_it_began(scene: Scene) -> None:
     lease = checkout(scene.state, "o")
 
     assert isinstance(lease.seen, Seen)
-    assert (lease.seen.since, lease.seen.where, lease.seen.is_timed) == (100.0, None, True)
+    assert (lease.seen.since, lease.seen.place, lease.seen.is_timed) == (100.0, None, True)
 
 
 def test_while_nobody_reads_nothing_is_written() -> None:
