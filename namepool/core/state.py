@@ -244,7 +244,7 @@ class PoolState(Speakers):
                 self.orphans: dict[Lease, float] = {**others, lease: now}
             else:
                 self.end(lease, is_reclaimed=True)
-                self.counters.reclaimed += 1
+                self.counters.reclaimed_count += 1
                 reclaimed.append(lease.name)
         return reclaimed
 
@@ -255,8 +255,8 @@ class PoolState(Speakers):
         self.torn = True
         admission = self.known.admit(candidates, theme)
         self.torn = False
-        self.counters.invalid += admission.invalid
-        self.counters.duplicates += admission.duplicate
+        self.counters.invalid_count += admission.invalid
+        self.counters.duplicate_count += admission.duplicate
         return admission
 
     def reset(self) -> None:

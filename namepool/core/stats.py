@@ -31,34 +31,31 @@ class Durations(NamedTuple):
 
 
 class Counters:
-    """What is counted over the life of a pool, restarts included."""
+    """What is counted over the life of a pool, restarts included; as ``PoolStats`` calls it."""
 
     def __init__(self) -> None:
+        self.fetch_count = self.fetch_failure_count = 0
+        self.invalid_count = self.duplicate_count = self.rejected_count = 0
+        self.conflict_count = self.reclaimed_count = self.waited_count = 0
+        self.served_count = self.timeout_count = self.unavailable_count = self.withdrawn_count = 0
+        self.longest_wait: float = 0.0
+        self.last_error: str | None = None
+        self.last_source: str | None = None
+        self.wait_times: Durations = Durations()
+        self.fetch_times: Durations = Durations()
+        # What PoolStats does not have:
         self.starts = 0
-        self.fetches = 0
-        self.failures = 0
-        self.invalid = 0
-        self.duplicates = 0
-        self.rejected = 0
-        self.conflicts = 0
-        self.reclaimed = 0
-        self.waited = 0
         self.tickets = 0
         """Moments that were no checkout."""
         self.adopted = 0
         """Leases that began with an association."""
         self.forgotten = 0
         """Leases that a reset ended."""
-        self.longest_wait: float = 0.0
-        self.last_error: str | None = None
-        self.last_source: str | None = None
-        self.served = self.timeout = self.unavailable = self.withdrawn = 0
-        self.wait_times: Durations = Durations()
-        self.fetch_times: Durations = Durations()
 
     def wait_ended(self, seconds: float, outcome: Outcome) -> None:
         """Note what became of a checkout that waited so long."""
-        setattr(self, outcome, getattr(self, outcome) + 1)
+        count = f"{outcome}_count"
+        setattr(self, count, getattr(self, count) + 1)
         self.wait_times = self.wait_times.with_one(seconds)
         self.longest_wait = max(self.longest_wait, seconds)
 

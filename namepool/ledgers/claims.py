@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial, update_wrapper
@@ -47,6 +46,11 @@ CLAIMING = 1.0
 
 ENDING = 10.0
 """Seconds that it waits then, at most, until the ledger has what is given back."""
+
+
+def _token() -> str:
+    """Return what tells one claim from any other."""
+    return os.urandom(16).hex()
 
 
 class _Closed(LedgerError):
@@ -102,7 +106,7 @@ class ClaimedNames:
             if not chunk.take_in(answer, self._claim):
                 break
         with self._lock:
-            self._state.counters.rejected += len(chunk.rejected)
+            self._state.counters.rejected_count += len(chunk.rejected)
         if not chunk.claimed and chunk.rejected and not chunk.others:
             raise SourceError(
                 f"others have claimed all {len(chunk.rejected)} names that {self.last_source} gave"
@@ -121,7 +125,7 @@ class ClaimedNames:
             return []
 
     def _claim(self, names: list[str]) -> list[str]:
-        token = uuid.uuid4().hex
+        token = _token()
         with self._before_the_end():
             with self._doubted(names, token):
                 claimed = self.ledger.claim(names, token)
@@ -226,13 +230,13 @@ class ClaimedNames:
 
     def _claim_anew(self, names: list[str]) -> None:
         with self._before_the_end():
-            ours = set(self.ledger.claim(names, uuid.uuid4().hex))
+            ours = set(self.ledger.claim(names, _token()))
             for name in [name for name in names if name not in ours]:
                 self._keep(name)
 
     def _conflict(self, name: str, why: str) -> None:
         with self._lock:
-            self._state.counters.conflicts += 1
+            self._state.counters.conflict_count += 1
         warn("%a, under which an agent of this pool may speak, %s", name, why)
 
     # -- the end ----------------------------------------------------------------------------

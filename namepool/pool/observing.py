@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pykka._envelope import Envelope
 
@@ -31,6 +30,9 @@ from namepool.events import (
 )
 from namepool.pool import messages as m
 from namepool.pool.warnings import warn
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _ROUNDING = 1e-6
 """Seconds by which sums of times may differ."""
@@ -137,9 +139,14 @@ class Observing:
 
     def leases(self) -> list[LeaseInfo]:
         """Return what is known of each lease, the oldest first."""
+        from datetime import datetime, timedelta  # a slow import, for the few who look
+
         now, today = self._inbox.clock(), datetime.now().astimezone()
         oldest_first = sorted(self._state.leases.values(), key=lambda lease: lease.number)
-        return [_info(lease, now, today) for lease in oldest_first]
+        return [
+            _info(lease, now, lambda held: today - timedelta(seconds=held))
+            for lease in oldest_first
+        ]
 
     # -- for the state: what it is about to do -----------------------------------------------
 
@@ -212,11 +219,11 @@ def _place(seen: Seen) -> str:
     return "a place that is not known" if seen.place is None else one_line(line_of(seen.place))
 
 
-def _info(lease: Lease, now: float, today: datetime) -> LeaseInfo:
+def _info(lease: Lease, now: float, ago: Callable[[float], datetime]) -> LeaseInfo:
     owners, seen = speaking_owners(lease), lease.seen
     if not isinstance(seen, Seen):
         return LeaseInfo(lease.name, owners, lease.owner, None, None, None)
     held = now - seen.since if seen.is_timed else None
-    since = None if held is None else today - timedelta(seconds=held)
+    since = None if held is None else ago(held)
     where = None if seen.place is None else line_of(seen.place)
     return LeaseInfo(lease.name, owners, lease.owner, since, held, where)

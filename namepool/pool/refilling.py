@@ -152,7 +152,7 @@ class Refilling:
         if fetcher is None:
             return False
         request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
-        state.counters.fetches += 1
+        state.counters.fetch_count += 1
         state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(
@@ -261,7 +261,7 @@ class Refilling:
     def _failed(self, cause: BaseException, theme: str | None) -> None:
         """Note that a fetch for a theme failed; tell those who wait if no other is under way."""
         counters = self._state.counters
-        counters.failures += 1
+        counters.fetch_failure_count += 1
         counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
         stock = self._state.stocks.get(theme)
         if stock is None:
@@ -296,7 +296,10 @@ def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> P
     counters, stocks = state.counters, state.stocks
     learnt = [stock.learnt for stock in stocks.values()]
     used = [stock for stock in stocks.values() if stock.in_use] or [stocks[None]]
-    marks = [fetches.of(stock).policy.low_water_mark for stock in used]
+    # Nobody counts checkouts: they are the moments that are no tickets.
+    checkouts = state.number - counters.tickets
+    ended = checkouts + counters.adopted - len(state.leases)
+    told = PoolStats.__dataclass_fields__
     return PoolStats(
         available_count=stocks.available,
         checked_out_count=len(state.leases),
@@ -304,36 +307,11 @@ def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> P
         chunk_size=options.chunk_size,
         waiting_count=stocks.waiting,
         fetching_count=fetches.total,
-        fetch_count=counters.fetches,
-        fetch_failure_count=counters.failures,
-        invalid_count=counters.invalid,
-        duplicate_count=counters.duplicates,
-        rejected_count=counters.rejected,
-        conflict_count=counters.conflicts,
-        reclaimed_count=counters.reclaimed,
         restart_count=max(counters.starts - 1, 0),
         demand_per_second=sum(max(one.demand, 0.0) for one in learnt),
         fetch_seconds=max((s for one in learnt if (s := one.seconds) is not None), default=None),
-        low_water_mark=sum(marks),
-        waited_count=counters.waited,
-        longest_wait=counters.longest_wait,
-        last_error=counters.last_error,
-        last_source=counters.last_source,
-        **_traffic(state),
+        low_water_mark=sum(fetches.of(stock).policy.low_water_mark for stock in used),
+        checkout_count=checkouts,
+        checkin_count=ended - counters.reclaimed_count - counters.forgotten,
+        **{name: count for name, count in vars(counters).items() if name in told},
     )
-
-
-def _traffic(state: PoolState) -> dict[str, Any]:
-    """Return what came and went; of the leases, from what is there anyway: nobody counts them."""
-    counters = state.counters
-    checkouts = state.number - counters.tickets  # moments that are no tickets
-    ended = checkouts + counters.adopted - len(state.leases)
-    return {
-        "checkout_count": checkouts,
-        "checkin_count": ended - counters.reclaimed - counters.forgotten,
-        "timeout_count": counters.timeout,
-        "unavailable_count": counters.unavailable,
-        "withdrawn_count": counters.withdrawn,
-        "wait_times": counters.wait_times,
-        "fetch_times": counters.fetch_times,
-    }

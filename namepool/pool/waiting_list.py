@@ -53,7 +53,7 @@ class WaitingList:
         now = self._inbox.clock()
         lease.wait = Wait(reply, now, None if timeout is None else now + timeout)
         stock.waiters[lease] = None
-        self._state.counters.waited += 1
+        self._state.counters.waited_count += 1
         self._state.log.add(WaitBegan(lease.owner, stock.theme, at=now))
         if timeout is not None:
             self._inbox.schedule(timeout, Expire(lease, timeout))

@@ -48,7 +48,7 @@ def test_an_admission_counts_what_it_drops() -> None:
     candidates = ["Bea", "ADA", "Bea", "bea.", "", None, 7, "a\nb", DEFAULT_NAME, "nemo nobody"]
     assert state.admit(candidates) == Admission(accepted=1, invalid=4, duplicate=5)
     assert available(state) == ["Ada", "Bea"]
-    assert (state.counters.invalid, state.counters.duplicates) == (4, 5)
+    assert (state.counters.invalid_count, state.counters.duplicate_count) == (4, 5)
 
 
 def test_a_leased_name_is_not_admitted_again() -> None:

@@ -354,7 +354,7 @@ def test_an_orphan_is_reclaimed_only_after_the_given_moment(
     state.owner_ended("o", 100.0)
     assert state.reclaim(before, 200.0) == reclaimed
     assert available(state) == reclaimed
-    assert state.counters.reclaimed == len(reclaimed)
+    assert state.counters.reclaimed_count == len(reclaimed)
 
 
 def test_orphans_are_reclaimed_in_the_order_they_became_so() -> None:

@@ -33,7 +33,12 @@ def test_a_wait_is_counted_by_how_it_ended_and_by_its_length() -> None:
     counters.wait_ended(3.0, "timeout")
     counters.wait_ended(2.0, "served")
 
-    ended = (counters.served, counters.timeout, counters.unavailable, counters.withdrawn)
+    ended = (
+        counters.served_count,
+        counters.timeout_count,
+        counters.unavailable_count,
+        counters.withdrawn_count,
+    )
     assert ended == (2, 1, 0, 0)
     assert counters.wait_times == Durations().with_one(1.0).with_one(3.0).with_one(2.0)
     assert counters.longest_wait == 3.0
@@ -79,7 +84,7 @@ def test_what_admissions_drop_adds_up() -> None:
     state.admit(["Ada", "Ada", "", "\n"])
     state.admit(["ada", None])
 
-    assert (state.counters.duplicates, state.counters.invalid) == (2, 3)
+    assert (state.counters.duplicate_count, state.counters.invalid_count) == (2, 3)
 
 
 def test_what_is_reclaimed_adds_up() -> None:
@@ -90,7 +95,7 @@ def test_what_is_reclaimed_adds_up() -> None:
             state.owner_ended(owner, 0.0)
         state.reclaim(0.0, 0.0)
 
-    assert state.counters.reclaimed == 3
+    assert state.counters.reclaimed_count == 3
 
 
 def test_the_epoch_counts_the_resets() -> None:

@@ -170,7 +170,7 @@ class PoolScene:
         """Compare the pool's counts with what the state was seen to do."""
         stats, state = self.actor.pool_stats(), self.state
         waits = stats.timeout_count + stats.unavailable_count + stats.withdrawn_count
-        waits += state.counters.served
+        waits += state.counters.served_count
         checkins = stats.checkin_count + stats.reclaimed_count
         return [
             f"{what}: {counted}, not {seen}"
