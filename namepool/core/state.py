@@ -139,8 +139,8 @@ class PoolState(Speakers):
 
     def end(self, token: Token, is_reclaimed: bool = False) -> bool:
         """End a lease, a binding or a wait; ``False``: it is over, or had not begun."""
-        name = token.name
-        if name not in self.leases or self.leases[name] is not token:
+        name, leases = token.name, self.leases
+        if name not in leases or leases[name] is not token:
             return self._end_other(token)
         lease: Lease = token
         stock, mine = lease.stock, self.owners.get(lease.owner)
@@ -153,7 +153,7 @@ class PoolState(Speakers):
         lease.says = OVER  # from here on it has ended, and memory is not needed
         if mine is not None and lease in mine:
             del mine[lease]
-        del self.leases[name]
+        del leases[name]
         if lease.further or lease.outside or self.orphans:
             self._end_rest(lease)
         if told:

@@ -22,8 +22,8 @@ from typing import Annotated, Any
 
 import pytest
 
-pytest.importorskip("fastapi", reason="NOT TESTED: names in FastAPI, install 'namepool[dev]'")
-pytest.importorskip("uvicorn", reason="NOT TESTED: names in FastAPI, install 'namepool[dev]'")
+pytest.importorskip("fastapi", reason="NOT TESTED: names in FastAPI, install 'namepool[test]'")
+pytest.importorskip("uvicorn", reason="NOT TESTED: names in FastAPI, install 'namepool[test]'")
 
 import anyio.to_thread
 import uvicorn
