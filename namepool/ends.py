@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from namepool.actors.latch import under
+
 
 class GoneListener(Protocol):
     """A pool's state: it wants to know that an owner has ended."""
@@ -83,16 +85,19 @@ def identity_of(thing: object, owner: str) -> Identity:
 
     Made and stored under a lock, and found by whoever comes after one that was cut short.
     """
-    with _lock:
-        identity: Identity | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
-        if identity is None:
-            identity = Identity(_mint(owner) if owner in ("thread", "task") else owner)
-            watch(identity)  # first: once it is stored, its thread may have a later one watched
-            try:
-                setattr(thing, ATTRIBUTE, identity)
-            except AttributeError:
-                _roomless[thing] = identity
-        return identity
+    return under(_lock, _identity_of, thing, owner)
+
+
+def _identity_of(thing: object, owner: str) -> Identity:
+    identity: Identity | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
+    if identity is None:
+        identity = Identity(_mint(owner) if owner in ("thread", "task") else owner)
+        watch(identity)  # first: once it is stored, its thread may have a later one watched
+        try:
+            setattr(thing, ATTRIBUTE, identity)
+        except AttributeError:
+            _roomless[thing] = identity
+    return identity
 
 
 def watch(identity: Identity) -> None:

@@ -11,11 +11,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import pytest
+
 from namepool import NumberedNames, PoolState
 from namepool.core.leases import Lease
 from namepool.core.stock import Wait
 
 T = TypeVar("T")
+
+needs_gil: pytest.MarkDecorator = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="it is about what a thread does between two switches, which are no more without a GIL",
+)
 
 PATIENCE = 20.0
 """Seconds that a test waits for what must happen; reached only when it fails."""

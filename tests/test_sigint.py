@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import needs_gil
+
 PROGRAM = """
 import asyncio, sys
 from namepool import CheckinName, CheckoutName, NamePool, NumberedNames, PoolHandle
@@ -132,6 +134,7 @@ sys.stdout.write(f"{max(late)}\\n")
 """
 
 
+@needs_gil
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to one process there")
 @pytest.mark.parametrize("interrupts", [2, pytest.param(20, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("act", ["handle", "ask"])

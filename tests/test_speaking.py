@@ -857,18 +857,22 @@ def test_an_endless_chain_of_tasks_grows_no_chain_and_keeps_its_root(
     names: set[str] = set()
     proxy = ref.proxy()
 
-    async def work(left: int) -> None:
-        names.add(pool.speaker())
+    async def work(left: int, may_look: asyncio.Event) -> None:
         async with asyncio.timeout(PATIENCE):
-            name = await proxy.checkout_name()
+            await may_look.wait()  # until the name of its starter is over
+            names.add(pool.speaker())
+            name, is_over = await proxy.checkout_name(), asyncio.Event()
             if left:
-                following.append(asyncio.create_task(work(left - 1)))
+                following.append(asyncio.create_task(work(left - 1, is_over)))
             await proxy.checkin_name(name)
+            is_over.set()
         lengths.append(length())
 
     async def agent() -> None:
         with pool.named() as root:
-            following.append(asyncio.create_task(work(200)))
+            may_look = asyncio.Event()
+            may_look.set()
+            following.append(asyncio.create_task(work(200, may_look)))
             while following:
                 await following.pop()
             assert names == {root}

@@ -1,4 +1,4 @@
-"""A gate that opens once, and that nobody who is struck while waiting can leave half shut.
+"""Waiting and locks, of which nobody who is struck leaves anything half shut.
 
 ``threading.Event`` will not do where callers wait: an exception from outside that hits a waiter
 between two lines of it leaves its lock taken, and then who would open it waits for ever.
@@ -7,7 +7,11 @@ between two lines of it leaves its lock taken, and then who would open it waits 
 from __future__ import annotations
 
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LONGEST_WAIT: Final = 1e8
 """Seconds; what ``Lock.acquire`` takes on every platform. Three years is as good as for ever."""
@@ -27,6 +31,23 @@ def passed_on(error: RuntimeError) -> None:
     """
     if type(error) is not RuntimeError:
         raise error
+
+
+def under(lock: Any, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what ``call`` returns, made with a re-entrant lock; who is struck leaves it free.
+
+    From CPython 3.14 on ``with lock:`` may be struck behind the taking of the lock and before the
+    block, and then it stays taken.
+    """
+    try:  # no ``return`` in here: the copy of ``finally`` for it would be unguarded
+        lock.acquire()
+        answer = call(*args, **kwargs)
+    finally:
+        try:
+            lock.release()
+        except RuntimeError as error:
+            passed_on(error)  # it was struck before
+    return answer
 
 
 class Latch:

@@ -16,8 +16,8 @@ import pykka
 
 from namepool.actors import forks
 from namepool.actors.latch import Latch
-from namepool.actors.logs import Logger, quietly
-from namepool.actors.registry import enter
+from namepool.actors.logs import Logger
+from namepool.actors.registry import enter, leave
 
 logger: Logger = Logger(__name__)
 
@@ -143,7 +143,7 @@ def give_up(receipt: list[Any]) -> None:
     """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
     for ref in receipt:
         ref.stop(block=False)
-        quietly(pykka.ActorRegistry.unregister, ref)
+        leave(ref)
 
 
 class ActorThread(threading.Thread):

@@ -21,6 +21,10 @@ class Logger:
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(name).log
 
+    def debug(self, text: str, *args: object) -> None:
+        """Log a line."""
+        quietly(self._log, logging.DEBUG, text, *args, stacklevel=3)
+
     def info(self, text: str, *args: object, exc_info: Any = None) -> None:
         """Log a line."""
         quietly(self._log, logging.INFO, text, *args, exc_info=exc_info, stacklevel=3)

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from namepool.actors.latch import under
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.links import Link
 from namepool.speaking import chain, own_chain, run_following
@@ -69,19 +70,13 @@ def inherit_everywhere() -> Iterator[None]:
     """
     user = object()
     try:
-        with _lock:
-            _users.append(user)
-            if not _patches:
-                _patch(threading.Thread, "start", _start)
-                if "start" in vars(threading.Timer):  # another patched it, past Thread's
-                    _patch(threading.Timer, "start", _start)
-                _patch(ThreadPoolExecutor, "submit", _submit)
+        under(_lock, _join, user)
         yield
     finally:
         try:
-            _leave(user)
+            under(_lock, _leave, user)
         finally:
-            _leave(user)  # struck: it ends all the same
+            under(_lock, _leave, user)  # struck: it ends all the same
 
 
 _COPIES_CONTEXTS: bool = getattr(sys.flags, "thread_inherit_context", False)
@@ -96,14 +91,22 @@ _FOLLOWS = "_namepool_follows"
 """Where a thread that is being started keeps the chain of its starter."""
 
 
+def _join(user: object) -> None:
+    _users.append(user)
+    if not _patches:
+        _patch(threading.Thread, "start", _start)
+        if "start" in vars(threading.Timer):  # another patched it, past Thread's
+            _patch(threading.Timer, "start", _start)
+        _patch(ThreadPoolExecutor, "submit", _submit)
+
+
 def _leave(user: object) -> None:
-    with _lock:
-        if user in _users:
-            _users.remove(user)
-        if not _users:
-            for undo in reversed(_patches):
-                undo()
-            _patches.clear()
+    if user in _users:
+        _users.remove(user)
+    if not _users:
+        for undo in reversed(_patches):
+            undo()
+        _patches.clear()
 
 
 def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:

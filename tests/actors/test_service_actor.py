@@ -14,9 +14,17 @@ from typing import Any, cast
 
 import pykka
 import pytest
+from pykka._envelope import Envelope
 
 from namepool.actors import NotHandled, Reply, ServiceActor, ServiceRef, WouldDeadlock
-from tests.support import PATIENCE, MovableClock, on_thread, run_together, switching_often
+from tests.support import (
+    PATIENCE,
+    MovableClock,
+    needs_gil,
+    on_thread,
+    run_together,
+    switching_often,
+)
 
 
 class Recorder(ServiceActor):
@@ -399,6 +407,7 @@ def test_a_finaliser_that_waits_for_the_actor_it_runs_in_is_refused_at_once() ->
     assert ref.ask("still alive") == "still alive"
 
 
+@needs_gil
 @pytest.mark.parametrize("requests", [2_000, pytest.param(20_000, marks=pytest.mark.proof)])
 def test_a_finaliser_at_any_moment_of_a_request_is_refused_at_once(requests: int) -> None:
     ref = start(PromptRecorder)
@@ -456,7 +465,9 @@ def test_two_actors_that_ask_each_other_on_one_thread_are_told_so() -> None:
         on_thread(agent)
 
 
-def test_a_long_queue_does_not_make_a_caller_work_for_others() -> None:
+def test_a_long_queue_does_not_make_a_caller_work_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ref = start()
     actor = actor_of(ref)
     gate = threading.Event()
@@ -464,12 +475,21 @@ def test_a_long_queue_does_not_make_a_caller_work_for_others() -> None:
     for n in range(1000):
         ref.tell(n)
 
-    def agent() -> threading.Thread:
-        gate.set()
-        ref.ask("mine")
-        return threading.current_thread()
+    queued, put = threading.Event(), ref.actor_inbox.put
 
-    assert on_thread(agent) not in actor.threads
+    def noted(envelope: Envelope[Any]) -> None:
+        put(envelope)
+        queued.set()
+
+    monkeypatch.setattr(ref.actor_inbox, "put", noted)
+    agent = threading.Thread(target=ref.ask, args=("mine",))
+    agent.start()
+    assert queued.wait(PATIENCE)
+    gate.set()
+    agent.join(PATIENCE)
+
+    assert not agent.is_alive()
+    assert agent not in actor.threads
 
 
 # -- 5. failures ----------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def live(clock: MovableClock) -> PoolHandle:
     source.gate.set()
     with pytest.raises(NamesUnavailable):
         failed.get(timeout=PATIENCE)
-
+    pool.pool_stats()  # the pool has done with that
     clock.advance(600.0)  # the pause after a failure is over
     source.gate.clear()
     source.error = None

@@ -105,6 +105,8 @@ def test_a_subscription_begins_with_it_and_ends_with_it(pool: PoolHandle) -> Non
     with pool.named():
         pass
 
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)  # it has answered, and is about to end
     assert mirror.kinds() == ["NameCheckedIn"]
     assert set(threading.enumerate()) == before
     subscription.close()

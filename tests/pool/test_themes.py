@@ -221,6 +221,7 @@ def test_a_theme_that_its_source_does_not_know_is_refused_and_leaves_nothing_beh
         for _ in range(3):
             with pytest.raises(UnknownTheme, match="one of 'kitchen', 'sea', not 'kitchn'"):
                 ref.ask(CheckoutName(theme="kitchn"), timeout=PATIENCE)
+    ref.ask(PoolStatsRequest(), timeout=PATIENCE)  # the pool has done with that
     assert issubclass(UnknownTheme, InvalidOption)
     assert not caplog.records
     assert set(state.stocks) == {None}

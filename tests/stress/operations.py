@@ -33,6 +33,7 @@ from namepool import (
     name_key,
     owner_scope,
 )
+from namepool.actors.latch import under
 from namepool.speaking import chain, name_of_caller
 from tests.support import Crews
 
@@ -63,7 +64,7 @@ class Operations:
         self.epoch = 0
         """Counts the beginnings and the ends of resets: odd while one is under way."""
         self.held: dict[str, str] = {}
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.garbage: collections.deque[str] = collections.deque()
         self.faults: list[str] = []
 
@@ -79,8 +80,10 @@ class Operations:
 
     def let_go(self, owner: str) -> None:
         """Note that ``owner`` has lost track of what it held."""
-        with self.lock:
-            self.held = {k: o for k, o in self.held.items() if o != owner}
+        under(self.lock, self._let_go, owner)
+
+    def _let_go(self, owner: str) -> None:
+        self.held = {k: o for k, o in self.held.items() if o != owner}
 
     # -- what the threads do ----------------------------------------------------------------
 
@@ -99,21 +102,29 @@ class Operations:
         epoch = self.epoch
         name = self.ref.ask(CheckoutName(PATIENCE, owner, _theme()), timeout=timeout)
         key = name_key(name)
-        with self.lock:
-            if not self._is_as_in(epoch):
-                return  # reset since: the name may be anybody's now
-            if key in self.held:
-                self.fault(f"{name} held by {self.held[key]} and {owner}")
-            self.held[key] = owner
+        if not under(self.lock, self._hold, key, owner, epoch):
+            return  # reset since: the name may be anybody's now
         if timeout < PATIENCE:
             time.sleep(random.random() * 1e-3)  # as long as it takes to see a name go home
-        with self.lock:
-            if not self._is_as_in(epoch):
-                return
-            self.held.pop(key, None)
+        if not under(self.lock, self._release, key, epoch):
+            return
         was_mine = self.ref.ask(CheckinName(name, owner), timeout=PATIENCE)
         if not was_mine and self._is_as_in(epoch):
             self.fault(f"{name}, granted to {owner}, had gone home meanwhile")
+
+    def _hold(self, key: str, owner: str, epoch: int) -> bool:
+        if not self._is_as_in(epoch):
+            return False
+        if key in self.held:
+            self.fault(f"{key} held by {self.held[key]} and {owner}")
+        self.held[key] = owner
+        return True
+
+    def _release(self, key: str, epoch: int) -> bool:
+        if not self._is_as_in(epoch):
+            return False
+        self.held.pop(key, None)
+        return True
 
     def _is_as_in(self, epoch: int) -> bool:
         """Tell whether no reset began since, and none was under way then."""

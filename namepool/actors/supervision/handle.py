@@ -11,9 +11,12 @@ import pykka
 
 from namepool.actors import forks
 from namepool.actors.inbox import NotHandled
+from namepool.actors.latch import under
 from namepool.actors.never_copied import NeverCopied
 from namepool.actors.ref import ANOTHER, FORKED
 from namepool.actors.reply import Reply, Wait
+
+_PARKED: Any = object()
 
 RESTARTING = "it is restarting; ask() waits for that"
 
@@ -162,18 +165,21 @@ class ActorHandle(NeverCopied):
         self, message: Any, waiting: weakref.ref[Reply[Any]], last: pykka.ActorRef[Any] | None
     ) -> None:
         """Send a request to an incarnation other than ``last``, or park it until there is one."""
-        with self._lock:
-            ref: Any = self._ref if self._ref is not last else None
-            if ref is None and self._closed is None:
-                self._parked.append((message, waiting))
-                return
+        ref: Any = under(self._lock, self._next_or_park, message, waiting, last)
         reply = waiting()
-        if reply is None:
-            return  # nobody will read it
+        if reply is None or ref is _PARKED:
+            return  # nobody will read it, or it is parked
         if ref is None:
             reply.fail_quietly(NotHandled(f"{self.name} is not running: {self._closed}"))
         else:
             self._follow(message, ref.ask(message, block=False), reply, ref)
+
+    def _next_or_park(self, message: Any, waiting: weakref.ref[Reply[Any]], last: object) -> Any:
+        ref = self._ref if self._ref is not last else None
+        if ref is None and self._closed is None:
+            self._parked.append((message, waiting))
+            return _PARKED
+        return ref
 
     def _follow(
         self, message: Any, answer: Reply[Any], reply: Reply[Any], ref: pykka.ActorRef[Any]
