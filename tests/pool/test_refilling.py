@@ -87,6 +87,8 @@ def test_a_burst_that_does_not_end_is_not_waited_for(clock: MovableClock) -> Non
     clock.drive(ref)
 
     futures = _ask_together(ref, 2)
+    wait_until(lambda: _waiting(ref) == 2, ref)
+    assert _waiting(ref) == 2  # and its answer comes after the first look
     for n in range(3, 3 + refilling.GATHERING_ROUNDS):
         futures += [ref.ask(CheckoutName(owner=f"one more {n}"), block=False)]
         wait_until(lambda n=n: _waiting(ref) in (0, n), ref)  # type: ignore[misc]
