@@ -15,12 +15,12 @@ def shown(flow: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_block_of_a_stocked_pool_makes_twenty_calls_in_nine_files_at_most() -> None:
+def test_a_block_of_a_stocked_pool_makes_fifteen_calls_in_six_files_at_most() -> None:
     found = re.search(r"^  (\d+) calls in (\d+) files$", shown("block"), re.MULTILINE)
 
     assert found is not None
-    assert int(found[1]) <= 20
-    assert int(found[2]) <= 9
+    assert int(found[1]) <= 15
+    assert int(found[2]) <= 6
 
 
 @pytest.mark.parametrize(
