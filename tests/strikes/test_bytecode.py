@@ -51,7 +51,9 @@ def _tested(code: list[dis.Instruction], n: int) -> Any:
     if not (code[n].opname.startswith("POP_JUMP") and code[n].opname.endswith(("TRUE", "FALSE"))):
         return None
     before = code[n - 2] if code[n - 1].opname == "TO_BOOL" else code[n - 1]
-    return before.argval if before.opname in ("LOAD_FAST", "LOAD_ATTR") else None
+    return (
+        before.argval if before.opname in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_ATTR") else None
+    )
 
 
 def places(transition: Callable[..., Any]) -> list[str]:

@@ -81,4 +81,5 @@ def test_a_strike_is_raised_where_a_loop_jumps_back_and_not_where_it_ends() -> N
 
     places = [strike_at(k, loop, Strike, __file__)[0] for k in range(6)]
 
-    assert [place is not None for place in places] == [True] * 3 + [False] * 3
+    count = 3 if sys.version_info < (3, 14) else 4  # whose loops jump back to their condition
+    assert [place is not None for place in places] == [True] * count + [False] * (6 - count)

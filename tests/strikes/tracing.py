@@ -68,6 +68,8 @@ class Striker:
             self._look(frame)
         elif event == "return":
             self._before.pop(frame, None)
+        elif event == "exception" and argument[0] is GeneratorExit:
+            self._before.pop(frame, None)  # it is being closed, which CPython 3.14 calls a call
         return self.trace
 
     def _is_in(self, frame: FrameType) -> bool:
@@ -117,8 +119,10 @@ def strike_at(
     told: list[object] = []
 
     def unraisable(what: Any) -> None:
-        if what.exc_value is striker.error and what.object is ends._died:
-            told.append(what.object)
+        # CPython 3.14 says in the text which callback it was.
+        told_by = what.object is ends._died or repr(ends._died) in (what.err_msg or "")
+        if what.exc_value is striker.error and told_by:
+            told.append(what)
         else:
             hook(what)
 

@@ -87,8 +87,14 @@ class ActorHandle(NeverCopied):
                 if not is_there:
                     for token in made:
                         ref.give_up(token)
-        reply = self._ask_next(message, ref, timeout, deadline)
-        return reply._answer  # no call here: it has been delivered by now
+        reply, is_read = self._ask_next(message, ref, timeout, deadline), False
+        try:
+            answer = reply._answer
+            is_read = True  # no call from here to the return
+            return answer
+        finally:
+            if not is_read:
+                reply.give_up()
 
     def _ask_next(
         self, message: Any, last: Any, timeout: float | None, deadline: float | None
