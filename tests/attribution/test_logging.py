@@ -464,6 +464,7 @@ def test_a_short_form_grows_while_another_agent_has_the_same_given_name(
     with pool.named():
         with owner_scope("another"), pool.named():
             log.info("two of a name")
+        pool.pool_stats()  # the end of that block may have had to wait for the turn
         log.info("alone again")
     shorts = [vars(record)["speaker_short"] for record in handler.records]
     assert shorts == ["Ada Bogon", "Ada"]
