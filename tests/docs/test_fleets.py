@@ -61,12 +61,13 @@ def test_a_server_takes_the_settings(tmp_path: Path) -> None:
 
 
 SERVES = """
-import signal, sys
+import signal, sys, time
 import namepool
 {handler}
 with namepool.open_pool(ledger=sys.argv[1]) as pool, pool.named():
     print("serving", flush=True)
-    signal.pause()
+    while True:  # a signal that comes just before ``signal.pause()`` would not end it
+        time.sleep(0.01)
 """
 
 
