@@ -19,8 +19,10 @@ from namepool.core.stock import Wait
 
 T = TypeVar("T")
 
+HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+
 needs_gil: pytest.MarkDecorator = pytest.mark.skipif(
-    not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    not HAS_GIL,
     reason="it is about what a thread does between two switches, which are no more without a GIL",
 )
 

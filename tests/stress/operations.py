@@ -35,7 +35,7 @@ from namepool import (
 )
 from namepool.actors.latch import under
 from namepool.speaking import chain, name_of_caller
-from tests.support import Crews
+from tests.support import HAS_GIL, Crews
 
 PATIENCE = 10.0
 """Seconds without an answer after which a request counts as unanswered."""
@@ -262,8 +262,8 @@ class Operations:
 
     def fork(self) -> None:
         """Have a child see at once that the pool is elsewhere; it dies of SIGALRM if it hangs."""
-        if not hasattr(os, "fork"):
-            return
+        if not hasattr(os, "fork") or not HAS_GIL:
+            return  # without a GIL, CPython never frees the locks of objects that other threads had
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # that other threads are running
             child = os.fork()
