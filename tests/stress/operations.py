@@ -263,7 +263,7 @@ class Operations:
     def fork(self) -> None:
         """Have a child see at once that the pool is elsewhere; it dies of SIGALRM if it hangs."""
         if not hasattr(os, "fork") or not HAS_GIL:
-            return  # without a GIL, CPython never frees the locks of objects that other threads had
+            return  # without a GIL CPython itself may hang in the child, in a call of C
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # that other threads are running
             child = os.fork()
