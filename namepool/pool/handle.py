@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from namepool.actors import LATER, acting
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease
+from namepool.core.links import OVER
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
 from namepool.core.speakers import Speaking
@@ -180,15 +181,17 @@ class PoolHandle(Face):
         not checked out (the last with a logged warning). Somebody else's name is taken back too,
         with a warning that names both.
         """
-        lease, access = _chain(), self._access
+        lease, access, has_ended = _chain(), self._access, LATER
         if lease.__class__ is Lease and name.__class__ is str and owner is None:
             is_mine = lease.says == name and lease.state is access.state
             # Else it is inherited, or a scope's.
-            is_mine = is_mine and _acting() is None and lease.owner == whose_stack()
-            if is_mine and access.run(access.end, lease) is True:
-                chain.set(lease.before)
-                return True
-        return self._ask(m.CheckinName(name, owner))  # type: ignore[no-any-return]
+            if is_mine and _acting() is None and lease.owner == whose_stack():
+                has_ended = access.run(access.end, lease)
+        if has_ended is not True:
+            has_ended = self._ask(m.CheckinName(name, owner))
+        if lease is not None and lease.says == OVER:
+            chain.set(lease.before)  # only to save memory: the link is over
+        return has_ended  # type: ignore[no-any-return]
 
     def associate_name(
         self,

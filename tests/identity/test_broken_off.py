@@ -169,6 +169,7 @@ def test_an_actor_with_a_given_name_runs_the_contexts_of_agents_under_their_name
 
 @pytest.mark.anyio
 async def test_a_call_that_never_begins_leaves_no_link(tasks: AsyncPoolHandle) -> None:
+    before = length()
     for _ in range(20):
         call = asyncio.create_task(tasks.checkout_name())
         call.cancel()
@@ -180,7 +181,7 @@ async def test_a_call_that_never_begins_leaves_no_link(tasks: AsyncPoolHandle) -
     await tasks.pool_stats()  # by then the pool has heard of all of them
 
     async with tasks.named():
-        assert length() <= 2
+        assert length() <= before + 2
     assert (await tasks.pool_stats()).checked_out_count == 0
 
 
@@ -196,12 +197,13 @@ async def test_an_endless_chain_of_tasks_in_one_scope_remembers_each_owner_once(
 
 
 def test_a_pool_that_is_closed_has_no_speakers_and_leaves_no_links() -> None:
+    before = length()
     for _ in range(5):
         with open_pool(source=NumberedNames()) as pool:
             assert pool.checkout_name() == pool.speaker()
         assert pool.speaker() == namepool.DEFAULT_NAME
     with open_pool(source=NumberedNames()) as pool, pool.named():
-        assert length() == 1
+        assert length() == before + 1
 
 
 def test_a_name_given_to_a_thread_that_has_ended_comes_home() -> None:
