@@ -208,6 +208,14 @@ def wait_until(condition: Callable[[], bool], ref: Any) -> None:
     raise AssertionError("it never came about")
 
 
+def slowness() -> float:
+    """Return how many times longer than usual this machine takes for a loop just now; 1 at least."""
+    began, total = time.process_time(), 0
+    for n in range(500_000):
+        total += n
+    return max((time.process_time() - began) / 0.03, 1.0)
+
+
 @contextlib.contextmanager
 def switching_often() -> Iterator[None]:
     """Switch threads every microsecond, so that races show."""
