@@ -209,7 +209,7 @@ def wait_until(condition: Callable[[], bool], ref: Any) -> None:
 
 
 def slowness() -> float:
-    """Return how many times longer than usual this machine takes for a loop just now; 1 at least."""
+    """Return how many times longer than usual this machine takes for a loop now; 1 at least."""
     began, total = time.process_time(), 0
     for n in range(500_000):
         total += n

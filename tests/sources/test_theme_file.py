@@ -136,9 +136,7 @@ def test_the_worst_file_of_64_kb_is_refused_in_a_moment(kind: str, tmp_path: Pat
     start = time.process_time()
     with pytest.raises(InvalidOption) as refusal:
         OfflineNames(theme_files=[path])
-    assert (
-        time.process_time() - start < 0.5 * slowness()
-    )  # seconds; unchecked, a dotted key takes ten
+    assert time.process_time() - start < 0.5 * slowness()  # s; unchecked, a dotted key takes ten
     assert str(refusal.value).startswith(str(path))
 
 
