@@ -271,8 +271,9 @@ def stop_all() -> None:
 
 def none_left() -> str | None:
     """Return what is left running after an operation that starts and stops a pool."""
-    gc.collect()  # a handle that was dropped ends its pool, without a GIL as it is collected
     for ref in pykka.ActorRegistry.get_all():
+        if not ref.actor_stopped.wait(0.5):
+            gc.collect()  # without a GIL, a handle that was dropped may end its pool only now
         if not ref.actor_stopped.wait(2.0):
             return f"{ref} was left running"
     return None
