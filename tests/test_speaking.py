@@ -37,7 +37,7 @@ from namepool import (
     named_thread,
     owner_scope,
 )
-from namepool.actors import ServiceActor
+from namepool.actors import LATER, ServiceActor
 from namepool.actors.lifecycle import ActorThread
 from namepool.speaking import chain
 from tests.support import PATIENCE, on_thread
@@ -1006,6 +1006,18 @@ def test_scopes_without_names_add_nothing_to_a_chain(pool: PoolHandle) -> None:
 # What a chain holds
 
 
+def test_a_check_in_by_the_pools_own_thread_leaves_no_link_behind(
+    pool: PoolHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> None:
+        name = pool.checkout_name()
+        monkeypatch.setattr(pool._access, "run", lambda *_: LATER)  # as while another has the turn
+        assert pool.checkin_name(name)
+        assert chain.get() is None
+
+    contextvars.Context().run(work)
+
+
 def test_a_context_holds_no_task_and_after_its_blocks_no_pool() -> None:
     async def agent() -> tuple[Any, Any, Any, Any]:
         ref = NamePool.start(source=NumberedNames())
@@ -1026,8 +1038,7 @@ def test_a_context_holds_no_task_and_after_its_blocks_no_pool() -> None:
     assert task() is None
     assert inside[chain] is not None
     del inside
-    for _ in range(5):  # without a GIL one may not be enough
-        gc.collect()
+    gc.collect()
     assert speaking() is None
     assert after.get(chain) is None
 

@@ -21,10 +21,10 @@ from namepool.core.known import UsedNames
 from namepool.core.names import is_default_name, name_key, one_line, why_invalid
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError
-from namepool.ledgers.base import Ledger, check_ledger
+from namepool.ledgers.base import Ledger
 from namepool.sources.base import NameSource, read_answer, time_left
 
-warn: Callable[..., None] = Logger("namepool.pool").warning
+warn: Callable[..., None] = Logger("namepool.pool").warning  # it is the pool that has a ledger
 
 ENOUGH = 0.5
 """The share of a chunk below which the source is asked for the rest of it."""
@@ -335,38 +335,6 @@ class Chunk:
         self.claimed += ours
         self.rejected += [name for name in fresh if name not in set(ours)]
         return bool(fresh)
-
-
-def supply(source: NameSource | None, claimed_in: str | Ledger | None) -> NameSource:
-    """Return ``source``, or offline names; claimed in a ledger or that of a URL, if there is one.
-
-    Raises:
-        InvalidOption: it is no ledger, and no URL of one
-    """
-    ledger = _ledger(claimed_in)
-    source = source if source is not None else _offline_names()
-    if ledger is None:
-        return source
-    share = getattr(source, "share", None)
-    if share is not None:  # all processes walk one walk, each a stretch of it
-        share(ledger.advance, getattr(ledger, "namespace", "default"))
-    return ClaimedNames(source, ledger)
-
-
-def _ledger(given: object) -> Ledger | None:
-    if isinstance(given, str):
-        from namepool.ledgers.urls import open_ledger  # only now: most pools have none
-
-        return open_ledger(given)
-    if given is not None:
-        check_ledger(given)
-    return given  # type: ignore[return-value]
-
-
-def _offline_names() -> NameSource:
-    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
-
-    return OfflineNames()
 
 
 def wait_released(source: object) -> None:

@@ -17,13 +17,12 @@ from namepool.core.state import OwnerEnded, PoolState
 from namepool.core.stats import PoolStats
 from namepool.ends import notify_gone
 from namepool.errors import CheckoutTimeout, OwnerRequired
-from namepool.ledgers.claims import supply
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
 from namepool.pool.observing import Observing
 from namepool.pool.operations import Operations
-from namepool.pool.options import NamePoolOptions, checked_options
+from namepool.pool.options import NamePoolOptions, checked_options, supply
 from namepool.pool.ref import NamePoolRef, token_of
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
 from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters

@@ -189,7 +189,7 @@ class PoolHandle(Face):
                 has_ended = access.run(access.end, lease)
         if has_ended is not True:
             has_ended = self._ask(m.CheckinName(name, owner))
-        if lease is not None and lease.says == OVER:
+        if lease is not None and lease.says == OVER and _chain() is lease:
             chain.set(lease.before)  # only to save memory: the link is over
         return has_ended  # type: ignore[no-any-return]
 

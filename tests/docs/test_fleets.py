@@ -61,13 +61,15 @@ def test_a_server_takes_the_settings(tmp_path: Path) -> None:
 
 
 SERVES = """
-import signal, sys, time
+import os, signal, sys
 import namepool
 {handler}
 with namepool.open_pool(ledger=sys.argv[1]) as pool, pool.named():
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
     print("serving", flush=True)
-    while True:  # a signal that comes just before ``signal.pause()`` would not end it
-        time.sleep(0.01)
+    os.read(told, 1)  # not ``signal.pause()``, which does not see a signal that has just come
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,47 @@ def test_a_future_that_was_asked_for_between_two_incarnations_costs_no_name(
     scene.begin()
 
     scene.wait_clear()
+
+
+class Struck(BaseException):
+    """What strikes a caller."""
+
+
+class Noting(list[Any]):
+    """A list that tells when something has been put into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_filled = threading.Event()
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        self.is_filled.set()
+
+
+def test_a_caller_that_is_struck_as_it_reads_the_next_incarnations_answer_costs_no_name(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def struck(_: object) -> None:
+        raise Struck
+
+    def restart() -> None:
+        assert parked.is_filled.wait(PATIENCE)
+        scene.begin()
+
+    scene.stock()
+    scene.end()
+    monkeypatch.setattr("namepool.pool.ref.received", struck)
+    scene.handle._parked = parked = Noting()
+    supervisor = threading.Thread(target=restart)
+    supervisor.start()
+
+    with pytest.raises(Struck) as caught:
+        scene.handle.ask(CheckoutName(), timeout=PATIENCE)
+
+    supervisor.join(PATIENCE)
+    scene.wait_clear()
+    assert caught.tb is not None  # whose frames hold the answer
 
 
 @across_restarts

@@ -27,7 +27,7 @@ from namepool import (
 from namepool.actors.inbox import Inbox
 from namepool.core.leases import Token, speaking_owners
 from namepool.pool.subscriptions import Dispatcher
-from tests.support import PATIENCE, Crews
+from tests.support import HAS_GIL, PATIENCE, Crews
 
 
 class Stock(pykka.ThreadingActor):
@@ -272,8 +272,8 @@ def stop_all() -> None:
 def none_left() -> str | None:
     """Return what is left running after an operation that starts and stops a pool."""
     for ref in pykka.ActorRegistry.get_all():
-        if not ref.actor_stopped.wait(0.5):
-            gc.collect()  # without a GIL, a handle that was dropped may end its pool only now
+        if not HAS_GIL:
+            gc.collect()  # a handle that was dropped may end its pool only now
         if not ref.actor_stopped.wait(2.0):
             return f"{ref} was left running"
     return None
