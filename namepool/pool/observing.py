@@ -152,30 +152,31 @@ class Observing:
 
     def began(self, lease: Lease, name: str, owner: str) -> Told:
         """Tell that a lease begins, and see to it that somebody looks when it lasts too long."""
-        now, readers = self._inbox.clock(), self._state.log.readers
-        place = None if isinstance(lease.seen, Seen) else lease.seen  # a begin that was cut short
+        now, place = self._inbox.clock(), lease.seen
+        if isinstance(place, Seen):
+            place = place.place  # a begin that was cut short
         lease.seen = _new(Seen, (now, place, True, False))
         if self._leak_after is not None and not self._is_looking:
             self._inbox.schedule(self._leak_after, LookForLeaks())
             self._is_looking = True  # last: one that was cut short is followed by another
-        return self._told(NameCheckedOut(name, owner, at=now)) if readers else ()
+        return self._told(now, NameCheckedOut, name, owner)
 
     def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
         """Tell that a lease ends."""
-        seen, readers = lease.seen, self._state.log.readers
+        seen = lease.seen
         is_warned = isinstance(seen, Seen) and seen.is_warned
-        if not readers and not is_warned:
-            return ()
+        if not is_warned and not self._state.log.readers:
+            return ()  # as most leases end, so it is not worth a look at the clock
         now = self._inbox.clock()
         held = now - seen.since if isinstance(seen, Seen) else 0.0
         if is_warned:
             self._inbox.put(Envelope(LeakEnded(lease.name, seen, held)))
         kind = NameReclaimed if is_reclaimed else NameCheckedIn
-        return self._told(kind(lease.name, lease.owner, held, at=now))
+        return self._told(now, kind, lease.name, lease.owner, held)
 
     def speaks(self, token: Token, name: str) -> Told:
         """Tell that an owner speaks under a name, with those that do already."""
-        return self._told(NameAssociated(name, token.owner, at=self._inbox.clock()))
+        return self._told(self._inbox.clock(), NameAssociated, name, token.owner)
 
     def is_silent(self, token: Token) -> Told:
         """Tell that an owner stops speaking under a name, unless it does by another token."""
@@ -183,11 +184,12 @@ class Observing:
         others = [*([lease] if lease.says else ()), *bindings(lease)]
         if token.owner in [other.owner for other in others if other is not token]:
             return ()
-        return self._told(NameDissociated(token.name, token.owner, at=self._inbox.clock()))
+        return self._told(self._inbox.clock(), NameDissociated, token.name, token.owner)
 
-    def _told(self, event: PoolEvent) -> Told:
+    def _told(self, at: float, kind: Callable[..., PoolEvent], *fields: object) -> Told:
+        """Return the entry of an event; nothing is made that nobody reads."""
         log = self._state.log
-        return ((log.count + 1, event),) if log.readers else ()
+        return ((log.count + 1, kind(*fields, at=at)),) if log.readers else ()
 
     # -- leaks ------------------------------------------------------------------------------
 

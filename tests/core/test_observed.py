@@ -15,6 +15,7 @@ from namepool.core.log import Entry
 from namepool.core.speakers import Told
 from namepool.core.state import PoolState
 from namepool.pool import messages as m
+from namepool.pool import observing
 from namepool.pool.observing import Observing, Seen
 from tests.core.scene import associate, binding_for, checkin, checkout, look_at, speakers_of
 from tests.mirror import Mirror, StillReader, kinds, spoken
@@ -302,6 +303,23 @@ def test_what_is_noted_of_a_lease_is_when_it_began(scene: Scene) -> None:
 
     assert isinstance(lease.seen, Seen)
     assert (lease.seen.since, lease.seen.place, lease.seen.is_timed) == (100.0, None, True)
+
+
+def test_while_nobody_reads_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox: Any = StillInbox()
+    state = PoolState()
+    state.admit(["Ada", "Bea"])
+    state.observer = Observing(state, inbox)
+    made: list[str] = []
+    for kind in ("NameCheckedOut", "NameCheckedIn", "NameAssociated", "NameDissociated"):
+        monkeypatch.setattr(observing, kind, lambda *_, kind=kind, **__: made.append(kind))
+
+    checkout(state, "o")
+    associate(state, "p", "Ada")
+    state.dissociate("o")
+    checkin(state, "Ada")
+
+    assert made == []
 
 
 def test_while_nobody_reads_nothing_is_written() -> None:
