@@ -208,12 +208,15 @@ def wait_until(condition: Callable[[], bool], ref: Any) -> None:
     raise AssertionError("it never came about")
 
 
-def slowness() -> float:
-    """Return how many times longer than usual this machine takes for a loop now; 1 at least."""
-    began, total = time.process_time(), 0
-    for n in range(500_000):
-        total += n
-    return max((time.process_time() - began) / 0.03, 1.0)
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """Let no tracer, as that of the coverage, take its time in the block: a test looks at it."""
+    before = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -14,7 +15,7 @@ from namepool.core.names import MAX_NAME_LENGTH, why_invalid
 from namepool.errors import SourceError
 from namepool.sources.llm import prompt, reply
 from namepool.sources.llm.texts import clean
-from tests.support import slowness
+from tests.support import untraced
 
 READER = reply.Reader()
 SCHEMA = prompt.request_body("m", "json_object with schema", [], {})["response_format"]["schema"]
@@ -369,11 +370,9 @@ def test_what_came_is_cut_and_escaped() -> None:
 @pytest.mark.parametrize("text", ["[", '["a",', '"name":"', '{"names":[', "<think>"])
 def test_hostile_content_is_read_in_reasonable_time(text: str, times: int) -> None:
     began = time.process_time()
-    try:
+    with untraced(), contextlib.suppress(SourceError):
         READER.read_text(text * times)
-    except SourceError:
-        pass
-    assert time.process_time() - began < 5 * times / 10**5 * slowness()
+    assert time.process_time() - began < 5 * times / 10**5
 
 
 # -- anything at all ------------------------------------------------------------------------------
