@@ -46,7 +46,7 @@ def notify_gone(listener: GoneListener) -> None:
     collected. The listener is held weakly; telling it twice to listen is once.
     """
     global _listeners
-    with _lock:
+    with _lock:  # on the pool's own thread, which nobody strikes: see ``latch.under``
         living = tuple(ref for ref in _listeners if ref() not in (None, listener))
         _listeners = (*living, weakref.ref(listener))
 

@@ -1,4 +1,4 @@
-"""What happens in a pool, for those who subscribe to it: frozen values, one class for each fact.
+"""The events of a pool, for its subscribers: frozen values, one class for each fact.
 
 ::
 

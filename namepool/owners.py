@@ -140,8 +140,8 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
     """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
 
     Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
-    no name, it speaks under that of whoever enters the scope. An owner set this way never dies by
-    itself: what it holds, it holds until it gives it back.
+    no name, it speaks under the name of the caller that enters the scope. An owner set this way
+    never dies by itself: it holds its names until it gives them back.
 
     Raises:
         InvalidOwner: see ``owner_id``

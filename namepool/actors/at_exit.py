@@ -1,4 +1,4 @@
-"""What happens to our actors when the interpreter exits: they are stopped, and ``on_stop`` runs."""
+"""The interpreter's exit: all our actors are stopped, and their ``on_stop`` runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting and locks, of which nobody who is struck leaves anything half shut.
+"""Gates and locks that a thread, struck anywhere, leaves open or free for the others.
 
 ``threading.Event`` will not do where callers wait: an exception from outside that hits a waiter
 between two lines of it leaves its lock taken, and then who would open it waits for ever.
@@ -34,7 +34,7 @@ def passed_on(error: RuntimeError) -> None:
 
 
 def under(lock: Any, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``call`` returns, made with a re-entrant lock; who is struck leaves it free.
+    """Make a call with a re-entrant lock, and return its result; a struck caller frees the lock.
 
     From CPython 3.14 on ``with lock:`` may be struck behind the taking of the lock and before the
     block, and then it stays taken.

@@ -36,9 +36,9 @@ class AgentSpanProcessor(NeverCopied, SpanProcessor):
     as they are. It reads the pool's view when a span begins: no message, no lock, it never blocks.
 
     With ``baggage=True``, a span begun while nobody speaks here gets the agent that its parent's
-    baggage tells of: see ``AgentBaggagePropagator``. Whoever sends a request can say any name
-    there, so let it be ``False`` where strangers do. A process that only serves other processes'
-    agents needs no pool then: ``AgentSpanProcessor(baggage=True)``.
+    baggage tells of: see ``AgentBaggagePropagator``. The sender of a request can say any name
+    there, so let it be ``False`` where requests come from strangers. A process that only serves
+    other processes' agents needs no pool then: ``AgentSpanProcessor(baggage=True)``.
 
     Raises:
         InvalidOption: ``pool`` is no pool, or is not given while ``baggage`` is ``False``

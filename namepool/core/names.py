@@ -1,4 +1,4 @@
-"""What a name may be, when two names read alike, and the name of those who have none. Pure."""
+"""The rules for names, when two names read alike, and the default name. Pure."""
 
 from __future__ import annotations
 

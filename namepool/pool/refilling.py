@@ -142,7 +142,7 @@ class Refilling:
         return not paused
 
     def _precedence(self, stock: Stock) -> tuple[bool, int, float]:
-        """Those for whom somebody waits come first, and each theme gets its share of fetches."""
+        """Stocks with waiting callers come first, and each theme gets its share of fetches."""
         return not stock.waiters, len(self._fetches.of(stock)), stock.waiters.since()
 
     def fetch(self, count: int, stock: Stock) -> bool:

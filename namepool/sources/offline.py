@@ -91,8 +91,8 @@ class OfflineNames(NeverCopied):
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
         """Return the next ``count`` names, of one ``theme`` or of all.
 
-        Threads may call it at once: they share one walk. What it told as names of one theme it does
-        not tell as names of all, nor the other way round.
+        Threads may call it at once: they share one walk. A name told as one of a theme is not
+        told among the names of all themes, nor the other way round.
 
         ``used`` is not read: the walk never repeats itself, and the pool, which knows the names
         that came from elsewhere, drops those and asks again. Reading a million used names to hand

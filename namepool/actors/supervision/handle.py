@@ -38,6 +38,8 @@ class ActorHandle(NeverCopied):
         self._generation = 0
         self._closed: str | None = None
         self._lock = threading.RLock()
+        """Callers use it by ``under``; a supervisor's thread is not struck, and needs no more than
+        ``with``."""
         self._parked: list[tuple[Any, weakref.ref[Reply[Any]]]] = []
         forks.remember(self)
 
