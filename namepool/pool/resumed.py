@@ -6,8 +6,9 @@ The ledger is waited for by the caller's thread, or, for a task, by one of its o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from namepool.core.leases import Token
 from namepool.core.names import one_line
@@ -53,45 +54,59 @@ class Resumed(Block):
         identity: str | None,
     ) -> None:
         self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
-        self._block: Held | None = None
+        self._blocks: list[Held] | None = None  # the last one holds the name
+        self._given = ""
 
     def __enter__(self) -> str:
+        entering, given = self._entering(is_task=False), None
         try:
-            self._enter(is_task=False).send(None)
-        except StopIteration as entered:
-            return entered.value  # type: ignore[no-any-return]
-        raise RuntimeError("a thread awaits nothing here")
+            for _ in entering.__await__():
+                raise RuntimeError("a thread awaits nothing here")
+            given = self._given
+            return given
+        finally:
+            if not given:
+                self.__exit__()
 
     async def __aenter__(self) -> str:
-        return await self._enter(is_task=True)
+        entering, given = self._entering(is_task=True), None
+        try:
+            await entering
+            given = self._given
+            return given
+        finally:
+            if not given:
+                self.__exit__()
 
     def __exit__(self, *error: object) -> None:
-        block, self._block = self._block, None
-        if block is not None:
-            block.__exit__()
+        try:
+            for block in self._blocks or ():
+                block.__exit__()
+        finally:
+            self._blocks = None
 
-    async def _enter(self, *, is_task: bool) -> str:
-        """Hold a name that the ledger keeps for nobody else; a thread awaits nothing here."""
-        if self._block is not None:
+    def _entering(self, *, is_task: bool) -> Coroutine[Any, Any, None]:
+        if self._blocks is not None:
             raise RuntimeError(ENTERED)
+        self._blocks = []
+        return self._enter(self._blocks, is_task)
+
+    async def _enter(self, blocks: list[Held], is_task: bool) -> None:
+        """Hold a name that the ledger keeps for nobody else; a thread awaits nothing here."""
         if self._name is not None:
             await self._take(self._name, is_task)
-        tried, kept = list[Held](), None
-        try:
-            while True:
-                tried.append(block := self._named())
-                given = await block.__aenter__() if is_task else block.__enter__()
-                if self._name is None and block.is_held:
-                    try:
-                        await self._take(given, is_task)
-                    except NameHeld:
-                        continue
-                self._block = kept = block
-                return given
-        finally:
-            for block in tried:
-                if block is not kept:  # its name is another's
-                    block.__exit__()
+        while True:
+            blocks.append(block := self._named())
+            self._given = await block.__aenter__() if is_task else block.__enter__()
+            if self._name is not None or not block.is_held:
+                break
+            try:
+                await self._take(self._given, is_task)
+                break
+            except NameHeld:
+                continue  # holding it meanwhile: else it would be offered again
+        for refused in blocks[:-1]:
+            refused.__exit__()
 
     async def _take(self, name: str, is_task: bool) -> None:
         if self._ledger is not None:

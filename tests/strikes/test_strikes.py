@@ -51,6 +51,16 @@ def test_a_strike_at_every_place_of_it_harms_nobody_else(name: str, pool: str) -
     assert count.strikes > 100
 
 
+@pytest.mark.parametrize("name", ["named, identity", "async with, name and identity"])
+def test_a_strike_at_every_place_of_coming_back_harms_nobody_else(name: str) -> None:
+    scene = POOLS["claimed"]()
+    count = strike_pool(scene, name, 1)
+    scene.stop()
+
+    assert count.harm == []
+    assert count.strikes > 100
+
+
 def test_a_strike_is_raised_where_the_interpreter_looks_and_only_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
