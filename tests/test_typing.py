@@ -18,7 +18,7 @@ import pytest
 import namepool
 from namepool import ChildSpec, NamePool, NamePoolOptions, Supervisor, open_async_pool, open_pool
 from namepool.actors import SupervisorOptions
-from namepool.actors.supervision import protocol
+from namepool.actors.supervision import messages as protocol
 from namepool.core.options import PoolOptions
 from namepool.pool import options
 from tests.docs.pages import ROOT

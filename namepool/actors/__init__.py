@@ -12,8 +12,8 @@ from namepool.actors.reply import Reply, WouldDeadlock
 from namepool.actors.service_actor import ServiceActor, acting
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
 from namepool.actors.supervision.handle import ActorHandle
-from namepool.actors.supervision.intensity import Backoff
-from namepool.actors.supervision.protocol import (
+from namepool.actors.supervision.messages import (
+    Backoff,
     ChildBusy,
     ChildCounts,
     ChildExists,

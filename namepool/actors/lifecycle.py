@@ -47,8 +47,7 @@ class Lifecycle:
     def failed(self, error: BaseException | type[BaseException] | None) -> None:
         """Note a failure; the first is the reason of the death, a later one its consequence."""
         if self._first is None:
-            kind = error if isinstance(error, type) else type(error)
-            self._first = f"{kind.__name__}: {_text_of(error)}"
+            self._first = text_of(error)
 
     def came_up(self) -> None:
         """``on_start`` is over, and the actor lives."""
@@ -102,13 +101,14 @@ def lifecycle_of(ref: pykka.ActorRef[Any]) -> Lifecycle:
     return cast("Lifecycle", vars(ref)["lifecycle"])
 
 
-def _text_of(error: object) -> str:
-    """Return the text of an error, fit for one log line."""
+def text_of(error: object) -> str:
+    """Return the type and the text of an error, fit for one log line."""
+    kind = error if isinstance(error, type) else type(error)
     try:
         text = str(error)[:500]
     except Exception:
-        return f"<{type(error).__name__} that cannot be shown>"
-    return text if text.isprintable() else ascii(text)[1:-1]
+        text = f"<{kind.__name__} that cannot be shown>"
+    return f"{kind.__name__}: {text if text.isprintable() else ascii(text)[1:-1]}"
 
 
 def launch(
@@ -117,8 +117,11 @@ def launch(
     kwargs: Mapping[str, Any],
     supervisor: pykka.ActorRef[Any] | None = None,
     receipt: list[Any] | None = None,
+    **about: object,
 ) -> pykka.ActorRef[Any]:
     """Start an actor; return its ref at once, before ``on_start`` is over.
+
+    Its ref has ``supervisor`` and ``about`` as attributes.
 
     It reports its own lifecycle: ours do, and ``supervision.foreign`` makes others.
 
@@ -128,7 +131,7 @@ def launch(
     """
     actor: Any = actor_class(*args, **kwargs)
     ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
-    vars(ref)["supervisor"] = supervisor
+    vars(ref).update(about, supervisor=supervisor)
     started = [] if receipt is None else receipt
     with ExitStack() as undo:
         undo.callback(give_up, [ref])

@@ -13,15 +13,16 @@ import pytest
 from namepool.actors import (
     Backoff,
     ChildBusy,
+    ChildNotFound,
     ChildSpec,
+    DeleteChild,
     RestartChild,
     ServiceActor,
     Supervisor,
     TerminateChild,
 )
-from namepool.actors.supervision import procedures as supervisors
-from namepool.actors.supervision.deaths import Deaths
-from namepool.actors.supervision.procedures import Procedures
+from namepool.actors.supervision import supervisor as supervisors
+from namepool.actors.supervision.rules import SupervisorState
 from tests.interleavings.support import SCHEDULES, run_own_thread, under_the_explorer, unstarted
 from tests.interleavings.support import holds as _holds
 from tests.interleavings.support import is_found as _is_found
@@ -44,8 +45,13 @@ class Family:
     """A supervisor with one child at a time, whose incarnations share one thread."""
 
     def __init__(
-        self, patch: pytest.MonkeyPatch, shutdown: float | None, backoff: Backoff | None
+        self,
+        patch: pytest.MonkeyPatch,
+        shutdown: float | None,
+        backoff: Backoff | None,
+        callers: int,
     ) -> None:
+        self.callers = callers
         self.born: list[Any] = []
         self.cradle: queue.Queue[Any] = queue.Queue()
         self.victims: queue.Queue[Any] = queue.Queue()
@@ -58,6 +64,7 @@ class Family:
         self.gone: list[str] = []
         self.terminated: list[int] = []
         self.restarted: list[Any] = []
+        self.deleted: list[bool] = []
 
     def launch(
         self,
@@ -65,6 +72,7 @@ class Family:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         supervisor: object,
+        **about: object,
     ) -> pykka.ActorRef[Any]:
         child = unstarted(actor_class, *args, **kwargs)
         self.born.append(child)
@@ -82,7 +90,7 @@ class Family:
 
     def leave(self, who: str) -> None:
         self.gone.append(who)
-        if len(self.gone) == 2:
+        if len(self.gone) == self.callers:
             self.ref.stop(block=False)
 
     def kill(self) -> None:
@@ -103,9 +111,25 @@ class Family:
         self.terminated.append(len(self.born))
         try:
             self.restarted.append(self.ref.ask(RestartChild("child")))
-        except ChildBusy:
+        except (ChildBusy, ChildNotFound):
             self.restarted.append(None)
         self.leave("terminator")
+
+    def terminate_and_delete(self) -> None:
+        self.ref.lifecycle.is_up.wait()
+        self.ref.ask(TerminateChild("child"))
+        try:
+            self.ref.ask(DeleteChild("child"))
+            self.deleted.append(True)
+        except ChildBusy:
+            self.deleted.append(False)
+        self.leave("deleter")
+
+    def is_as_answered(self) -> bool:
+        """A child that was deleted is not started any more; nobody lives on."""
+        (restarted,) = self.restarted
+        was_last = restarted is None or restarted is self.born[-1].actor_ref
+        return was_last and len(self.deleted) == 1 and self.is_over()
 
     def is_terminated(self) -> bool:
         """No child was started after the last was terminated; it is not there."""
@@ -125,9 +149,12 @@ class Family:
 
 
 def family(
-    patch: pytest.MonkeyPatch, shutdown: float | None = None, backoff: Backoff | None = None
+    patch: pytest.MonkeyPatch,
+    shutdown: float | None = None,
+    backoff: Backoff | None = None,
+    callers: int = 2,
 ) -> Any:
-    return partial(Family, patch, shutdown, backoff)
+    return partial(Family, patch, shutdown, backoff, callers)
 
 
 SOON = Backoff(first=0.001, longest=0.001)
@@ -162,16 +189,28 @@ def test_a_notice_of_an_abandoned_childs_death_does_not_concern_its_successor(
     holds(family(monkeypatch, shutdown=0.001), workers, Family.is_restarted)
 
 
-def test_it_is_found_when_a_terminated_child_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    def replace(self: Any, child: Any) -> Any:
-        yield from self.bring_up(child)
+def test_two_callers_and_a_death_leave_one_child_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = [*THREADS, Family.kill, Family.terminate_and_restart, Family.terminate_and_delete]
+    holds(family(monkeypatch, callers=3), workers, Family.is_as_answered)
 
-    monkeypatch.setattr(Procedures, "replace", replace)
+
+def test_it_is_found_when_a_terminated_child_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SupervisorState, "_cancel", lambda self, child: None)
+    monkeypatch.setattr(SupervisorState, "_take_down", _only_those_that_run)
     workers = [*THREADS, Family.kill, Family.terminate]
     is_found(family(monkeypatch, backoff=SOON), workers, Family.is_terminated)
 
 
+def _only_those_that_run(self: Any, task: Any, child: Any) -> None:
+    if child.state == "running":
+        task.child = child
+        self._stop(child)
+
+
 def test_it_is_found_when_a_stale_notice_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Deaths, "_known", lambda self, id_, ref: self._children.get(id_))
+    def current(self: Any, number: int) -> Any:
+        return next(iter(self._living.values()), None)
+
+    monkeypatch.setattr(SupervisorState, "_current", current)
     workers = [*THREADS, Family.kill, Family.terminate_and_restart]
     is_found(family(monkeypatch, shutdown=0.001), workers, Family.is_restarted)

@@ -1,6 +1,7 @@
-"""Supervision by OTP's rules: what a supervisor is asked, what it decides, and how it does it.
+"""Supervision by OTP's rules.
 
-``protocol`` and ``child_spec`` say what may be asked; ``intensity`` and ``deaths`` decide;
-``procedures`` do; ``supervisor`` is the actor around them, ``handle`` a ref that survives restarts.
-It imports the other modules of ``actors``, and they import nothing of it.
+``messages`` and ``child_spec`` say what may be asked of a supervisor; ``rules``, which are pure,
+decide what it does next; ``supervisor`` is the actor that does it, ``handle`` a ref that survives
+restarts. ``foreign`` has actors of any make report their ends. It imports the other modules of
+``actors``, and they import nothing of it.
 """

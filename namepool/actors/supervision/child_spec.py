@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import pykka
-
-from namepool.actors.supervision.intensity import is_seconds
 
 Restart = Literal["permanent", "transient", "temporary"]
 Kind = Literal["worker", "supervisor"]
@@ -16,6 +14,12 @@ Shutdown = float | Literal["default"] | None
 
 WORKER_SHUTDOWN = 5.0
 """Seconds that a worker may take to stop (OTP's default); a supervisor may take for ever."""
+
+
+def is_seconds(value: object, *, zero: bool = False) -> bool:
+    """Tell whether ``value`` is a time to wait; ``zero`` says whether that may be none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= cast("float", value) <= 1e8 and (zero or value != 0)
 
 
 class InvalidChildSpec(ValueError):
@@ -26,18 +30,24 @@ class InvalidChildSpec(ValueError):
 class ChildSpec:
     """How a supervisor starts one child, ``actor_class.start(*args, **kwargs)``, and keeps it.
 
+    ```python
+    ChildSpec("crew", Crew, kwargs={"size": 8}, restart="transient", shutdown=10.0)
+    ```
+
     Args:
         id: unique among the supervisor's children
         actor_class: any Pykka actor class
         args, kwargs: what its constructor takes; it runs on the supervisor's thread, so it must be
-            quick: what takes long belongs into ``on_start``
+            quick: what takes long belongs into ``on_start``. Of a supervisor's ``children`` an
+            iterator is read once, here
         restart: ``permanent``: always; ``transient``: after an abnormal end; ``temporary``: never
         shutdown: seconds to wait for it to stop before it is abandoned (threads cannot be killed);
             ``None``: for ever; 0: not at all
         kind: ``worker`` or ``supervisor``; the latter's ``shutdown`` is ``None`` by default
         significant: its own end may shut down the supervisor (``auto_shutdown``)
-        on_abandon: called when it is certain that this child will not be started again; it runs on
-            the supervisor's thread and must not block
+        on_abandon: called when this spec cannot be started again: it was deleted, or the supervisor
+            that keeps it has ended for good. It runs on the supervisor's thread and must not block;
+            an exception is logged
 
     Raises:
         InvalidChildSpec: naming the field, the value and what is expected
@@ -58,6 +68,10 @@ class ChildSpec:
         _check("actor_class", self.actor_class, _is_actor(self.actor_class), "a pykka.Actor class")
         _check("args", self.args, isinstance(self.args, tuple), "a tuple")
         _check("kwargs", self.kwargs, _is_kwargs(self.kwargs), "a mapping with string keys")
+        children = self.kwargs.get("children")
+        if getattr(self.actor_class, "supervises", False) and isinstance(children, Iterator):
+            # The next incarnation would find nothing left in it.
+            object.__setattr__(self, "kwargs", {**self.kwargs, "children": tuple(children)})
         _check_one_of("restart", self.restart, get_args(Restart))
         _check_one_of("kind", self.kind, get_args(Kind))
         if self.shutdown == "default":
@@ -71,6 +85,16 @@ class ChildSpec:
             _check("significant", True, False, "False for a permanent child: it never just ends")
         callback = self.on_abandon is None or callable(self.on_abandon)
         _check("on_abandon", self.on_abandon, callback, "a callable, or None")
+
+    def within(self) -> list[ChildSpec]:
+        """Return the specs of the children that this one's actor is started with.
+
+        They can be started again as long as this one can.
+        """
+        children = self.kwargs.get("children")
+        if not isinstance(children, list | tuple):
+            return []
+        return [spec for spec in children if isinstance(spec, ChildSpec)]
 
 
 def _check(name: str, value: object, is_right: bool, expected: str) -> None:

@@ -30,11 +30,25 @@ def watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
     known = _cache.get(actor_class)
     if known is None:
         body = {"__module__": actor_class.__module__, "__qualname__": actor_class.__qualname__}
+        if _says_nothing_of_its_thread(actor_class):
+            body["use_daemon_thread"] = True  # type: ignore[assignment]
         if actor_class._create_actor_inbox is pykka.ThreadingActor._create_actor_inbox:
             body["_create_actor_inbox"] = staticmethod(Inbox)  # type: ignore[assignment]
             body["_create_future"] = staticmethod(Reply)  # type: ignore[assignment]
         known = _cache[actor_class] = type(actor_class.__name__, (_Watched, actor_class), body)
     return known
+
+
+def _says_nothing_of_its_thread(actor_class: type[pykka.Actor]) -> bool:
+    """Tell whether its thread is Pykka's default, which keeps the interpreter from its exit.
+
+    That exit stops the supervisor, and so this actor, as soon as it begins.
+    """
+    mro = actor_class.__mro__
+    if pykka.ThreadingActor not in mro:
+        return False
+    own = mro[: mro.index(pykka.ThreadingActor)]
+    return not any("use_daemon_thread" in vars(cls) for cls in own)
 
 
 class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]

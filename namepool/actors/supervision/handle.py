@@ -27,12 +27,17 @@ class ActorHandle(NeverCopied):
     A request goes to the present incarnation, or waits, within its timeout, for the next one. One
     that an incarnation died without having seen goes to the next; one that may have been handled
     is not repeated, and its ``ActorDeadError`` says what the incarnation died of.
+
+    ``name`` is the child's path: the ids of the supervisors above it, below the one at the root,
+    and its own, as in ``crew/names``.
     """
 
     _instead = ANOTHER
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.below: dict[str, ActorHandle] = {}
+        """Of a supervisor: the handles of its children, by their ids, across its incarnations."""
         self._ref: pykka.ActorRef[Any] | None = None
         self._makes_tokens = False
         self._generation = 0
@@ -162,7 +167,7 @@ class ActorHandle(NeverCopied):
         Raises:
             TypeError: always
         """
-        raise TypeError(f"stop {self.name} with its supervisor's terminate_child({self.name!r})")
+        raise TypeError(f"stop {self.name} with its supervisor's terminate_child()")
 
     def __repr__(self) -> str:
         return f"<ActorHandle of {self.name!r}, generation {self._generation}>"
@@ -217,6 +222,22 @@ class ActorHandle(NeverCopied):
 
     # -- for the supervisor -----------------------------------------------------------------
 
+    def child(self, id: str) -> ActorHandle:  # noqa: A002
+        """Return the handle of a child of this one, a supervisor."""
+        handle = self.below.get(id)
+        if handle is None:
+            handle = self.below[id] = ActorHandle(f"{self.name}/{id}" if self.name else id)
+        return handle
+
+    def find(self, path: str) -> ActorHandle | None:
+        """Return the handle of a child of this one, or of a child of one of these, and so on."""
+        found = self.below.get(path)
+        if found is None:
+            for id_, handle in list(self.below.items()):
+                if path.startswith(f"{id_}/"):
+                    found = found or handle.find(path[len(id_) + 1 :])
+        return found
+
     def install(self, ref: pykka.ActorRef[Any]) -> None:
         """Make ``ref`` the present incarnation."""
         with self._lock:
@@ -232,7 +253,15 @@ class ActorHandle(NeverCopied):
             self._ref = None
 
     def close(self, reason: str) -> None:
-        """No further incarnation is to be expected: who waits for one is told ``reason``."""
+        """No further incarnation is to be expected: who waits for one is told ``reason``.
+
+        Nor is one of the children below, if this is a supervisor.
+        """
+        self._close(reason)
+        for handle in list(self.below.values()):
+            handle.close(reason)
+
+    def _close(self, reason: str) -> None:
         with self._lock:
             self._ref = None
             self._closed = reason
@@ -241,4 +270,4 @@ class ActorHandle(NeverCopied):
     def forked(self) -> None:
         """Be closed in a forked child: its actor's thread does not exist there."""
         self._lock = threading.RLock()
-        self.close(f"it {FORKED}")
+        self._close(f"it {FORKED}")

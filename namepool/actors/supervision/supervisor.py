@@ -1,101 +1,87 @@
-"""The ``Supervisor`` actor: starts children, watches them, restarts them by OTP's rules.
+"""The ``Supervisor`` actor: does what ``rules`` decides, and tells it the outcome.
 
-It never waits (see ``procedures``), except while it stops itself: then it waits for its children.
+All of it runs on the supervisor's own thread. It never waits, except while it stops itself: then it
+waits for its children.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Never, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Never, Unpack, cast, get_args
 
 import pykka
 
-from namepool.actors.lifecycle import give_up, launch, lifecycle_of
+from namepool.actors.lifecycle import give_up, launch, lifecycle_of, text_of
 from namepool.actors.logs import Logger
 from namepool.actors.ref import QueuingRef, ServiceRef
+from namepool.actors.registry import retire
 from namepool.actors.reply import Reply, Wait
 from namepool.actors.service_actor import ServiceActor
+from namepool.actors.supervision import messages as m
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
-from namepool.actors.supervision.children import Children
-from namepool.actors.supervision.deaths import Deaths, abandon
+from namepool.actors.supervision.foreign import watched
 from namepool.actors.supervision.handle import ActorHandle
-from namepool.actors.supervision.intensity import Backoff
-from namepool.actors.supervision.procedures import Procedures, Runner
-from namepool.actors.supervision.protocol import (
-    AutoShutdown,
-    ChildCounts,
-    ChildInfo,
-    CountChildren,
-    DeleteChild,
-    GetChildSpec,
-    GetHandle,
-    RestartChild,
-    Rules,
-    StartChild,
-    StartFailed,
-    Strategy,
-    SupervisorError,
-    SupervisorOptions,
-    TerminateChild,
-    WhichChildren,
-    check_spec,
-    checked_specs,
-)
+from namepool.actors.supervision.rules import Failure, Operation, SupervisorState
 
 logger: Logger = Logger(__name__)
 
 
-class _Begin(NamedTuple):
-    """Start the initial children."""
+class Told(NamedTuple):
+    """What the supervisor tells itself: a notice to the rules, or a thing to be done later."""
 
-
-class _End(NamedTuple):
-    error: SupervisorError
+    to: Callable[..., object]
+    about: tuple[Any, ...]
 
 
 class Supervisor(ServiceActor):
-    """Keeps its children running; see the module, and ``start`` for the options."""
+    """Keeps its children running; see ``start`` for the options.
+
+    ```python
+    root = Supervisor.start(children=[ChildSpec("crew", Crew)], strategy="one_for_all")
+    cook = root.ask(StartChild(ChildSpec("cook", Cook)), timeout=5)  # the ref, once it is up
+    root.handle("cook").ask("soup?")  # goes to the cook of the day, across restarts
+    root.stop()
+    ```
+
+    Operations are carried out one after another, in the order in which they were asked; questions
+    are answered at once. What it refuses never ends it: the caller gets the error, and where nobody
+    waits for the answer, as in a ``tell``, it is logged.
+    """
 
     comes_up_later = True
+    supervises: ClassVar[bool] = True
 
     def __init__(
         self,
         *,
         children: Iterable[ChildSpec] = (),
-        strategy: Strategy = "one_for_one",
+        strategy: m.Strategy = "one_for_one",
         max_restarts: int = 3,
         max_seconds: float = 5.0,
-        backoff: Backoff | None = None,
-        auto_shutdown: AutoShutdown = "never",
+        backoff: m.Backoff | None = None,
+        auto_shutdown: m.AutoShutdown = "never",
     ) -> None:
         super().__init__()
-        self._children = Children(checked_specs(children))
-        rules = Rules(strategy, max_restarts, max_seconds, backoff, auto_shutdown).checked()
-        self._runner = Runner()
-        self._procedures = Procedures(self._children, strategy)
-        self._deaths = Deaths(self._children, self._procedures, self._runner, rules, self._give_up)
-        self._actor_ref = self._procedures.ref = self._deaths.ref = SupervisorRef(self)
+        rules = m.Rules(strategy, max_restarts, max_seconds, backoff, auto_shutdown).checked()
+        self._actor_ref = SupervisorRef(self)
+        self._state = SupervisorState(rules, children)
+        self._hands = Hands(self._actor_ref, self._state)
         self._handlers.update(self._table())
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
-            StartChild: lambda m: self.start_child(m.spec),
-            TerminateChild: lambda m: self.terminate_child(m.id),
-            RestartChild: lambda m: self.restart_child(m.id),
-            DeleteChild: lambda m: self.delete_child(m.id),
-            WhichChildren: lambda _: self.which_children(),
-            CountChildren: lambda _: self.count_children(),
-            GetChildSpec: lambda m: self.get_child_spec(m.id),
-            GetHandle: lambda m: self.handle(m.id),
-            _Begin: lambda _: self._runner.run(self._deaths.start_initial()),
-            _End: self._end,
-            **self._deaths.table(),
+            **dict.fromkeys(get_args(Operation), self._ask),
+            m.WhichChildren: lambda _: self.which_children(),
+            m.CountChildren: lambda _: self.count_children(),
+            m.GetChildSpec: lambda question: self.get_child_spec(question.id),
+            m.GetHandle: lambda question: self.handle(question.id),
+            Told: lambda told: self._hands.tell(told.to, *told.about, self.actor_inbox.clock()),
         }
 
     # -- what Pykka and parents call --------------------------------------------------------
 
     @classmethod
-    def start(cls, *args: Never, **options: Unpack[SupervisorOptions]) -> SupervisorRef:
+    def start(cls, *args: Never, **options: Unpack[m.SupervisorOptions]) -> SupervisorRef:
         """Start a supervisor and its children; blocks until they are up.
 
         Args:
@@ -118,7 +104,7 @@ class Supervisor(ServiceActor):
 
     @classmethod
     def start_for(
-        cls, receipt: list[Any], *args: Never, **options: Unpack[SupervisorOptions]
+        cls, receipt: list[Any], *args: Never, **options: Unpack[m.SupervisorOptions]
     ) -> SupervisorRef:
         """Like ``start``; the ref is appended to ``receipt``, for a struck caller to stop."""
         ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
@@ -126,8 +112,9 @@ class Supervisor(ServiceActor):
         if ref.start_failure is not None:
             ref.wait_gone()
             raise ref.start_failure
-        if not ref.lifecycle.is_up.is_set():
-            raise pykka.ActorDeadError(f"{ref} died before it was up: {ref.lifecycle.reason}")
+        if ref.actor_stopped.is_set():
+            why = ref.lifecycle.reason or "it was stopped"
+            raise pykka.ActorDeadError(f"{ref} ended while it was being started: {why}")
         return ref
 
     @classmethod
@@ -139,7 +126,7 @@ class Supervisor(ServiceActor):
         shutdown: Shutdown = "default",
         significant: bool = False,
         on_abandon: Callable[[], object] | None = None,
-        **options: Unpack[SupervisorOptions],
+        **options: Unpack[m.SupervisorOptions],
     ) -> ChildSpec:
         """Return how another supervisor starts this one.
 
@@ -165,17 +152,36 @@ class Supervisor(ServiceActor):
             on_abandon=on_abandon,
         )
 
-    def on_start(self) -> None:
-        """Begin with the children; this supervisor is up when they are."""
-        self._actor_ref.try_tell(_Begin())
+    # -- its own life -----------------------------------------------------------------------
+
+    def _actor_loop_setup(self) -> None:
+        super()._actor_loop_setup()
+        if not self.actor_stopped.is_set():  # by what ``on_start`` did
+            self._hands.begin()
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
-        self._stop_for_good("its supervisor has stopped; start another")
+        self._hands.end("its supervisor has stopped; start another")
 
     def on_failure(self, *_: Any) -> None:
         """Stop the children: a dead supervisor keeps nobody."""
-        self._stop_for_good("its supervisor has failed; see the log, and start another")
+        self._hands.end("its supervisor has failed; see the log, and start another")
+
+    def _stop(self) -> None:
+        super()._stop()
+        Supervisor.on_stop(self)  # if a subclass has another
+
+    def _finish(self) -> None:
+        Supervisor.on_failure(self)
+        super()._finish()
+
+    def _handle_receive(self, message: Any) -> Any:
+        try:
+            return super()._handle_receive(message)
+        except m.SupervisorError as error:
+            if self._replying is not None or isinstance(message, Told):
+                raise
+            self._hands.reply(None, error)
 
     # -- the operations ---------------------------------------------------------------------
 
@@ -185,23 +191,19 @@ class Supervisor(ServiceActor):
         Raises:
             ChildExists: its id is taken
             StartFailed: it did not come up; the spec is not kept
+            InvalidChildSpec: this is no spec of a child of this supervisor
         """
-        check_spec(spec)
-        return self._runner.answer(self._procedures.add(self._children.add(spec)), self.deferred())
+        return self._ask(m.StartChild(spec))
 
     def terminate_child(self, id: str) -> Reply[None]:  # noqa: A002
         """Stop a child; its spec is kept, unless it is temporary. Twice does no harm.
 
+        A start of the child that is under way fails, and a restart is left out.
+
         Raises:
             ChildNotFound: no child has this id
         """
-        child = self._children.find(id)
-        if child.state == "restarting":
-            child.state = "stopped"  # what was scheduled for it finds it so and leaves it
-        elif child.state == "starting" and child.ref is not None:
-            # Now: what starts it may be waiting for ever.
-            self._procedures.ask_to_stop(child, child.ref)
-        return self._runner.answer(self._procedures.terminate(child), self.deferred())
+        return self._ask(m.TerminateChild(id))
 
     def restart_child(self, id: str) -> Reply[pykka.ActorRef[Any]]:  # noqa: A002
         """Start a terminated child again; the answer is its ref once it is up.
@@ -211,26 +213,24 @@ class Supervisor(ServiceActor):
             ChildBusy: it is running, or being restarted
             StartFailed: it did not come up; its spec is kept
         """
-        return self._runner.answer(
-            self._procedures.start_again(self._children.find_idle(id)), self.deferred()
-        )
+        return self._ask(m.RestartChild(id))
 
-    def delete_child(self, id: str) -> None:  # noqa: A002
+    def delete_child(self, id: str) -> Reply[None]:  # noqa: A002
         """Forget a terminated child.
 
         Raises:
             ChildNotFound: no child has this id
             ChildBusy: it is running, or being restarted
         """
-        self._children.forget(self._children.find_idle(id), "its spec was deleted")
+        return self._ask(m.DeleteChild(id))
 
-    def which_children(self) -> list[ChildInfo]:
-        """Return every child, in the order of start."""
-        return self._children.infos()
+    def which_children(self) -> list[m.ChildInfo]:
+        """Return every child, in the order of start; at once, whatever is under way."""
+        return [child.info for child in self._state.children.values()]
 
-    def count_children(self) -> ChildCounts:
+    def count_children(self) -> m.ChildCounts:
         """Return how many children there are, are active, and are of each kind."""
-        return self._children.counts()
+        return self._state.children.counts()
 
     def get_child_spec(self, id: str) -> ChildSpec:  # noqa: A002
         """Return a child's spec.
@@ -238,45 +238,202 @@ class Supervisor(ServiceActor):
         Raises:
             ChildNotFound: no child has this id
         """
-        return self._children.find(id).spec
+        return self._state.children.find(id).spec
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
         """Return a handle of a child that stays valid across its restarts.
 
         Raises:
-            ChildNotFound: no child has this id
+            ChildNotFound: no child has this id, or this path
         """
-        return self._children.find(id).handle
+        place = self._hands.place
+        handle = place.find(id) if isinstance(id, str) else None
+        return handle or place.child(self._state.children.find(id).spec.id)
 
-    # -- the end ----------------------------------------------------------------------------
+    def _ask(self, operation: Operation) -> Reply[Any]:
+        reply = self.deferred()
+        self._hands.tell(self._state.ask, operation, None if self._replying is None else reply)
+        return reply
 
-    def _give_up(self, error: SupervisorError) -> None:
-        """End with ``error`` as the reason, which a parent sees."""
-        self._runner.has_ended = True
-        if isinstance(error, StartFailed):
-            cast("SupervisorRef", self._actor_ref).start_failure = error
-        logger.error("%s gives up: %s", self, error)
-        self._actor_ref.try_tell(_End(error))
 
-    def _end(self, message: _End) -> None:
-        raise message.error  # in a tell: it kills this actor, by way of on_failure
+class Hands:
+    """Does what the rules of one supervisor, which is ``ref``, say: each step by its method."""
 
-    def _stop_for_good(self, reason: str) -> None:
-        self._runner.has_ended = True
-        for child in reversed(list(self._children.values())):
-            ref = child.ref
-            if ref is not None:
-                ref.stop(block=False)
-                if not lifecycle_of(ref).is_gone.wait(cast("float | None", child.spec.shutdown)):
-                    abandon(child, ref)
-            child.abandon(reason)
-        self._runner.end(pykka.ActorDeadError(f"{self}: {reason}"))
+    def __init__(self, ref: SupervisorRef, state: SupervisorState) -> None:
+        self._ref = ref
+        self._state = state
+        self.place: ActorHandle = ActorHandle("")
+        """Where it is in its tree: its handle, with those of its children below."""
+        self._lasting: set[int] = set()
+        """The identities of the specs that outlive it: its own spec has them."""
+        self._has_begun = False
+        self._said: dict[tuple[str, ...], int] = {}
+        """How often something was to be logged again within a second."""
+
+    def tell(self, told: Callable[..., object], *about: Any) -> None:
+        """Tell the rules something, and do what they say."""
+        told(*about)
+        steps = self._state.steps
+        while steps:
+            step = steps.popleft()
+            getattr(self, step.do)(*step.about)
+
+    def begin(self) -> None:
+        """Start the initial children, at the place that the ref was given."""
+        about, children, self._has_begun = vars(self._ref), self._state.children, True
+        self.place = about.get("place") or self.place
+        self._lasting = {id(spec) for spec in about["spec"].within()} if "spec" in about else set()
+        for id_ in {*self.place.below} - {*children}:
+            self._close_for_good(id_, "its supervisor was started again without it")
+        for id_ in children:
+            self.place.child(id_)
+        self.tell(self._state.begin)
+
+    def end(self, reason: str) -> None:
+        """Stop the children in reverse, waiting for each; twice does no harm."""
+        if not self._has_begun:
+            return  # its thread could not be started, or ``on_start`` failed
+        error = pykka.ActorDeadError(f"{self._ref}: {reason}")
+        is_below = vars(self._ref).get("supervisor") is not None  # it may come again
+        for child in self._state.end(error):
+            if child.ref is not None:
+                child.ref.stop(block=False)
+                seconds = cast("float | None", child.spec.shutdown)
+                if not lifecycle_of(child.ref).is_gone.wait(seconds):
+                    self.leave_behind(child.spec, child.ref)
+            if is_below:
+                self.down(child.spec.id)
+            else:
+                self._close_for_good(child.spec.id, reason)
+            self._abandon(child.spec)
+        self.tell(lambda: None)
+
+    # -- the steps --------------------------------------------------------------------------
+
+    def start(self, number: int, spec: ChildSpec) -> None:
+        """Start a child, and tell what becomes of it."""
+        state, actor_class = self._state, watched(spec.actor_class)
+        place = self.place.child(spec.id)
+        try:
+            ref = launch(actor_class, spec.args, spec.kwargs, self._ref, place=place, spec=spec)
+        except m.Ignore:
+            state.ignored(number)
+        except BaseException as error:
+            state.failed(number, Failure(text_of(error), error), self._ref.actor_inbox.clock())
+        else:
+            state.launched(number, ref)
+            lifecycle_of(ref).watch_up(lambda: self._later(0, state.came_up, number))
+            lifecycle_of(ref).watch(lambda reason: self._later(0, state.died, number, reason))
+
+    def stop(self, number: int, ref: pykka.ActorRef[Any], seconds: float | None) -> None:
+        """Ask a child to stop, and tell when it has had its time."""
+        ref.stop(block=False)
+        if seconds is not None:
+            self._later(seconds, self._state.overdue, number)
+
+    def leave_behind(self, spec: ChildSpec, ref: pykka.ActorRef[Any]) -> None:
+        """Go on without a child that does not stop: a thread cannot be killed."""
+        text = "child %r did not stop within %s s and is abandoned: %s"
+        logger.warning(text, spec.id, spec.shutdown, ref)
+        retire(ref)
+
+    def up(self, id: str, ref: pykka.ActorRef[Any]) -> None:  # noqa: A002
+        """A child runs."""
+        self.place.child(id).install(ref)
+
+    def down(self, id: str) -> None:  # noqa: A002
+        """A child runs no more; it may be started again."""
+        self.place.child(id).vacate()
+
+    def close(self, id: str, reason: str) -> None:  # noqa: A002
+        """A child runs no more, and is started again only if somebody asks for that."""
+        self.place.child(id).close(reason)
+
+    def forget(self, spec: ChildSpec, reason: str) -> None:
+        """A child is there no more, and nor is its spec, unless this supervisor's own has it."""
+        self._close_for_good(spec.id, reason)
+        self._abandon(spec)
+
+    def reply(self, to: Reply[Any] | None, value: object) -> None:
+        """Answer; where nobody waits for it an error is logged."""
+        if to is not None and isinstance(value, BaseException):
+            to.fail_quietly(value)
+        elif to is not None:
+            to.set_quietly(value)
+        elif isinstance(value, BaseException):
+            text = "%s: nobody waits for the answer: %s"
+            logger.warning(text, self._ref, text_of(value), exc_info=value.__cause__)
+
+    def wait(self, seconds: float, token: int) -> None:
+        """Tell when a pause is over; without one, when what is in the inbox has had its turn."""
+        self._later(seconds, self._state.again, token)
+
+    def report(self, id: str, what: str, failure: Failure) -> None:  # noqa: A002
+        """Log what happened to a child; what repeats itself, once a second."""
+        said = id, what, failure.text
+        if said in self._said:
+            self._said[said] += 1
+            return
+        self._said[said] = 0
+        logger.warning("%s: child %r %s: %s", self._ref, *said, exc_info=failure.error)
+        self._later(1.0, self._say_how_often, said)
+
+    def ready(self) -> None:
+        """The initial children are up, and so is their supervisor."""
+        self._ref.lifecycle.came_up()
+
+    def give_up(self, error: m.SupervisorError | None) -> None:
+        """End, with an error as the reason, which a parent sees; or as if stopped."""
+        if error is None:
+            self._ref.stop(block=False)
+            return
+        if isinstance(error, m.StartFailed):
+            self._ref.start_failure = error
+        logger.error("%s gives up: %s", self._ref, error, exc_info=error.__cause__)
+        self._later(0, _fail, error)
+
+    # -- how --------------------------------------------------------------------------------
+
+    def _later(self, seconds: float, to: Callable[..., object], *about: Any) -> None:
+        if seconds:
+            self._ref.actor_inbox.schedule(seconds, Told(to, about))
+        else:
+            self._ref.try_tell(Told(to, about))
+
+    def _say_how_often(self, said: tuple[str, ...], _: float) -> None:
+        more = self._said.pop(said)
+        if more:
+            logger.warning("%s: child %r %s: %s … and %d more", self._ref, *said, more)
+
+    def _abandon(self, spec: ChildSpec) -> None:
+        if id(spec) not in self._lasting:
+            _give_up(spec)
+
+    def _close_for_good(self, id: str, reason: str) -> None:  # noqa: A002
+        handle = self.place.below.pop(id, None)
+        if handle is not None:
+            handle.close(reason)
+
+
+def _fail(error: m.SupervisorError, _: float) -> None:
+    raise error  # in a tell: it kills the supervisor, by way of on_failure
+
+
+def _give_up(spec: ChildSpec) -> None:
+    """Say that a spec cannot be started again, nor those of the children it is started with."""
+    for within in spec.within():
+        _give_up(within)
+    if spec.on_abandon is not None:
+        try:
+            spec.on_abandon()
+        except Exception:
+            logger.error("on_abandon of the child %r failed:", spec.id, exc_info=True)
 
 
 class SupervisorRef(ServiceRef[Supervisor]):
     """A supervisor's ref; ``handle(id)`` is at hand without a proxy."""
 
-    start_failure: StartFailed | None = None
+    start_failure: m.StartFailed | None = None
 
     if TYPE_CHECKING:
 
@@ -291,4 +448,4 @@ class SupervisorRef(ServiceRef[Supervisor]):
         Raises:
             ChildNotFound: no child has this id
         """
-        return cast("ActorHandle", self.ask(GetHandle(id)))
+        return cast("ActorHandle", self.ask(m.GetHandle(id)))

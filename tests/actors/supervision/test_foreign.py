@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -299,3 +301,44 @@ def test_the_hooks_of_pykka_that_are_overridden_exist() -> None:
         "_stop",
     ):
         assert callable(getattr(pykka.ThreadingActor, hook))
+
+
+# -- the interpreter's exit -----------------------------------------------------------------
+
+FORGETFUL = """
+import pykka
+from namepool.actors import ChildSpec, Supervisor
+
+class Stock(pykka.ThreadingActor):
+    def on_stop(self):
+        print("stopped", flush=True)
+
+inner = Supervisor.child_spec("inner", children=[ChildSpec("stock", Stock)])
+Supervisor.start(children=[inner])
+print("at the end", flush=True)
+"""
+
+
+def test_a_stock_actor_in_a_tree_does_not_keep_the_interpreter_from_its_exit() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=2 * PATIENCE
+    )
+
+    assert run.stdout.splitlines() == ["at the end", "stopped"], run.stderr
+    assert run.returncode == 0
+
+
+def test_a_class_that_says_so_itself_keeps_its_kind_of_thread() -> None:
+    class Stock(pykka.ThreadingActor):
+        pass
+
+    class Keeping(pykka.ThreadingActor):
+        use_daemon_thread = False
+
+    class Heir(Keeping):
+        pass
+
+    assert watched(Stock).use_daemon_thread  # type: ignore[attr-defined]
+    assert not watched(Keeping).use_daemon_thread  # type: ignore[attr-defined]
+    assert not watched(Heir).use_daemon_thread  # type: ignore[attr-defined]
+    assert not Stock.use_daemon_thread

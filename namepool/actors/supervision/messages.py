@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypedDict, get_args
 
 import pykka
 
-from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
-from namepool.actors.supervision.intensity import Backoff, is_seconds
+from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec, Kind, is_seconds
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
+ChildState = Literal["starting", "running", "stopping", "restarting", "stopped"]
 
 
 class SupervisorError(Exception):
@@ -47,9 +49,9 @@ class ChildInfo(NamedTuple):
 
     id: str
     ref: pykka.ActorRef[Any] | None
-    state: str
-    """``running``, ``starting``, ``stopping``, ``restarting`` or ``stopped``."""
-    kind: str
+    state: ChildState
+    """``restarting``: it has died, or did not come up, and is to be started again."""
+    kind: Kind
     restarts: int
     """Times it was restarted."""
 
@@ -107,22 +109,25 @@ class GetHandle(NamedTuple):
     id: str
 
 
-def check_spec(spec: object) -> None:
-    """Refuse what is not a child spec."""
-    if not isinstance(spec, ChildSpec):
-        raise InvalidChildSpec(f"a child must be given as a ChildSpec, not {ascii(spec)[:100]}")
+@dataclass(frozen=True)
+class Backoff:
+    """A pause before each restart: ``first`` seconds, doubling up to ``longest``, jittered down by
+    up to a half; back at ``first`` after ``quiet`` seconds without a death (Akka's rule)."""
 
+    first: float = 0.1
+    longest: float = 10.0
+    quiet: float = 30.0
 
-def checked_specs(children: Iterable[ChildSpec]) -> list[ChildSpec]:
-    """Return the specs of a supervisor's children; refuse what is none, and an id used twice."""
-    specs = list(children)
-    for spec in specs:
-        check_spec(spec)
-    ids = [spec.id for spec in specs]
-    for id_ in ids:
-        if ids.count(id_) > 1:
-            raise InvalidChildSpec(f"id must be unique among the children, {id_!r} is not")
-    return specs
+    def __post_init__(self) -> None:
+        for field in ("first", "longest", "quiet"):
+            value = getattr(self, field)
+            if not is_seconds(value):
+                raise ValueError(f"{field} must be seconds, above 0 and at most 1e8, not {value!a}")
+
+    def pause(self, failures: int, jitter: Callable[[], float] = random.random) -> float:
+        """Return the seconds to wait after ``failures`` deaths in a row (1 for the first)."""
+        nominal = min(self.first * 2.0 ** min(failures - 1, 64), self.longest)
+        return nominal * (0.5 + jitter() / 2)
 
 
 class SupervisorOptions(TypedDict, total=False):
@@ -174,3 +179,17 @@ class Rules(NamedTuple):
                 value = ascii(getattr(self, name))[:100]
                 raise ValueError(f"{name} must be {expected}, not {value}")
         return self
+
+    def check(self, spec: object) -> None:
+        """Refuse what is not a spec of a child of such a supervisor.
+
+        Raises:
+            InvalidChildSpec: it is none, or its end is to shut down what nothing shuts down
+        """
+        if not isinstance(spec, ChildSpec):
+            raise InvalidChildSpec(f"a child must be given as a ChildSpec, not {ascii(spec)[:100]}")
+        if spec.significant and self.auto_shutdown == "never":
+            raise InvalidChildSpec(
+                f"significant must be False for the child {spec.id!r}, not True: its supervisor "
+                "has auto_shutdown='never'"
+            )
