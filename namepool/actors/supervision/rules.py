@@ -200,9 +200,9 @@ class Task:
         asked: Asked | None = None,
         restarts: bool = False,
     ) -> None:
-        self.stop = list(stop)
+        self.stop: list[Child] = list(stop)
         """Still to be stopped, the last one first."""
-        self.start = deque(start)
+        self.start: deque[Child] = deque(start)
         """Still to be started, the first one first."""
         self.asked = asked
         self.restarts = restarts
@@ -228,7 +228,7 @@ class Restarts:
         self._tokens = itertools.count(1)
         self.deaths: deque[tuple[Child, int, str | None, float]] = deque()
         """Still to be judged: who has died, in which start, of what, and when."""
-        self.has_ended = False
+        self.has_ended: bool = False
 
     def mourn(self, child: Child, reason: str | None, now: float) -> None:
         """A running child has died by itself; what that means is judged in its turn."""
@@ -325,7 +325,7 @@ class SupervisorState:
 
     def __init__(self, rules: m.Rules, specs: Iterable[ChildSpec]) -> None:
         self.steps: deque[Step] = deque()
-        self.children = Children(rules, specs)
+        self.children: Children = Children(rules, specs)
         self._restarts = Restarts(rules, self.children, self._do)
         self._living: dict[int, Child] = {}
         """By the number of the start, while there is an actor of it."""
