@@ -8,8 +8,8 @@ some, the first one first. What arrives meanwhile waits: deaths, and behind them
 restarts that are due, each in the order of arrival. All of it is judged when its turn comes, with
 three exceptions:
 
-- An operation that is refused as things stand is refused at once; but not if another about its
-  child waits before it, or its child is about to end.
+- An operation that is refused as things stand is refused at once, unless others wait before it, or
+  its child is about to end.
 - The death of a child that the task is about to stop is what the task wants. It counts for nothing.
 - ``TerminateChild`` ends a start of its child at once, whether that is under way or still to come.
 
@@ -21,7 +21,7 @@ Source: OTP's ``supervisor`` for restart types, strategies, intensity and automa
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
@@ -60,10 +60,8 @@ class Child:
         self.ref: Any = None
         self.number = 0
         """Of its last start; 0: what has become of that is dealt with."""
-        self.is_cancelled = False
-        """It was terminated while it was being started."""
-        self.token = 0
-        """Of the restart that it waits for."""
+        self.due: list[Child] = []
+        """The children with which it waits for its restart."""
         self.restarts = 0
         self.deaths_in_a_row = 0
         self.last_death: float = float("-inf")
@@ -81,32 +79,6 @@ class Asked(NamedTuple):
     to: Any
     id: str
     was_known: bool
-
-
-class Waiting(deque["Asked | int"]):
-    """Operations, and the tokens of restarts that are due, in the order of arrival."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._about: Counter[str] = Counter()
-
-    def add(self, asked: Asked) -> None:
-        """Let an operation wait."""
-        self._about[asked.id] += 1
-        self.append(asked)
-
-    def has_one_about(self, id: str) -> bool:  # noqa: A002
-        """Tell whether an operation on this child waits."""
-        return id in self._about
-
-    def take(self) -> Asked | int:
-        """Take the first out."""
-        item = self.popleft()
-        if isinstance(item, Asked):
-            self._about[item.id] -= 1
-            if not self._about[item.id]:
-                del self._about[item.id]
-        return item
 
 
 class Children(dict[str, Child]):
@@ -211,7 +183,7 @@ class Task:
         self.child: Child | None = None
         """The one that is starting or stopping now."""
         self.last: Child | None = None
-        """The last one that was started."""
+        """The last one that it has started, or is starting."""
 
 
 class Restarts:
@@ -223,9 +195,6 @@ class Restarts:
         self._do = do
         self._spent: deque[float] = deque()
         """When restarts were tried, in the last ``max_seconds``."""
-        self._due: dict[int, list[Child]] = {}
-        """The children that are to be started again together, by their token."""
-        self._tokens = itertools.count(1)
         self.deaths: deque[tuple[Child, int, str | None, float]] = deque()
         """Still to be judged: who has died, in which start, of what, and when."""
         self.has_ended: bool = False
@@ -262,18 +231,16 @@ class Restarts:
 
     def failed(self, members: list[Child], failure: Failure, now: float) -> None:
         """The first of those to be restarted together did not come up, or has died: try later."""
-        backoff, token = self._rules.backoff, next(self._tokens)
+        backoff = self._rules.backoff
         self._count(members, failure, now)
         for member in members:
-            member.token = token
-        self._due[token] = members
+            member.due = members
         pause = 0.0 if backoff is None else backoff.pause(members[0].deaths_in_a_row)
-        self._do("wait", pause, token)
+        self._do("wait", pause, members)
 
-    def due(self, token: int) -> Task | None:
+    def due(self, members: list[Child]) -> Task | None:
         """Return the restart whose pause is over, unless all of it was terminated meanwhile."""
-        members = [c for c in self._due.pop(token, ()) if c.token == token]
-        left = [child for child in members if child.state == "restarting"]
+        left = [c for c in members if c.state == "restarting" and c.due is members]
         return self._replacing(left[0]) if left else None
 
     def forget(self, child: Child, reason: str) -> None:
@@ -331,7 +298,8 @@ class SupervisorState:
         """By the number of the start, while there is an actor of it."""
         self._numbers = itertools.count(1)
         self._task: Task | None = None
-        self._waiting = Waiting()
+        self._waiting: deque[Asked | list[Child]] = deque()
+        """Operations, and the children of restarts that are due, in the order of arrival."""
 
     # -- what it is told ---------------------------------------------------------------------
 
@@ -343,14 +311,14 @@ class SupervisorState:
     def ask(self, operation: Operation, to: Any) -> None:
         """Carry out an operation; ``to`` is answered, at once or later."""
         asked = self.children.asked(operation, to)
-        waits = self._waiting.has_one_about(asked.id) or self.children.is_ending(asked.id)
+        waits = self._waiting or self.children.is_ending(asked.id)
         refusal = None if waits else self.children.refusal(asked)
         if refusal is not None:
             self._do("reply", to, refusal)
             return
         if isinstance(operation, m.TerminateChild) and asked.was_known:
             self._cancel(self.children[asked.id])
-        self._waiting.add(asked)
+        self._waiting.append(asked)
         self._go_on()
 
     def launched(self, number: int, ref: Any) -> None:
@@ -400,9 +368,9 @@ class SupervisorState:
             self._down(child, now)
             self._go_on()
 
-    def again(self, token: int, _: float) -> None:
-        """The pause before a restart is over."""
-        self._waiting.append(token)
+    def again(self, members: list[Child], _: float) -> None:
+        """The pause before the restart of these children is over."""
+        self._waiting.append(members)
         self._go_on()
 
     def end(self, error: BaseException) -> list[Child]:
@@ -448,8 +416,8 @@ class SupervisorState:
         """Judge what comes next; return the task, unless nothing is to be started or stopped."""
         if self._restarts.deaths:
             return self._restarts.judged()
-        item = self._waiting.take()
-        if isinstance(item, int):
+        item = self._waiting.popleft()
+        if isinstance(item, list):
             return self._restarts.due(item)
         refusal = self.children.refusal(item)
         if refusal is None:
@@ -505,7 +473,6 @@ class SupervisorState:
     def _cancel(self, child: Child) -> None:
         """End a start of a child that is to be terminated: what else waits for it may be long."""
         if child.state == "starting":
-            child.is_cancelled = True
             self._stop(child)
         elif child.state == "restarting":
             child.state, child.number = "stopped", 0
@@ -530,11 +497,11 @@ class SupervisorState:
 
     def _down(self, child: Child, now: float) -> None:
         """A child that was asked to stop has stopped, or is left behind."""
-        if child.is_cancelled:
-            child.is_cancelled = False
+        task = cast("Task", self._task)
+        if child is task.last:
             self._not_started(child, CANCELLED, now)
         else:
-            self._stopped(child, cast("Task", self._task).leaves)
+            self._stopped(child, task.leaves)
 
     def _stopped(self, child: Child, state: m.ChildState) -> None:
         """A child is down, as the task wants it."""

@@ -21,7 +21,7 @@ from namepool.actors.supervision import messages as m
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
 from namepool.actors.supervision.foreign import watched
 from namepool.actors.supervision.handle import ActorHandle
-from namepool.actors.supervision.rules import Failure, Operation, SupervisorState
+from namepool.actors.supervision.rules import Child, Failure, Operation, SupervisorState
 
 logger: Logger = Logger(__name__)
 
@@ -364,9 +364,9 @@ class Hands:
             text = "%s: nobody waits for the answer: %s"
             logger.warning(text, self._ref, text_of(value), exc_info=value.__cause__)
 
-    def wait(self, seconds: float, token: int) -> None:
+    def wait(self, seconds: float, members: list[Child]) -> None:
         """Tell when a pause is over; without one, when what is in the inbox has had its turn."""
-        self._later(seconds, self._state.again, token)
+        self._later(seconds, self._state.again, members)
 
     def report(self, id: str, what: str, failure: Failure) -> None:  # noqa: A002
         """Log what happened to a child; what repeats itself, once a second."""

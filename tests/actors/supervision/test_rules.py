@@ -20,7 +20,7 @@ from namepool.actors import (
     TerminateChild,
 )
 from namepool.actors.supervision.messages import Rules
-from namepool.actors.supervision.rules import Failure, SupervisorState
+from namepool.actors.supervision.rules import Child, Failure, SupervisorState
 from namepool.actors.supervision.supervisor import Hands
 from tests.actors.supervision.otp_model import REASON, Ended, OtpSupervisor, Outcome
 
@@ -138,8 +138,8 @@ class World:
     def reply(self, to: int, value: object) -> None:
         self.answers[to].append(value)
 
-    def wait(self, seconds: float, token: int) -> None:
-        notice: Notice = (object(), "again", (token,))
+    def wait(self, seconds: float, members: list[Child]) -> None:
+        notice: Notice = (object(), "again", (members,))
         if seconds:
             self.timers.append((self.now + seconds, notice))
         else:
