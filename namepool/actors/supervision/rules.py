@@ -275,9 +275,6 @@ class Restarts:
     def _replacing(self, child: Child) -> Task:
         """Return the restart of a child, with those that the strategy restarts too."""
         group = self._children.group_of(child)
-        for member in group:
-            if member.state == "restarting":
-                member.number = 0  # what it died of is dealt with
         return Task([c for c in group if c.state == "running"], group, restarts=True)
 
     def _shuts_down(self) -> bool:
@@ -337,7 +334,7 @@ class SupervisorState:
 
     def came_up(self, number: int, _: float) -> None:
         """The child is up."""
-        child = self._current(number)
+        child = self._living.get(number)
         if child is not None and child.state == "starting":
             task = cast("Task", self._task)
             child.state, task.child = "running", None
@@ -347,7 +344,7 @@ class SupervisorState:
 
     def died(self, number: int, reason: str | None, now: float) -> None:
         """The child is dead; ``reason`` is ``None`` after a normal stop."""
-        child = self._current(number)
+        child = self._living.get(number)
         if child is None:
             return
         self._leave(child)
@@ -361,7 +358,7 @@ class SupervisorState:
 
     def overdue(self, number: int, now: float) -> None:
         """The child, which was asked to stop, has had its time."""
-        child = self._current(number)
+        child = self._living.get(number)
         if child is not None and child.state == "stopping":
             self._do("leave_behind", child.spec, child.ref)
             self._leave(child)
@@ -389,10 +386,6 @@ class SupervisorState:
 
     def _do(self, do: str, *about: Any) -> None:
         self.steps.append(Step(do, about))
-
-    def _current(self, number: int) -> Child | None:
-        """Return the child that a notice is about; ``None``: the notice is stale."""
-        return None if self._restarts.has_ended else self._living.get(number)
 
     def _go_on(self) -> None:
         """Go on with the task, and with what waits, until a child has to be waited for."""
@@ -481,9 +474,8 @@ class SupervisorState:
         if child.state == "running":
             task.child = child
             self._stop(child)
-        elif child.state == "restarting" or not task.restarts:
-            child.number = 0  # what it died of is dealt with
-            self._stopped(child, task.leaves)
+        elif not task.restarts:
+            self._stopped(child, "stopped")
 
     def _stop(self, child: Child) -> None:
         child.state = "stopping"

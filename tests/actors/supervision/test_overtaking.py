@@ -6,6 +6,7 @@ import threading
 from functools import partial
 from typing import Any
 
+import pykka
 import pytest
 
 from namepool.actors import (
@@ -317,6 +318,34 @@ def test_the_group_stops_where_a_member_is_terminated_while_another_is_starting(
     assert terminating.get(timeout=PATIENCE) is None
     assert states(root) == {"a": "running", "b": "running", "c": "stopped"}
     assert journal.of("start") == [*"abc", *"ab"]
+
+
+def test_a_member_that_is_terminated_as_it_is_restarted_costs_no_restart(
+    journal: Journal,
+) -> None:
+    root = start(journal, "a b c", strategy="one_for_all", max_restarts=1)
+    journal.gates["start a"] = gate = threading.Event()
+    refs(root)["b"].tell(die)
+    until(root, lambda: states(root)["a"] == "starting")
+
+    terminating = future(root, TerminateChild("a"))
+    until(root, lambda: states(root)["a"] == "stopping")
+
+    gate.set()
+    assert terminating.get(timeout=PATIENCE) is None
+    assert states(root) == {"a": "stopped", "b": "running", "c": "running"}
+
+
+def test_a_handle_of_a_child_that_has_ended_well_says_so(journal: Journal) -> None:
+    root = Supervisor.start(children=[spec("a", journal, restart="transient")])
+    handle = root.handle("a")
+    refs(root)["a"].stop()
+
+    with pytest.raises(pykka.ActorDeadError, match="it has ended, and ended well"):
+        handle.ask("?", timeout=PATIENCE)
+
+    root.ask(RestartChild("a"))
+    assert handle.ask("?", timeout=PATIENCE) == "a heard ?"
 
 
 def test_a_group_restart_leaves_alone_what_did_not_run(journal: Journal) -> None:

@@ -42,6 +42,7 @@ class World:
         self.notices: list[Notice] = []
         self.timers: list[tuple[float, Notice]] = []
         self.answers: list[list[Any]] = []
+        self.reports: list[str] = []
         self.is_ready = False
         self.ended: str | None = None
         self.stuck: set[int] = set()
@@ -146,7 +147,7 @@ class World:
             self.notices.append(notice)
 
     def report(self, id_: str, what: str, failure: Failure) -> None:
-        pass
+        self.reports.append(f"{id_} {what}")
 
     def ready(self) -> None:
         self.is_ready = True
@@ -218,7 +219,7 @@ def model_begins_and_lives(data: st.DataObject, world: World, model: OtpSupervis
 def happens(data: st.DataObject, world: World, model: OtpSupervisor) -> None:
     """Ask the same of both, or let the same child die, or let time pass."""
     what = data.draw(st.sampled_from(["start", "terminate", "restart", "delete", *("die",) * 4]))
-    seconds = data.draw(st.sampled_from([0.0, 1.0, 3.0, 6.0]))
+    seconds = data.draw(st.sampled_from([0.0, 1.0, 4.0, 5.0, 6.0]))
     world.advance(seconds)
     model.now = world.now
     id_ = data.draw(st.sampled_from(IDS))
@@ -307,3 +308,73 @@ def test_whatever_overtakes_what_everybody_is_answered_and_nobody_is_lost(
     assert world.state.children == {}
     assert {*world.ids} <= {c.ref for c in children}
     assert [len(answer) for answer in world.answers] == [1] * len(world.answers)
+
+
+# -- one by one ------------------------------------------------------------------------------
+
+
+def busy_world(rules: Rules, specs: list[ChildSpec], *outcomes: Outcome) -> World:
+    """Return one whose children are up, and a further one is starting."""
+    ups: list[Outcome] = ["up"] * (len(specs) + 1)
+    world = World(rules, specs, [*ups, *outcomes])
+    world.tell("begin")
+    world.settle()
+    world.ask(StartChild(a_spec("slow")))
+    return world
+
+
+def test_deaths_that_wait_together_are_counted_once_though_the_restart_fails() -> None:
+    rules = Rules("one_for_all", 100, 5.0, None, "never")
+    world = busy_world(rules, [a_spec("a"), a_spec("b")], "raises")
+    for id_ in "ab":
+        world.dies(world.number_of(id_))
+        world.deliver(1)
+
+    world.settle()
+
+    assert world.reports == ["a is restarted (restart 1)"] * 2
+    assert set(world.states().values()) == {"running"}
+
+
+def test_the_death_of_a_child_that_is_terminated_before_its_turn_shuts_nothing_down() -> None:
+    rules = Rules("one_for_one", 100, 5.0, None, "any_significant")
+    world = busy_world(rules, [a_spec("a", "transient", significant=True)])
+    world.dies(world.number_of("a"))
+    world.deliver(1)
+
+    world.ask(TerminateChild("a"))
+    world.settle()
+
+    assert world.ended is None
+    assert world.states() == {"a": "stopped", "slow": "running"}
+
+
+class Steady(Backoff):
+    """Pauses of ten seconds, without jitter."""
+
+    def pause(self, *_: Any) -> float:
+        return 10.0
+
+
+def test_a_pause_that_another_restart_has_made_out_of_date_is_ignored() -> None:
+    rules = Rules("one_for_all", 100, 5.0, Steady(), "never")
+    world = World(rules, [a_spec(id_) for id_ in "abc"], ["up", "up", "up", "raises"])
+    world.tell("begin")
+    world.settle()
+    world.dies(world.number_of("a"))  # a pause until 10
+    world.settle()
+    world.advance(1.0)
+    world.dies(world.number_of("b"))  # until 11
+    world.settle()
+    world.log.clear()
+    world.advance(9.0)
+    world.settle()  # a does not come up: a pause for all of them, until 20
+    assert world.log == [("stop", "c"), ("start", "a")]
+
+    world.advance(1.0)
+    world.settle()
+    assert world.log == [("stop", "c"), ("start", "a")]
+
+    world.advance(9.0)
+    world.settle()
+    assert world.log[2:] == [("start", "a"), ("start", "b"), ("start", "c")]
