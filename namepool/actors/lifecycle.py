@@ -163,6 +163,7 @@ class ActorThread(threading.Thread):
     ) -> None:
         name = f"{type(actor).__name__}-{next(_numbers)}"
         super().__init__(target=actor._actor_loop, name=name, daemon=actor.use_daemon_thread)
+        self.ref: pykka.ActorRef[Any] = actor.actor_ref
         self._ended = ended
         self._error: BaseException | None = None
         self._tell_program = self._invoke_excepthook  # type: ignore[has-type]

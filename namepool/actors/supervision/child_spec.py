@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -38,8 +38,8 @@ class ChildSpec:
         id: unique among the supervisor's children
         actor_class: any Pykka actor class
         args, kwargs: what its constructor takes; it runs on the supervisor's thread, so it must be
-            quick: what takes long belongs into ``on_start``. Of a supervisor's ``children`` an
-            iterator is read once, here
+            quick: what takes long belongs into ``on_start``. A supervisor's ``children`` are read
+            here, once
         restart: ``permanent``: always; ``transient``: after an abnormal end; ``temporary``: never
         shutdown: seconds to wait for it to stop before it is abandoned (threads cannot be killed);
             ``None``: for ever; 0: not at all
@@ -69,8 +69,8 @@ class ChildSpec:
         _check("args", self.args, isinstance(self.args, tuple), "a tuple")
         _check("kwargs", self.kwargs, _is_kwargs(self.kwargs), "a mapping with string keys")
         children = self.kwargs.get("children")
-        if getattr(self.actor_class, "supervises", False) and isinstance(children, Iterator):
-            # The next incarnation would find nothing left in it.
+        if getattr(self.actor_class, "supervises", False) and isinstance(children, Iterable):
+            # All incarnations have the same, also those of an iterator.
             object.__setattr__(self, "kwargs", {**self.kwargs, "children": tuple(children)})
         _check_one_of("restart", self.restart, get_args(Restart))
         _check_one_of("kind", self.kind, get_args(Kind))
@@ -92,9 +92,8 @@ class ChildSpec:
         They can be started again as long as this one can.
         """
         children = self.kwargs.get("children")
-        if not isinstance(children, list | tuple):
-            return []
-        return [spec for spec in children if isinstance(spec, ChildSpec)]
+        specs = children if isinstance(children, tuple) else ()
+        return [spec for spec in specs if isinstance(spec, ChildSpec)]
 
 
 def _check(name: str, value: object, is_right: bool, expected: str) -> None:

@@ -5,20 +5,30 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import pykka
 
 from namepool.actors import forks
 from namepool.actors.inbox import NotHandled
 from namepool.actors.latch import under
+from namepool.actors.lifecycle import ActorThread
 from namepool.actors.never_copied import NeverCopied
 from namepool.actors.ref import ANOTHER, FORKED
 from namepool.actors.reply import Reply, Wait
 
 _PARKED: Any = object()
 
-RESTARTING = "it is restarting; ask() waits for that"
+DOWN = "it is down at this moment; ask() waits until it runs again"
+ENDING = "its supervisor is ending, and waits for the actor that asks"
+
+
+class Request(NamedTuple):
+    """A request, whose reply nobody may read any more; ``asker`` is the actor that asks, if any."""
+
+    message: Any
+    waiting: weakref.ref[Reply[Any]]
+    asker: pykka.ActorRef[Any] | None
 
 
 class ActorHandle(NeverCopied):
@@ -34,8 +44,10 @@ class ActorHandle(NeverCopied):
 
     _instead = ANOTHER
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, keeper: pykka.ActorRef[Any] | None = None) -> None:
         self.name = name
+        self.keeper: pykka.ActorRef[Any] | None = keeper
+        """The child's supervisor, in its present incarnation."""
         self.below: dict[str, ActorHandle] = {}
         """Of a supervisor: the handles of its children, by their ids, across its incarnations."""
         self._ref: pykka.ActorRef[Any] | None = None
@@ -45,7 +57,7 @@ class ActorHandle(NeverCopied):
         self._lock = threading.RLock()
         """Callers use it by ``under``; a supervisor's thread is not struck, and needs no more than
         ``with``."""
-        self._parked: list[tuple[Any, weakref.ref[Reply[Any]]]] = []
+        self._parked: list[Request] = []
         forks.remember(self)
 
     @property
@@ -109,7 +121,7 @@ class ActorHandle(NeverCopied):
         """Return the reply of an incarnation other than ``last``, once it is there."""
         reply, is_there = Reply[Any](), False
         try:
-            self._send(message, weakref.ref(reply), last)
+            self._send(_request(message, reply), last)
             reply.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0))
             is_there = True
         except pykka.Timeout as error:
@@ -133,10 +145,10 @@ class ActorHandle(NeverCopied):
             if answer.is_resolved() and not isinstance(answer.error(), NotHandled):
                 return answer
             reply = Reply[Any]()
-            self._follow(message, answer, reply, ref)
+            self._follow(_request(message, reply), answer, ref)
             return reply
         reply = Reply[Any]()
-        self._send(message, weakref.ref(reply), None)
+        self._send(_request(message, reply), None)
         return reply
 
     def tell(self, message: Any) -> None:
@@ -158,7 +170,7 @@ class ActorHandle(NeverCopied):
     def _present(self) -> pykka.ActorRef[Any]:
         ref = self._ref
         if ref is None:
-            raise NotHandled(f"{self.name} is not running: {self._closed or RESTARTING}")
+            raise NotHandled(f"{self.name} is not running: {self._closed or DOWN}")
         return ref
 
     def stop(self, **_: Any) -> None:
@@ -174,59 +186,56 @@ class ActorHandle(NeverCopied):
 
     # -- requests that do not block ---------------------------------------------------------
 
-    def _send(
-        self, message: Any, waiting: weakref.ref[Reply[Any]], last: pykka.ActorRef[Any] | None
-    ) -> None:
+    def _send(self, request: Request, last: pykka.ActorRef[Any] | None) -> None:
         """Send a request to an incarnation other than ``last``, or park it until there is one."""
-        ref: Any = under(self._lock, self._next_or_park, message, waiting, last)
-        reply = waiting()
+        ref: Any = under(self._lock, self._next_or_park, request, last)
+        reply = request.waiting()
         if reply is None or ref is _PARKED:
             return  # nobody will read it, or it is parked
         if ref is None:
-            reply.fail_quietly(NotHandled(f"{self.name} is not running: {self._closed}"))
+            why = self._closed or ENDING
+            reply.fail_quietly(NotHandled(f"{self.name} is not running: {why}"))
         else:
-            self._follow(message, ref.ask(message, block=False), reply, ref)
+            self._follow(request, ref.ask(request.message, block=False), ref)
 
-    def _next_or_park(self, message: Any, waiting: weakref.ref[Reply[Any]], last: object) -> Any:
+    def _next_or_park(self, request: Request, last: pykka.ActorRef[Any] | None) -> Any:
         ref = self._ref if self._ref is not last else None
-        if ref is None and self._closed is None:
-            self._parked.append((message, waiting))
+        if ref is None and self._closed is None and not _waits_for(request.asker, self.keeper):
+            self._parked.append(request)
             return _PARKED
         return ref
 
-    def _follow(
-        self, message: Any, answer: Reply[Any], reply: Reply[Any], ref: pykka.ActorRef[Any]
-    ) -> None:
-        waiting = weakref.ref(reply)
-        reply.follow(answer, lambda: self._answered(message, answer, waiting, ref))
-
-    def _answered(
-        self,
-        message: Any,
-        answer: Reply[Any],
-        waiting: weakref.ref[Reply[Any]],
-        ref: pykka.ActorRef[Any],
-    ) -> None:
-        if isinstance(answer.error(), NotHandled):
-            self._send(message, waiting, ref)
+    def _follow(self, request: Request, answer: Any, ref: pykka.ActorRef[Any]) -> None:
+        reply = request.waiting()
+        if reply is None:
             return
-        reply = waiting()
+        if isinstance(answer, Reply):
+            reply.follow(answer, lambda: self._answered(request, answer, ref))
+        else:  # of an actor that has an inbox of its own make
+            reply.set_get_hook(lambda timeout: answer.get(timeout=timeout))
+
+    def _answered(self, request: Request, answer: Reply[Any], ref: pykka.ActorRef[Any]) -> None:
+        if isinstance(answer.error(), NotHandled):
+            self._send(request, ref)
+            return
+        reply = request.waiting()
         if reply is not None:
             reply.take_over(answer)
 
     def _send_parked(self) -> None:
         with self._lock:
             parked, self._parked = self._parked, []
-        for message, waiting in parked:
-            self._send(message, waiting, None)
+        for request in parked:
+            self._send(request, None)
 
     # -- for the supervisor -----------------------------------------------------------------
 
-    def child(self, id: str) -> ActorHandle:  # noqa: A002
-        """Return the handle of a child of this one, a supervisor."""
+    def child(self, id: str, keeper: pykka.ActorRef[Any]) -> ActorHandle:  # noqa: A002
+        """Return the handle of a child of this one, a supervisor, which is ``keeper`` now."""
         handle = self.below.get(id)
         if handle is None:
-            handle = self.below[id] = ActorHandle(f"{self.name}/{id}" if self.name else id)
+            path = f"{self.name}/{id}" if self.name else id
+            handle = self.below[id] = ActorHandle(path, keeper)
         return handle
 
     def find(self, path: str) -> ActorHandle | None:
@@ -251,6 +260,7 @@ class ActorHandle(NeverCopied):
         """The present incarnation is dead; there may be another."""
         with self._lock:
             self._ref = None
+        self._send_parked()  # those stay parked, unless their supervisor waits for the asker
 
     def close(self, reason: str) -> None:
         """No further incarnation is to be expected: who waits for one is told ``reason``.
@@ -271,3 +281,19 @@ class ActorHandle(NeverCopied):
         """Be closed in a forked child: its actor's thread does not exist there."""
         self._lock = threading.RLock()
         self._close(f"it {FORKED}")
+
+
+def _request(message: Any, reply: Reply[Any]) -> Request:
+    thread = threading.current_thread()
+    asker = thread.ref if isinstance(thread, ActorThread) else None
+    return Request(message, weakref.ref(reply), asker)
+
+
+def _waits_for(asker: Any, supervisor: pykka.ActorRef[Any] | None) -> bool:
+    """Tell whether a supervisor is ending, and ``asker`` is an actor below it.
+
+    That end waits for the actor, and a next incarnation of any other comes after it.
+    """
+    while asker is not None and asker is not supervisor:
+        asker = vars(asker).get("supervisor")
+    return asker is not None and bool(asker.actor_stopped.is_set())

@@ -11,7 +11,8 @@ three exceptions:
 - An operation that is refused as things stand is refused at once, unless others wait before it, or
   its child is about to end.
 - The death of a child that the task is about to stop is what the task wants. It counts for nothing.
-- ``TerminateChild`` ends a start of its child at once, whether that is under way or still to come.
+- ``TerminateChild`` ends a start of its child that is under way, and takes it out of a restart, and
+  out of the first start. A start that is asked for before it and comes later it does not end.
 
 Each start of a child has a number. A notice with another number is about an earlier start: stale.
 
@@ -122,7 +123,7 @@ class Children(dict[str, Child]):
         """Return why an operation cannot be carried out as things stand, if it cannot."""
         try:
             self._check(asked)
-        except (m.SupervisorError, InvalidChildSpec) as error:
+        except Exception as error:  # whatever comes of an argument that may be anything
             return error
         return None
 
@@ -197,7 +198,8 @@ class Restarts:
         """When restarts were tried, in the last ``max_seconds``."""
         self.deaths: deque[tuple[Child, int, str | None, float]] = deque()
         """Still to be judged: who has died, in which start, of what, and when."""
-        self.has_ended: bool = False
+        self.is_at_work: bool = False
+        """It has begun, and not ended."""
 
     def mourn(self, child: Child, reason: str | None, now: float) -> None:
         """A running child has died by itself; what that means is judged in its turn."""
@@ -217,7 +219,7 @@ class Restarts:
         if child.state == "restarting":
             failure = Failure(reason or "it had stopped")
             if self._rules.backoff is not None:
-                self.failed([child], failure, at)
+                self._pause(child, failure, at)
                 return None
             self._count([child], failure, at)
             return self._replacing(child)
@@ -228,6 +230,18 @@ class Restarts:
         if child.spec.significant and self._shuts_down():
             self.end(None)
         return None
+
+    def _pause(self, child: Child, failure: Failure, now: float) -> None:
+        """Restart a dead child after a pause; with its group, if that waits for one already."""
+        others = self._children.values() if self._rules.strategy != "one_for_one" else ()
+        waiting = [c for c in others if c.state == "restarting" and c.number == 0]
+        for first in waiting:
+            if child in self._children.group_of(first):
+                first.due.append(child)
+                child.due, child.number = first.due, 0
+                self._do("report", child.spec.id, "is restarted with its group", failure)
+                return
+        self.failed([child, *waiting], failure, now)  # those behind it do not come up before it
 
     def failed(self, members: list[Child], failure: Failure, now: float) -> None:
         """The first of those to be restarted together did not come up, or has died: try later."""
@@ -251,7 +265,7 @@ class Restarts:
 
     def end(self, error: m.SupervisorError | None) -> None:
         """End of an error, or as if stopped."""
-        self.has_ended = True
+        self.is_at_work = False
         self._do("give_up", error)
 
     def _count(self, members: list[Child], failure: Failure, now: float) -> None:
@@ -301,8 +315,8 @@ class SupervisorState:
     # -- what it is told ---------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the initial children."""
-        self._task = Task(start=self.children.values())
+        """Start the initial children; what was asked before waits for that."""
+        self._task, self._restarts.is_at_work = Task(start=self.children.values()), True
         self._go_on()
 
     def ask(self, operation: Operation, to: Any) -> None:
@@ -378,7 +392,7 @@ class SupervisorState:
         answers += [Step("reply", (a.to, error)) for a in asked if isinstance(a, Asked)]
         for each in (self.children, self._living, self._waiting, self.steps):
             each.clear()
-        self._task, self._restarts.has_ended = None, True
+        self._task, self._restarts.is_at_work = None, False
         self.steps += answers
         return children
 
@@ -389,7 +403,7 @@ class SupervisorState:
 
     def _go_on(self) -> None:
         """Go on with the task, and with what waits, until a child has to be waited for."""
-        while not self._restarts.has_ended:
+        while self._restarts.is_at_work:
             task = self._task
             if task is None:
                 if not self._restarts.deaths and not self._waiting:
@@ -469,6 +483,8 @@ class SupervisorState:
             self._stop(child)
         elif child.state == "restarting":
             child.state, child.number = "stopped", 0
+        if self._task is not None and child in self._task.start:
+            self._task.start.remove(child)
 
     def _take_down(self, task: Task, child: Child) -> None:
         if child.state == "running":

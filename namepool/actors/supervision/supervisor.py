@@ -7,7 +7,8 @@ waits for its children.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Never, Unpack, cast, get_args
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Never, Unpack, cast
 
 import pykka
 
@@ -24,6 +25,9 @@ from namepool.actors.supervision.handle import ActorHandle
 from namepool.actors.supervision.rules import Child, Failure, Operation, SupervisorState
 
 logger: Logger = Logger(__name__)
+
+LINES = 10
+"""Lines a second of one child and one reason; further ones are counted."""
 
 
 class Told(NamedTuple):
@@ -70,11 +74,14 @@ class Supervisor(ServiceActor):
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
         return {
-            **dict.fromkeys(get_args(Operation), self._ask),
+            m.StartChild: lambda asked: self.start_child(asked.spec),
+            m.TerminateChild: lambda asked: self.terminate_child(asked.id),
+            m.RestartChild: lambda asked: self.restart_child(asked.id),
+            m.DeleteChild: lambda asked: self.delete_child(asked.id),
             m.WhichChildren: lambda _: self.which_children(),
             m.CountChildren: lambda _: self.count_children(),
-            m.GetChildSpec: lambda question: self.get_child_spec(question.id),
-            m.GetHandle: lambda question: self.handle(question.id),
+            m.GetChildSpec: lambda asked: self.get_child_spec(asked.id),
+            m.GetHandle: lambda asked: self.handle(asked.id),
             Told: lambda told: self._hands.tell(told.to, *told.about, self.actor_inbox.clock()),
         }
 
@@ -155,9 +162,10 @@ class Supervisor(ServiceActor):
     # -- its own life -----------------------------------------------------------------------
 
     def _actor_loop_setup(self) -> None:
+        self._hands.take_place()
         super()._actor_loop_setup()
         if not self.actor_stopped.is_set():  # by what ``on_start`` did
-            self._hands.begin()
+            self._hands.tell(self._state.begin)
 
     def on_stop(self) -> None:
         """Stop the children in reverse; waits for each as long as its spec says."""
@@ -246,9 +254,8 @@ class Supervisor(ServiceActor):
         Raises:
             ChildNotFound: no child has this id, or this path
         """
-        place = self._hands.place
-        handle = place.find(id) if isinstance(id, str) else None
-        return handle or place.child(self._state.children.find(id).spec.id)
+        handle = self._hands.place.find(id) if isinstance(id, str) else None
+        return handle or self._hands.handle(self._state.children.find(id).spec.id)
 
     def _ask(self, operation: Operation) -> Reply[Any]:
         reply = self.deferred()
@@ -268,7 +275,7 @@ class Hands:
         """The identities of the specs that outlive it: its own spec has them."""
         self._has_begun = False
         self._said: dict[tuple[str, ...], int] = {}
-        """How often something was to be logged again within a second."""
+        """How often something was to be logged within a second."""
 
     def tell(self, told: Callable[..., object], *about: Any) -> None:
         """Tell the rules something, and do what they say."""
@@ -276,46 +283,62 @@ class Hands:
         steps = self._state.steps
         while steps:
             step = steps.popleft()
-            getattr(self, step.do)(*step.about)
+            try:
+                getattr(self, step.do)(*step.about)
+            except Exception as error:  # half of a task is done: others start it anew
+                self._later(0, _fail, error)
+                raise
 
-    def begin(self) -> None:
-        """Start the initial children, at the place that the ref was given."""
-        about, children, self._has_begun = vars(self._ref), self._state.children, True
+    def take_place(self) -> None:
+        """Take the place that the ref was given: the handles of its children are there already."""
+        about, children = vars(self._ref), self._state.children
         self.place = about.get("place") or self.place
         self._lasting = {id(spec) for spec in about["spec"].within()} if "spec" in about else set()
-        for id_ in {*self.place.below} - {*children}:
-            self._close_for_good(id_, "its supervisor was started again without it")
+        for id_, handle in list(self.place.below.items()):
+            handle.keeper = self._ref
+            if id_ not in children:
+                self._close(id_, "its supervisor was started again without it")
         for id_ in children:
-            self.place.child(id_)
-        self.tell(self._state.begin)
+            self.handle(id_)
+        self._has_begun = True
+
+    def handle(self, id: str) -> ActorHandle:  # noqa: A002
+        """Return a child's handle; one for nobody if the next incarnation has taken it over."""
+        handle = self.place.child(id, self._ref)
+        return handle if handle.keeper is self._ref else ActorHandle(id)
 
     def end(self, reason: str) -> None:
         """Stop the children in reverse, waiting for each; twice does no harm."""
         if not self._has_begun:
-            return  # its thread could not be started, or ``on_start`` failed
-        error = pykka.ActorDeadError(f"{self._ref}: {reason}")
-        is_below = vars(self._ref).get("supervisor") is not None  # it may come again
-        for child in self._state.end(error):
-            if child.ref is not None:
-                child.ref.stop(block=False)
-                seconds = cast("float | None", child.spec.shutdown)
-                if not lifecycle_of(child.ref).is_gone.wait(seconds):
-                    self.leave_behind(child.spec, child.ref)
-            if is_below:
-                self.down(child.spec.id)
-            else:
-                self._close_for_good(child.spec.id, reason)
-            self._abandon(child.spec)
-        self.tell(lambda: None)
+            return  # its thread could not be started
+        children = self._state.end(pykka.ActorDeadError(f"{self._ref}: {reason}"))
+        self.tell(lambda: None)  # a child that waits for an answer could not end
+        with ExitStack() as each:
+            for child in reversed(children):
+                each.callback(self._end_of, child, reason)
+
+    def _end_of(self, child: Child, reason: str) -> None:
+        spec, ref, supervisor = child.spec, child.ref, vars(self._ref).get("supervisor")
+        if ref is not None:
+            ref.stop(block=False)
+            if not lifecycle_of(ref).is_gone.wait(cast("float | None", spec.shutdown)):
+                self.leave_behind(spec, ref)
+        if supervisor is not None:  # which knows whether this one is started again
+            self.down(spec.id)
+        else:
+            self._close(spec.id, reason)
+        self._abandon(spec)
 
     # -- the steps --------------------------------------------------------------------------
 
     def start(self, number: int, spec: ChildSpec) -> None:
         """Start a child, and tell what becomes of it."""
-        state, actor_class = self._state, watched(spec.actor_class)
-        place = self.place.child(spec.id)
+        state, about, handle = self._state, dict[str, Any](), self.handle(spec.id)
+        if getattr(spec.actor_class, "supervises", False):
+            about.update(place=handle, spec=spec)
         try:
-            ref = launch(actor_class, spec.args, spec.kwargs, self._ref, place=place, spec=spec)
+            actor_class = watched(spec.actor_class)
+            ref = launch(actor_class, spec.args, spec.kwargs, self._ref, **about)
         except m.Ignore:
             state.ignored(number)
         except BaseException as error:
@@ -339,19 +362,19 @@ class Hands:
 
     def up(self, id: str, ref: pykka.ActorRef[Any]) -> None:  # noqa: A002
         """A child runs."""
-        self.place.child(id).install(ref)
+        self.handle(id).install(ref)
 
     def down(self, id: str) -> None:  # noqa: A002
         """A child runs no more; it may be started again."""
-        self.place.child(id).vacate()
+        self.handle(id).vacate()
 
     def close(self, id: str, reason: str) -> None:  # noqa: A002
         """A child runs no more, and is started again only if somebody asks for that."""
-        self.place.child(id).close(reason)
+        self.handle(id).close(reason)
 
     def forget(self, spec: ChildSpec, reason: str) -> None:
         """A child is there no more, and nor is its spec, unless this supervisor's own has it."""
-        self._close_for_good(spec.id, reason)
+        self._close(spec.id, reason, keep=id(spec) in self._lasting)
         self._abandon(spec)
 
     def reply(self, to: Reply[Any] | None, value: object) -> None:
@@ -369,14 +392,14 @@ class Hands:
         self._later(seconds, self._state.again, members)
 
     def report(self, id: str, what: str, failure: Failure) -> None:  # noqa: A002
-        """Log what happened to a child; what repeats itself, once a second."""
-        said = id, what, failure.text
-        if said in self._said:
-            self._said[said] += 1
-            return
-        self._said[said] = 0
-        logger.warning("%s: child %r %s: %s", self._ref, *said, exc_info=failure.error)
-        self._later(1.0, self._say_how_often, said)
+        """Log what happened to a child, and why; what repeats itself is counted, by the second."""
+        said, times = (id, failure.text), self._said.get((id, failure.text), 0)
+        if times == 0:
+            self._later(1.0, self._say_how_often, said)
+        if times < LINES:
+            text = "%s: child %r %s: %s"
+            logger.warning(text, self._ref, id, what, failure.text, exc_info=failure.error)
+        self._said[said] = times + 1
 
     def ready(self) -> None:
         """The initial children are up, and so is their supervisor."""
@@ -401,21 +424,22 @@ class Hands:
             self._ref.try_tell(Told(to, about))
 
     def _say_how_often(self, said: tuple[str, ...], _: float) -> None:
-        more = self._said.pop(said)
-        if more:
-            logger.warning("%s: child %r %s: %s … and %d more", self._ref, *said, more)
+        more = self._said.pop(said) - LINES
+        if more > 0:
+            logger.warning("%s: child %r: %s … and %d more", self._ref, *said, more)
 
     def _abandon(self, spec: ChildSpec) -> None:
         if id(spec) not in self._lasting:
             _give_up(spec)
 
-    def _close_for_good(self, id: str, reason: str) -> None:  # noqa: A002
-        handle = self.place.below.pop(id, None)
-        if handle is not None:
-            handle.close(reason)
+    def _close(self, id: str, reason: str, *, keep: bool = False) -> None:  # noqa: A002
+        handle = self.handle(id)
+        if not keep and self.place.below.get(id) is handle:
+            del self.place.below[id]
+        handle.close(reason)
 
 
-def _fail(error: m.SupervisorError, _: float) -> None:
+def _fail(error: Exception, _: float) -> None:
     raise error  # in a tell: it kills the supervisor, by way of on_failure
 
 

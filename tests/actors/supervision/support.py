@@ -113,7 +113,7 @@ def until(root: SupervisorRef, condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came about")
 
 
-def kill(root: SupervisorRef, name: str, how: Callable[[], None] = die) -> None:
+def kill(root: SupervisorRef, name: str, how: object = die) -> None:
     """Have a child die of a failing tell, and wait until its supervisor has dealt with it."""
     before = refs(root)[name]
     before.tell(how)

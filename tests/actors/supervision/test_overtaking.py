@@ -14,6 +14,7 @@ from namepool.actors import (
     ChildBusy,
     ChildExists,
     ChildNotFound,
+    CountChildren,
     DeleteChild,
     RestartChild,
     StartChild,
@@ -205,6 +206,24 @@ def test_a_child_that_is_terminated_while_the_first_ones_start_is_left_out(
     gate.set()
 
 
+def test_a_first_child_that_is_terminated_before_its_turn_is_left_out(journal: Journal) -> None:
+    journal.gates["start a"] = gate = threading.Event()
+    root = start(journal, "")
+    inner = Supervisor.child_spec("inner", children=[spec("a", journal), spec("b", journal)])
+    starting = future(root, StartChild(inner))
+    until(root, lambda: refs(root).get("inner") is not None)
+    below: Any = refs(root)["inner"]
+    terminating = future(below, TerminateChild("b"))
+    until(below, lambda: states(below)["a"] == "starting")
+
+    gate.set()
+
+    assert starting.get(timeout=PATIENCE) is below
+    assert terminating.get(timeout=PATIENCE) is None
+    assert states(below) == {"a": "running", "b": "stopped"}
+    assert journal.of("start") == ["a"]
+
+
 def test_a_supervisor_that_is_told_of_a_child_before_its_first_ones_are_up_starts_it_after_them(
     journal: Journal,
 ) -> None:
@@ -244,6 +263,59 @@ def test_siblings_that_die_of_one_cause_are_counted_once(journal: Journal) -> No
 
     until(root, are_replaced)
     assert len(journal.of("start")) == 16
+
+
+def test_siblings_that_die_as_their_group_waits_for_its_restart_are_counted_once(
+    journal: Journal, clock: MovableClock
+) -> None:
+    backoff = Backoff(first=10.0, longest=10.0)
+    root = start(journal, "a b c", strategy="one_for_all", max_restarts=1, backoff=backoff)
+    clock.drive(root)
+    for name in "bca":
+        kill(root, name)
+
+    clock.advance(10)
+
+    until(root, lambda: set(states(root).values()) == {"running"})
+    assert journal.of("start") == [*"abc", *"abc"]
+
+
+def test_those_behind_a_child_that_waits_for_its_restart_do_not_come_up_before_it(
+    journal: Journal, clock: MovableClock
+) -> None:
+    backoff = Backoff(first=10.0, longest=100.0, quiet=1000.0)
+    root = start(journal, "a b", strategy="rest_for_one", max_restarts=9, backoff=backoff)
+    clock.drive(root)
+    for _ in range(3):  # its pause is at least 20 s now
+        kill(root, "a")
+        clock.advance(100)
+        until(root, lambda: set(states(root).values()) == {"running"})
+    kill(root, "a")
+    kill(root, "b")
+    journal.lines.clear()
+
+    clock.advance(11)
+    root.ask(CountChildren())
+    assert states(root) == {"a": "restarting", "b": "restarting"}
+
+    clock.advance(100)
+    until(root, lambda: set(states(root).values()) == {"running"})
+    assert journal.of("start") == ["a", "b"]
+
+
+def test_those_behind_a_child_that_dies_wait_for_it(journal: Journal, clock: MovableClock) -> None:
+    backoff = Backoff(first=10.0, longest=100.0)
+    root = start(journal, "a b", strategy="rest_for_one", max_restarts=9, backoff=backoff)
+    clock.drive(root)
+    kill(root, "b")
+    clock.advance(4)
+    kill(root, "a")
+    journal.lines.clear()
+
+    clock.advance(100)
+
+    until(root, lambda: set(states(root).values()) == {"running"})
+    assert journal.of("start") == ["a", "b"]
 
 
 def test_a_death_that_waits_is_counted_when_it_happened(

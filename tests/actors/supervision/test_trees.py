@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -11,10 +14,12 @@ import pytest
 
 from namepool import NamePool, NumberedNames, PoolHandle
 from namepool.actors import (
+    Backoff,
     ChildNotFound,
     ChildSpec,
     DeleteChild,
     GetHandle,
+    RestartChild,
     StartChild,
     Supervisor,
     SupervisorRef,
@@ -23,12 +28,13 @@ from namepool.actors import (
 from tests.actors.supervision.support import (
     Journal,
     die,
+    kill,
     refs,
     spec,
     states,
     until,
 )
-from tests.support import PATIENCE, threads_dying
+from tests.support import PATIENCE, MovableClock, threads_dying
 
 
 class ClosableNames(NumberedNames):
@@ -129,6 +135,92 @@ def test_a_request_waits_for_its_child_while_the_supervisor_above_is_restarted(
     inner.wait_gone()
 
     assert handle.ask("?", timeout=PATIENCE) == "a heard ?"
+
+
+def test_a_supervisor_that_was_left_behind_takes_nothing_from_its_successor(
+    journal: Journal,
+) -> None:
+    journal.gates["stop slow"] = gate = threading.Event()
+    children = [spec("a", journal), spec("slow", journal)]
+    inner = Supervisor.child_spec("inner", children=children, shutdown=0.0)
+    root = Supervisor.start(children=[inner])
+    handle, old = root.handle("inner/a"), refs(root)["inner"]
+    root.ask(TerminateChild("inner"), timeout=PATIENCE)
+    root.ask(RestartChild("inner"), timeout=PATIENCE)
+
+    gate.set()
+    assert old.wait_gone(PATIENCE)
+
+    assert handle.ask("?", timeout=PATIENCE) == "a heard ?"
+    assert handle.current is refs(refs(root)["inner"])["a"]
+
+
+@pytest.mark.parametrize("ends", ["root", "inner"])
+def test_an_actor_that_asks_a_sibling_as_both_are_stopped_is_not_waited_for(
+    journal: Journal, ends: str
+) -> None:
+    answers: list[str] = []
+
+    class Asking(pykka.ThreadingActor):
+        def on_stop(self) -> None:
+            try:
+                handles[0].ask("flush")
+            except pykka.ActorDeadError as error:
+                answers.append(str(error))
+
+    children = [ChildSpec("asking", Asking, shutdown=None), spec("b", journal)]
+    root = Supervisor.start(children=[Supervisor.child_spec("inner", children=children)])
+    handles = [root.handle("inner/b")]
+
+    root.stop(timeout=PATIENCE) if ends == "root" else refs(root)["inner"].stop(timeout=PATIENCE)
+
+    assert "inner/b is not running: its supervisor is ending" in answers[0]
+
+
+def test_a_request_that_waits_for_an_actor_with_an_inbox_of_its_own_make_is_answered(
+    clock: MovableClock,
+) -> None:
+    class Own(pykka.ThreadingActor):
+        @staticmethod
+        def _create_actor_inbox() -> Any:
+            return queue.Queue()
+
+        def on_receive(self, message: Any) -> Any:
+            if message == "die":
+                raise LookupError
+            return f"heard {message}"
+
+    backoff = Backoff(first=10.0, longest=10.0)
+    root = Supervisor.start(children=[ChildSpec("own", Own)], backoff=backoff)
+    clock.drive(root)
+    kill(root, "own", "die")
+    waiting = root.handle("own").ask("hello", block=False)
+
+    clock.advance(10)
+
+    assert waiting.get(timeout=PATIENCE) == "heard hello"
+    assert root.is_alive()
+
+
+@pytest.mark.parametrize("ends", ["has ended", "was deleted"])
+def test_a_handle_of_a_child_that_comes_again_with_its_supervisor_is_valid_again(
+    journal: Journal, ends: str
+) -> None:
+    child = spec("t", journal, restart="temporary" if ends == "has ended" else "permanent")
+    root = tree(child, spec("fuse", journal))
+    handle, inner = root.handle("outer/inner/t"), inner_of(root)
+    if ends == "has ended":
+        refs(inner)["t"].stop()
+        until(inner, lambda: "t" not in states(inner))
+    else:
+        inner.ask(TerminateChild("t"))
+        inner.ask(DeleteChild("t"))
+    with pytest.raises(pykka.ActorDeadError, match=ends):
+        handle.ask("?", timeout=PATIENCE)
+
+    restart_inner(root)
+
+    assert handle.ask("?", timeout=PATIENCE) == "t heard ?"
 
 
 # -- what cannot be started again -----------------------------------------------------------
@@ -261,6 +353,65 @@ def test_an_on_abandon_that_raises_is_logged_and_harms_nobody(
     for name in "bde":
         assert f"on_abandon of the child '{name}' failed" in caplog.text
     assert "cannot let go" in caplog.text
+
+
+def test_a_child_whose_on_abandon_exits_keeps_none_of_the_others_alive(
+    journal: Journal, abandoned: list[str], keen: Any
+) -> None:
+    exits = spec("c", journal, on_abandon=sys.exit)
+    root = Supervisor.start(children=[keen("a"), keen("b"), exits])
+
+    root.stop()
+
+    assert journal.of("stop") == ["c", "b", "a"]
+    assert abandoned == ["b", "a"]
+
+
+def test_the_specs_of_any_iterable_last_as_long_as_their_supervisors(keen: Any) -> None:
+    source = ClosableNames()
+    specs = {"names": NamePool.child_spec("names", source=source)}
+    root = Supervisor.start(children=[Supervisor.child_spec("inner", children=specs.values())])
+
+    kill_and_wait_for_restart_of_supervisor(root, "inner")
+
+    assert source.closed == 0
+    root.stop()
+    assert source.closed == 1
+
+
+def test_a_root_whose_on_start_fails_abandons_its_children(abandoned: list[str], keen: Any) -> None:
+    class Fallible(Supervisor):
+        def on_start(self) -> None:
+            raise LookupError("no disk")
+
+    with pytest.raises(pykka.ActorDeadError, match="no disk"):
+        Fallible.start(children=[keen("a")])
+
+    assert abandoned == ["a"]
+
+
+def test_a_child_that_asks_its_supervisor_as_that_ends_is_answered(journal: Journal) -> None:
+    asked, answers = threading.Event(), list[str]()
+
+    class Asking(pykka.ThreadingActor):
+        def on_receive(self, root: Any) -> None:
+            starting = root.ask(StartChild(spec("slow", journal, shutdown=0)), block=False)
+            asked.set()
+            try:
+                starting.get()
+            except pykka.ActorDeadError as error:
+                answers.append(str(error))
+
+    journal.gates["start slow"] = gate = threading.Event()
+    root = Supervisor.start(children=[ChildSpec("asking", Asking, shutdown=None)])
+    refs(root)["asking"].tell(root)
+    assert asked.wait(PATIENCE)
+    until(root, lambda: states(root).get("slow") == "starting")
+
+    root.stop(timeout=PATIENCE)
+
+    assert "its supervisor has stopped" in answers[0]
+    gate.set()
 
 
 @pytest.mark.parametrize("way", ["child_spec", "ChildSpec"])
