@@ -208,9 +208,11 @@ def _only_those_that_run(self: Any, task: Any, child: Any) -> None:
 
 
 def test_it_is_found_when_a_stale_notice_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def current(self: Any, number: int) -> Any:
-        return next(iter(self._living.values()), None)
+    died = SupervisorState.died
 
-    monkeypatch.setattr(SupervisorState, "_current", current)
+    def believed(self: Any, number: int, reason: str | None, now: float) -> None:
+        died(self, next(iter(self._living), number), reason, now)
+
+    monkeypatch.setattr(SupervisorState, "died", believed)
     workers = [*THREADS, Family.kill, Family.terminate_and_restart]
     is_found(family(monkeypatch, shutdown=0.001), workers, Family.is_restarted)

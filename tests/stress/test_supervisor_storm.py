@@ -44,8 +44,10 @@ class Fickle:
         if self.mood < 0.13:
             raise LookupError("not up")
 
-    def on_receive(self, message: Any) -> None:
-        raise LookupError("told to die")
+    def on_receive(self, message: Any) -> Any:
+        if message == "die":
+            raise LookupError("told to die")
+        return message
 
 
 class Ours(Fickle, ServiceActor):
@@ -112,13 +114,22 @@ class Storm:
 
 
 def settled(root: Any) -> list[Any]:
-    """Return the children, once none of them is on its way up or down."""
+    """Return the children, once none of them is on its way up or down, or has been told to die."""
     for _ in range(100_000):
         children = root.ask(WhichChildren(), timeout=PATIENCE)
-        lives = [child.ref is None or child.ref.is_alive() for child in children]
-        if all(lives) and {child.state for child in children} <= {"running", "stopped"}:
-            return children  # type: ignore[no-any-return]
+        if all(has_answered(child.ref) for child in children if child.ref is not None):
+            again = root.ask(WhichChildren(), timeout=PATIENCE)
+            if again == children and {child.state for child in again} <= {"running", "stopped"}:
+                return children  # type: ignore[no-any-return]
     raise AssertionError(f"it never settled: {children}")
+
+
+def has_answered(ref: Any) -> bool:
+    """Tell whether an actor lives, and has handled whatever it was told before."""
+    try:
+        return bool(ref.ask("ping", timeout=PATIENCE))
+    except pykka.ActorDeadError:
+        return False
 
 
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
