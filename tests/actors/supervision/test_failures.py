@@ -155,14 +155,14 @@ def _traceback(error: BaseException | None) -> str:
 def test_the_deaths_of_a_child_that_comes_up_and_dies_again_are_counted(
     clock: MovableClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Suicidal(pykka.ThreadingActor):
+    class Mayfly(pykka.ThreadingActor):
         def on_start(self) -> None:
             self.actor_ref.tell("die")
 
         def on_receive(self, message: Any) -> None:
             raise LookupError("it will not live")
 
-    root = Supervisor.start(children=[_spec(Suicidal)], max_restarts=10**9, max_seconds=1e8)
+    root = Supervisor.start(children=[_spec(Mayfly)], max_restarts=10**9, max_seconds=1e8)
     clock.drive(root)
     until(root, lambda: root.ask(WhichChildren())[0].restarts > 3 * LINES)
 
