@@ -51,7 +51,7 @@ _acting = acting.get
 
 
 class Scope:
-    """The owner that a program has set for a context, and for what copies that."""
+    """The owner that a program has set for a context and its copies."""
 
     __slots__ = ("before", "entered_by", "is_broken_off", "is_over", "owner", "stack")
 

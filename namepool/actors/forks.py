@@ -1,4 +1,4 @@
-"""What must be told, in a forked child, that its thread stayed behind in the parent.
+"""Objects that are told, in a forked child, that their thread stayed behind in the parent.
 
 Only the forking thread exists in the child: an actor has none there, and a lock that another thread
 held at that moment is never released.

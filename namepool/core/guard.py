@@ -1,7 +1,7 @@
-"""What a source may not issue, though a user may still speak under it. Pure.
+"""Names that a source may not issue, though a user may still speak under it. Pure.
 
 A source may be a model that answers anything, and its names go into logs, prompts, file names and
-shells. So what one of those would take for something else stays out.
+shells. So a name that one of those would take for something else stays out.
 """
 
 from __future__ import annotations

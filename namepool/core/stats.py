@@ -1,4 +1,4 @@
-"""What is counted, and what a pool tells of itself."""
+"""The counts of a pool, and the statistics that it answers."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Operations:
         return spelled
 
     def _never_speaks(self, binding: Binding) -> None:
-        """Have a binding that came to nothing be left out of whatever chain has it already."""
+        """Have a binding that came to nothing be left out of any chain that has it already."""
         if binding.says is None:
             binding.says = OVER
 

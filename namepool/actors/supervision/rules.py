@@ -4,7 +4,7 @@
 leaves in ``steps`` what is to be done about it. ``supervisor`` does that and tells the outcome.
 
 **One task is under way at a time.** It stops some children, the last one first, and then starts
-some, the first one first. What arrives meanwhile waits: deaths, and behind them operations and
+some, the first one first. Anything else that arrives waits: deaths, and behind them operations and
 restarts that are due, each in the order of arrival. All of it is judged when its turn comes, with
 three exceptions:
 
@@ -245,12 +245,10 @@ class Restarts:
 
     def failed(self, members: list[Child], failure: Failure, now: float) -> None:
         """The first of those to be restarted together did not come up, or has died: try later."""
-        backoff = self._rules.backoff
         self._count(members, failure, now)
         for member in members:
             member.due = members
-        pause = 0.0 if backoff is None else backoff.pause(members[0].deaths_in_a_row)
-        self._do("wait", pause, members)
+        self._do("wait", members[0].deaths_in_a_row, members)
 
     def due(self, members: list[Child]) -> Task | None:
         """Return the restart whose pause is over, unless all of it was terminated meanwhile."""
@@ -299,7 +297,7 @@ class Restarts:
 
 
 class SupervisorState:
-    """See the module. Whoever tells it something does what is then in ``steps``, in that order."""
+    """See the module. After each call the caller takes the steps out of ``steps``, in order."""
 
     def __init__(self, rules: m.Rules, specs: Iterable[ChildSpec]) -> None:
         self.steps: deque[Step] = deque()
@@ -315,7 +313,7 @@ class SupervisorState:
     # -- what it is told ---------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the initial children; what was asked before waits for that."""
+        """Start the initial children; an operation that was asked before waits for that."""
         self._task, self._restarts.is_at_work = Task(start=self.children.values()), True
         self._go_on()
 

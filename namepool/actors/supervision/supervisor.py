@@ -31,7 +31,7 @@ LINES = 10
 
 
 class Told(NamedTuple):
-    """What the supervisor tells itself: a notice to the rules, or a thing to be done later."""
+    """A message of the supervisor to itself: a notice to the rules, or a thing to be done later."""
 
     to: Callable[..., object]
     about: tuple[Any, ...]
@@ -48,8 +48,8 @@ class Supervisor(ServiceActor):
     ```
 
     Operations are carried out one after another, in the order in which they were asked; questions
-    are answered at once. What it refuses never ends it: the caller gets the error, and where nobody
-    waits for the answer, as in a ``tell``, it is logged.
+    are answered at once. A refusal never ends it: the caller gets the error, and where nobody waits
+    for the answer, as in a ``tell``, it is logged.
     """
 
     comes_up_later = True
@@ -69,7 +69,7 @@ class Supervisor(ServiceActor):
         rules = m.Rules(strategy, max_restarts, max_seconds, backoff, auto_shutdown).checked()
         self._actor_ref = SupervisorRef(self)
         self._state = SupervisorState(rules, children)
-        self._hands = Hands(self._actor_ref, self._state)
+        self._hands = Hands(self._actor_ref, self._state, backoff)
         self._handlers.update(self._table())
 
     def _table(self) -> dict[type, Callable[[Any], Any]]:
@@ -266,9 +266,12 @@ class Supervisor(ServiceActor):
 class Hands:
     """Does what the rules of one supervisor, which is ``ref``, say: each step by its method."""
 
-    def __init__(self, ref: SupervisorRef, state: SupervisorState) -> None:
+    def __init__(
+        self, ref: SupervisorRef, state: SupervisorState, backoff: m.Backoff | None
+    ) -> None:
         self._ref = ref
         self._state = state
+        self._backoff = backoff
         self.place: ActorHandle = ActorHandle("")
         """Where it is in its tree: its handle, with those of its children below."""
         self._lasting: set[int] = set()
@@ -387,12 +390,13 @@ class Hands:
             text = "%s: nobody waits for the answer: %s"
             logger.warning(text, self._ref, text_of(value), exc_info=value.__cause__)
 
-    def wait(self, seconds: float, members: list[Child]) -> None:
-        """Tell when a pause is over; without one, when what is in the inbox has had its turn."""
+    def wait(self, failures: int, members: list[Child]) -> None:
+        """Tell when a pause is over; without one, behind the messages that are in the inbox."""
+        seconds = 0.0 if self._backoff is None else self._backoff.pause(failures)
         self._later(seconds, self._state.again, members)
 
     def report(self, id: str, what: str, failure: Failure) -> None:  # noqa: A002
-        """Log what happened to a child, and why; what repeats itself is counted, by the second."""
+        """Log an event of a child, and its reason; lines that repeat themselves are counted."""
         said, times = (id, failure.text), self._said.get((id, failure.text), 0)
         if times == 0:
             self._later(1.0, self._say_how_often, said)

@@ -374,14 +374,21 @@ def test_those_behind_a_child_that_is_terminated_as_it_is_restarted_are_started(
     assert root.ask(RestartChild("c")).is_alive()
 
 
+def a_restart_under_way(
+    journal: Journal, max_restarts: int = 3
+) -> tuple[SupervisorRef, threading.Event]:
+    """Return the supervisor of a, b and c; b has died, and a starts when the gate opens."""
+    root = start(journal, "a b c", strategy="one_for_all", max_restarts=max_restarts)
+    journal.gates["start a"] = gate = threading.Event()
+    refs(root)["b"].tell(die)
+    until(root, lambda: states(root)["a"] == "starting")
+    return root, gate
+
+
 def test_the_group_stops_where_a_member_is_terminated_while_another_is_starting(
     journal: Journal,
 ) -> None:
-    root = start(journal, "a b c", strategy="one_for_all")
-    before = refs(root)
-    journal.gates["start a"] = gate = threading.Event()
-    before["b"].tell(die)
-    until(root, lambda: states(root)["a"] == "starting")
+    root, gate = a_restart_under_way(journal)
 
     terminating = future(root, TerminateChild("c"))
     until(root, lambda: states(root)["c"] == "stopped")
@@ -395,10 +402,7 @@ def test_the_group_stops_where_a_member_is_terminated_while_another_is_starting(
 def test_a_member_that_is_terminated_as_it_is_restarted_costs_no_restart(
     journal: Journal,
 ) -> None:
-    root = start(journal, "a b c", strategy="one_for_all", max_restarts=1)
-    journal.gates["start a"] = gate = threading.Event()
-    refs(root)["b"].tell(die)
-    until(root, lambda: states(root)["a"] == "starting")
+    root, gate = a_restart_under_way(journal, max_restarts=1)
 
     terminating = future(root, TerminateChild("a"))
     until(root, lambda: states(root)["a"] == "stopping")

@@ -34,6 +34,7 @@ class World:
 
     def __init__(self, rules: Rules, specs: list[ChildSpec], outcomes: Iterable[Outcome]) -> None:
         self.state = SupervisorState(rules, specs)
+        self.backoff = rules.backoff
         self.outcomes = iter(outcomes)
         self.now = 0.0
         self.log: list[tuple[str, str]] = []
@@ -139,7 +140,9 @@ class World:
     def reply(self, to: int, value: object) -> None:
         self.answers[to].append(value)
 
-    def wait(self, seconds: float, members: list[Child]) -> None:
+    def wait(self, failures: int, members: list[Child]) -> None:
+        assert failures > 0
+        seconds = 0.0 if self.backoff is None else self.backoff.pause(failures)
         notice: Notice = (object(), "again", (members,))
         if seconds:
             self.timers.append((self.now + seconds, notice))
