@@ -123,7 +123,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Nomenclater", "OfflineNames"):  # imported when first asked for: see ``sources``
+    if name in ("Nomenclater", "OfflineNames"):  # imported at the first use: see ``sources``
         from namepool import sources
 
         return getattr(sources, name)

@@ -1,4 +1,4 @@
-"""``python -m namepool`` does what ``namepool`` does."""
+"""``python -m namepool`` runs the command ``namepool``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where in the program a request is made."""
+"""The place in the program at which a request is made."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from types import CodeType
 
 Place = tuple[CodeType, int]
-"""Code, and a line in it."""
+"""A code object, and a line in it."""
 
 _BETWEEN = {"namepool", "pykka", "contextlib"}
 """Packages that stand between the program and its pool."""
 
 
 def place_of_caller() -> Place | None:
-    """Return the innermost place on this thread that is the program's own."""
+    """Return the innermost place on this thread that is in the program's own code."""
     frame = sys._getframe(2)  # noqa: SLF001  public by its documentation
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
@@ -24,6 +24,6 @@ def place_of_caller() -> Place | None:
 
 
 def line_of(place: Place) -> str:
-    """Return how a place is told: ``path/file.py:12``."""
+    """Return the text that shows a place: ``path/file.py:12``."""
     code, line = place
     return f"{code.co_filename}:{line}"

@@ -1,4 +1,7 @@
-"""Owners that end, and who hears of it: a thread, a task or an actor is told of once."""
+"""The ends of owners, and the pools that hear of them.
+
+The end of a thread, a task or an actor is told once.
+"""
 
 from __future__ import annotations
 
@@ -14,50 +17,53 @@ from namepool.actors.latch import under
 
 
 class GoneListener(Protocol):
-    """A pool's state: it wants to know that an owner has ended."""
+    """A pool's state, which wants to know that an owner has ended."""
 
     @property
     def given(self) -> Any:
-        """Owner → the token by which it speaks under a name that others took for it."""
+        """Owner → the token by which it speaks under a name that another party took for it."""
         ...
 
     def owner_gone(self, owner: str) -> None:
-        """Take note; runs on the ending thread or in a finaliser: it must not block."""
+        """Take note. It must not block, because it runs on the ending thread or in a finaliser."""
         ...
 
     def silence_all(self) -> None:
-        """Have nobody speak any more: this is a forked child, and the pool stayed behind."""
+        """Silence every token, because this is a forked child and the pool stayed in the parent."""
         ...
 
 
 ATTRIBUTE = "_namepool_owner"
-"""Where an owner's object keeps its id."""
+"""The attribute in which an owner's object keeps its identity."""
 
 _numbers = itertools.count(1)
-_lock = threading.RLock()  # re-entrant: a finaliser may end a thread's or a task's life inside it
+_lock = threading.RLock()  # re-entrant: a finaliser inside it may be the end of a thread or a task
 
-_listeners: tuple[weakref.ref[GoneListener], ...] = ()  # replaced, never changed
+_listeners: tuple[weakref.ref[GoneListener], ...] = ()  # the tuple is replaced, never changed
 
 
 def notify_gone(listener: GoneListener) -> None:
-    """Call ``listener.owner_gone(owner)`` whenever a thread, task or threaded actor has ended.
+    """Call ``listener.owner_gone(owner)`` whenever a thread, a task or a threaded actor has ended.
 
-    Of one that ends without ever having called ``current_owner``, that is when its object is
-    collected. The listener is held weakly; telling it twice to listen is once.
+    If such an owner never called ``current_owner``, its end is told when its object is collected.
+    The listener is held weakly. A second call with the same listener changes nothing.
     """
     global _listeners
-    with _lock:  # on the pool's own thread, which nobody strikes: see ``latch.under``
+    with _lock:  # on the pool's own thread, which gets no exception from outside
         living = tuple(ref for ref in _listeners if ref() not in (None, listener))
         _listeners = (*living, weakref.ref(listener))
 
 
 def listeners() -> list[GoneListener]:
-    """Return the pools' states that listen and live."""
+    """Return the states of pools that listen and still exist."""
     return [listener for ref in _listeners if (listener := ref()) is not None]
 
 
 class Identity:
-    """Lives in an owner's object, or in its thread's local storage, and dies with that."""
+    """The identity of an owner.
+
+    It lives in the owner's object, or in the local storage of the owner's thread, and dies with it.
+    """
 
     __slots__ = ("__weakref__", "owner")
 
@@ -66,7 +72,7 @@ class Identity:
 
 
 class _Ending(weakref.ref[Identity]):
-    """Tells when an identity dies."""
+    """A weak reference that tells when an identity dies."""
 
     __slots__ = ("owner",)
 
@@ -74,16 +80,19 @@ class _Ending(weakref.ref[Identity]):
 
 
 _endings: dict[str, _Ending] = {}
-"""Owner → what tells of its end, until that has been told."""
+"""Owner → the reference that tells of its end, until that has been told."""
 
 _roomless: weakref.WeakKeyDictionary[object, Identity] = weakref.WeakKeyDictionary()
-"""The identity of what takes no attribute, as a task of trio: it ends when it is collected."""
+"""The identities of objects that take no attribute, such as a task of trio.
+
+Such an owner ends when its object is collected.
+"""
 
 
 def identity_of(thing: object, owner: str) -> Identity:
-    """Return the identity of ``thing``; ``owner`` is its id, or its kind if it has none yet.
+    """Return the identity of ``thing``; ``owner`` is its id, or its kind if it has no id yet.
 
-    Made and stored under a lock, and found by whoever comes after one that was cut short.
+    The identity is made and stored under a lock. If one call is cut short, the next call finds it.
     """
     return under(_lock, _identity_of, thing, owner)
 
@@ -92,7 +101,7 @@ def _identity_of(thing: object, owner: str) -> Identity:
     identity: Identity | None = getattr(thing, ATTRIBUTE, None) or _roomless.get(thing)
     if identity is None:
         identity = Identity(_mint(owner) if owner in ("thread", "task") else owner)
-        watch(identity)  # first: once it is stored, its thread may have a later one watched
+        watch(identity)  # first, because its thread may watch a later one once it is stored
         try:
             setattr(thing, ATTRIBUTE, identity)
         except AttributeError:
@@ -101,27 +110,27 @@ def _identity_of(thing: object, owner: str) -> Identity:
 
 
 def watch(identity: Identity) -> None:
-    """Have the owner's end told when this identity of it dies, and no other one."""
+    """Tell the owner's end when this identity dies; an earlier identity counts no more."""
     ending = _Ending(identity, _died)
     ending.owner = identity.owner
     _endings[identity.owner] = ending
 
 
 def watch_again(identity: Identity) -> None:
-    """Have its end told once more of an owner that has ended, when its object goes, too."""
+    """If the owner has ended already, tell its end once more when this identity dies."""
     if identity.owner not in _endings:
         watch(identity)
 
 
 def ended(owner: str) -> None:
-    """Tell every pool that ``owner`` has ended; any thread, also in a finaliser."""
+    """Tell every pool that ``owner`` has ended. Any thread may call this, also in a finaliser."""
     failure: Exception | None = None
     for listener in listeners():
         try:
             listener.owner_gone(owner)
         except Exception as error:
-            failure = error  # the others hear first
-    _endings.pop(owner, None)  # last: one that was cut short may be told again
+            failure = error  # the other pools hear of it first
+    _endings.pop(owner, None)  # last, so that an end whose telling was cut short is told again
     if failure is not None:
         raise failure
 
@@ -129,7 +138,7 @@ def ended(owner: str) -> None:
 def _died(
     ending: weakref.ref[Identity], is_finalizing: Callable[[], bool] = sys.is_finalizing
 ) -> None:
-    # The main thread's local storage ends when the modules are half gone.
+    # The main thread's local storage ends when the interpreter has half cleared the modules.
     if not is_finalizing():
         ended(ending.owner)  # type: ignore[attr-defined]
 

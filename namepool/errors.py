@@ -1,21 +1,21 @@
-"""The errors namepool raises, drawn as a tree.
+"""The errors that namepool raises, drawn as a tree.
 
 ::
 
     NamePoolError
-    ├── InvalidName        (also a ValueError)   a name that may not be a name
+    ├── InvalidName        (also a ValueError)   a text that is not a valid name
     ├── InvalidOption      (also a ValueError)   an option of the wrong type or range
     │   └── UnknownTheme                         a theme that the source does not know
-    ├── InvalidOwner       (also a ValueError)   something that cannot be an owner
-    ├── OwnerRequired      (also a TypeError)    a request that does not say who asks
+    ├── InvalidOwner       (also a ValueError)   an object that cannot be an owner
+    ├── OwnerRequired      (also a TypeError)    a request that does not name its owner
     ├── NamesUnavailable                         the source gave no name; the cause is chained
     ├── CheckoutTimeout    (also a pykka.Timeout and a TimeoutError)
-    ├── NameHeld                                 a name asked for by name, and who holds it
+    ├── NameHeld                                 another owner holds the name that was asked for
     ├── LedgerError                              a ledger that cannot be reached or used
-    └── SourceError                              what a source raises when it cannot answer
+    └── SourceError                              the source cannot answer
 
 Pykka's own ``ActorDeadError`` (the pool is gone) and ``Timeout`` (no answer in time) pass through
-unchanged; ``namepool.actors`` adds ``WouldDeadlock``.
+unchanged. ``namepool.actors`` adds ``WouldDeadlock``.
 """
 
 from __future__ import annotations
@@ -30,31 +30,34 @@ class NamePoolError(Exception):
 
 
 class InvalidName(NamePoolError, ValueError):
-    """A name that may not be one; the message shows ``ascii(name)`` and the rule it breaks."""
+    """A text is not a valid name. The message shows ``ascii(name)`` and the rule that it breaks."""
 
 
 class InvalidOption(NamePoolError, ValueError):
-    """An option of the wrong type or range; the message names option, value and expectation."""
+    """An option has the wrong type or range.
+
+    The message names the option, its value and the values that are allowed.
+    """
 
 
 class UnknownTheme(InvalidOption):
-    """A source knows its themes, and this is none; the message names it and those that exist."""
+    """The source does not know a theme. The message names the theme and the existing themes."""
 
 
 class InvalidOwner(NamePoolError, ValueError):
-    """Something that cannot be an owner was given as one."""
+    """An object was given as an owner, but it cannot be one."""
 
 
 class OwnerRequired(NamePoolError, TypeError):
-    """A request reached the pool without saying who asks."""
+    """A request reached the pool, but it does not name its owner."""
 
 
 class NamesUnavailable(NamePoolError):
-    """The source gave no usable name; ``__cause__`` is what it raised."""
+    """The source gave no usable name. ``__cause__`` is the error that the source raised."""
 
 
 class CheckoutTimeout(NamePoolError, pykka.Timeout, TimeoutError):
-    """No name came free in time. The request is withdrawn: it costs no name."""
+    """No name came free in time. The request is withdrawn, and no name is lost."""
 
 
 class SourceError(NamePoolError):
@@ -62,14 +65,17 @@ class SourceError(NamePoolError):
 
 
 class LedgerError(NamePoolError):
-    """A ledger of claimed names cannot be reached or used; nothing unclaimed is handed out."""
+    """A ledger of claimed names cannot be reached or used.
+
+    The pool hands out no name that is not claimed.
+    """
 
 
 class NameHeld(NamePoolError):
-    """A name that was asked for by name is another's; the message says whose.
+    """Another owner holds the name that was asked for. The message names the owner.
 
-    ``holder`` is a ``namepool.ledgers.Holder`` if the ledger says so, ``None`` if it is checked out
-    in this very pool.
+    ``holder`` is a ``namepool.ledgers.Holder`` if the ledger has the name for another session. It
+    is ``None`` if the name is checked out in this pool.
     """
 
     def __init__(self, message: str, holder: Any = None) -> None:

@@ -4,21 +4,21 @@
 
     PoolEvent
     ├── LeaseEvent
-    │   ├── NameCheckedOut      a name was handed out, or associated for the first time
-    │   ├── NameCheckedIn       it came home
-    │   ├── NameReclaimed       it came home because its owners had ended
-    │   ├── NameAssociated      one more owner speaks under it, or one does again
-    │   └── NameDissociated     an owner stopped speaking under it
+    │   ├── NameCheckedOut      a name was checked out, or associated for the first time
+    │   ├── NameCheckedIn       the name was given back
+    │   ├── NameReclaimed       the pool took the name back because its owners had ended
+    │   ├── NameAssociated      one more owner speaks under the name, or does so again
+    │   └── NameDissociated     an owner stopped speaking under the name
     ├── WaitBegan               a checkout found no name
-    ├── WaitEnded               and was served, or was not
-    ├── FetchBegan              the source is being asked
-    ├── NamesFetched            it gave names
-    ├── FetchFailed             it gave none
+    ├── WaitEnded               a checkout that waited was served, or was not
+    ├── FetchBegan              the pool asks the source
+    ├── NamesFetched            the source gave names
+    ├── FetchFailed             the source gave no new name
     ├── PoolReset               the pool forgot its names
-    ├── PoolRestarted           the pool had died
+    ├── PoolRestarted           the pool died and runs again
     └── EventsLost              the subscriber was too slow
 
-``at`` is when, in seconds by the pool's clock, which is ``time.monotonic``.
+``at`` is the time of the event in seconds, by the pool's clock. That is ``time.monotonic``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PoolEvent:
 
 @dataclass(frozen=True, slots=True)
 class LeaseEvent(PoolEvent):
-    """Base of the events of one name and an owner."""
+    """Base of the events of a name and an owner."""
 
     name: str
     owner: str | None
@@ -44,18 +44,18 @@ class LeaseEvent(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class NameCheckedOut(LeaseEvent):
-    """A lease began, of ``owner``, who speaks under the name from now on.
+    """A lease of ``owner`` began. The owner speaks under the name from now on.
 
-    So it is also when a name is associated that was not checked out.
+    The event also comes if an owner is associated with a name that was not checked out.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class NameCheckedIn(LeaseEvent):
-    """A lease ended, and every speaker lost the name; ``owner`` is who had checked it out.
+    """A lease ended, and every speaker lost the name. ``owner`` is the owner that checked it out.
 
-    Also for a name that its owner never received: a future that was dropped, a timeout that crossed
-    the grant.
+    The event also comes if the owner never received the name, because a future was dropped or a
+    timeout crossed the grant.
     """
 
     held_seconds: float
@@ -63,28 +63,28 @@ class NameCheckedIn(LeaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class NameReclaimed(NameCheckedIn):
-    """A lease was ended by the pool: all its owners had ended."""
+    """The pool ended a lease, because all its owners had ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameAssociated(LeaseEvent):
-    """``owner`` speaks under the name from now on, with those who do already.
+    """``owner`` speaks under the name from now on, together with the earlier speakers.
 
-    Also when an owner that speaks under it is associated with it once more.
+    The event also comes if an owner that speaks under the name is associated with it once more.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class NameDissociated(LeaseEvent):
-    """``owner`` does not speak under the name any more: it said so, lost it to another, or ended.
+    """``owner`` does not speak under the name any more. The lease stays.
 
-    The lease stays.
+    The owner gave the name up, lost it to another owner, or ended.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class WaitBegan(PoolEvent):
-    """A checkout of ``owner`` found no name, and waits; ``theme``: it wants one of that theme."""
+    """A checkout of ``owner`` found no name and waits. ``theme`` is the theme that it wants."""
 
     owner: str
     theme: str | None
@@ -92,9 +92,10 @@ class WaitBegan(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded(PoolEvent):
-    """A checkout that waited has ended, after ``seconds``.
+    """A checkout that waited has ended after ``seconds``.
 
-    ``withdrawn``: the caller gave up by itself (a timeout of its own, a dropped future).
+    The outcome is ``withdrawn`` if the caller gave up by itself: by a timeout of its own, or by a
+    future that it dropped.
     """
 
     owner: str
@@ -105,7 +106,7 @@ class WaitEnded(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class FetchBegan(PoolEvent):
-    """The source is asked for ``count`` names, of ``theme`` if that is not ``None``."""
+    """The pool asks the source for ``count`` names, of ``theme`` unless that is ``None``."""
 
     count: int
     theme: str | None
@@ -113,7 +114,10 @@ class FetchBegan(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class NamesFetched(PoolEvent):
-    """A chunk came: ``accepted`` names are new; the others may not be names, or are known."""
+    """A chunk came. ``accepted`` of its names are new.
+
+    ``invalid`` names may not be issued, and ``duplicate`` names are known already.
+    """
 
     accepted: int
     invalid: int
@@ -125,7 +129,7 @@ class NamesFetched(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed(PoolEvent):
-    """A fetch brought no new name; the source is asked again in ``retry_in`` seconds, if needed."""
+    """A fetch brought no new name. If needed, the pool asks again after ``retry_in`` seconds."""
 
     error: str
     retry_in: float
@@ -134,21 +138,21 @@ class FetchFailed(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class PoolReset(PoolEvent):
-    """Every name and lease was forgotten; there is no ``NameCheckedIn`` for them."""
+    """The pool forgot every name and lease. There is no ``NameCheckedIn`` for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolRestarted(PoolEvent):
-    """The pool died and runs again, with what it knew: for the ``restarts``-th time."""
+    """The pool died and runs again with its state, for the ``restarts``-th time."""
 
     restarts: int
 
 
 @dataclass(frozen=True, slots=True)
 class EventsLost(PoolEvent):
-    """In place of ``count`` events that were dropped, because this subscriber was too slow.
+    """``count`` events were dropped, because this subscriber was too slow.
 
-    They are of all kinds, also of those that it does not want.
+    The dropped events are of all kinds, also of kinds that the subscriber does not want.
     """
 
     count: int

@@ -1,10 +1,16 @@
-"""Who is calling: the owner of record of a request.
+"""The owner of record of a request: the party that calls.
 
-An owner is a string. ``current_owner`` finds it where it is called, never in an actor's thread by
-accident: an explicit ``owner_scope`` first, then the asyncio or trio task, then the Pykka actor
-whose thread this is, then the thread. Thread idents are recycled by the operating system and never
-used: an id is minted once for each ``Thread`` or ``Task`` object. Under which name the caller
-speaks is another question: see ``speaking``.
+An owner is a string. ``current_owner`` looks for it in this order:
+
+1. an explicit ``owner_scope``;
+2. the asyncio or trio task that runs;
+3. the Pykka actor whose thread this is;
+4. the thread.
+
+The search happens at the place of the call, so it never finds the pool's own actor by accident. The
+operating system recycles the idents of threads, so no id is made of them. Each ``Thread`` or
+``Task`` object gets an id once. The name under which the caller speaks is another question: see
+``speaking``.
 """
 
 from __future__ import annotations
@@ -36,17 +42,17 @@ if TYPE_CHECKING:
 
 
 MAX_OWNER_LENGTH = 256
-"""Longest owner id, in characters."""
+"""The most characters in an owner id."""
 
 _TASKS_IN_PYTHON = sys.version_info < (3, 12)
-"""``asyncio.current_task`` is no C function yet, and costs more than all the rest."""
+"""Before 3.12, ``asyncio.current_task`` is no C function, and costs more than all the rest."""
 
 _running_tasks: Any = None
-"""Its table, loop → task, once asyncio is there."""
+"""The table of asyncio, loop → task, once asyncio is imported."""
 
 _local = threading.local()
 _modules = sys.modules
-_module = _modules.get  # bound here: what is read for each log line is read at once
+_module = _modules.get  # bound here, because each log line reads them
 _acting = acting.get
 
 
@@ -57,22 +63,40 @@ class Scope:
 
     def __init__(self, owner: str, entered_by: tuple[str, ...]) -> None:
         self.entered_by: tuple[str, ...] = entered_by
-        """Whoever set it, and whoever set the scopes around it: it may speak under their names."""
+        """The owners that entered this scope and the scopes around it.
+
+        The owner of this scope may speak under their names.
+        """
         self.owner: str = owner
         self.before: Acting | None = _acting()
-        """What it stands before; until that is put back, as where a generator is broken off."""
+        """The scope or actor that acted here before, until it is put back.
+
+        If a generator is broken off, that is later than the end of the scope.
+        """
         self.stack: str = whose_stack()
         self.is_over: bool = False
         self.is_broken_off: bool = False
         """It ended where it could not be put back, as in a generator that another task closed."""
 
     def is_here(self) -> bool:
-        """Tell whether it holds: until it is over; longer in tasks, unless it was broken off."""
+        """Tell whether the scope holds in the caller's context.
+
+        It holds until it is over. In the tasks started inside, it holds longer, unless the scope
+        was broken off.
+        """
         return not self.is_over or not (self.is_broken_off or self.stack == whose_stack())
 
 
 def current_owner() -> str:
-    """Return the id of who is calling, on this thread and in this context; never blocks."""
+    """Return the id of the caller on this thread and in this context; never block.
+
+    Examples:
+        >>> with namepool.owner_scope("planner-7"):
+        ...     namepool.current_owner()
+        'planner-7'
+        >>> namepool.current_owner()
+        'namepool:thread:...'
+    """
     scoped = _acting()
     if scoped is not None and (scoped.is_here() or (scoped := _put_back(scoped)) is not None):
         return scoped.owner
@@ -80,7 +104,7 @@ def current_owner() -> str:
 
 
 def _put_back(scoped: Acting) -> Acting | None:
-    """Return who acts here instead; a scope that was closed in another context is left now."""
+    """Leave the scopes that ended in another context; return the scope or actor that acts now."""
     while isinstance(scoped, Scope):
         before = scoped.before
         acting.set(before)
@@ -91,7 +115,7 @@ def _put_back(scoped: Acting) -> Acting | None:
 
 
 def owners_here() -> tuple[str, ...]:
-    """Return the caller's id, and those of whoever entered the scopes that it is in."""
+    """Return the id of the caller, and the ids of the owners that entered the scopes around it."""
     owner = current_owner()
     scope = _acting()
     entered_by = scope.entered_by if isinstance(scope, Scope) else ()
@@ -100,14 +124,14 @@ def owners_here() -> tuple[str, ...]:
 
 def is_scoped() -> bool:
     """Tell whether the caller is an owner that a program has set, by ``owner_scope``."""
-    current_owner()  # what is over is left first
+    current_owner()  # this leaves the scopes that are over
     return isinstance(_acting(), Scope)
 
 
 def whose_stack() -> str:
     """Return the id of the task, actor or thread whose stack this is."""
     global _running_tasks
-    asyncio = _module("asyncio")  # nobody runs a task who has not imported it
+    asyncio = _module("asyncio")  # without this import no task runs
     if asyncio is not None:
         try:
             loop = asyncio._get_running_loop()  # noqa: SLF001  public by its documentation
@@ -120,10 +144,10 @@ def whose_stack() -> str:
             else:
                 task = asyncio.current_task(loop)
         except AttributeError:
-            task = None  # asyncio is being imported, on another thread
+            task = None  # another thread is importing asyncio right now
         if task is not None:
             try:
-                owner: str = task._namepool_speaker  # noqa: SLF001  our own
+                owner: str = task._namepool_speaker  # noqa: SLF001  set by this module
                 return owner
             except AttributeError:
                 return _first_words_of_task(task)
@@ -137,14 +161,22 @@ def whose_stack() -> str:
 
 @contextmanager
 def owner_scope(owner: OwnerLike) -> Iterator[str]:
-    """Be ``owner`` in this context until the ``with`` block ends; scopes nest.
+    """Be ``owner`` in this context until the ``with`` block ends. Scopes nest.
 
-    Tasks started inside are this owner too, threads are not (see ``inherit_owner``). While it has
-    no name, it speaks under the name of the caller that enters the scope. An owner set this way
-    never dies by itself: it holds its names until it gives them back.
+    A task that is started in the block is this owner, too. A thread is not (see ``inherit_owner``).
+    While the owner has no name, it speaks under the name of the caller that enters the scope. An
+    owner that is set this way never ends by itself. It holds its names until it gives them back.
 
     Raises:
-        InvalidOwner: see ``owner_id``
+        InvalidOwner: ``owner`` cannot be an owner: see ``owner_id``
+
+    Examples:
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> with namepool.owner_scope("planner-7"):
+        ...     pool.checkout_name()
+        'NPC #1'
+        >>> pool.get_name_by_owner("planner-7")
+        'NPC #1'
     """
     with entered(Scope(owner_id(owner), owners_here())):
         yield owner_id(owner)
@@ -153,11 +185,11 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
 @contextmanager
 def entered(scope: Scope) -> Iterator[None]:
     """Let a scope hold in this context."""
-    try:  # without a token: it would be lost if we were struck before it is stored
+    try:  # no ``contextvars`` token: an exception from outside could come before it is stored
         acting.set(scope)
         yield
     finally:
-        scope.is_over = True  # first, and without a call: a struck scope is over, too
+        scope.is_over = True  # first, because an exception from outside may cut the rest short
         scope.is_broken_off = _acting() is not scope or scope.stack != whose_stack()
         if not scope.is_broken_off:
             acting.set(scope.before)
@@ -165,13 +197,21 @@ def entered(scope: Scope) -> Iterator[None]:
 
 
 def owner_id(owner: object) -> str:
-    """Return the id of an owner given as an id, a thread, a task, an actor's ref or its proxy.
+    """Return the id of ``owner``: an id, a thread, a task, an actor's ref or an actor's proxy.
 
     Raises:
-        InvalidOwner: it is none of these, or a string that is empty, too long or unprintable
+        InvalidOwner: ``owner`` is none of these, or is a string that is empty, longer than 256
+            characters or unprintable
+
+    Examples:
+        >>> import threading
+        >>> namepool.owner_id(threading.Thread())
+        'namepool:thread:...'
+        >>> namepool.owner_id("planner-7")
+        'planner-7'
     """
     if isinstance(owner, str):
-        owner = str.__str__(owner)  # an exact one: the methods of a subclass may say anything
+        owner = str.__str__(owner)  # a subclass may have methods that lie
         if owner.isprintable() and 0 < len(owner) <= MAX_OWNER_LENGTH:
             return owner
         raise InvalidOwner(
@@ -196,9 +236,9 @@ def owner_id(owner: object) -> str:
 
 
 def given_owner(owner: object) -> str:
-    """Return the id of an owner that is given a name, as ``owner_id`` does.
+    """Return the id of an owner that another party gives a name, as ``owner_id`` does.
 
-    A thread that has ended already is told of once more, when its object goes.
+    If the owner is a thread that has ended already, its end is told once more when its object goes.
     """
     given = owner_id(owner)
     if isinstance(owner, threading.Thread):
@@ -207,10 +247,11 @@ def given_owner(owner: object) -> str:
 
 
 def _first_words_of_thread() -> str:
-    """Mint the id of this thread; its local storage tells when it ends."""
+    """Mint the id of this thread. The thread's local storage tells when the thread ends."""
     thread = threading.current_thread()
     if isinstance(thread, threading._DummyThread):  # noqa: SLF001  there is no other way to tell
-        # Made for a thread that Python did not start, and handed on with its recycled ident.
+        # Python makes a dummy for a thread that it did not start, and hands the dummy on when the
+        # operating system recycles the ident.
         vars(thread).pop(ATTRIBUTE, None)
     owner = _thread_owner(thread)
     _local.identity = identity = Identity(owner)
@@ -220,7 +261,7 @@ def _first_words_of_thread() -> str:
 
 
 def _first_words_of_task(task: asyncio.Task[Any]) -> str:
-    """Mint the id of the *running* task; only it may add a callback to itself."""
+    """Mint the id of the *running* task. Only the task itself may add a callback to it."""
     owner = identity_of(task, "task").owner
     task.add_done_callback(partial(_task_ended, owner))
     task._namepool_speaker = owner  # type: ignore[attr-defined]  # noqa: SLF001
@@ -238,13 +279,13 @@ def _thread_owner(thread: threading.Thread) -> str:
     actor = _actor_of(thread)
     if actor is None:
         return identity_of(thread, "thread").owner
-    # One identity for both, so that the end of the two is told once.
+    # The thread and the actor share one identity, so that their end is told once.
     identity = identity_of(actor, actor.actor_urn)
     return vars(thread).setdefault(ATTRIBUTE, identity).owner  # type: ignore[no-any-return]
 
 
 def _actor_of(thread: threading.Thread) -> pykka.Actor | None:
-    """Return the actor whose loop this thread runs; a thread that ended runs none."""
+    """Return the actor whose loop this thread runs. A thread that has ended runs none."""
     target = getattr(thread, "_target", None)
     actor = getattr(target, "__self__", None)
     is_loop = getattr(target, "__name__", "") == "_actor_loop"

@@ -1,26 +1,25 @@
-"""Under which name a context speaks: **identity follows the context**.
+"""The name under which a context speaks: **identity follows the context**.
 
-1. A context (of ``contextvars``) carries a chain of links, and each says under which name.
-2. You speak under the name of the first link of your context that still speaks in that pool;
-   without one you are Nemo Nobody.
-3. Taking a name (checkout, block, associate) puts a link in front of your own context, and of
-   nobody else's.
-4. Whatever copies your context (task, callback, ``to_thread``) copies the chain: it speaks as you
-   until it takes a name, or yours ends.
-5. When a lease or binding ends, its link speaks nowhere, however often it was copied; the next
-   living link speaks.
-6. Which thread runs a context makes no difference: a worker thread's own names are in the thread's
-   own context and stay there.
-7. The owner of record (``owners``) is for lookups by owner, for takeover and for reclaim, and does
-   not decide who speaks.
-8. A name that another party took for an owner (``owner=``), or that the owner of an ``owner_scope``
-   has, is found by that owner. The later of it and of your own latest name counts, and both count
-   before inherited ones.
-9. A thread that runs a context whose first link is not the thread's own does not speak under a name
-   by 8.
-10. An actor's handlers run in the actor's own context, on whatever thread.
+1. A context (of ``contextvars``) carries a chain of links. Each link says one name.
+2. The caller speaks under the name of the first link of its context that still speaks in that pool.
+   Without such a link, the caller is Nemo Nobody.
+3. If the caller takes a name (checkout, block, associate), a link goes in front of the chain of its
+   own context. The chains of other contexts do not change.
+4. A copy of the context (for a task, a callback, ``to_thread``) has a copy of the chain. So the
+   copy speaks as the caller until it takes a name itself, or until the caller's name ends.
+5. If a lease or a binding ends, its link speaks nowhere, however often it was copied. The next link
+   that still speaks counts.
+6. The thread that runs a context makes no difference. The names of a worker thread are in the
+   thread's own context, and stay there.
+7. The owner of record (``owners``) is for lookups by owner, for takeover and for reclaim. It does
+   not decide which name a context speaks under. Only rule 8 makes an exception.
+8. Another party may take a name for an owner (``owner=``), and the owner of an ``owner_scope`` may
+   have a name. The pool finds such a name by the owner. Between that name and the caller's own
+   latest name, the later one counts. Both of them count before inherited names.
+9. A thread may run a context whose first link is not the thread's own. Then rule 8 does not apply.
+10. The handlers of an actor run in the actor's own context, even on another thread.
 
-Putting a chain back to what it was is only economy: a link that is over says nothing.
+To put a chain back only saves memory and time, because a link that is over says nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 chain: ContextVar[Link | None] = ContextVar("chain", default=None)
-"""The latest link of this context; the others are ``before`` it."""
+"""The latest link of this context. The older ones follow by ``before``."""
 
 _chain = chain.get
 _acting = acting.get
@@ -77,13 +76,14 @@ def asked_for(
     """Return the token by which the caller asks, for itself or for ``owner``.
 
     Raises:
-        InvalidOwner, InvalidOption: an argument that may not be
+        InvalidOwner: ``owner`` cannot be an owner
+        InvalidOption: ``theme`` or ``timeout`` is wrong
     """
     if timeout is not DEFAULT_TIMEOUT:
         check_seconds("timeout", timeout, none=True)
     if theme is not None:
         check_theme(theme)
-    token: Any = kind()  # no __init__: that would be a quarter of the time to make one
+    token: Any = kind()  # no __init__: it would take a quarter of the time to make a token
     token.state, token.theme, token.timeout = state, theme, timeout
     token.says = token.name = token.further = token.seen = None
     token.in_block = token.outside = False
@@ -102,7 +102,7 @@ def asked_for(
 
 
 def to_take(state: PoolState, name: object) -> Taking:
-    """Return the lease by which the caller asks for this very name."""
+    """Return the lease by which the caller asks for one particular name."""
     taking: Taking = asked_for(state, kind=Taking)
     taking.wanted = name
     return taking
@@ -123,30 +123,30 @@ def to_speak(
 
 
 def received(token: Token) -> None:
-    """Speak by a token from here on: its answer is read here, for the first time or again."""
+    """Speak by ``token`` from here on: its answer is read here, for the first time or again."""
     if isinstance(token, Binding):
         token = token.spoken
         if token is None:
-            return  # there was nothing to speak under
+            return  # there is no name to speak under
     if token.outside and (is_scoped() or token.owner != current_owner()):
-        return  # another party asked for it, and not for the reader
+        return  # another party asked for it, but not for this reader
     first = _chain()
     if first is None or first.origin is not token:
         chain.set(in_front(token, living(first)))
 
 
 def speak_soon(binding: Binding) -> None:
-    """Speak by a binding as soon as it begins, whichever context reads its answer."""
+    """Speak by a binding as soon as it begins, even if another context reads its answer."""
     if binding.outside:
         return
     chain.set(binding)
     for token in [*binding.state.owners.get(binding.owner, ())]:
         if token.says == binding.wanted and not token.in_block:
-            received(token)  # the owner speaks under that name, and will go on by this token
+            received(token)  # the owner already speaks under that name, and goes on by this token
 
 
 def is_linked(one: Link) -> bool:
-    """Tell whether this context has a link."""
+    """Tell whether the chain of this context has the link ``one``."""
     link = _chain()
     while link is not None and link.origin is not one:
         link = link.before
@@ -157,7 +157,7 @@ def is_linked(one: Link) -> bool:
 
 
 def link_of_caller(state: PoolState) -> Link | None:
-    """Return the link by which the caller speaks in a pool; no message, no lock."""
+    """Return the link by which the caller speaks in a pool; send no message, take no lock."""
     link = _chain()
     if state.given and (given := _given_to_caller(state, link)) is not None:
         return given
@@ -173,7 +173,7 @@ def name_of_caller(state: PoolState) -> str | None:
     link = _chain()
     if state.given and (given := _given_to_caller(state, link)) is not None:
         name = given.says
-        if name:  # else it has just ended; those before it are the giver's
+        if name:  # else it has just ended; the links before it are the giver's
             return None if name == NOBODY else name
     while link is not None:
         name = link.says
@@ -184,14 +184,15 @@ def name_of_caller(state: PoolState) -> str | None:
 
 
 def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
-    """Return the token that another party took for the caller, unless it took one itself since.
+    """Return the token that another party took for the caller.
 
-    Or for whoever entered the scope in which the caller has none.
+    If the caller took a name itself since, return the link of that name. If the caller is in a
+    scope and has no such token, look for a token of the owner that entered the scope.
     """
     owners = owners_here()
     for n, owner in enumerate(owners, 1):
         given = state.given.get(owner)
-        if given is not None and not given.says:  # over already, while its end waits for the turn
+        if given is not None and not given.says:  # over, but its end waits for the turn
             given = state.latest_given(owner)
         if given is not None and given.says:
             is_ours = not _is_of_another(link, owner)
@@ -200,7 +201,7 @@ def _given_to_caller(state: PoolState, link: Link | None) -> Link | None:
 
 
 def _later(state: PoolState, link: Link | None, given: Link, owners: tuple[str, ...]) -> Link:
-    """Return the later one of ``given`` and of the owners' own latest link."""
+    """Return the later one of ``given`` and the latest link of the owners themselves."""
     while link is not None and link.owner in owners:
         if link.says and link.state is state:
             return link if link.number > given.number else given
@@ -209,23 +210,23 @@ def _later(state: PoolState, link: Link | None, given: Link, owners: tuple[str, 
 
 
 def _is_of_another(link: Link | None, me: str) -> bool:
-    """Tell whether a context is not that of ``me``, which is this thread."""
+    """Tell whether the context of ``link`` is another owner's, while ``me`` is this thread."""
     if link is None or link.owner == me:
         return False
     if me != whose_stack() or me.startswith("namepool:task:"):
         return False
-    own = getattr(threading.current_thread(), "_context", None)  # in CPython 3.14
-    return own is None or own.get(chain) is not link  # else it is a copy of the starter's
+    own = getattr(threading.current_thread(), "_context", None)  # CPython 3.14 has it
+    return own is None or own.get(chain) is not link  # else it is its starter's copy
 
 
 # -- handing on -----------------------------------------------------------------------------
 
 
 def own_chain() -> Link | None:
-    """Return the chain for what the caller starts, with the names that others took for it."""
+    """Return the chain for a new task or thread, with the names that others took for the caller."""
     link = mine = living(_chain())
     while link is not None and link.state is None:
-        link = link.before  # it says only whose context this is
+        link = link.before  # it only marks the owner of the context
     for state in cast("list[PoolState]", listeners()):
         given = state.given and _given_to_caller(state, mine)
         if given and (link is None or link.origin is not given.origin):
@@ -236,30 +237,40 @@ def own_chain() -> Link | None:
 def run_following(
     link: Link | None, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Call ``func`` in this context with another chain, and put back what was there."""
+    """Call ``func`` in this context with another chain; then put the old chain back."""
     before = _chain()
-    mark = Standing(None, whose_stack(), None, link)  # the chain is this thread's own meanwhile
-    try:  # not a ``with``: a worker that is struck between its two ends would keep the chain
+    mark = Standing(None, whose_stack(), None, link)  # meanwhile the chain is this thread's own
+    try:  # no ``with``: an interruption at one of its ends would leave the chain behind
         chain.set(mark)
         result = func(*args, **kwargs)
-        return result  # noqa: RET504  it may be struck in between
+        return result  # noqa: RET504  it may be interrupted in between
     finally:
         chain.set(before)
-        mark.says = OVER  # so that what has copied it leaves it out
+        mark.says = OVER  # so that every copy of the chain leaves it out
 
 
 def put_back(mark: Link, before: Link | None) -> Link | None:
-    """Return ``before`` where ``mark`` was set, and the chain as it is in any other context."""
+    """Return ``before`` if this context has ``mark``; in any other context, the chain as it is."""
     return before if is_linked(mark) else _chain()
 
 
 def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
-    """Return ``func`` so that, on whatever thread it runs, it speaks as the owner calling *now*.
+    """Return ``func`` bound to the current caller: on every thread, it speaks as that owner.
 
-    For tools run on a thread pool: ``executor.submit(inherit_owner(tool), argument)``. ``func`` may
-    be a coroutine function; a generator function's body runs later, as whoever iterates.
+    It is for tools on a thread pool: ``executor.submit(inherit_owner(tool), argument)``. ``func``
+    may be a coroutine function. The body of a generator function runs later, as the agent that
+    iterates.
+
+    Examples:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> pool.checkout_name()
+        'NPC #1'
+        >>> with ThreadPoolExecutor() as executor:
+        ...     executor.submit(namepool.inherit_owner(pool.speaker)).result()
+        'NPC #1'
     """
-    from inspect import iscoroutinefunction  # a slow import, for the few who hand identity on
+    from inspect import iscoroutinefunction  # a slow import that few programs need
 
     owner, link = current_owner(), own_chain()
     if iscoroutinefunction(func):
@@ -275,7 +286,7 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
             finally:
                 try:
                     before = put_back(mark, before)
-                finally:  # it may be struck
+                finally:  # ``put_back`` may be interrupted
                     chain.set(before)
                     mark.says = OVER
 
@@ -291,9 +302,12 @@ def inherit_owner(func: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def unnamed(state: PoolState) -> Iterator[None]:
-    """Be nobody in a pool for the length of the block; what is started in it inherits no name."""
+    """Be nobody in a pool for the length of the block.
+
+    A task or thread that is started in the block inherits no name.
+    """
     before = _chain()
-    # It is never over: what was started here never inherits, wherever it copied this.
+    # This link is never over. So a task that was started here never inherits a name.
     nobody = Standing(state, current_owner(), NOBODY, _of_others(state, living(before)))
     try:
         chain.set(nobody)
@@ -301,15 +315,15 @@ def unnamed(state: PoolState) -> Iterator[None]:
     finally:
         try:
             before = _left_out(nobody, before)
-        finally:  # it may be struck
+        finally:  # ``_left_out`` may be interrupted
             chain.set(before)
 
 
 def _left_out(link: Link, before: Link | None) -> Link | None:
-    """Return this context's chain with ``before`` in the place of ``link``, if that is there."""
+    """Return this context's chain with ``before`` in the place of ``link``, if the chain has it."""
     kept, first, rest = list[Link](), _chain(), before
     if not is_linked(link):
-        return first  # another context: a generator was closed there
+        return first  # this is another context, in which a generator was closed
     while first is not None and first is not link:
         kept.append(first)
         first = first.before
@@ -319,7 +333,7 @@ def _left_out(link: Link, before: Link | None) -> Link | None:
 
 
 def _of_others(state: PoolState, link: Link | None) -> Link | None:
-    """Return what a chain says in other pools."""
+    """Return a chain with only its links of other pools."""
     others = list[Link]()
     while link is not None:
         if link.state is not state:
@@ -331,9 +345,9 @@ def _of_others(state: PoolState, link: Link | None) -> Link | None:
 
 
 def standing_in(state: PoolState, name: str) -> Standing:
-    """Return a link by which the caller speaks under ``name``, which is in no pool."""
+    """Return a link by which the caller speaks under ``name``. The name is in no pool."""
     link = Standing(state, current_owner(), name, living(_chain()))
-    link.number = state.number  # a name that the caller is given later comes before it
+    link.number = state.number  # a name that another party takes for the caller later counts first
     remember(link)
     return link
 

@@ -1,6 +1,10 @@
-"""What the pool decides: pure, without a thread, clock, log or I/O; time is an argument.
+"""The decisions of a pool, as pure code: without a thread, a clock, a log or I/O.
 
-Here is what a name may be, which names are available or leased, who speaks under which, who waits,
-and when to fetch more. All of it that must survive a restart hangs on ``state``. Anybody may
-import it; it imports ``errors``, ``events``, the answer ``LATER`` of ``actors``, and itself.
+This package decides which names are valid, available or leased, and under which name an owner
+speaks. It also decides which checkouts wait, and when the pool fetches more names. A function that
+needs the time takes it as an argument.
+
+All data that must survive a restart is reachable from ``state``. Every other package may import
+this one. It imports only ``errors``, ``events``, itself, and two small modules of ``actors``:
+``later`` and ``never_copied``.
 """

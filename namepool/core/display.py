@@ -1,4 +1,4 @@
-"""How a name is shown where space, characters or colour are what counts. Pure."""
+"""Short forms, slugs and colours of names. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from functools import lru_cache
 from namepool.core.names import drawn, name_key
 
 MAX_SLUG_LENGTH = 63
-"""Longest slug, in characters: that of a host's name."""
+"""The most characters in a slug. A part of a host's name has the same limit."""
 
-# Without accents, in small letters; one with a dot is a title only if it is written with it.
+# The titles stand here without accents and in lower case. A title with a dot counts only if the
+# name has the dot, too.
 _TITLES = frozenset(
     """
     a acrobat adm. admiral agent an architect astronomer aunt auntie baker baron baroness big bold
@@ -31,9 +32,10 @@ _TITLES = frozenset(
     viscountess von waiter wise wizard young
     """.split()  # noqa: SIM905  easier to read
 )
-# No name by themselves: "The Duke of Tea" is a Duke.
+# An article is never a given name: that of "The Duke of Tea" is "Duke".
 _ARTICLES = frozenset({"a", "an", "the"})
-# Titles that have a number behind them, and names that are titles as well.
+# A number behind one of these titles counts its bearers ("King V"). Some of the titles are given
+# names as well ("Earl III").
 _NUMBERED = frozenset(
     """
     baron baroness count countess dean don duchess duke earl emperor empress judge king major
@@ -45,7 +47,7 @@ ORDINALS = (
     *("Eleventh", "Twelfth", "Thirteenth", "Fourteenth", "Fifteenth", "Sixteenth"),
     *("Seventeenth", "Eighteenth", "Nineteenth", "Twentieth"),
 )
-"""What sets the later bearers of a name apart from the first one."""
+"""The words that tell the later bearers of a name from the first one."""
 _LATER = frozenset({*map(str.lower, ORDINALS), "jr", "junior", "senior"})
 _NUMERAL = re.compile("x{0,3}(ix|iv|v?i{0,3})|[0-9]+(st|nd|rd|th)")
 _JOINING = frozenset(
@@ -62,23 +64,32 @@ COLORS = (
     *("#206cf9", "#ce3a84", "#21846b", "#c531be", "#6b7d03", "#bd0af9", "#9b6c27", "#8452fb"),
     *("#c55205", "#2c7bb0", "#d0434a", "#4173cf", "#eb0606", "#9261b3", "#048904", "#b05b70"),
 )
-"""What ``color_of`` returns: as far apart as may be, neighbours in this list farthest."""
+"""The colours that ``color_of`` returns.
+
+They are as far apart as possible. Neighbours in this list are farthest apart.
+"""
 
 
 def short_name(name: str, held: Iterable[str] = ()) -> str:
-    """Return the shortest form of ``name`` that no other of the ``held`` names can be read as.
+    """Return the shortest form of ``name`` that does not read like another of the ``held`` names.
 
-    That is the given name ("Ada", of "Captain Ada Electron" too), or, if another has one that reads
-    like it, more ("Ada the Yak"), at most all of the name. A title that no given name follows is
-    the name: "Duke", of "Duke of the Jolly Whale". ``held`` may contain ``name``. A text without a
-    word is returned as it is.
+    That is the given name: "Ada", also for "Captain Ada Electron". If another held name may be
+    shortened to a form that reads alike, the result is longer ("Ada the Yak"), at most the whole
+    name. If no given name follows a title, the title is the given name: "Duke" for "Duke of the
+    Jolly Whale". ``held`` may contain ``name``. A text without a word is returned unchanged.
+
+    Examples:
+        >>> namepool.short_name("Captain Ada Electron")
+        'Ada'
+        >>> namepool.short_name("Ada the Yak Shaver", held=["Ada Lovelace"])
+        'Ada the Yak'
     """
     others = [_beginning_keys(other) for other in held if other != name]
     return next((form for form in _forms(name) if _only(form, others)), name)
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return the ``short_name`` of each of many names among all of them."""
+    """Return the short form of each name, as ``short_name`` chooses it among all these names."""
     known = Counter(key for name in names for key in _beginning_keys(name))
     return [next((f for f in _forms(n) if known[name_key(f)] == 1), n) for n in names]
 
@@ -89,9 +100,10 @@ def _only(form: str, others: Iterable[frozenset[str]]) -> bool:
 
 
 def _forms(name: str) -> Iterator[str]:
-    """Yield the beginnings of a name, from its given name on, that do not end in the middle.
+    """Yield the forms of a name that begin with its given name, the shortest first.
 
-    The last is all of it, without the titles.
+    No form ends with a joining word such as "the". If the name has titles, the last form is all
+    the rest of the name.
     """
     words = name.split()
     yield from _beginnings(words, _given(words))
@@ -104,14 +116,15 @@ def _beginnings(words: Sequence[str], first: int) -> Iterator[str]:
 
 
 def given_name(name: str) -> str:
-    """Return the word by which people call the bearer: the first one after the titles.
+    """Return the word by which people call the bearer: the first word after the titles.
 
-    A word is a title only if a given name follows it: "Duke of the Jolly Whale", "Dean the Baker",
-    "Earl III" and "Sheriff, Owner of One Plank" are a Duke, a Dean, an Earl and a Sheriff, and so
-    is a name that is nothing but a title. "Duke Ellington" is a duke called Ellington.
+    A word is a title only if a given name follows it. So people call "Duke Ellington" Ellington.
+    But they call "Duke of the Jolly Whale", "Dean the Baker", "Earl III" and "Sheriff, Owner of One
+    Plank" Duke, Dean, Earl and Sheriff. If a name has nothing but titles, its last title is its
+    given name.
 
-    A number, or a lone V or X, is what people call "Agent 7" and "Captain X" by. After a title
-    that is numbered, as dukes and kings are, it is none.
+    A number, or a lone V or X, is a given name after most titles: "Agent 7", "Captain X". It is
+    none after a title that is numbered, such as duke or king.
     """
     return untitled(name)[0].rstrip(",&-")
 
@@ -123,7 +136,7 @@ def untitled(name: str) -> list[str]:
 
 
 def _given(words: Sequence[str]) -> int:
-    """Return where the given name is. Where none follows the titles, the last title is one."""
+    """Return the index of the given name; if none follows the titles, that of the last title."""
     start = title = None
     for at, word in enumerate(words):
         if title is not None and _follows_a_name(word, _plain(words[title])):
@@ -145,40 +158,47 @@ def _is_title(word: str) -> bool:
 
 
 def _follows_a_name(word: str, title: str) -> bool:
-    """Tell whether a word goes on after a name, so that ``title`` before it is the name."""
+    """Tell whether ``word`` continues a name, so that ``title`` before it is a given name."""
     text = _plain(word)
     if word.lstrip("(['\"“‘«").lower() in _JOINING or text in _LATER:  # noqa: RUF001
         return True
     if len(text) == 1 or text.isdecimal():
         return title in _NUMBERED and (text.isdecimal() or text in "ivx")
-    if text in ("vi", "xi") and not word.isupper():  # given names too
+    if text in ("vi", "xi") and not word.isupper():  # these are given names, too
         return False
     return text != "" and _NUMERAL.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=4096)  # the same few words are looked at for every log line
+@lru_cache(maxsize=4096)  # every log line asks for the same few words
 def _plain(word: str) -> str:
     """Return the letters and digits of a word in small letters, without accents."""
     decomposed = unicodedata.normalize("NFKD", word)
     return "".join(filter(str.isalnum, decomposed.casefold()))
 
 
-@lru_cache(maxsize=4096)  # a name is looked at for every log line of every other one
+@lru_cache(maxsize=4096)  # a log line of one name looks at all other names
 def _beginning_keys(name: str) -> frozenset[str]:
-    """Return the keys of the beginnings of ``name``, with its titles and without.
+    """Return the keys of the beginnings of ``name``, with its titles and without them.
 
-    With them, because a title may be all the name that another one has.
+    The beginnings with titles count because another name may consist of a title only.
     """
     words = name.split()
     return frozenset(map(name_key, (*_beginnings(words, 0), *_forms(name), name)))
 
 
 def slug(name: str) -> str:
-    """Return ``name`` as a branch, a file or a host may be called: ``"ada-the-yak-shaver"``.
+    """Return ``name`` in a form that is a valid name of a branch, a file or a host.
 
-    a to z, 0 to 9 and single hyphens between them; 1 to 63 characters; no device of Windows. Names
-    whose ``name_key`` differs have different slugs: what does not fit, or is not written in Latin
-    letters, ends in twelve digits that stand for the key.
+    A slug has 1 to 63 characters: a to z, 0 to 9, and single hyphens between them. It is never the
+    name of a Windows device. Names with different keys (``name_key``) have different slugs. If a
+    name does not fit, or is not written in Latin letters, its slug ends in twelve hexadecimal
+    digits that stand for the key.
+
+    Examples:
+        >>> namepool.slug("Ada, the Yak-Shaver")
+        'ada-the-yak-shaver'
+        >>> namepool.slug("李白")
+        'name-b23f840ff52e'
     """
     text = "".join(c for c in name if c not in "'’")  # noqa: RUF001
     words = text if text.isascii() else " ".join(map(drawn, text.split()))
@@ -186,7 +206,7 @@ def slug(name: str) -> str:
     fits = 0 < len(plain) <= MAX_SLUG_LENGTH and plain not in _NO_FILES
     if fits and name_key(plain) == name_key(name):
         return plain
-    from hashlib import sha256  # only now: few names need it
+    from hashlib import sha256  # imported late: few names need it
 
     digest = sha256(name_key(name).encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{plain[: MAX_SLUG_LENGTH - 13].rstrip('-') or 'name'}-{digest}"
@@ -195,6 +215,11 @@ def slug(name: str) -> str:
 def color_of(name: str) -> str:
     """Return the colour of ``name`` as ``"#rrggbb"``: the same in every process and on every day.
 
-    One of ``COLORS``, each of which can be read on black and on white (a contrast of 4.5 to 1).
+    It is one of 16 colours. Each of them is readable on black and on white: the contrast is at
+    least 4.5 to 1.
+
+    Examples:
+        >>> namepool.color_of("Ada the Yak Shaver")
+        '#9b6c27'
     """
     return COLORS[zlib.crc32(name_key(name).encode("utf-8", "surrogatepass")) % len(COLORS)]

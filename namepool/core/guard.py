@@ -1,7 +1,7 @@
-"""Names that a source may not issue, though a user may still speak under it. Pure.
+"""Names that a source may not issue, although a user may speak under them. Pure.
 
-A source may be a model that answers anything, and its names go into logs, prompts, file names and
-shells. So a name that one of those would take for something else stays out.
+A source may be a model that answers anything. Its names go into logs, prompts, file names and
+shells. So the pool rejects a name that one of these would take for something else.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from namepool.core.names import name_key, plain, why_invalid
 from namepool.core.offence import is_offensive
 
 MAX_WORDS = 6
-"""The most words in a name that a source may issue. What hyphens make of up to four is one."""
+"""The most words in a name that a source may issue. Up to four words with hyphens count as one."""
 
 MAX_MARKS = 4
-"""The most combining marks on a letter in such a name: what has more runs into other lines."""
+"""The most combining marks on a letter of such a name. More marks would run into other lines."""
 
-PUNCTUATION = frozenset(" -'’.,&#")  # noqa: RUF001  as books print it
-"""What a name may have beside letters, marks and digits if a source is to issue it."""
+PUNCTUATION = frozenset(" -'’.,&#")  # noqa: RUF001  the apostrophe of books
+"""The characters that such a name may have besides letters, marks and digits."""
 
-# What follows is made ready when a source has answered: it would slow down ``import namepool``.
+# The sets and patterns below are built when a source has answered for the first time. At the import
+# they would slow down ``import namepool``.
 
 
 @cache
@@ -45,7 +46,7 @@ def _reserved() -> frozenset[str]:
 
 @cache
 def _beginnings() -> frozenset[str]:
-    """Return the words with which a log line or a turn of a chat begins."""
+    """Return the keys of the words with which a log line or a turn of a chat begins."""
     words = """
         none null nil undefined system user assistant developer tool function
         trace debug info notice warn warning error err critical crit alert fatal emergency panic
@@ -80,9 +81,10 @@ def _address() -> re.Pattern[str]:
 
 
 def why_unissuable(name: object) -> str | None:
-    """Return the rule that keeps a source from issuing ``name``, as the end of a sentence.
+    """Return the rule that forbids a source to issue ``name``, as the end of a sentence.
 
-    ``None`` if it may. The default name is not looked at here: a pool counts it as known.
+    The result is ``None`` if the source may issue the name. This function accepts the default name,
+    because a pool counts that as known.
     """
     reason = why_invalid(name)
     if reason is not None:
@@ -106,7 +108,7 @@ def _most_marks(text: str) -> int:
 
 
 def _count_words(text: str) -> int:
-    """Return how many words there are: "Jack-in-the-Box" is one, a whole sentence is not."""
+    """Return the number of words. "Jack-in-the-Box" is one word, a sentence with hyphens is not."""
     parts = [len(word.split("-")) for word in text.split()]
     return sum(1 if n <= 4 else n for n in parts)
 
@@ -134,14 +136,18 @@ def _why_misread(text: str) -> str | None:
 
 
 def _is_reserved(text: str) -> bool:
-    """Tell whether programs misread ``text``: all of it, but for numbers, or how it begins."""
+    """Tell whether programs misread ``text``.
+
+    They misread a text whose first word, in capitals, may begin a log line. They also misread a
+    text if all its words are reserved; numbers and joining words do not count.
+    """
     if name_key(text) in _reserved():
         return True
     words = [word for word in re.split("[ .,&#-]+", text) if any(map(str.isalpha, word))]
     if (
         words[0].isupper() and name_key(words[0]) in _beginnings()
-    ):  # as levels and roles are written
+    ):  # log levels and roles are written in capitals
         return True
     keys = [name_key(word) for word in words if word.lower() not in _JOINING]
-    misread = _reserved() if len(keys) > 1 else _beginnings()  # "Agent 7" is a name, "User 1" none
+    misread = _reserved() if len(keys) > 1 else _beginnings()  # "Agent 7" is a name, not "User 1"
     return bool(keys) and misread.issuperset(keys)

@@ -1,4 +1,4 @@
-"""Which names are known, and how a chunk of candidates is admitted. Pure."""
+"""The known names, and the admission of a chunk of candidates. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from namepool.core.stock import Stock, Stocks
 
 
 class Admission(NamedTuple):
-    """What became of a chunk of candidates."""
+    """The numbers of candidates in a chunk that were accepted, invalid or duplicate."""
 
     accepted: int
     invalid: int
@@ -19,7 +19,7 @@ class Admission(NamedTuple):
 
 
 class UsedNames(Sequence[str]):
-    """The names known at one moment, oldest first: a view of a list that only grows."""
+    """The names known at one moment, the oldest first. It is a view of a list that only grows."""
 
     __slots__ = ("_log", "_size")
 
@@ -41,36 +41,36 @@ class UsedNames(Sequence[str]):
 
 
 class KnownNames:
-    """Every name that is in one of the ``stocks``, or checked out."""
+    """Every name that is in one of the ``stocks`` or checked out."""
 
     def __init__(self, stocks: Stocks) -> None:
         self._stocks = stocks
         self._homes: dict[str, Stock] = {}
-        """Name → the stock it came for, while it is known; that without a theme is not listed."""
-        self._by_key: dict[str, str] = {}  # name_key → the name as it was first spelled
+        """Known name → its stock. A name of the stock without a theme is not listed."""
+        self._by_key: dict[str, str] = {}  # name_key → the name in its first spelling
         self._log: list[str] = []
 
     def __len__(self) -> int:
         return len(self._by_key)
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether this name, or one that reads alike, is known; any thread may ask."""
+        """Tell whether ``name``, or a name that reads alike, is known. Any thread may ask."""
         return name_key(name) in self._by_key
 
     def used(self) -> UsedNames:
-        """Return every name known now, oldest first; costs the same for ten or a million."""
+        """Return every name known now, the oldest first; the cost is the same for any number."""
         return UsedNames(self._log)
 
     def canonical(self, name: str) -> str:
-        """Return the known name that reads like ``name``, or ``name`` itself."""
+        """Return the known name that reads like ``name``; if there is none, ``name`` itself."""
         return self._by_key.get(name_key(name), name)
 
     def home(self, name: str) -> Stock:
-        """Return the stock that a name came for."""
+        """Return the stock that a name belongs to."""
         return self._homes.get(name) or self._stocks[None]
 
     def learn(self, name: str) -> bool:
-        """Record a name as known; ``False`` if one that reads alike is known already."""
+        """Record a name as known; return ``False`` if a name that reads alike is known already."""
         key = name_key(name)
         if key in self._by_key:
             return False
@@ -79,7 +79,10 @@ class KnownNames:
         return True
 
     def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
-        """Stock the good ones: issuable, unlike any known name and the default name."""
+        """Stock the good candidates, and count the others.
+
+        A good candidate is issuable, and reads unlike every known name and the default name.
+        """
         stock = self._stocks[theme]
         accepted = invalid = duplicate = 0
         for candidate in candidates:
@@ -98,7 +101,7 @@ class KnownNames:
         return Admission(accepted, invalid, duplicate)
 
     def forget(self, theme: str) -> bool:
-        """Drop the stock of a theme, unless some name is of it; tell whether it is gone."""
+        """Drop the stock of a theme unless a name belongs to it; tell whether the stock is gone."""
         stock = self._stocks.get(theme)
         if stock is None or stock in self._homes.values():
             return stock is None
@@ -106,7 +109,7 @@ class KnownNames:
         return True
 
     def rebuild(self, checked_out: Iterable[str]) -> None:
-        """Know what is in the stocks or checked out, whatever was left half done."""
+        """Rebuild the records, which may be half written, from the stocks and the checkouts."""
         missing = set(checked_out).union(*[stock.names for stock in self._stocks.values()])
         names = [name for name in self._log if name in missing]
         names += sorted(missing.difference(names))

@@ -1,8 +1,8 @@
 """Leases and bindings: the tokens by which callers ask for names. Pure.
 
-A token is made by whoever asks, before the pool hears of it, and is three things in one: the
-*token* by which every way out ends what was asked for, the *record* of who asked and what came of
-it, and the *link* by which a context speaks under the name.
+A caller makes a token before the pool hears of the request. The token is three things in one. It is
+the *token* with which every way out ends the request. It is the *record* of the owner and of the
+result. It is the *link* by which a context speaks under the name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from namepool.core.links import Link
 
 
 class Asked(Link):
-    """A token: a lease or a binding, from before its beginning to its end."""
+    """Base of the tokens: a lease or a binding, from before its beginning to its end."""
 
     __slots__ = ("further", "in_block", "name", "seen", "theme", "timeout", "watch")
 
@@ -22,49 +22,68 @@ class Asked(Link):
     theme: str | None
     timeout: float | None
     in_block: bool
-    """It is a block's, which ends it for certain: it is not reclaimed from an owner that ended."""
+    """The token belongs to a ``with`` block, which ends it for certain. So the pool does not
+    reclaim it from an owner that has ended."""
     further: Any
-    """Further speakers of a lease, the latest last."""
+    """The further speakers of a lease, the latest last."""
     watch: Any
-    """What tells that a future of it is dropped: see ``Reply.watched``."""
+    """The object that reports a dropped reply of this token: see ``Reply.watched``."""
     seen: Any
-    """What an observer has noted of it; before, the line of the program that asked."""
+    """The note of an observer on this token; before that, the line of the program that asked."""
 
 
 class Lease(Asked):
-    """That a name is checked out, from before its beginning to its end.
+    """A lease of a name: one checkout, from before its beginning to its end.
 
-    ``pool_ref.ask(CheckoutLease())`` is answered with one, ``ask(CheckinLease(lease))`` ends it and
-    no later checkout of the same ``name``; ``token`` is the number of this checkout.
+    ``pool_ref.ask(CheckoutLease())`` returns a lease. ``ask(CheckinLease(lease))`` ends this lease,
+    and no later checkout of the same ``name``. ``token`` is the number of the checkout.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> lease = ref.ask(namepool.CheckoutLease())
+        >>> lease.name
+        'NPC #1'
+        >>> ref.ask(namepool.CheckinLease(lease))
+        True
     """
 
     __slots__ = ("stock", "wait")
 
     is_whole: ClassVar[bool] = False
-    """It is the answer itself, rather than its name."""
+    """The lease itself is the answer to the request, rather than its name."""
     is_lent: bool = False
-    """It ends with the last block that speaks under it."""
+    """The lease ends with the last block that speaks under its name."""
     by: Binding | None = None
-    """The binding that it began with, unless another one counts on it since."""
+    """The binding that the lease began with; ``None`` once another binding counts on the lease."""
 
     stock: Any
-    """Where the name came from, and goes home to."""
+    """The stock that the name came from and goes back to."""
     wait: Any
-    """How it waits for a name, or waited: see ``stock``."""
+    """The record of how the lease waits, or waited, for a name: see ``stock.Wait``."""
 
     @property
     def token(self) -> int:
-        """The number that tells this checkout from any other of the pool."""
+        """The number that tells this checkout from every other one of the pool.
+
+        Examples:
+            >>> lease.token
+            1
+        """
         return int(self.number)
 
     @property
     def lease(self) -> Lease:
-        """Itself, as a binding's is its name's."""
+        """This lease itself. (The ``lease`` of a binding is the lease of its name.)
+
+        Examples:
+            >>> lease.lease is lease
+            True
+        """
         return self
 
 
 class WholeLease(Lease):
-    """A lease that is the answer itself."""
+    """A lease that is itself the answer to its request."""
 
     __slots__ = ()
 
@@ -72,7 +91,7 @@ class WholeLease(Lease):
 
 
 class Taking(Lease):
-    """A lease of the very name that is ``wanted``."""
+    """A lease of one particular name: the ``wanted`` one."""
 
     __slots__ = ("wanted",)
 
@@ -80,32 +99,33 @@ class Taking(Lease):
 
 
 class Adopted(Lease):
-    """A lease that began with a binding; it never speaks itself."""
+    """A lease that began with a binding. It never speaks itself."""
 
     __slots__ = ("by", "is_lent")
 
 
 class Binding(Asked):
-    """That a further owner speaks under a name."""
+    """A binding: one more owner speaks under a name."""
 
     __slots__ = ("exclusive", "lease", "spoken", "wanted")
 
     is_whole: ClassVar[bool] = False
 
     wanted: Any
-    """The name as it was asked for."""
+    """The name as the caller spelled it."""
     exclusive: Any
     lease: Any
     """The lease of that name; ``None`` until there is one."""
     spoken: Any
-    """The token by which the owner speaks; an earlier one, if it spoke under the name already."""
+    """The token by which the owner speaks. It is an earlier token if the owner already spoke under
+    the name."""
 
 
 Token = Lease | Binding
 
 
 def speakers(lease: Lease) -> list[Token]:
-    """Return those that speak under a lease's name now."""
+    """Return the tokens that speak under a lease's name now."""
     return [token for token in (lease, *(lease.further or ())) if token.says]
 
 

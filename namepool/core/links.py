@@ -1,9 +1,10 @@
-"""Links: by which a context speaks under a name. Pure.
+"""Links, by which a context speaks under a name. Pure.
 
 A context carries a chain of links, the latest first (see ``namepool.speaking``). ``says`` is the
-name that a link speaks under: ``None`` until it has begun, ``OVER`` once it speaks no more. A
-thread that has the pool's turn writes it, and a caller that gives its own link up; any thread reads
-it. A link that is over says nothing, wherever it was copied; so nothing is ever taken back.
+name that a link speaks under. It is ``None`` until the link has begun, and ``OVER`` once the link
+speaks no more. Only a thread that has the pool's turn writes ``says``, or a caller that gives up
+its own link. Any thread may read it. A link that is over says nothing in any copy of its context.
+So no copy has to be changed when a link ends.
 """
 
 from __future__ import annotations
@@ -14,14 +15,21 @@ from typing import Any, ClassVar, Final
 from namepool.actors.never_copied import NeverCopied
 
 OVER: Final = ""
-"""What a link says that speaks no more."""
+"""The value of ``says`` in a link that speaks no more."""
 
 NOBODY: Final = "\N{NULL}"
-"""What a link says in whose block the caller is nobody."""
+"""The value of ``says`` in the link of a block in which the caller is nobody."""
 
 
 class Link(NeverCopied):
-    """One link; ``before`` is the one that was the first of its context until then."""
+    """A link of a context's chain. ``before`` is the next older link of the chain.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> lease = ref.ask(namepool.CheckoutLease())
+        >>> lease.says
+        'NPC #1'
+    """
 
     __slots__ = ("__weakref__", "before", "number", "outside", "owner", "says", "state")
 
@@ -29,21 +37,32 @@ class Link(NeverCopied):
 
     before: Link | None
     state: Any
-    """The state of the pool in which it speaks, and of no other."""
+    """The state of the one pool in which the link speaks."""
     owner: str
     outside: bool
-    """It is spoken by its owner, whatever the context: see ``PoolState.given``."""
+    """The owner speaks by this link in every context: see ``PoolState.given``."""
     number: float
-    """The moment at which it began."""
+    """The moment at which the link began, by ``PoolState.number``."""
     says: str | None
 
     @property
     def origin(self) -> Link:
-        """The link that this one repeats; itself, if it repeats none."""
+        """The link that this one repeats; this link itself, if it repeats none.
+
+        Examples:
+            >>> lease.origin is lease
+            True
+        """
         return self
 
     def again(self, before: Link | None) -> Echo:
-        """Return what repeats it in front of another chain."""
+        """Return a link that repeats this one in front of the chain ``before``.
+
+        Examples:
+            >>> echo = lease.again(None)
+            >>> echo.says, echo.origin is lease
+            ('NPC #1', True)
+        """
         return Echo(self, before)
 
     def __repr__(self) -> str:
@@ -52,7 +71,7 @@ class Link(NeverCopied):
 
 
 class Echo(Link):
-    """Repeats a link in a chain where that does not stand, or does not stand first."""
+    """A repeated link, for a chain that does not have that link, or does not have it first."""
 
     __slots__ = ("_origin",)
 
@@ -70,17 +89,20 @@ class Echo(Link):
 
     @property
     def says(self) -> str | None:  # type: ignore[override]
-        """What that link says."""
+        """The name that the repeated link says."""
         return self._origin.says
 
     @property
     def number(self) -> float:  # type: ignore[override]
-        """The moment at which that link began, once it has."""
+        """The moment at which the repeated link began, once it has."""
         return self._origin.number
 
 
 class Standing(Link):
-    """A link without a lease: a default name, nobody at all, or a mark of whose context it is."""
+    """A link without a lease.
+
+    It says a default name, or that the caller is nobody, or it only marks the owner of a context.
+    """
 
     __slots__ = ()
 
@@ -93,14 +115,15 @@ class Standing(Link):
         self.outside: bool = False
 
     def forked(self) -> None:
-        """Say nothing in a forked child, whose pool stayed with its parent."""
+        """Say nothing in a forked child, because its pool stayed in the parent."""
         self.says = OVER
 
 
 def living(link: Link | None) -> Link | None:
-    """Return a chain without what is over, so that an endless chain of tasks stays short.
+    """Return a chain without the links that are over.
 
-    It leaves links out in place: whoever else has such a link does not need it either.
+    So the chain stays short even if each task starts the next one, without end. The chain is
+    changed in place, because no other context needs the links that are over either.
     """
     while link is not None and link.says == OVER:
         link = link.before
@@ -115,12 +138,12 @@ def living(link: Link | None) -> Link | None:
 
 
 def in_front(link: Link, chain: Link | None) -> Link:
-    """Return ``chain`` with ``link`` at its front, and once only."""
+    """Return ``chain`` with ``link`` at its front, and nowhere else."""
     origin, kept, rest = link.origin, list[Link](), chain
     while rest is not None and rest.origin is not origin:
         kept.append(rest)
         rest = rest.before
-    if rest is not None:  # else it is not in there
+    if rest is not None:  # the chain has the link further back, which is left out
         chain = rest.before
         for between in reversed(kept):
             chain = between.again(chain)

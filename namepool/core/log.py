@@ -1,8 +1,8 @@
-"""The events of a pool, numbered: written in its turn, read by any thread. Pure.
+"""The numbered events of a pool. They are written in its turn and read by any thread. Pure.
 
-There is one log for all who read, and each knows how far it has come: so who is slow, or has died,
-keeps nobody up. An event is written without a call, and with it what it tells of: an exception from
-outside, which CPython raises after calls only, cannot come in between.
+All readers share one log, and each reader knows how far it has read. So a slow or dead reader does
+not hold up the others. No call stands between the writing of an event and the change that the event
+tells of. So no exception from outside can come between the two.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from typing import Protocol, TypeAlias
 from namepool.events import PoolEvent
 
 KEPT_EVENTS = 10_000
-"""Events that are kept; who is further behind loses the oldest."""
+"""The number of events that are kept. A reader that is further behind loses the oldest ones."""
 
 Entry: TypeAlias = tuple[int, PoolEvent]
 
 
 class Reader(Protocol):
-    """Who reads along."""
+    """A reader of the log."""
 
     is_woken: bool
-    """It will look at the log; it sets this to ``False`` before it does."""
+    """The reader will look at the log. It sets this to ``False`` before it looks."""
     wants_leases: bool
-    """It wants to know of single leases, which is what costs."""
+    """The reader wants the events of single leases. They are the costly ones."""
 
     def begin(self, log: EventLog) -> None:
-        """Read what is written to that log from now on."""
+        """Read the entries that are written to ``log`` from now on."""
         ...
 
     def wake(self) -> None:
-        """Have it look at the log; never blocks."""
+        """Make the reader look at the log; never block."""
         ...
 
     def end(self) -> None:
-        """Have it read what there is, and end; never blocks."""
+        """Make the reader read the rest and end; never block."""
         ...
 
 
 class EventLog:
-    """The last events; ``add`` in the pool's turn, ``after`` anywhere."""
+    """The last events of a pool. ``add`` needs the pool's turn, ``after`` does not."""
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque(maxlen=KEPT_EVENTS)
@@ -53,34 +53,37 @@ class EventLog:
         return self.entries[-1][0] if self.entries else 0
 
     def add(self, event: PoolEvent) -> None:
-        """Note an event, if anybody reads."""
+        """Write an event if the log has a reader."""
         if self.readers:
             self.entries += ((self.count + 1, event),)
             self.wake()
 
     def wake(self, *, all_of_them: bool = False) -> None:
-        """Wake who reads; all of them, if one that woke them may have been cut short."""
+        """Wake each reader that is not woken yet.
+
+        Wake all of the readers if an earlier call may have been cut short.
+        """
         for reader in self.readers:
             if all_of_them or not reader.is_woken:
-                reader.is_woken = True  # first: it may look before the next line
+                reader.is_woken = True  # first, because it may look before the next line
                 reader.wake()
 
     def end(self) -> None:
-        """Nothing more will be written: let everybody read what there is, and end."""
+        """Let every reader read the rest and end, because no entry will follow."""
         for reader in self.readers:
             reader.end()
 
     def after(self, number: int) -> list[Entry]:
-        """Return the entries after that number, oldest first, those that are still kept."""
+        """Return the kept entries after ``number``, the oldest first."""
         wanted = self.count - number
         while wanted > 0:
             try:
                 found = list(islice(reversed(self.entries), wanted))
             except RuntimeError:
-                continue  # it grew meanwhile
+                continue  # the log grew meanwhile
             if not found:
                 break
-            wanted = found[0][0] - number  # more than before, if it grew since
+            wanted = found[0][0] - number  # more than before, if the log grew since
             if len(found) >= min(wanted, KEPT_EVENTS):
                 return found[:wanted][::-1]
         return []

@@ -1,4 +1,4 @@
-"""The rules for names, when two names read alike, and the default name. Pure."""
+"""The rules for names, the key of names that read alike, and the default name. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import cast
 from namepool.errors import InvalidName
 
 MAX_NAME_LENGTH = 64
-"""Longest name, in characters (the original's bound)."""
+"""The most characters in a name."""
 
 DEFAULT_NAME = "Nemo Nobody"
-"""The name of an agent that has none. Never issued by a pool."""
+"""The name of an agent that has no name. A pool never issues it."""
 
-# Control, format (bidi, zero-width), surrogate, private use, unassigned, line and paragraph
-# separators: none of them can be read, and some of them write a line of their own.
+# Nobody can read these characters, and some of them begin a new line: control, format (bidi,
+# zero-width), surrogate, private use, unassigned, line and paragraph separators.
 _UNREADABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-# Letters and marks by category, yet drawn as nothing: fillers, joiners, variation selectors.
+# These are letters and marks by category, but they are drawn as nothing: fillers, joiners,
+# variation selectors.
 _INVISIBLE = frozenset(
     [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0]
 ).union(range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
@@ -27,7 +28,7 @@ _INVISIBLE = frozenset(
 def why_invalid(name: object) -> str | None:
     """Return the rule that ``name`` breaks, as the end of a sentence; ``None`` if it is valid."""
     text = plain(name)
-    if not issubclass(type(text), str):  # isinstance would believe an object that lies
+    if not issubclass(type(text), str):  # isinstance would trust an object that lies
         return f"must be a string, not {type(name).__name__}"
     text = cast("str", text)
     if not text.strip():
@@ -53,15 +54,27 @@ def _readable(character: str) -> bool:
 
 
 def plain(text: object) -> object:
-    """Return an exact ``str`` for a string of a subclass, whose methods may say anything."""
+    """Return a string as an exact ``str``, and any other object unchanged.
+
+    The methods of a subclass of ``str`` may return anything.
+    """
     return str.__str__(text) if issubclass(type(text), str) else text
 
 
 def validate_name(name: object) -> str:
-    """Return ``name``, as an exact ``str``, if it may be a name.
+    """Return ``name``, as an exact ``str``, if it is a valid name.
 
     Raises:
-        InvalidName: with ``ascii(name)``, cut to a readable length, and the rule it breaks
+        InvalidName: the name breaks a rule; the message shows the rule and ``ascii(name)``, cut to
+            a readable length
+
+    Examples:
+        >>> namepool.validate_name("Ada the Yak Shaver")
+        'Ada the Yak Shaver'
+        >>> namepool.validate_name("Ada ")
+        Traceback (most recent call last):
+            ...
+        namepool.errors.InvalidName: a name must not begin or end with a space: 'Ada '
     """
     name = plain(name)
     reason = why_invalid(name)
@@ -71,31 +84,41 @@ def validate_name(name: object) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return what two names that people take for one another have in common.
+    """Return the key of a name. People take two names for one another if the keys are the same.
 
-    ``"Ada, the Yak-Shaver"`` and ``"ada the yak shaver"`` have one key, so a pool that knows one
-    never issues the other. It is made of letters and digits only, folded by NFKC and case, and
+    ``"Ada, the Yak-Shaver"`` and ``"ada the yak shaver"`` have the same key. So a pool that knows
+    one of them never issues the other. A key consists of letters and digits only. They are folded
+    by NFKC and by case, and then in three more ways:
 
-    - without accents: ``"Zoë"`` is ``"Zoe"``;
-    - with each letter as the one it is drawn like, by Unicode's table (UTS #39): a Cyrillic or
-      Greek ``"Аda"`` is ``"Ada"``, and I, l and 1, O and 0, rn and m, vv and w are one;
-    - with 3, 4, 5, 7 and 8 as E, A, S, T and B where letters follow: ``"3va"`` is ``"Eva"``.
+    - Accents are dropped: ``"Zoë"`` has the key of ``"Zoe"``.
+    - A letter counts as the letter that it is drawn like, by Unicode's table (UTS #39). A Cyrillic
+      or Greek ``"Аda"`` has the key of ``"Ada"``. I, l and 1 are the same; so are O and 0, rn and
+      m, vv and w.
+    - The digits 3, 4, 5, 7 and 8 count as E, A, S, T and B if letters follow: ``"3va"`` has the key
+      of ``"Eva"``.
 
-    Two numbers differ, and so do vowel signs, CJK characters, and the letters of scripts that are
-    not drawn like Latin. The key of a name is the same in every process, on every Python: it may be
-    stored.
+    Different numbers have different keys. So have different vowel signs, different CJK characters,
+    and different letters of a script that is not drawn like Latin. The key of a name is the same in
+    every process and on every Python. So it may be stored.
+
+    Examples:
+        >>> namepool.name_key("Ada, the Yak-Shaver")
+        'adatheyakshaver'
+        >>> namepool.name_key("Zoë") == namepool.name_key("zoe")
+        True
     """  # noqa: RUF002  the letters that are confused
     key = letters(name).replace("m", "rn").replace("w", "vv")
     if key.isalpha():
         return key
-    word = key.rstrip("ol23456789")  # what is left is a number, and means itself
+    word = key.rstrip("ol23456789")  # the rest is a number, whose digits stay digits
     return word.translate(_DIGITS) + key[len(word) :]
 
 
 def letters(name: str) -> str:
-    """Return the letters and digits of ``name`` as they are drawn: no case, no accents, twins one.
+    """Return the letters and digits of ``name`` as they are drawn, without case and accents.
 
-    Of I, l and 1 it has l, of O and 0 it has o; groups of letters that look like one are left.
+    Letters that look alike become one letter: I, l and 1 become l, and O and 0 become o. A group of
+    letters that looks like one letter stays.
     """
     if name.isascii():
         return name.encode().translate(_ALIKE, _SILENT).decode()
@@ -105,23 +128,23 @@ def letters(name: str) -> str:
 _SILENT = bytes(code for code in range(128) if not chr(code).isalnum())
 _ALIKE = bytes(range(128)).lower().translate(bytes.maketrans(b"i10", b"llo")) + bytes(128)
 _DIGITS = str.maketrans("34578", "eastb")
-_LUNATE = {0x03F2: "c", 0x03F9: "C"}  # a sigma drawn as a c, which NFKC would turn into another one
+_LUNATE = {0x03F2: "c", 0x03F9: "C"}  # NFKC would turn this sigma, drawn as a c, into another
 
 
 def drawn(name: str) -> str:
-    """Return the letters and digits of ``name`` folded, without accents, each as its twin."""
+    """Return the letters and digits of ``name``, folded and without accents, each as its twin."""
     twins = _twins()
     compatible = unicodedata.normalize("NFKC", name.translate(_LUNATE))
     folded = unicodedata.normalize("NFKC", compatible.casefold())
     drawn = (twins.get(c, c) for c in unicodedata.normalize("NFD", folded))
     kept = "".join(_kept(c) for text in drawn for c in text)
-    return unicodedata.normalize("NFKC", kept)  # what was apart may compose now
+    return unicodedata.normalize("NFKC", kept)  # letters and marks that were apart may compose
 
 
 def _kept(character: str) -> str:
     if character.isdecimal():
         return "ol23456789"[unicodedata.decimal(character)]
-    if "\u0300" <= character <= "\u036f":  # an accent; other marks are vowels to who reads them
+    if "\u0300" <= character <= "\u036f":  # an accent; other marks are vowels
         return ""
     if character.isalnum() or unicodedata.category(character)[0] == "M":
         return character
@@ -130,7 +153,7 @@ def _kept(character: str) -> str:
 
 @cache
 def _twins() -> dict[str, str]:
-    from namepool.core.confusables import TWINS  # only now: most programs have ASCII names
+    from namepool.core.confusables import TWINS  # imported late: most names are ASCII
 
     return {letter: twin for twin, letters in TWINS.items() for letter in letters}
 
@@ -144,7 +167,7 @@ def is_default_name(name: str) -> bool:
 
 
 def shown(value: object, limit: int = 100) -> str:
-    """Return ``ascii(value)`` for an error message: one line, cut to ``limit``, never raising."""
+    """Return ``ascii(value)`` for an error message, on one line, cut to ``limit``; never raise."""
     try:
         return one_line(ascii(value), limit)
     except Exception:
@@ -152,10 +175,10 @@ def shown(value: object, limit: int = 100) -> str:
 
 
 def one_line(text: object, limit: int = 200) -> str:
-    """Return ``str(text)`` fit for one log line: control characters escaped, cut to ``limit``.
+    """Return ``str(text)`` for one log line: control characters escaped, cut to ``limit``.
 
-    Anything whose ``str()`` fails is named by its type instead: this runs where an error is being
-    reported already.
+    If ``str()`` fails, the result names the type instead, because the caller reports an error
+    already.
     """
     try:
         raw = str(text)

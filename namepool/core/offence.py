@@ -1,7 +1,7 @@
 """Words that no agent may be called by, alone or across the words of a name. Pure.
 
-A list of our own, in ROT13, so that nobody meets it who did not look for it. It is short: it is for
-what a source comes up with by accident, and whoever wants to offend will find a way.
+The list is in ROT13, so that nobody reads it by accident. It is short, because it is for the names
+that a source makes up by accident. A person who wants to offend will find a way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from namepool.core.names import letters
 _ANYWHERE = """
 avttn avttre jnaxre pbpxfhpx qvyqb shpx snttbg wvmm zbgures
 """
-# Where a word begins or ends; not within one, as in the name of a town.
+# These offend where a word begins or ends, but not within a word (as in the name of a town).
 _AT_AN_EDGE = """
 anmv cbea chffl cravf fuvg fyhg gheq gjng intvan jnax juber nefrubyr nffubyr obare obyybpxf
 ohttre onfgneq ovgpu phag uvgyre
@@ -35,11 +35,11 @@ vqvbg vzorpvyr whaxvr wnc wnpxbss wnpxnff wrexbss wrj wvunq xenhg xnssve xvxr xx
 zbyrfg zbyrfgre zheqrere znfgheongr zvatr
 """
 
-_DIGITS = str.maketrans("34578", "eastb")  # they stand in a word
+_DIGITS = str.maketrans("34578", "eastb")  # digits in a word stand for letters
 
 
 def is_offensive(name: str) -> bool:
-    """Tell whether a word of ``name``, or what two of its words make together, is offensive."""
+    """Tell whether ``name`` has an offensive word, or its words make one together."""
     words = [_read(word) for word in name.replace("-", " ").split()]
     if any(_singular(word) in _keys(_WHOLE_WORDS) for word in words):
         return True

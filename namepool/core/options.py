@@ -8,26 +8,27 @@ from namepool.core.names import shown
 from namepool.errors import InvalidOption
 
 MAX_SECONDS = 1e8
-"""Three years: as good as for ever, and what every platform's locks can wait."""
+"""The longest duration: three years, in effect for ever. The locks of every platform accept it."""
 
 
 DEFAULT_TIMEOUT = 30.0
-"""Seconds that a checkout waits for a name (the original's default)."""
+"""Seconds that a checkout waits for a name by default."""
 
 GRACE = 1.0
-"""Seconds beyond a checkout's timeout that a handle waits for the pool's own word of it."""
+"""Seconds beyond a checkout's timeout that a handle waits for the pool's own answer."""
 
 
 MAX_CHUNK_SIZE = 50
-"""The most names asked for at a time, unless ``chunk_size`` is more."""
+"""The most names that one fetch asks for, unless ``chunk_size`` is larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """What ``NamePool.start`` takes besides its source.
+    """The options of ``NamePool.start`` besides its source.
 
     Raises:
-        InvalidOption: naming the option, the value and what is expected
+        InvalidOption: an option is wrong; the message names the option, the value and the values
+            that are allowed
     """
 
     chunk_size: int = 12
@@ -60,18 +61,21 @@ LONGEST_THEME = 200
 
 
 def check_theme(theme: object) -> str | None:
-    """Return ``theme`` if it can be one, or is ``None``."""
+    """Return ``theme`` if it is a valid theme or ``None``."""
     return None if theme is None else check_text("theme", theme, LONGEST_THEME)
 
 
 def check_count(option: str, value: object, least: int) -> None:
-    """Refuse what is not an integer of at least ``least``."""
+    """Refuse a value that is not an integer of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise invalid(option, value, f"an integer of at least {least}")
 
 
 def check_seconds(option: str, value: object, *, none: bool = False, zero: bool = True) -> None:
-    """Refuse what is not a number of seconds up to ``MAX_SECONDS``; 0 and ``None`` as told."""
+    """Refuse a value that is not a number of seconds up to ``MAX_SECONDS``.
+
+    ``none`` and ``zero`` tell whether ``None`` and 0 are allowed.
+    """
     if value is None and none:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool)

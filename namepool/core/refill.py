@@ -1,9 +1,11 @@
-"""Demand and latency learnt; when to fetch, how many, when to try again after a failure. Pure.
+"""When to fetch, how many names, and when to try again after a failure. Pure.
 
-Fetching the next chunk while the last one is being used, with a step that grows when it is used up
-fast, is how segment allocators (Leaf, TiDB) keep their callers from waiting. How long a fetch takes
-is learnt as TCP learns its round trip (SRTT and RTTVAR of RFC 6298), with larger gains, because
-fetches are rarer than segments. The capped, jittered, growing pause is HikariCP's creation backoff.
+The pool fetches the next chunk while callers use the last one. The chunk grows if names are used up
+fast. Segment allocators (Leaf, TiDB) keep their callers from waiting in the same way.
+
+The pool learns the demand and the duration of a fetch. It learns the duration as TCP learns its
+round trip (SRTT and RTTVAR of RFC 6298). The gains are larger here, because fetches are rarer than
+segments. The pause after a failure grows, has jitter and a cap, as in HikariCP's creation backoff.
 """
 
 from __future__ import annotations
@@ -14,35 +16,39 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 FIRST_PAUSE = 0.5
-"""Seconds to wait after the first failure, before jitter; doubles with each further one."""
+"""Seconds to wait after the first failure, before jitter. Each further failure doubles them."""
 
 LONGEST_PAUSE = 60.0
-"""Seconds; no pause is longer, unless the source asks for more."""
+"""Seconds. No pause is longer, unless the source asks for a longer one."""
 
 LONGEST_REQUEST = 120.0
-"""Seconds; a source that asks for a longer pause is not obeyed."""
+"""Seconds. If a source asks for a longer pause, the pool ignores the request."""
 
 LATENCY_GAIN = 1 / 3
-"""Weight of the latest fetch in the seconds that a fetch takes."""
+"""The weight of the latest fetch in the learnt duration of a fetch."""
 
 DEVIATION_GAIN = 1 / 4
-"""Weight of the latest fetch in how far these seconds are off, and in the share that comes."""
+"""The weight of the latest fetch in the learnt deviation and in the learnt share."""
 
 MEMORY = 1.5
-"""Latencies after which what was seen of the demand counts for 1/e."""
+"""Latencies (durations of a fetch) after which an observed demand counts for 1/e."""
 
 FIRST_DEVIATION = 1 / 8
-"""How far off a fetch may be, in latencies, when there was but one."""
+"""The deviation after the first fetch, in latencies."""
 
 SHORTEST_MEMORY = 0.05
-"""Seconds; with a source that is faster than this, less would be noise."""
+"""Seconds. With a fast source, a shorter memory would see only noise."""
 
 LEAST_SHARE = 0.1
-"""A source that brings less of what it is asked is not asked for more than ten times as much."""
+"""The smallest share that is learnt. So a fetch asks for at most ten times the names needed."""
 
 
 class RefillPolicy(NamedTuple):
-    """When and how much to fetch: the options, which are bounds, or what holds at a moment."""
+    """The numbers that decide when to fetch, and how many names.
+
+    The options of a pool are one policy: the bounds. ``Learnt.policy`` returns the policy of the
+    moment.
+    """
 
     chunk_size: int = 12
     max_chunk_size: int = 50
@@ -52,8 +58,9 @@ class RefillPolicy(NamedTuple):
     def plan(self, available: int, waiting: int, fetching: int, expected: int) -> int:
         """Return how many names the next fetch should ask for; 0 if none is due.
 
-        ``expected`` names are on their way in ``fetching`` fetches. Those who wait are shared out
-        among the fetches that may still begin: a small chunk comes sooner than a large one.
+        ``expected`` names are on their way in ``fetching`` fetches. The waiting checkouts are
+        shared out among the fetches that may still begin, because a small chunk comes sooner than a
+        large one.
         """
         if fetching >= self.max_fetches:
             return 0
@@ -64,30 +71,30 @@ class RefillPolicy(NamedTuple):
         return min(max(share, self.chunk_size), self.max_chunk_size)
 
     def floor(self, fetching: int, expected: int) -> int:
-        """Return how many names must be left over if a checkout is not to make a fetch due."""
+        """Return how many names a checkout must leave so that it makes no fetch due."""
         return 0 if fetching >= self.max_fetches else max(self.low_water_mark - expected, 0)
 
 
 class Learnt:
-    """What is known of the demand and of the source. It outlives the incarnations of a pool."""
+    """The learnt facts on the demand and the source. They outlive the incarnations of a pool."""
 
     def __init__(self) -> None:
         self.demand: float = 0.0
-        """Checkouts less check-ins, names a second; below 0 while more are given back."""
+        """Checkouts minus checkins, in names a second; below 0 while more names are given back."""
         self.seconds: float | None = None
-        """How long a fetch takes; ``None`` until one has brought names."""
+        """The duration of a fetch; ``None`` until a fetch has brought names."""
         self.deviation: float = 0.0
-        """How far, in seconds, that is off as a rule."""
+        """The usual deviation from that duration, in seconds."""
         self.share: float = 1.0
-        """How much of what is asked for comes and is new."""
+        """The share of the names asked for that come and are new."""
         self._looked_at: float | None = None
         self._drawn = 0
 
     def look(self, now: float, drawn: int) -> None:
         """Learn the demand: by ``now``, ``drawn`` more names were asked for than given back.
 
-        What is older counts less and less: a look after a long rest finds no demand, and it makes
-        no difference how often one looks.
+        Older demand counts less and less, so a look after a long rest finds none. The number of
+        looks makes no difference.
         """
         if self.seconds is not None and self._looked_at is not None:
             memory = max(MEMORY * self.seconds, SHORTEST_MEMORY)
@@ -96,11 +103,11 @@ class Learnt:
             moved = (drawn - self._drawn) / memory
             self.demand = self.demand * math.exp(-age) + moved * spread
         elif self._looked_at is not None:
-            return  # the first look that has a memory goes back to the first of all
+            return  # the next look with a memory goes back to the first one
         self.skip(now, drawn)
 
     def skip(self, now: float, drawn: int) -> None:
-        """Learn nothing from what was drawn up to now."""
+        """Learn nothing from the names that were drawn up to now."""
         self._looked_at, self._drawn = now, drawn
 
     def fetched(self, seconds: float, asked: int, came: int) -> None:
@@ -115,10 +122,11 @@ class Learnt:
         self.share += DEVIATION_GAIN * (share - self.share)
 
     def policy(self, bounds: RefillPolicy, age: float = 0.0) -> RefillPolicy:
-        """Return what holds now, within ``bounds``: a chunk lasts as long as a fetch takes.
+        """Return the policy of this moment, within ``bounds``.
 
-        A fetch that has taken ``age`` seconds already says that one takes at least as long. A
-        low-water mark of 0 stays 0: then names are fetched for those who wait only.
+        A chunk lasts as long as a fetch takes. If a fetch has already run for ``age`` seconds, the
+        pool expects that a fetch takes at least so long. A low-water mark of 0 stays 0: then the
+        pool fetches names only for checkouts that wait.
         """
         if self.seconds is None or self.demand <= 0.0:
             return bounds
@@ -133,17 +141,18 @@ class Learnt:
 
 
 def _enough(asked: float, bound: float) -> int:
-    """Return how many names to have where about ``asked`` will be asked for.
+    """Return how many names to have ready if about ``asked`` names will be asked for.
 
-    Arrivals by chance exceed their mean by three standard deviations once in some hundred times.
-    With a chunk on top, more than ``bound`` would be a hoard, unless two deviations take more.
+    Random arrivals exceed their mean by three standard deviations once in several hundred times.
+    Together with a chunk, more than ``bound`` names would be a hoard. But two standard deviations
+    above the mean are always allowed.
     """
     deviation = math.sqrt(asked)
     return math.ceil(min(asked + 3 * deviation, max(bound, asked + 2 * deviation)))
 
 
 class Backoff:
-    """A pause that doubles with each failure in a row, jittered so that clients spread out."""
+    """A pause that doubles with each failure in a row. Its jitter spreads the clients out."""
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
         self.random = random
@@ -151,9 +160,9 @@ class Backoff:
         self.until: float = float("-inf")
 
     def failed(self, now: float, error: BaseException | None = None) -> float:
-        """Note a failure; return the pause in seconds, from half to the whole of the nominal.
+        """Note a failure, and return the pause in seconds: half to all of the nominal pause.
 
-        An error with a ``retry_after``, in seconds, makes it at least that.
+        If the error has a ``retry_after`` (in seconds), the pause is at least that long.
         """
         nominal = min(FIRST_PAUSE * 2.0 ** min(self.failures, 32), LONGEST_PAUSE)
         pause = max(nominal * (0.5 + self.random() / 2), requested_pause(error))
@@ -162,7 +171,7 @@ class Backoff:
         return pause
 
     def succeeded(self) -> None:
-        """Note a success: the next failure pauses as the first did."""
+        """Note a success. The pause after the next failure is as short as the first one."""
         self.failures = 0
         self.until = float("-inf")
 
@@ -172,9 +181,9 @@ class Backoff:
 
 
 def requested_pause(error: object) -> float:
-    """Return the seconds in ``error.retry_after``; 0 if it has none, or no sensible one."""
+    """Return the seconds in ``error.retry_after``, or 0 if they are missing or not sensible."""
     try:
         seconds = float(error.retry_after)  # type: ignore[attr-defined]
-    except Exception:  # it is somebody else's attribute: whatever it does, the pool lives
+    except Exception:  # a foreign attribute may raise anything; the pool must live on
         return 0.0
     return seconds if 0.0 <= seconds <= LONGEST_REQUEST else 0.0

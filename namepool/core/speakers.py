@@ -1,6 +1,6 @@
-"""Who speaks under which name: the leases, and the bindings of further speakers to them. Pure.
+"""The speakers under each name: the leases, and the bindings of further speakers to them. Pure.
 
-The part of a pool's state (``state``, which says how all of it works) that knows of no stock.
+This is one part of a pool's state. ``state`` has the rest, and explains how all of it works.
 """
 
 from __future__ import annotations
@@ -16,31 +16,34 @@ from namepool.core.stats import Counters
 from namepool.core.stock import Stocks
 
 Told = tuple[Entry, ...]
-"""Entries for the log: of one event, or of none."""
+"""The log entries of one event, or none."""
 
 
 class Observer(Protocol):
-    """What makes the events of a state that is observed; in the turn, before the change."""
+    """The maker of the events of an observed state. It runs in the turn, before the change."""
 
     def began(self, lease: Lease, name: str, owner: str) -> Told:
-        """Tell that a lease begins."""
+        """Return the event of a lease that begins."""
         ...
 
     def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
-        """Tell that a lease ends."""
+        """Return the event of a lease that ends."""
         ...
 
     def speaks(self, token: Token, name: str) -> Told:
-        """Tell that one more owner speaks under a name."""
+        """Return the event of one more owner that speaks under a name."""
         ...
 
     def is_silent(self, token: Token) -> Told:
-        """Tell that an owner stops speaking under a name."""
+        """Return the event of an owner that stops speaking under a name."""
         ...
 
 
 class Speaking(Mapping[str, str]):
-    """Owner → the name it speaks under by its own tokens; always current, read by any thread."""
+    """A view: owner → the name that it speaks under by its own tokens.
+
+    The view is always current. Any thread may read it.
+    """
 
     __slots__ = ("__weakref__", "state")
 
@@ -60,7 +63,7 @@ class Speaking(Mapping[str, str]):
         return sum(1 for _ in self)
 
     def names(self) -> list[str]:
-        """Return the names that are checked out now; in one step."""
+        """Return the names that are checked out now, in one step."""
         return [*self.state.leases]
 
     def __repr__(self) -> str:
@@ -68,7 +71,7 @@ class Speaking(Mapping[str, str]):
 
 
 class Speakers:
-    """Owners, their tokens, and the leases under whose names these speak."""
+    """The owners, their tokens, and the leases under whose names the tokens speak."""
 
     def __init__(self) -> None:
         self.stocks: Stocks = Stocks()
@@ -79,7 +82,7 @@ class Speakers:
         self.given: dict[str, Token] = {}
         """Owner → the latest of its tokens that another party took for it."""
         self.orphans: dict[Lease, float] = {}
-        """Leases whose speakers have all ended, but for blocks: since when, the oldest first."""
+        """Lease without speakers, except blocks → the end of its last owner; the oldest first."""
         self.number: int = 0
         self.torn: bool = False
         self.counters: Counters = Counters()
@@ -92,7 +95,7 @@ class Speakers:
         raise NotImplementedError
 
     def name_of(self, owner: str) -> str | None:
-        """Return the name of ``owner``'s latest token that speaks; any thread may ask."""
+        """Return the name of the latest token of ``owner`` that speaks. Any thread may ask."""
         for token in reversed([*self.owners.get(owner, ())]):
             name: str | None = token.says
             if name:
@@ -102,8 +105,8 @@ class Speakers:
     def associate(self, binding: Binding) -> str:
         """Let the binding's owner speak under the name it wants; return the pool's spelling.
 
-        The name may be unknown, or not checked out. An owner that speaks under it already goes on
-        by the token that it has: ``binding.spoken``.
+        The name may be unknown, or not checked out. If the owner already speaks under it, the owner
+        goes on by the token that it has: ``binding.spoken``.
 
         Raises:
             LookupError: the binding ended before it began
@@ -132,7 +135,10 @@ class Speakers:
         return lease.name  # type: ignore[no-any-return]
 
     def _again(self, lease: Lease, binding: Binding, number: int) -> bool:
-        """Make the token by which an owner speaks under a name already its latest, if it does."""
+        """Make the token by which the owner already speaks under the name its latest one.
+
+        Return ``False`` if there is no such token, or if a block speaks here.
+        """
         if binding.in_block:
             return False
         for token in speakers(lease):
@@ -146,7 +152,7 @@ class Speakers:
                 if token.outside or binding.outside:
                     token.outside = True
                     self.given[token.owner] = token
-                binding.spoken, binding.says = token, OVER  # so that no chain keeps it
+                binding.spoken, binding.says = token, OVER  # so that no chain keeps the binding
                 if told:
                     self.log.wake()
                 return True
@@ -169,7 +175,7 @@ class Speakers:
         self.owners[owner][binding] = None
         if told:
             self.log.entries += told
-        binding.says = name  # from here on it speaks
+        binding.says = name  # from here on the binding speaks
         if binding.outside:
             self.given[owner] = binding
         if lease.says is None:
@@ -191,7 +197,10 @@ class Speakers:
         return lease
 
     def dissociate(self, owner: str, name: str | None = None) -> bool:
-        """Stop ``owner`` speaking under ``name`` (the latest if ``None``); the lease stays."""
+        """Stop ``owner`` from speaking under ``name``; return whether it did.
+
+        ``None`` stands for the latest name of the owner. The lease stays.
+        """
         if name is None:
             name = self.name_of(owner)
         elif name not in self.leases:
@@ -204,9 +213,10 @@ class Speakers:
         return bool(mine)
 
     def _silence(self, token: Token, *, quietly: bool = False) -> None:
-        """Have a token speak no more; its lease stays."""
+        """Make a token speak no more. Its lease stays."""
         mine = self.owners.get(token.owner)
-        # A binding's caller may have had it say nothing already: it ends as it leaves the others.
+        # The caller of a binding may have made it say nothing already. So the binding ends when it
+        # leaves the others.
         others = token.lease.further if isinstance(token, Binding) else mine
         told: Told = ()
         if self.observer is not None and others and token in others and not quietly:
@@ -224,10 +234,14 @@ class Speakers:
             self._give(token.owner)
 
     def end_binding(self, binding: Binding) -> bool:
-        """End a binding, and its lease, if that is lent, or began with it, and nobody is left."""
+        """End a binding; return whether it spoke.
+
+        The lease ends, too, if nobody else speaks under its name, and one of these is true: the
+        binding is a block's and the lease is lent, or the lease began with the binding.
+        """
         lease, spoke = binding.lease, bool(binding.says)
         if lease is None:
-            binding.says = OVER  # what has not begun never will
+            binding.says = OVER  # the binding has not begun, and never will
             return False
         self.torn = True
         self._silence(binding)
@@ -239,7 +253,7 @@ class Speakers:
         return spoke
 
     def _give(self, owner: str) -> None:
-        """Find the latest token anew that another party took for ``owner``."""
+        """Find again the latest token that another party took for ``owner``, and record it."""
         given = self.latest_given(owner)
         if given is None:
             self.given.pop(owner, None)
@@ -247,21 +261,24 @@ class Speakers:
             self.given[owner] = given
 
     def latest_given(self, owner: str) -> Token | None:
-        """Return the latest token that speaks of those in ``given``; any thread may ask."""
+        """Return the latest speaking token that another party took for ``owner``.
+
+        Any thread may ask.
+        """
         given = [t for t in [*self.owners.get(owner, ())] if t.outside and t.says]
         return max(given, key=lambda token: token.number, default=None)
 
     def _begun(self, token: Token) -> str:
-        """Answer again to what is asked for the second time."""
+        """Return the answer to a request that is made for the second time."""
         spoken: Any = token.spoken if isinstance(token, Binding) else token
         if spoken is not None and (spoken.says or self.leases.get(spoken.name) is spoken):
             return spoken.name  # type: ignore[no-any-return]
         raise LookupError("the request was given up before it was answered")
 
     def _meet(self, owner: str) -> None:
-        """Make room for what an owner has.
+        """Add an owner that has no tokens yet.
 
-        It stays when that is over, until there are many more owners than leases.
+        Its entry stays when its tokens are over, until there are many more owners than leases.
         """
         if len(self.owners) > 2 * len(self.leases) + 100:
             for gone in [gone for gone, mine in self.owners.items() if not mine]:

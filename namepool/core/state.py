@@ -1,54 +1,72 @@
-"""The heart: ``PoolState``, all that a pool knows, and the transitions of it. Pure.
+"""``PoolState``: all that a pool knows, and the transitions that change it. Pure.
 
 THEORY OF OPERATION
 
-A caller makes a token for what it asks for (``core.leases``), and then asks. ``begin(lease)``
-grants a name, ``associate(binding)`` adds a speaker, and ``end(token)`` is the only way out,
-whichever way that is: the end of a block, a check-in, a timeout, a cancelled task, a future that
-nobody read, an exception from outside. ``end`` may come twice, or for nothing, or before its
-``begin``, which then grants nothing. So the one that grants needs no proof that the grant arrived,
-and the one that gives up needs not know how far it had come.
+*Tokens.* A caller makes a token for its request (``core.leases``), and then asks. ``begin(lease)``
+grants a name. ``associate(binding)`` adds a speaker. ``end(token)`` is the only way out. It serves
+every end: the end of a block, a checkin, a timeout, a cancelled task, a future that nobody read, an
+exception from outside. ``end`` may be called twice, or for a token that never began. If it comes
+before ``begin``, ``begin`` grants nothing. So the pool needs no proof that a grant arrived. And a
+caller that gives up need not know how far the pool had come.
 
-*What is true.* The names in the ``stocks``, the ``leases`` by name, their further speakers, and
-what each of these tokens ``says``. The rest is an index, which ``recover`` builds anew: ``owners``
-(owner → its tokens, the latest last), ``given`` (owner → the latest of its tokens that another
-party took for it), ``orphans``, and ``known``, the names that are known. The published view,
-``speaking``, reads the index.
+*The truth, and its index.* Four things are true: the names in the ``stocks``, the ``leases`` by
+name, their further speakers, and the value of ``says`` in each of these tokens. All the rest is an
+index, which ``recover`` rebuilds:
 
-*Who runs this.* One thread at a time, which has the pool's *turn* (``actors.inbox``): a caller, for
-its own request, or the pool's own thread. Readers need no turn: ``says`` and the dicts are read by
-single operations of C.
+- ``owners``: owner → its tokens, the latest last;
+- ``given``: owner → the latest of its tokens that another party took for it;
+- ``orphans``: the leases that no owner is left to speak under, except in blocks;
+- ``known``: the names that are known.
 
-*What an exception from outside leaves behind.* CPython raises one where it looks for it: after a
-call, at a function's entry, and at a jump back; and where memory ends, anywhere. A transition sets
-``torn`` before its first change and clears it after its last. Whoever has the turn next and finds
-``torn`` set calls ``recover`` before anything else. To that end a transition writes where a thing
-goes before it takes it from where it was: a name that stands in two places is leased; a lease that
-says ``None`` had not begun, and its name is still in stock; a token that speaks without its lease
-is over. ``begin``, and ``end`` of a lease with one speaker, have no jump back and no call between
-the two marks, so that nothing can tear them. What may need memory comes before the one line from
-which on a token speaks, or is over: so either all has happened, or nothing has.
+The published view, ``speaking``, reads the index.
 
-On a caller's thread, an exception that strikes before, in or after the transition leaves a token
-that the caller ends, in its ``except`` or by its block's guard. On the pool's own thread there is
-none from outside but ``MemoryError``; the state is mended then, and the message answered with it.
+*Threads.* Only one thread at a time changes the state: the thread that has the pool's *turn*
+(``actors.inbox``). That is a caller, for its own request, or the pool's own thread. A reader needs
+no turn, because it reads ``says`` and the dicts by single operations of C.
 
-*What is told.* An observer makes an event before the change that it tells of, and the event is
-written down between the marks, before that line and without a call in between. So each is told
-once, in order, or neither has happened.
+*Exceptions from outside.* CPython raises such an exception only at certain points: after a call, at
+the entry of a function, and at a jump back. If memory ends, the exception may come anywhere. A
+transition sets ``torn`` before its first change, and clears ``torn`` after its last change. If the
+next thread that has the turn finds ``torn`` set, it calls ``recover`` before anything else.
 
-*What is not done here.* A lease that finds no name to spare is answered ``LATER``. Then the pool's
-own thread hands out what is left and has more fetched, or lets the lease wait: ``pool.operations``.
-An owner that ends, a token that is given up from within a finaliser, a chunk that comes for a dead
-pool: each is put into ``signal``, which outlives the actors, and done by the pool's own thread.
+To make this possible, a transition writes a thing to its new place before it takes the thing from
+its old place. So ``recover`` can decide all cases:
 
-*Order.* ``number`` counts the moments. The later of two tokens of an owner is the one it speaks
-under; when that ends, the one before speaks again. Names go home to the back of their stock.
+- A name that stands in two places is leased.
+- A lease whose ``says`` is ``None`` had not begun, and its name is still in stock.
+- A token that speaks without its lease is over.
 
-*Restarts.* The state outlives its actor. The next incarnation calls ``recover`` and goes on: every
-lease lasts, whoever waits still does, and a name is never given twice.
+Nothing can tear ``begin`` in a state without an observer, because it has no call and no jump back
+between the two marks of ``torn``. The same is true for ``end`` of an ordinary lease: it has one
+speaker, which took it for itself, and there are no orphans.
 
-*Reset.* Every token is over, wherever its link was copied; who waits for a name still does.
+All steps that may need memory come before one decisive line. From that line on, a token speaks, or
+is over. So either all of the transition has happened, or nothing.
+
+On a caller's thread, an exception may come before, in or after the transition. In each case the
+caller ends its token, in its ``except`` or by the guard of its block. On the pool's own thread, the
+only exception from outside is ``MemoryError``. Then the pool mends the state, and answers the
+message with that error.
+
+*Events.* An observer makes an event before the change that the event tells of. The transition
+writes the event between its two marks and before the decisive line, without a call in between. So
+either the change happens and its event is told once and in order, or neither happens.
+
+*Work for the pool's own thread.* If a lease finds no name to spare, the answer is ``LATER``. Then
+the pool's own thread grants one of the last names and has more fetched, or lets the lease wait:
+``pool.operations``. Other work comes without a turn: an owner ends, a finaliser gives up a token, a
+chunk comes for a dead pool. Each of these is put into ``signal``, which outlives the actors, and
+the pool's own thread handles it.
+
+*Order.* ``number`` counts the moments. If an owner has two tokens, it speaks under the later one.
+When the later one ends, the earlier one speaks again. A name that is given back goes to the end of
+its stock.
+
+*Restarts.* The state outlives its actor. The next incarnation calls ``recover`` and goes on. Every
+lease lasts, every waiting lease still waits, and no name is given twice.
+
+*Reset.* Every token is over, also in each copy of a context that has its link. A lease that waits
+for a name still waits.
 """
 
 from __future__ import annotations
@@ -67,13 +85,16 @@ from namepool.core.speakers import Speakers
 
 
 class OwnerEnded(NamedTuple):
-    """An owner has ended."""
+    """The signal that an owner has ended."""
 
     owner: str
 
 
 class LateChunk(NamedTuple):
-    """Candidates that came for a dead pool, unchecked, and the epoch they were asked for in."""
+    """The signal that candidates came for a dead pool.
+
+    They are unchecked. ``epoch`` is the epoch in which the pool asked for them.
+    """
 
     names: tuple[object, ...]
     epoch: int
@@ -81,29 +102,38 @@ class LateChunk(NamedTuple):
 
 
 class PoolState(Speakers):
-    """All that a pool knows; it outlives the pool's actor.
+    """The state of a pool: all that the pool knows. It outlives the pool's actor.
 
-    ``NamePool.start(state=state)`` starts a pool that goes on with it. One thread at a time may
-    call it; ``speaking`` may be read by any.
+    ``NamePool.start(state=state)`` starts a pool that goes on with ``state``. Only one thread at a
+    time may call its methods. Any thread may read ``speaking``.
+
+    Examples:
+        >>> state = namepool.PoolState()
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames(), state=state)
+        >>> ref.ask(namepool.CheckoutName(owner="planner-7"))
+        'NPC #1'
+        >>> dict(state.speaking)
+        {'planner-7': 'NPC #1'}
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.options: PoolOptions = PoolOptions()
-        self.epoch: int = 0  # counts resets: what was fetched before the last one is not wanted
+        self.epoch: int = 0  # counts the resets: a chunk asked for before one is unwanted
         self.signal: Any = SimpleQueue()
         self.signalled: deque[Any] = deque()
-        """What came by the signal, or beside it, until the pool's own thread has dealt with it."""
-        self.is_busy: Callable[[], bool] = bool  # requests are on their way, as the shell knows
-        self.wants_places: bool = False  # a lease is to know the line that asks for it
+        """The signals that the pool's own thread has not handled yet, by the queue or beside it."""
+        self.is_busy: Callable[[], bool] = bool  # tells whether requests are on their way
+        self.wants_places: bool = False  # each lease notes the line of its caller
 
     # -- leases -----------------------------------------------------------------------------
 
     def begin(self, lease: Lease, spare: int | None = None) -> Any:
-        """Grant the oldest name of the lease's theme; return it, or ``LATER``, changing nothing.
+        """Grant the oldest name of the lease's theme and return it, or return ``LATER``.
 
-        ``LATER`` unless more than ``spare`` names are ready; if that is left out: unless no fetch
-        is due and nobody waits. What has begun is answered with its name.
+        The answer is ``LATER``, and nothing changes, unless more than ``spare`` names are ready.
+        Without ``spare``, the answer is ``LATER`` if a fetch becomes due, or if a lease waits. A
+        lease that has begun already gets its own name.
 
         Raises:
             LookupError: the lease ended before it began
@@ -127,7 +157,7 @@ class PoolState(Speakers):
         self.owners[owner][lease] = None
         if told:
             self.log.entries += told
-        self.number = number  # from here on it has begun, and memory is not needed
+        self.number = number  # from here on the lease has begun, and nothing needs memory
         lease.says = name
         del names[0]
         if lease.outside:
@@ -138,7 +168,7 @@ class PoolState(Speakers):
         return name
 
     def end(self, token: Token, is_reclaimed: bool = False) -> bool:
-        """End a lease, a binding or a wait; ``False``: it is over, or had not begun."""
+        """End a lease, a binding or a wait; return ``False`` if it is over, or had not begun."""
         name, leases = token.name, self.leases
         if name not in leases or leases[name] is not token:
             return self._end_other(token)
@@ -150,7 +180,7 @@ class PoolState(Speakers):
         names += (name,)
         if told:
             self.log.entries += told
-        lease.says = OVER  # from here on it has ended, and memory is not needed
+        lease.says = OVER  # from here on the lease has ended, and nothing needs memory
         if mine is not None and lease in mine:
             del mine[lease]
         del leases[name]
@@ -160,11 +190,11 @@ class PoolState(Speakers):
             self.log.wake()
         self.torn = False
         if stock.waiters:
-            self.signal.put(lease)  # for the pool's own thread, which serves them
+            self.signal.put(lease)  # the pool's own thread serves them
         return True
 
     def _end_rest(self, lease: Lease) -> None:
-        """End what most leases do not have."""
+        """End the parts that most leases do not have."""
         for binding in [*(lease.further or ())]:
             self._silence(binding, quietly=True)
         self.orphans.pop(lease, None)
@@ -172,18 +202,18 @@ class PoolState(Speakers):
             self._give(lease.owner)
 
     def _end_other(self, token: Token) -> bool:
-        """End what is no lease, or not yet."""
+        """End a token that is no lease, or a lease that is not there (not yet, or no more)."""
         if isinstance(token, Binding):
             return self.end_binding(token)
-        token.says = OVER  # what has not begun never will
+        token.says = OVER  # the lease has not begun, and never will
         stock = self.stocks.get(token.theme)
         is_waiting = stock is not None and token in stock.waiters
         if is_waiting:
-            self.signal.put(token)  # for the pool's own thread, which counts it
+            self.signal.put(token)  # the pool's own thread counts it
         return is_waiting
 
     def take(self, lease: Lease, name: str) -> str:
-        """Check out this very name, known or not, which is not checked out; return it.
+        """Check out one particular name, known or not, and return it; it must not be checked out.
 
         Raises:
             LookupError: the lease ended before it began
@@ -201,20 +231,21 @@ class PoolState(Speakers):
     # -- owners -----------------------------------------------------------------------------
 
     def owner_gone(self, owner: str) -> None:
-        """Note that an owner has ended, and wake the pool. Any thread, finalisers too."""
-        # Whether a request of its own may be on its way comes first: what that does shows then.
+        """Note that an owner has ended, and wake the pool, from any thread or finaliser."""
+        # ``is_busy`` comes first. If no request is on its way, the effects of all earlier requests
+        # show in the other two.
         if self.is_busy() or self.owners.get(owner) or self.stocks.waiting:
-            self.signalled.append(OwnerEnded(owner))  # at once: lookups ask for it
+            self.signalled.append(OwnerEnded(owner))  # first, because lookups read it
             self.signal.put(None)
 
     def look_up(self, owner: str) -> Any:
-        """Return the name of ``owner``, or ``LATER`` if it may just have ended."""
+        """Return the name of ``owner``, or ``LATER`` if the owner may just have ended."""
         return LATER if self.signalled else self.name_of(owner)
 
     def owner_ended(self, owner: str, now: float) -> None:
-        """Silence an owner that has ended, but for its blocks, which end for certain.
+        """Silence an owner that has ended, except for its blocks, which end for certain.
 
-        A lease that nobody is left to speak under, but for blocks, is an orphan.
+        A lease becomes an orphan if no speaker is left, or if only blocks speak under its name.
         """
         self.torn = True
         for token in [*self.owners.get(owner, ())]:
@@ -231,9 +262,9 @@ class PoolState(Speakers):
         self.torn = False
 
     def reclaim(self, before: float, now: float) -> list[str]:
-        """End the leases that were orphaned ``before`` that moment; return their names.
+        """End the leases that are orphans since ``before`` or earlier; return their names.
 
-        One that somebody speaks under, for the length of a block, is looked at again later.
+        If a block still speaks under the name of a lease, the pool looks at the lease again later.
         """
         reclaimed = []
         for lease, since in [*self.orphans.items()]:
@@ -251,7 +282,7 @@ class PoolState(Speakers):
     # -- all of it --------------------------------------------------------------------------
 
     def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
-        """Stock the good ones: issuable, unlike any known name and the default name."""
+        """Stock the good candidates and count the others: see ``KnownNames.admit``."""
         self.torn = True
         admission = self.known.admit(candidates, theme)
         self.torn = False
@@ -260,41 +291,41 @@ class PoolState(Speakers):
         return admission
 
     def reset(self) -> None:
-        """Forget every name, lease and binding. Who waits for a name still does."""
+        """Forget every name, lease and binding. A lease that waits for a name still waits."""
         self.torn = True
         self.epoch += 1
         for stock in self.stocks.values():
             stock.clear()
         self.counters.forgotten += len(self.leases)
         self.leases.clear()
-        self.recover()  # silences all that has no lease now
+        self.recover()  # silences every token, because no lease is left
 
     def silence_all(self) -> None:
-        """Forget the signals, and be silent; in a forked child, whose pool stayed behind."""
+        """Forget the signals and silence every token, in a forked child that has no pool."""
         self.signal = SimpleQueue()
         self.signalled.clear()
         self.silence()
 
     def silence(self) -> None:
-        """Have every token speak no more: there is no pool of this state, and will not be."""
-        # A thread that was in the midst of a transition is not here: what it began may be torn.
+        """Make every token speak no more. This state has no pool, and will have none."""
+        # In a forked child, a thread that was in a transition is missing. So the state may be torn.
         begun = [token for lease in self.leases.values() for token in speakers(lease)]
         for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:
             token.says = OVER
 
     def recover(self) -> None:
-        """Rebuild every index from what is true, whatever was left half done."""
+        """Rebuild every index from the true parts, after a transition that may be half done."""
         self.torn = True
         for name, lease in [*self.leases.items()]:
             if lease.says is None and bindings(lease):
-                lease.says = OVER  # it had begun, with a binding
+                lease.says = OVER  # the lease had begun, with a binding
             elif lease.says is None:
-                del self.leases[name]  # it had not begun: the name is still in stock
+                del self.leases[name]  # the lease had not begun: the name is still in stock
         for token in [token for mine in self.owners.values() for token in mine]:
             lease = token.lease
             is_there = token is lease or token in (lease.further or ())
             if token.says and not (is_there and self.leases.get(token.name) is lease):
-                token.says = OVER  # it has ended, or its lease has
+                token.says = OVER  # the token has ended, or its lease has
         for stock in self.stocks.values():
             stock.recover(self.leases)
         self.known.rebuild(self.leases)
@@ -306,7 +337,7 @@ class PoolState(Speakers):
         for token in sorted(tokens, key=lambda token: token.number):
             owners.setdefault(token.owner, {})[token] = None
         self.owners = owners
-        for owner in {*owners, *self.given}:  # in place: others are reading it
+        for owner in {*owners, *self.given}:  # in place, because others read it
             self._give(owner)
         for lease in [*self.orphans]:
             is_spoken = any(not token.in_block for token in speakers(lease))

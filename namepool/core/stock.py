@@ -1,4 +1,4 @@
-"""The names of a theme that are ready, who waits for one, and what is known of the demand. Pure."""
+"""The ready names of a theme, the leases that wait for a name, and the learnt demand. Pure."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ from namepool.core.refill import Learnt
 
 @dataclass(slots=True)
 class Wait:
-    """How a lease waits for its name."""
+    """The wait of a lease for its name."""
 
     reply: Any
-    """What its caller reads; the shell's business."""
+    """The reply that the caller reads. Only the pool's actor uses it."""
     since: float
     deadline: float | None
-    """Seconds by the pool's clock; ``None``: it waits for ever."""
+    """Seconds by the pool's clock; ``None`` if the lease waits for ever."""
     has_ended: bool = False
-    """Its owner has ended; somebody else may still read the reply."""
+    """The owner has ended. Another reader of the reply may still want the name."""
 
 
 class Waiters(dict[Lease, None]):
-    """Leases that wait for a name, in the order in which they came."""
+    """The leases that wait for a name, in the order of their arrival."""
 
     def first(self) -> Lease:
-        """Return the lease that is served next: this line decides the order."""
+        """Return the lease that is served next. This line decides the order."""
         return next(iter(self))
 
     def since(self) -> float:
-        """Return the moment at which the next one began to wait; infinity if nobody does."""
+        """Return the moment at which the first lease began to wait; infinity if no lease waits."""
         return self.first().wait.since if self else inf
 
     def take_all(self) -> list[Lease]:
-        """Take all of them out and return them, first come first."""
+        """Take all leases out, and return them in the order of their arrival."""
         taken = list(self)
         self.clear()
         return taken
 
 
 class Stock:
-    """One queue of names, and one of those who wait; ``theme`` is ``None`` for all other names."""
+    """The queue of names of a theme, and the queue of leases that wait for one.
+
+    ``theme`` is ``None`` for the names without a theme.
+    """
 
     __slots__ = ("floor", "in_use", "learnt", "names", "stocked", "theme", "waiters")
 
@@ -54,38 +57,41 @@ class Stock:
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
         self.floor: float = inf
-        """While more names than this are ready, a checkout makes no fetch due and needs no look.
-        Callers compare, and write nothing: so a look comes when half the stock is gone."""
+        """While more names than this are ready, a checkout makes no fetch due. So the pool looks at
+        the stock only when half of it is gone. Until then callers compare, and write nothing."""
         self.in_use: bool = False
-        """It was asked for, and not forgotten since: then it is refilled before it is empty."""
+        """It was asked for after the last reset. So the pool refills it before it is empty."""
         self.stocked: int = 0
-        """Names that ever came, but for those that a reset took out of the queue."""
+        """The names that ever came, except those that a reset took out of the queue."""
 
     @property
     def drawn(self) -> int:
-        """How many more names were asked for than given back; found from what is there anyway."""
+        """The number of names asked for minus those given back, computed from the other fields."""
         return self.stocked - len(self.names) + len(self.waiters)
 
     def clear(self) -> None:
-        """Forget the names, as if they never came; who waits still does."""
+        """Forget the names, as if they had never come. A lease that waits still waits."""
         self.stocked -= len(self.names)
         self.names.clear()
         self.in_use = bool(self.waiters)
 
     def recover(self, taken: Container[str]) -> list[str]:
-        """Take out of the queue what is ``taken``, or stands there twice; return what is left."""
+        """Take the ``taken`` and the repeated names out of the queue; return the rest."""
         names = self.names
         kept = [name for name in dict.fromkeys(names) if name not in taken]
         size = len(names)
         if len(kept) < size:
-            names.extend(kept)  # before the old ones go: a name that stands twice is not lost
+            names.extend(kept)  # before the old ones go, so that no name is lost
             for _ in range(size):
                 del names[0]
         return kept
 
 
 class Stocks(dict[str | None, Stock]):
-    """Theme → its stock, made when it is first looked up; that without a theme is always there."""
+    """Theme → its stock.
+
+    The stock of a theme is made at the first lookup. The stock without a theme always exists.
+    """
 
     def __init__(self) -> None:
         super().__init__({None: Stock(None)})
@@ -96,10 +102,10 @@ class Stocks(dict[str | None, Stock]):
 
     @property
     def available(self) -> int:
-        """How many names are ready, of all themes."""
+        """The number of ready names of all themes."""
         return sum(len(stock.names) for stock in self.values())
 
     @property
     def waiting(self) -> int:
-        """How many wait, for names of any theme. Any thread may ask."""
+        """The number of leases that wait, for names of all themes. Any thread may ask."""
         return sum([len(stock.waiters) for stock in list(self.values())])
