@@ -1,4 +1,5 @@
-"""Attributing log lines and spans to who speaks: glue for logging and tracing, a module each.
+"""The agent's name in log lines and traces: one module for each library of logging or tracing.
 
-It imports ``core``, ``owners`` and ``pool``; the command and users import it.
+The package imports ``actors``, ``core``, ``owners``, ``speaking`` and ``pool``. The command and
+users import it.
 """

@@ -1,8 +1,8 @@
-"""Log records that know their agent: ``%(agent)s``, ``%(agent_short)s`` and ``%(agent_slug)s``.
+"""Log records with the agent's name: ``%(agent)s``, ``%(agent_short)s`` and ``%(agent_slug)s``.
 
-Each record gets the name that the logging thread or task speaks under, its own or that of whoever
-started it, or else the default name. It is read from the pool's published view: no message, no
-lock, safe inside any handler.
+Each record gets the name that the logging thread or task speaks under: its own name, or that of the
+agent that started it, or the default name. The name is read from the pool's published view. The
+reading sends no message and takes no lock, so it is safe inside any handler.
 """
 
 from __future__ import annotations
@@ -23,14 +23,30 @@ _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
 
 
 class AgentFilter(NeverCopied, logging.Filter):
-    """Gives each record the attribute ``agent``; use ``%(agent)s`` in the format.
+    """A filter that gives each record the attribute ``agent``; use ``%(agent)s`` in the format.
 
-    And ``agent_short``, the shortest form that no other agent at work can be read as ("Ada"), and
-    ``agent_slug``, fit for a file or a branch ("ada-the-yak-shaver"). The short form takes time for
-    every agent at work: some 0.2 µs each.
+    Each record also gets ``agent_short``, the shortest form that fits no other agent at work
+    ("Ada"), and ``agent_slug``, a form for files and branches ("ada-the-yak-shaver"). The short
+    form takes about 0.2 µs for each agent at work.
 
-    Attach it to a handler that runs on the logging thread, or to the ``QueueHandler`` in front of
-    one that does not. A record that has its agent already keeps it.
+    Attach the filter to a handler that runs on the logging thread. If a ``QueueHandler`` stands
+    before the handler, attach the filter to the ``QueueHandler``. A record that has its agent
+    already keeps it.
+
+    Raises:
+        InvalidOption: ``pool`` is no pool, or ``attribute`` is no free identifier
+
+    Examples:
+        >>> import logging
+        >>> from namepool.attribution.logging import AgentFilter
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> handler, record = logging.StreamHandler(), logging.makeLogRecord({"msg": "at work"})
+        >>> handler.addFilter(AgentFilter(pool))
+        >>> handler.setFormatter(logging.Formatter("%(agent)s: %(message)s"))
+        >>> with pool.named():
+        ...     handled = handler.handle(record)  # writes "NPC #1: at work"
+        >>> record.agent
+        'NPC #1'
     """
 
     def __init__(self, pool: who.Published, attribute: str = "agent") -> None:
@@ -39,7 +55,15 @@ class AgentFilter(NeverCopied, logging.Filter):
         self._attribute = _attribute(attribute)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set the attribute; every record passes."""
+        """Set the record's attributes and return ``True``: every record passes.
+
+        Examples:
+            >>> record = logging.makeLogRecord({"msg": "idle"})
+            >>> AgentFilter(pool).filter(record)
+            True
+            >>> record.agent
+            'Nemo Nobody'
+        """
         _attribute_to_agent(vars(record), self._attribute, self._speaking)
         return True
 
@@ -48,8 +72,18 @@ class AgentFilter(NeverCopied, logging.Filter):
 def agent_record_factory(pool: who.Published, attribute: str = "agent") -> Iterator[None]:
     """Give *every* record of the program its agent, until the ``with`` block ends.
 
-    Wraps the record factory that is set, and puts it back. A logging call that gives the attribute
-    itself, by ``extra=``, is refused by ``logging``: use ``AgentFilter`` where there are such.
+    The block wraps the present record factory of ``logging``, and puts it back at its end. If a
+    logging call itself gives the attribute by ``extra=``, ``logging`` refuses the call. In a
+    program with such calls, use ``AgentFilter``.
+
+    Examples:
+        >>> import logging
+        >>> from namepool.attribution.logging import agent_record_factory
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> with agent_record_factory(pool), pool.named():
+        ...     record = logging.getLogger().makeRecord("app", 20, "app.py", 1, "at work", (), None)
+        >>> record.agent
+        'NPC #1'
     """
     speaking = who.view(pool)
     attribute = _attribute(attribute)
@@ -68,7 +102,7 @@ def agent_record_factory(pool: who.Published, attribute: str = "agent") -> Itera
         yield
     finally:
         active = False
-        if logging.getLogRecordFactory() is factory:  # else another wraps this one, and goes on
+        if logging.getLogRecordFactory() is factory:  # otherwise another factory wraps this one
             logging.setLogRecordFactory(before)
 
 

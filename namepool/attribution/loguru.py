@@ -1,6 +1,6 @@
-"""Records of loguru that know their agent: ``namepool[loguru]``.
+"""Records of loguru with the agent's name: ``namepool[loguru]``.
 
-It imports nothing of loguru: a patcher is a function of the record.
+The module does not import loguru, because a patcher is a plain function of the record.
 """
 
 from __future__ import annotations
@@ -16,11 +16,26 @@ if TYPE_CHECKING:
 
 
 def agent_patcher(pool: who.Published, key: str = "agent") -> Callable[[Record], None]:
-    """Return a patcher that gives each record the name of who speaks: ``{extra[agent]}``.
+    """Return a patcher that gives each record the name of its agent: ``{extra[agent]}``.
 
-    For ``logger.configure(patcher=…)`` or ``logger.patch(…)``. It runs on the thread that logs,
-    also where a sink has ``enqueue=True``. Who has no name is "Nemo Nobody"; a record that has its
-    agent already, by ``logger.bind(agent=…)`` say, keeps it. No message, no lock: it never blocks.
+    Give the patcher to ``logger.configure(patcher=…)`` or ``logger.patch(…)``. It runs on the
+    logging thread, even if a sink has ``enqueue=True``. An agent without a name is "Nemo Nobody". A
+    record that has its agent already, for example by ``logger.bind(agent=…)``, keeps it. The
+    patcher sends no message and takes no lock, so it never blocks.
+
+    Raises:
+        InvalidOption: ``pool`` is no pool, or ``key`` is no text
+
+    Examples:
+        >>> from loguru import logger
+        >>> from namepool.attribution.loguru import agent_patcher
+        >>> pool, seen = namepool.open_pool(source=namepool.NumberedNames()), []
+        >>> sink = logger.add(seen.append, format="{extra[agent]}: {message}")
+        >>> with pool.named():
+        ...     logger.patch(agent_patcher(pool)).info("at work")
+        >>> logger.remove(sink)
+        >>> str(seen[0])
+        'NPC #1: at work\\n'
     """
     speaking = who.view(pool)
     key = check_text("key", key, 64)

@@ -1,4 +1,4 @@
-"""``NamedActor``: a Pykka actor that works under a name of its own for the length of its life."""
+"""``NamedActor``: a Pykka actor that speaks under a name of its own for all of its life."""
 
 from __future__ import annotations
 
@@ -17,26 +17,35 @@ if TYPE_CHECKING:
 
 
 class NamedActor(pykka.Actor):
-    """Mix it in before an actor's class: the actor speaks under a name from its start to its end.
+    """A mixin, before an actor class, that gives each actor a name from its start to its end.
 
-    ``class Agent(NamedActor, pykka.ThreadingActor)``, started with ``Agent.start(pool=pool)``; a
-    class attribute ``pool`` serves all agents of a class. The name is there before ``on_start``
-    runs, speaks in every hook and handler, whichever thread runs it, and is given back behind
-    ``on_stop`` or ``on_failure``, however the actor ends. No hook has to call ``super()``. An actor
-    that gets no name ends as one whose ``on_start`` has failed. It takes its name on its own
-    thread: ``start`` does not wait for it.
+    Start an actor with ``Agent.start(pool=pool)``. A class attribute ``pool`` serves all actors of
+    the class. The actor takes its name on its own thread, before ``on_start`` runs, and ``start``
+    does not wait for that. The actor speaks under the name in every hook and handler, on every
+    thread that runs them. After ``on_stop`` or ``on_failure`` the name is checked in, however the
+    actor ends. No hook has to call ``super()``. An actor that gets no name ends as if its
+    ``on_start`` had failed.
 
     Args:
-        pool: what a ``PoolHandle`` may be made of, or one
+        pool: a ``PoolHandle``, a pool's ref, or a supervisor's handle of a pool
 
     Raises:
-        InvalidOption: no pool is given, or it is none
+        InvalidOption: ``pool`` is missing, or is no pool
+
+    Examples:
+        >>> import pykka
+        >>> class Agent(namepool.NamedActor, pykka.ThreadingActor):
+        ...     def on_receive(self, message):
+        ...         return f"{self.agent_name}: {message}"
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> Agent.start(pool=pool).ask("at work")
+        'NPC #1: at work'
     """
 
     pool: PoolHandle
-    """Where the name comes from."""
+    """The pool that gives the name."""
     agent_name: str = DEFAULT_NAME
-    """The name it speaks under; the default name before it has started."""
+    """The name that the actor speaks under; the default name until the actor has its name."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -56,10 +65,16 @@ class NamedActor(pykka.Actor):
         self._name_held = ExitStack()
 
     def name_scope(self) -> AbstractContextManager[str]:
-        """Hook: return the scope that the actor lives in; runs on its own thread.
+        """Return the block in which the actor lives; a hook that runs on the actor's own thread.
 
-        Override it for a time-out of one's own, or for a name from before:
-        ``return self.pool.speaking_as(self.saved_name)``.
+        Override it for another timeout, or for a saved name.
+
+        Examples:
+            >>> class Reviewer(Agent):
+            ...     def name_scope(self):
+            ...         return self.pool.speaking_as("Ada the Reviewer")
+            >>> Reviewer.start(pool=pool).ask("at work")
+            'Ada the Reviewer: at work'
         """
         return self.pool.named()
 
@@ -69,13 +84,13 @@ class NamedActor(pykka.Actor):
         try:
             super()._actor_loop()
         finally:
-            self._name_held.close()  # whatever it died of; twice does no harm
+            self._name_held.close()  # after every death; a second close does no harm
 
     def _actor_loop_setup(self) -> None:
         try:
             self.agent_name = self._name_held.enter_context(self.name_scope())
         except BaseException:
-            self._handle_failure(*sys.exc_info())  # as Pykka does when ``on_start`` has failed
+            self._handle_failure(*sys.exc_info())  # as Pykka does after a failed ``on_start``
         else:
             super()._actor_loop_setup()
 
@@ -83,10 +98,10 @@ class NamedActor(pykka.Actor):
         try:
             super()._stop()
         finally:
-            self._name_held.close()  # before whoever stops it is told that it has stopped
+            self._name_held.close()  # before the caller of ``stop`` gets its answer
 
     def _finish(self) -> None:
-        """Of a ``ServiceActor``: its death is reported here, and the name is home by then."""
+        """Check the name in before a ``ServiceActor`` reports its death."""
         try:
             self._name_held.close()
         finally:

@@ -1,4 +1,4 @@
-"""Spans that know their agent, also in the next process: ``namepool[otel]``."""
+"""Spans with the agent's name, also in the next process: ``namepool[otel]``."""
 
 from __future__ import annotations
 
@@ -22,26 +22,37 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 AGENT_NAME = "gen_ai.agent.name"
-"""The attribute, and the baggage, that has the name."""
+"""The key of the agent's name, in a span's attributes and in the baggage."""
 
 AGENT_ID = "gen_ai.agent.id"
-"""The attribute, and the baggage, that has the owner."""
+"""The key of the agent's owner, in a span's attributes and in the baggage."""
 
 
 class AgentSpanProcessor(NeverCopied, SpanProcessor):
-    """Gives every span begun while somebody speaks its agent: ``gen_ai.agent.name`` and ``.id``.
+    """A processor that gives each span its agent: ``gen_ai.agent.name`` and ``gen_ai.agent.id``.
 
-    The id is the owner: it stays when the agent takes another name. A span that was begun with an
-    agent, as some frameworks do, gets the one who speaks instead. While nobody speaks, spans stay
-    as they are. It reads the pool's view when a span begins: no message, no lock, it never blocks.
+    The agent of a span is the agent that speaks when the span begins. The id is the owner, so it
+    stays when the agent takes another name. Some frameworks begin a span with an agent of their
+    own; the speaking agent replaces it. If no agent speaks, the span stays as it is. The processor
+    reads the pool's view. It sends no message and takes no lock, so it never blocks.
 
-    With ``baggage=True``, a span begun while nobody speaks here gets the agent that its parent's
-    baggage tells of: see ``AgentBaggagePropagator``. The sender of a request can say any name
-    there, so let it be ``False`` where requests come from strangers. A process that only serves
-    other processes' agents needs no pool then: ``AgentSpanProcessor(baggage=True)``.
+    With ``baggage=True``, a span without a speaking agent gets the agent of its parent's baggage:
+    see ``AgentBaggagePropagator``. The sender of a request can write any name there, so leave
+    ``baggage`` at ``False`` if requests come from strangers. A process that only serves the agents
+    of other processes needs no pool: ``AgentSpanProcessor(baggage=True)``.
 
     Raises:
-        InvalidOption: ``pool`` is no pool, or is not given while ``baggage`` is ``False``
+        InvalidOption: ``pool`` is no pool, or is missing while ``baggage`` is ``False``
+
+    Examples:
+        >>> from opentelemetry.sdk.trace import TracerProvider
+        >>> from namepool.attribution.otel import AgentSpanProcessor
+        >>> pool, provider = namepool.open_pool(source=namepool.NumberedNames()), TracerProvider()
+        >>> provider.add_span_processor(AgentSpanProcessor(pool))
+        >>> with pool.named():
+        ...     span = provider.get_tracer("app").start_span("work")
+        >>> span.attributes["gen_ai.agent.name"]
+        'NPC #1'
     """
 
     def __init__(self, pool: who.Published | None = None, *, baggage: bool = False) -> None:
@@ -51,7 +62,13 @@ class AgentSpanProcessor(NeverCopied, SpanProcessor):
         self._baggage = baggage
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Give the span its agent."""
+        """Give the span its agent; the SDK calls this when a span begins.
+
+        Examples:
+            >>> span = provider.get_tracer("app").start_span("idle")
+            >>> dict(span.attributes)
+            {}
+        """
         agent = None if self._speaking is None else who.who_speaks(self._speaking)
         if agent is None and self._baggage:
             agent = _who_sent(parent_context)
@@ -60,14 +77,23 @@ class AgentSpanProcessor(NeverCopied, SpanProcessor):
 
 
 class AgentBaggagePropagator(W3CBaggagePropagator):
-    """Sends the agent who speaks along with every request, as W3C baggage.
+    """A propagator that sends the speaking agent along with each request, as W3C baggage.
 
-    In place of ``W3CBaggagePropagator``, which it does everything else like. Where nobody speaks,
-    it passes on the agent that came in. The process that is asked gives its spans that agent by
-    ``AgentSpanProcessor(…, baggage=True)``. The name goes to whomever you send requests to.
+    Use it in place of ``W3CBaggagePropagator``; in all other respects it does the same. If no agent
+    speaks, it passes on the agent of the incoming request. The receiving process gives its spans
+    that agent by ``AgentSpanProcessor(…, baggage=True)``. Every receiver of your requests can read
+    the name.
 
     Raises:
         InvalidOption: ``pool`` is no pool
+
+    Examples:
+        >>> from namepool.attribution.otel import AgentBaggagePropagator
+        >>> pool, headers = namepool.open_pool(source=namepool.NumberedNames()), {}
+        >>> with namepool.owner_scope("planner-7"), pool.named():
+        ...     AgentBaggagePropagator(pool).inject(headers)
+        >>> headers
+        {'baggage': 'gen_ai.agent.name=NPC+%231,gen_ai.agent.id=planner-7'}
     """
 
     def __init__(self, pool: who.Published) -> None:
@@ -79,7 +105,14 @@ class AgentBaggagePropagator(W3CBaggagePropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write the baggage of ``context``, and who speaks, into ``carrier``."""
+        """Write the baggage of ``context`` and the speaking agent into ``carrier``.
+
+        Examples:
+            >>> with namepool.owner_scope("tester-1"), pool.speaking_as("Ada"):
+            ...     AgentBaggagePropagator(pool).inject(headers)
+            >>> headers["baggage"]
+            'gen_ai.agent.name=Ada,gen_ai.agent.id=tester-1'
+        """
         agent = who.who_speaks(self._speaking)
         if agent is not None:
             context = set_baggage(AGENT_NAME, agent.name, context)
@@ -88,7 +121,7 @@ class AgentBaggagePropagator(W3CBaggagePropagator):
 
 
 def _who_sent(context: Context | None) -> who.Agent | None:
-    """Return the agent in the baggage; it came from outside, so it may be anything."""
+    """Return the agent in the baggage; ``None`` if its name or its owner is not valid."""
     try:
         name = validate_name(get_baggage(AGENT_NAME, context))
         return who.Agent(owner_id(get_baggage(AGENT_ID, context)), name)

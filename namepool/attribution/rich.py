@@ -1,4 +1,4 @@
-"""Log lines on a terminal with a column for the agent: ``namepool[rich]``."""
+"""Log lines on a terminal, with a column for the agent: ``namepool[rich]``."""
 
 from __future__ import annotations
 
@@ -26,9 +26,22 @@ except ModuleNotFoundError as _error:
 class AgentRichHandler(RichHandler):
     """Rich's ``RichHandler`` with the agent, in a colour of its own, in front of the message.
 
-    ``agent_width`` is the width of the column, in cells. A name that is wider is shown in its short
-    form ("Ada"). Behind a ``QueueListener`` the record must have its agent already: put an
-    ``AgentFilter`` on the ``QueueHandler``. Takes the keywords of ``RichHandler`` as well.
+    ``agent_width`` is the width of the column, in cells. A wider name is shown in its short form
+    ("Ada"). Behind a ``QueueListener`` the record must have its agent already, so put an
+    ``AgentFilter`` on the ``QueueHandler``. The handler also takes the keywords of ``RichHandler``.
+
+    Raises:
+        InvalidOption: ``pool`` is no pool, or ``agent_width`` is no number from 1
+
+    Examples:
+        >>> import logging
+        >>> from namepool.attribution.rich import AgentRichHandler
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> handler = AgentRichHandler(pool, agent_width=8, show_time=False, show_path=False)
+        >>> record = logging.makeLogRecord({"msg": "at work", "levelname": "INFO"})
+        >>> with pool.named():
+        ...     handled = handler.handle(record)
+        INFO     NPC #1   at work
     """
 
     def __init__(self, pool: Published, *, agent_width: int = 24, **options: Any) -> None:
@@ -44,7 +57,15 @@ class AgentRichHandler(RichHandler):
         traceback: Traceback | None,
         message_renderable: ConsoleRenderable,
     ) -> ConsoleRenderable:
-        """Return the line as rich has it, with the agent in a column before the message."""
+        """Return rich's line, with the agent in a column before the message.
+
+        Examples:
+            >>> import rich
+            >>> rich.print(
+            ...     handler.render(record=record, traceback=None, message_renderable="in short")
+            ... )
+            INFO     NPC #1   in short
+        """
         line = Table.grid(padding=(0, 1), expand=True)
         line.add_column(width=self._agent_width, no_wrap=True, overflow="ellipsis")
         line.add_column(ratio=1, style="log.message", overflow="fold")

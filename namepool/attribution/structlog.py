@@ -1,6 +1,6 @@
-"""Events of structlog that know their agent: ``namepool[structlog]``.
+"""Events of structlog with the agent's name: ``namepool[structlog]``.
 
-It imports nothing of structlog: a processor is a function of three arguments.
+The module does not import structlog, because a processor is a plain function of three arguments.
 """
 
 from __future__ import annotations
@@ -14,10 +14,22 @@ from namepool.core.options import check_text
 
 
 class AgentProcessor(NeverCopied):
-    """A processor of structlog that gives each event the name of who speaks, under ``key``.
+    """A processor of structlog that gives each event the name of its agent, under ``key``.
 
-    Put it anywhere before the renderer. Who has no name is "Nemo Nobody"; an event that has its
-    agent already, by ``log.bind(agent=…)`` say, keeps it. No message, no lock: it never blocks.
+    Put the processor anywhere before the renderer. An agent without a name is "Nemo Nobody". An
+    event that has its agent already, for example by ``log.bind(agent=…)``, keeps it. The processor
+    sends no message and takes no lock, so it never blocks.
+
+    Raises:
+        InvalidOption: ``pool`` is no pool, or ``key`` is no text
+
+    Examples:
+        >>> from namepool.attribution.structlog import AgentProcessor
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> processor = AgentProcessor(pool)
+        >>> with pool.named():
+        ...     processor(None, "info", {"event": "at work"})
+        {'event': 'at work', 'agent': 'NPC #1'}
     """
 
     def __init__(self, pool: who.Published, key: str = "agent") -> None:

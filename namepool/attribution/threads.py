@@ -1,7 +1,7 @@
-"""Threads and executors whose work speaks under the name of whoever started it, or handed it on.
+"""Threads and executors that inherit the name of the agent that starts them or submits work.
 
-Tasks inherit by themselves, because asyncio copies contexts; threads do not (before CPython 3.14).
-Of the context only our own variable is handed on: what others keep in theirs stays as it is.
+Tasks inherit by themselves, because asyncio copies contexts. Before CPython 3.14, threads do not.
+These threads inherit only namepool's own context variable; all other variables stay as they are.
 """
 
 from __future__ import annotations
@@ -26,15 +26,27 @@ R = TypeVar("R")
 
 
 class NamedExecutor(NeverCopied, ThreadPoolExecutor):
-    """A ``ThreadPoolExecutor`` whose work speaks under the name of whoever submits it.
+    """A ``ThreadPoolExecutor`` whose work speaks under the name of the agent that submits it.
 
-    ``submit`` and ``map``, and a loop's ``run_in_executor``. It is the submitter's name while the
-    work runs, if the submitter still has one; a worker keeps nothing of it for the work that
-    follows. ``initializer`` runs as nobody.
+    This holds for ``submit``, ``map`` and a loop's ``run_in_executor``. The work speaks under the
+    submitter's name while it runs, as long as the submitter has that name. The worker thread does
+    not keep the name for later work. ``initializer`` runs without a name.
+
+    Examples:
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> with pool.named(), namepool.NamedExecutor() as executor:
+        ...     executor.submit(pool.speaker).result()
+        'NPC #1'
     """
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """As ``Executor.submit``."""
+        """Submit work, as ``Executor.submit`` does; the work speaks under the caller's name.
+
+        Examples:
+            >>> with pool.named(), namepool.NamedExecutor() as executor:
+            ...     executor.submit(pool.get_name_by_owner).result()
+            'NPC #2'
+        """
         return _starting_nobody(super().submit, run_following, own_chain(), fn, *args, **kwargs)
 
 
@@ -46,9 +58,17 @@ def named_thread(
     *,
     daemon: bool | None = None,
 ) -> threading.Thread:
-    """Return a ``threading.Thread`` that speaks under the name of whoever starts it.
+    """Return a ``threading.Thread`` that speaks under the name of the agent that starts it.
 
     The arguments are those of ``threading.Thread``.
+
+    Examples:
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> thread = namepool.named_thread(lambda: print(pool.speaker(), "is at work"))
+        >>> with pool.named():
+        ...     thread.start()
+        ...     thread.join()
+        NPC #1 is at work
     """
     return _NamedThread(None, target, name, args, kwargs, daemon=daemon)
 
@@ -60,13 +80,23 @@ class _NamedThread(threading.Thread):
 
 @contextmanager
 def inherit_everywhere() -> Iterator[None]:
-    """Let each thread of the program speak under the name of whoever starts it, for a block.
+    """Let all threads and executors of the program inherit names, until the ``with`` block ends.
 
-    And all work of a ``ThreadPoolExecutor`` under the name of whoever submits it, until the
-    ``with`` block ends. It replaces ``threading.Thread.start`` and ``ThreadPoolExecutor.submit``,
-    for threads and executors of any class. Blocks may nest and overlap: it ends with the last of
-    them. Others that replace the same methods are left in place, whoever came first. What still
-    runs at its end keeps what it has inherited.
+    Each thread speaks under the name of the agent that starts it. The work of each
+    ``ThreadPoolExecutor`` speaks under the name of the agent that submits it. The block replaces
+    ``threading.Thread.start`` and ``ThreadPoolExecutor.submit``, for threads and executors of any
+    class. Blocks may nest and overlap; the replacement ends with the last block. Other libraries
+    may replace the same methods, before or after; their replacements stay. A thread that still
+    runs at the end of the block keeps its inherited name.
+
+    Examples:
+        >>> import threading
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> thread = threading.Thread(target=lambda: print(pool.speaker(), "is at work"))
+        >>> with namepool.inherit_everywhere(), pool.named():
+        ...     thread.start()
+        ...     thread.join()
+        NPC #1 is at work
     """
     user = object()
     try:
@@ -76,26 +106,26 @@ def inherit_everywhere() -> Iterator[None]:
         try:
             under(_lock, _leave, user)
         finally:
-            under(_lock, _leave, user)  # struck: it ends all the same
+            under(_lock, _leave, user)  # an exception from outside may have cut the first call
 
 
 _COPIES_CONTEXTS: bool = getattr(sys.flags, "thread_inherit_context", False)
-"""A thread begins with a copy of its starter's context: an option of CPython 3.14."""
+"""Whether a thread begins with a copy of its starter's context: an option of CPython 3.14."""
 
 _here = threading.local()
-_lock = threading.RLock()  # re-entrant: a finaliser may end a block inside it
+_lock = threading.RLock()  # re-entrant, because a finaliser may end a block inside it
 _users: list[object] = []
 _patches: list[Callable[[], None]] = []
-"""How each is undone."""
+"""The functions that undo each replacement."""
 _FOLLOWS = "_namepool_follows"
-"""Where a thread that is being started keeps the chain of its starter."""
+"""The attribute in which a thread keeps its starter's chain until it runs."""
 
 
 def _join(user: object) -> None:
     _users.append(user)
     if not _patches:
         _patch(threading.Thread, "start", _start)
-        if "start" in vars(threading.Timer):  # another patched it, past Thread's
+        if "start" in vars(threading.Timer):  # another library has patched it there
             _patch(threading.Timer, "start", _start)
         _patch(ThreadPoolExecutor, "submit", _submit)
 
@@ -110,7 +140,7 @@ def _leave(user: object) -> None:
 
 
 def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
-    """Have ``ours`` called for a method of ``cls``, with the bound method that was there first."""
+    """Replace a method of ``cls`` by ``ours``, whose first argument is the old bound method."""
     before = next(vars(base)[method] for base in cls.__mro__ if method in vars(base))
     is_own = method in vars(cls)
     is_on = True
@@ -124,7 +154,7 @@ def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
         nonlocal is_on
         is_on = False
         if vars(cls).get(method) is not patched:
-            return  # another has patched over this one, and goes on
+            return  # another library has patched over this patch, and its patch stays
         if is_own:
             setattr(cls, method, before)
         else:
@@ -135,7 +165,7 @@ def _patch(cls: type, method: str, ours: Callable[..., Any]) -> None:
 
 
 def _start(start: Callable[[], None], thread: threading.Thread) -> None:
-    """Start a thread that follows its starter, whatever its class makes of ``run``."""
+    """Start a thread that follows its starter, also if its class has its own ``run``."""
     is_first = thread.ident is None
     if is_first and not getattr(_here, "is_submitting", False):
         _follow(own_chain(), thread)
@@ -143,12 +173,13 @@ def _start(start: Callable[[], None], thread: threading.Thread) -> None:
 
 
 def _follow(link: Link | None, thread: threading.Thread) -> None:
-    """Have ``thread.run`` follow ``link``, once.
+    """Let ``thread.run`` follow ``link``, once.
 
-    ``run`` stays a bound method: a tracer such as Sentry calls its function with the thread.
+    ``run`` stays a bound method, because a tracer such as Sentry calls the method's function with
+    the thread.
     """
     fields = vars(thread)
-    is_second = _FOLLOWS in fields  # it could not be started the first time
+    is_second = _FOLLOWS in fields  # the first start of this thread failed
     fields[_FOLLOWS] = link
     if is_second:
         return
@@ -156,7 +187,7 @@ def _follow(link: Link | None, thread: threading.Thread) -> None:
 
     def run(thread: threading.Thread) -> None:
         fields = vars(thread)
-        fields.pop("run", None)  # what is called here, and holds the thread
+        fields.pop("run", None)  # this method itself, which holds a reference to the thread
         if own is not None:
             fields["run"] = own
         run_following(fields.pop(_FOLLOWS), thread.run)
@@ -167,19 +198,19 @@ def _follow(link: Link | None, thread: threading.Thread) -> None:
 def _submit(
     submit: Callable[..., Future[Any]], _: object, fn: Callable[..., Any], /, *args: Any, **kw: Any
 ) -> Future[Any]:
-    """Submit work that follows its submitter; a worker that is started for it follows nobody."""
+    """Submit work that follows its submitter; a worker thread that starts for it does not."""
     link = own_chain()
     before = getattr(_here, "is_submitting", False)
     try:
         _here.is_submitting = True
         future = _starting_nobody(submit, run_following, link, fn, *args, **kw)
-        return future  # noqa: RET504  it may be struck in between
+        return future  # noqa: RET504  an exception from outside may come in between
     finally:
         _here.is_submitting = before
 
 
 def _starting_nobody(submit: Callable[..., Future[R]], /, *args: Any, **kwargs: Any) -> Future[R]:
-    """Submit work so that a worker that is started for it inherits no name from its starter."""
+    """Submit work so that a worker thread that starts for it inherits no name."""
     if _COPIES_CONTEXTS and chain.get() is not None:
         return run_following(None, submit, *args, **kwargs)
     return submit(*args, **kwargs)
@@ -187,7 +218,7 @@ def _starting_nobody(submit: Callable[..., Future[R]], /, *args: Any, **kwargs: 
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.RLock()  # the thread that may have held the old one does not exist here
+    _lock = threading.RLock()  # the old lock's holder may not exist in this process
 
 
 if hasattr(os, "register_at_fork"):

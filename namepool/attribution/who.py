@@ -1,6 +1,7 @@
-"""Who speaks here and now: what every log line and every span asks.
+"""The agent that speaks here and now, for every log line and every span.
 
-Answered from the view that a pool publishes: no message, no lock, safe inside any handler.
+The answer comes from the view that a pool publishes. It needs no message and no lock, so it is safe
+inside any handler.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ from namepool.speaking import link_of_caller, name_of_caller
 
 
 class Published(Protocol):
-    """A pool's ref or handle: whatever publishes who speaks under which name."""
+    """A pool's ref or handle: an object that publishes the name of each owner that speaks."""
 
     @property
     def speaking(self) -> Speaking:
-        """Owner → name."""
+        """The name of each owner that speaks."""
         ...
 
 
 class Agent(NamedTuple):
-    """Somebody who speaks under a name of the pool."""
+    """An agent that speaks under a name, and its owner."""
 
     owner: str
     name: str
 
 
 def view(pool: object) -> Speaking:
-    """Return what a pool publishes.
+    """Return the view that a pool publishes.
 
     Raises:
-        InvalidOption: it is no pool
+        InvalidOption: ``pool`` is no pool
     """
     speaking = getattr(pool, "speaking", None)
     if not isinstance(speaking, Speaking):
@@ -44,9 +45,9 @@ def view(pool: object) -> Speaking:
 
 
 def who_speaks(speaking: Speaking) -> Agent | None:
-    """Return the agent that speaks in this context, ``None`` for nobody in particular.
+    """Return the agent that speaks in this context; ``None`` if no agent does.
 
-    What speaks under the name of the agent that started it speaks for that agent.
+    A task or thread that speaks under the name of the agent that started it counts as that agent.
     """
     link = link_of_caller(speaking.state)
     name = None if link is None else link.says
@@ -54,7 +55,7 @@ def who_speaks(speaking: Speaking) -> Agent | None:
 
 
 def attribute(fields: MutableMapping[str, Any], key: str, speaking: Speaking) -> str:
-    """Give ``fields`` the name of the agent that speaks, unless it has one; return what it has."""
+    """Return the name in ``fields``; if there is none, first set the name of the speaking agent."""
     name = fields.get(key)
     if name is None:
         name = fields[key] = name_of_caller(speaking.state) or DEFAULT_NAME

@@ -1,11 +1,12 @@
-"""The service: the pool's actor, what it is asked, and the faces through which it is used.
+"""The service: the pool's actor, its requests, and the handles for callers.
 
-``actor`` owns ``core.state``, which outlives it: ``operations`` has one function for each request,
-``waiting_list`` says who waits and until when, ``refilling`` which fetches are due and what becomes
-of them. ``fetcher`` and ``claim_renewal`` alone wait for the world. ``ref``, ``handle``,
-``async_handle`` and their ``blocks`` are for callers, and ``access`` is the handles' way in;
-``service`` wires it all together. It imports ``core``, ``actors``, ``owners``, ``speaking``,
-``sources`` and ``ledgers``; only ``cli``, ``attribution``, ``metrics`` and users import it.
+``actor`` owns ``core.state``, which outlives the actor. ``operations`` has one function for each
+request. ``waiting_list`` keeps the waiting callers and their deadlines. ``refilling`` begins the
+fetches that are due and deals with their results. Only the actors of ``fetcher`` and
+``ledgers.keeper`` wait for the world outside. ``ref``, ``handle``, ``async_handle`` and their
+``blocks`` are for callers, and ``access`` connects the handles with the pool. ``service`` starts
+all of it. The package imports ``core``, ``actors``, ``owners``, ``speaking``, ``sources`` and
+``ledgers``. Only ``cli``, ``attribution``, ``metrics``, ``testing`` and users import it.
 """
 
 from namepool.pool.actor import NamePool

@@ -1,7 +1,7 @@
-"""The way into a pool and out of it, across its restarts: what both handles stand on.
+"""The access of both handles to a pool, across its restarts; and the block that holds a name.
 
-A block is held by a generator, its guard: see ``Access.until_left``. Once that is over it has no
-finaliser in which an exception from outside could vanish.
+Each block has a generator as its guard: see ``Access.until_left``. A generator that is over runs no
+code when it is freed. So no exception from outside can vanish in a finaliser of the block.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _chain = chain.get
 
 
 class Askable(Protocol):
-    """A pool's ref, or a handle of one that survives restarts."""
+    """A pool's ref, or a handle of a pool that survives the pool's restarts."""
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        """Return the answer, or a future of it."""
+        """Return the answer; with ``block=False`` return a future of it."""
         ...
 
 
 class Access:
-    """A pool, in whichever incarnation it runs now.
+    """The access to a pool's present incarnation.
 
-    Whoever asks by a token runs ``begin`` in the turn, and has it ``waited_for`` if that answers
-    ``LATER``. Whoever does not get the answer puts the token into ``state.signal``: a call of C,
-    which nothing can keep from being made.
+    A caller with a token first runs ``begin`` in the pool's turn. If the answer is ``LATER``, the
+    caller calls ``waited_for``. A caller that does not get the answer puts the token into
+    ``state.signal``. This put is a call of C, so no exception from outside can prevent it.
 
     Raises:
         InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
@@ -59,24 +59,24 @@ class Access:
         self.begin: Callable[[Lease], Any] = state.begin
         self.end: Callable[[Token], Any] = state.end
         self.run: Callable[[Callable[[Any], Any], Any], Any] = ref.actor_inbox.run
-        """In the turn of the last incarnation seen: see ``Inbox.run``."""
+        """Runs a function in the turn of the last incarnation seen: see ``Inbox.run``."""
         self.ledger: Ledger | None = ref.ledger
         self._untold = threading.Lock()
 
     def waited_for(self, token: Token) -> Any:
-        """Return the answer to a token; blocks as long as its timeout says.
+        """Return the answer to a token; block up to the token's timeout.
 
         Raises:
-            pykka.Timeout: no answer in time; of a lease, ``CheckoutTimeout``
+            pykka.Timeout: no answer came in time; for a lease it is a ``CheckoutTimeout``
         """
         with self._waiting(token):
             return self.target.ask(token, timeout=_patience(token))
 
     async def granted(self, token: Token) -> Any:
-        """Return the answer to a token; suspends the task as long as its timeout says.
+        """Return the answer to a token; suspend the task up to the token's timeout.
 
         Raises:
-            pykka.Timeout: no answer in time; of a lease, ``CheckoutTimeout``
+            pykka.Timeout: no answer came in time; for a lease it is a ``CheckoutTimeout``
         """
         answer = self.run(self.begin, token) if token.__class__ is Lease else LATER
         if answer is LATER:
@@ -87,7 +87,10 @@ class Access:
 
     @contextmanager
     def _waiting(self, token: Token) -> Iterator[None]:
-        """Raise what a checkout raises instead of a bare timeout, as while the pool restarts."""
+        """Raise ``CheckoutTimeout`` for a lease instead of a bare timeout.
+
+        A bare timeout comes if no pool is there to answer, for example while it restarts.
+        """
         try:
             yield
         except pykka.Timeout as error:
@@ -107,10 +110,11 @@ class Access:
         return await reply.within(timeout)
 
     def until_left(self, token: Token) -> Generator[None, None, None]:
-        """Guard a block: gone on, closed or dropped, it ends the block's token.
+        """Guard a block: when the generator is resumed, closed or dropped, the block's token ends.
 
-        Here and now, if the turn is free. Else the pool's own thread does it, or that of its next
-        incarnation, before any message that is queued after this. It never blocks.
+        If the turn is free, the token ends at once. Otherwise the thread of the pool, or of its
+        next incarnation, ends the token before any message that is queued later. The guard never
+        blocks.
         """
         try:
             yield
@@ -120,16 +124,21 @@ class Access:
                 is_done = self.run(self.end, token) is not LATER
             finally:
                 if not is_done:
-                    self.state.signal.put(token)  # struck: it ends all the same
+                    self.state.signal.put(token)  # also if an exception from outside came
 
     def tell_of_default(self, name: str, error: Exception) -> None:
         """Warn, the first time, that an agent speaks under a default name."""
         if self._untold.acquire(blocking=False):
-            warn("no name to be had, so an agent works as %a (this is said once): %s", name, error)
+            warn(
+                "no name is available, so an agent works as %a (this is said once): %s", name, error
+            )
 
 
 def _patience(token: Token) -> float | None:
-    """Return how long to wait: the pool keeps the time, and this ends a wait without a pool."""
+    """Return the seconds to wait for an answer.
+
+    The pool itself ends a wait at the token's timeout. The longer wait here ends if no pool runs.
+    """
     if not isinstance(token, Lease) or token.timeout is None:
         return None
     return token.timeout + GRACE
@@ -139,7 +148,7 @@ ENTERED = "this block is entered already: call named() again for another"
 
 
 class Held(Block):
-    """A block that holds one token, or speaks under a default name; ``ask`` makes the token."""
+    """A block that holds one token, or a default name; ``ask`` makes the token."""
 
     __slots__ = ("_access", "_ask", "_default", "_guard", "_link")
 
@@ -151,12 +160,12 @@ class Held(Block):
         self._link: Link | None = None
 
     def __copy__(self) -> Held:
-        """Return another block of the same kind, not entered."""
+        """Return a block of the same kind that is not entered."""
         return Held(self._access, self._ask, self._default)
 
     @property
     def is_held(self) -> bool:
-        """A name is held, rather than a default name spoken."""
+        """Whether the block holds a name of the pool, rather than a default name."""
         return self._guard is not None and not isinstance(self._link, Standing)
 
     def _hold(self) -> Token:
@@ -175,7 +184,7 @@ class Held(Block):
             if name is LATER:
                 name = access.waited_for(token)
             chain.set(token)
-            answer = name or DEFAULT_NAME  # no call from here to the return
+            answer = name or DEFAULT_NAME  # no call, so no exception, before the return
             return answer
         except (NamesUnavailable, CheckoutTimeout) as error:
             answer = self._stand_in(error)
@@ -199,16 +208,19 @@ class Held(Block):
                 self.__exit__()
 
     def _stand_in(self, error: Exception) -> str:
-        """Speak under the default name, if there is one, unless one holds another."""
+        """Speak under the default name, unless the caller has a name of its own.
+
+        A block without a default name raises ``error``.
+        """
         default, state, guard = self._default, self._access.state, self._guard
         if default is None or guard is None:
             raise error
         guard.close()
         self._guard = self._link = None
         self._access.tell_of_default(default, error)
-        error.__traceback__ = None  # it would keep this block, and so the link, after its use
+        error.__traceback__ = None  # it would keep this block, and so its link, alive
         link = link_of_caller(state)
-        if link is None or link.owner != current_owner():  # else it goes on under its own
+        if link is None or link.owner != current_owner():  # otherwise the caller keeps its own name
             self._link = standing = standing_in(state, default)
             self._guard = _until_left(standing)
             next(self._guard)
@@ -217,18 +229,18 @@ class Held(Block):
 
     def __exit__(self, *error: Any) -> None:
         guard, link = self._guard, self._link
-        if link is not None and link.says:  # else it is just beginning, in the turn of another
-            link.says = OVER  # at once, though the name may have to wait for the turn
+        if link is not None and link.says:  # otherwise another thread is just beginning it
+            link.says = OVER  # at once, even if the name is checked in only at the next turn
         if guard is not None:
             next(guard, None)
             self._guard = None
         if link is not None and _chain() is link:
-            chain.set(link.before)  # only to save memory: the link is over
+            chain.set(link.before)  # only to save memory, because the link is over
         self._link = None
 
 
 def _until_left(standing: Standing) -> Generator[None, None, None]:
-    """Guard a block of a default name, as ``Access.until_left`` does one of a token."""
+    """Guard a block that holds a default name, as ``Access.until_left`` guards other blocks."""
     try:
         yield
     finally:
@@ -236,7 +248,7 @@ def _until_left(standing: Standing) -> Generator[None, None, None]:
 
 
 def default_of(default: object) -> str | None:
-    """Return the name to speak under where none is to be had; ``None``: such a block raises."""
+    """Return the default name of a block; ``None``: the block raises if there is no name."""
     if isinstance(default, bool):
         return DEFAULT_NAME if default else None
     if isinstance(default, str):
@@ -245,9 +257,10 @@ def default_of(default: object) -> str | None:
 
 
 def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
-    """Run ``function``: not on a loop's executor, whose threads may all wait for names.
+    """Run ``function`` on a new thread, and return its answer as a future.
 
-    Where no thread can be started it runs here, and the loop waits.
+    An event loop's executor will not do, because all its threads may be waiting for names. If no
+    thread can be started, ``function`` runs on the caller's thread, and the loop waits.
     """
     reply: Reply[Any] = Reply()
 
@@ -261,6 +274,6 @@ def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:
         threading.Thread(target=run, name="namepool-aside", daemon=True).start()
     except RuntimeError as error:
         if isinstance(error, RecursionError):
-            raise  # it came from outside
+            raise  # the caller's stack is full
         run()
     return reply

@@ -1,4 +1,4 @@
-"""``NamePool``: the actor that owns all pool state; turns messages into transitions."""
+"""``NamePool``: the actor that owns the pool's state and handles its messages."""
 
 from __future__ import annotations
 
@@ -35,13 +35,19 @@ if TYPE_CHECKING:
 
 
 class NamePool(ServiceActor):
-    """Hands out names: unique while checked out, tied to their owners, given back for reuse.
+    """The actor that hands out names: a name that is checked out belongs to one lease only.
 
-    Start it with ``NamePool.start(**options)``, or embed ``NamePool.child_spec(**options)``. All
-    options are given by keyword: see ``NamePoolOptions``.
+    Start it with ``NamePool.start(**options)``, or give ``NamePool.child_spec(**options)`` to a
+    supervisor. All options are keywords: see ``NamePoolOptions``.
 
-    No handler blocks: what must wait for the world is the fetcher's. Which requests callers run
-    themselves says ``operations``; all else is handled here, on the pool's own thread.
+    No handler blocks, because a fetcher waits for the source on a thread of its own. Callers run
+    the requests of ``operations`` on their own thread. The pool's own thread handles all other
+    messages.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> namepool.PoolHandle(ref).checkout_name()
+        'NPC #1'
     """
 
     non_blocking = True
@@ -73,7 +79,7 @@ class NamePool(ServiceActor):
         self._inline_other = lambda _: LATER
 
     def _use_inbox_of(self, state: PoolState) -> None:
-        """Have what comes home to an earlier incarnation come home to this one."""
+        """Use the signal of the state, so that signals to an earlier incarnation arrive here."""
         self.actor_inbox.signal = state.signal
         self.actor_inbox.signalled = state.signalled
         self.actor_inbox.guarded = state
@@ -98,32 +104,39 @@ class NamePool(ServiceActor):
         }
 
     def _by_message(self, message: Any) -> Any:
-        """Do what a message asks for that was told, or called by a plain proxy of Pykka's."""
+        """Handle a request that came by ``tell`` or by a plain proxy of Pykka, without a token."""
         token = token_of(self._state, message)
-        token.outside, token.seen = True, None  # it is not this thread that asks
+        token.outside, token.seen = True, None  # because another thread asks
         reply = self._replying
         if isinstance(reply, Reply) and isinstance(token, Lease):
             self._replying = reply.watched(token, self._state.signal.put, received)
         return self._handlers[token.__class__](token)
 
-    # -- what Pykka and supervisors call ----------------------------------------------------
+    # -- Pykka and supervisors call these ---------------------------------------------------
 
     @classmethod
     def start(cls, *args: Never, **options: Unpack[NamePoolOptions]) -> NamePoolRef:
-        """Start a pool of its own.
+        """Start a pool without a supervisor and return its ref.
 
         Args:
             args: none; a subclass with arguments of its own overrides ``start`` for their types
-            options: those of ``NamePoolOptions``
+            options: the options of ``NamePoolOptions``
 
         Raises:
-            InvalidOption: an unknown option, or one of the wrong type or range
+            InvalidOption: an option is unknown, or has a wrong type or range
+
+        Examples:
+            >>> ref = namepool.NamePool.start(source=namepool.NumberedNames(), chunk_size=20)
+            >>> ref.ask(namepool.CheckoutName())
+            'NPC #1'
+            >>> ref.stop()
+            True
         """
         started: list[Any] = []
         is_kept = False
         try:
             ref = cast("NamePoolRef", launch(cls, args, options, receipt=started))
-            is_kept = True  # no call from here to the return
+            is_kept = True  # no call, so no exception, before the return
             return ref
         finally:
             if not is_kept:
@@ -139,21 +152,30 @@ class NamePool(ServiceActor):
         significant: bool = False,
         **options: Unpack[NamePoolOptions],
     ) -> ChildSpec:
-        """Return how a supervisor starts this pool; its state survives restarts.
+        """Return a child spec, by which a supervisor starts this pool.
+
+        The pool's state survives the restarts.
 
         Args:
-            id: unique among the supervisor's children
-            restart: when it is started again, see ``ChildSpec``
-            shutdown: seconds to wait for it to stop, see ``ChildSpec``
-            significant: its own end may shut down the supervisor, see ``ChildSpec``
-            options: those of ``NamePoolOptions``
+            id: the child's id, unique among the supervisor's children
+            restart: the ends after which the supervisor starts the pool again, see ``ChildSpec``
+            shutdown: the seconds to wait until the pool has stopped, see ``ChildSpec``
+            significant: whether the pool's own end may end the supervisor, see ``ChildSpec``
+            options: the options of ``NamePoolOptions``
 
         Raises:
-            InvalidOption: an unknown option, or one of the wrong type or range
-            InvalidChildSpec: the same of what the spec takes
+            InvalidOption: an option is unknown, or has a wrong type or range
+            InvalidChildSpec: an argument of the spec itself has a wrong type or range
+
+        Examples:
+            >>> spec = namepool.NamePool.child_spec(source=namepool.NumberedNames())
+            >>> supervisor = namepool.Supervisor.start(children=[spec])
+            >>> namepool.PoolHandle(supervisor.handle("namepool")).checkout_name()
+            'NPC #1'
         """
         checked_options(options)
-        # One source and one state for all incarnations: no name comes twice, no lease is lost.
+        # All incarnations share one source and one state, so that no name comes twice and no lease
+        # is lost.
         given = options.get("state")
         options["state"] = state = given if given is not None else PoolState()
         options["source"] = source = supply(options.get("source"), options.pop("ledger", None))
@@ -168,7 +190,7 @@ class NamePool(ServiceActor):
         )
 
     def on_start(self) -> None:
-        """Take over the state; those who waited for an earlier incarnation are served."""
+        """Take over the state, and serve the callers that waited for an earlier incarnation."""
         state = self._state
         self._observing.resume()
         state.recover()
@@ -181,22 +203,26 @@ class NamePool(ServiceActor):
             self._refilling.fetch(self._options.chunk_size, state.stocks[None])
 
     def on_stop(self) -> None:
-        """Let go of the fetchers; answer who waits and close the source, unless others go on."""
+        """Let go of the fetchers.
+
+        A pool whose state does not outlive it also answers its waiting callers, and closes the
+        source.
+        """
         self._waiting.let_go()
         self._refilling.let_go()
         if not self._outlived:
             _abandon(self._state, self._source)
 
     def on_failure(self, *_: Any) -> None:
-        """As ``on_stop``: who waits is served by the next incarnation, if there is one."""
+        """Do the same as ``on_stop``; the next incarnation, if any, serves the waiting callers."""
         self.on_stop()
 
     def on_receive(self, message: Any) -> None:
-        """Warn of a message that a pool does not answer; on one line, whatever it is."""
+        """Log a warning, on one line, for a message that a pool does not answer."""
         warn("unexpected message: %s", shown(message))
 
     def on_signal(self, signalled: Any) -> None:
-        """Deal with what happened outside the turn."""
+        """Deal with an object from the signal."""
         self._waiting.signalled(signalled)
 
     # -- the operations, for proxies --------------------------------------------------------
@@ -208,7 +234,10 @@ class NamePool(ServiceActor):
         owner: OwnerLike | None = None,
         theme: str | None = None,
     ) -> str:
-        """See ``messages.CheckoutName``; runs in the pool, so the owner must be given."""
+        """See ``messages.CheckoutName``.
+
+        A call by a plain proxy of Pykka runs in the pool, so the caller must give the owner.
+        """
         return cast("str", self._by_message(m.CheckoutName(timeout, _given(owner), theme)))
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
@@ -231,7 +260,7 @@ class NamePool(ServiceActor):
         return self._state.name_of(m.GetNameByOwner(_given(owner)).owner)
 
     def default_name(self) -> str:
-        """Return the name of an agent that has none."""
+        """Return the default name: an agent without a name of its own speaks under it."""
         return DEFAULT_NAME
 
     def pool_stats(self) -> PoolStats:
@@ -239,13 +268,13 @@ class NamePool(ServiceActor):
         return self._refilling.stats()
 
     def reset(self) -> None:
-        """Empty the pool; a chunk still on its way is dropped when it arrives."""
+        """Empty the pool; a chunk that is still on its way is dropped when it arrives."""
         self._refilling.keeping.forget_admitted()
         self._state.reset()
         self._refilling.reset()
 
     def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
-        """Say what a caller that timed out must know; any thread may ask."""
+        """Return the error for a caller whose timeout has passed; any thread may ask."""
         return self._waiting.timeout_error(timeout, theme)
 
 
@@ -269,7 +298,7 @@ def _given(owner: OwnerLike | None) -> OwnerLike:
 
 
 def _abandon(state: PoolState, source: NameSource) -> None:
-    """No pool of this state will be started again: answer who waits, end what was begun for it."""
+    """End a state that no pool uses again: answer its waiting callers and close its source."""
     abandon_waiters(state)
     state.silence()
     state.log.end()
@@ -280,5 +309,5 @@ def _abandon(state: PoolState, source: NameSource) -> None:
             SourceCloser.start(source)
             return
     except RuntimeError:
-        pass  # no thread can be started, as at the exit from CPython 3.12 on
+        pass  # no thread can be started, for example while CPython 3.12 or later exits
     close_source(source)

@@ -1,4 +1,4 @@
-"""What the blocks of the handles have in common: ``with``, ``async with`` and ``@``."""
+"""``Block``: the base of the handles' blocks, for ``with``, ``async with`` and ``@``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _chain = chain.get
 
 
 class Block:
-    """What ``with``, ``async with`` and ``@`` have in common.
+    """A block for ``with``, ``async with`` and ``@``.
 
-    ``@block`` gives each call of a function, or of a coroutine function, a block of its own. A
-    generator, sync or async, takes its name at its first step; it speaks under it in its steps, and
-    whoever iterates does not.
+    ``@block`` gives each call of a function or coroutine function a block of its own. A generator,
+    sync or async, takes its name at its first step. The generator speaks under that name in its
+    steps, but the code that iterates over it does not.
     """
 
     __slots__ = ()
@@ -42,7 +42,7 @@ class Block:
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         """Return ``func`` with a block of its own around each call."""
-        import inspect  # a slow import, for the few who decorate
+        import inspect  # imported here because the import is slow
 
         again, function = partial(copy, self), cast("Callable[..., Any]", func)
 
@@ -69,9 +69,10 @@ class Block:
 
 
 class _Steps(Generator[Any, Any, Any]):
-    """The steps of a generator in a block, whose link is there while a step runs, and not between.
+    """The steps of a generator in a block; the block's link is in the chain only during a step.
 
-    So whoever iterates does not speak as the generator. Of the context only the chain is changed.
+    So the code that iterates does not speak as the generator. Only the chain of the context
+    changes, and no other variable of it.
     """
 
     def __init__(self, block: Block, inner: Generator[Any, Any, Any]) -> None:
@@ -85,15 +86,15 @@ class _Steps(Generator[Any, Any, Any]):
         return self._step(self._inner.send, value)
 
     def throw(self, *error: Any) -> Any:
-        """Raise an exception in it."""
+        """Raise an exception in the generator."""
         return self._step(self._inner.throw, *error)
 
     def close(self) -> None:
-        """End it."""
+        """Close the generator, and end the block."""
         self._step(self._inner.close)
 
     def _step(self, step: Callable[..., Any], *args: Any) -> Any:
-        """Make a step; the block ends with the last one."""
+        """Make a step; the block ends with the last step."""
         around, is_over = _chain(), True
         try:
             if not self._has_begun:
@@ -115,7 +116,7 @@ class _Steps(Generator[Any, Any, Any]):
 
 
 def _stepping_async(again: Callable[[], Block], func: Callable[..., Any]) -> Callable[..., Any]:
-    """As ``_Steps``, of an async generator."""
+    """Return an async generator function whose steps run in a block, as those of ``_Steps``."""
 
     async def stepping(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         around = _chain()

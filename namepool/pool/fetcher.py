@@ -1,7 +1,7 @@
-"""``ChunkFetcher``: the only actor that waits for the world.
+"""``ChunkFetcher``: the actor that waits for the source.
 
-Nobody supervises it: the pool watches it, fails its fetches when it dies (``refilling``) and starts
-another when one is needed.
+It has no supervisor. The pool watches it. If a fetcher dies, its fetches fail (``refilling``), and
+the pool starts another fetcher when it needs one.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ logger: Logger = Logger(__name__)
 
 
 class FetchChunk(NamedTuple):
-    """Asks for about ``size`` names; answered with ``ChunkArrived`` or ``ChunkFailed``."""
+    """A request for about ``size`` names; the answer is ``ChunkArrived`` or ``ChunkFailed``."""
 
     request: int
     size: int
     used: UsedNames
     epoch: int
     seconds: float = math.inf
-    """How long the pool waits for it."""
+    """The seconds that the pool waits for the chunk."""
     theme: str | None = None
-    """What they are to be about; ``None``: anything."""
+    """The theme of the names; ``None``: any."""
 
 
 class ChunkArrived(NamedTuple):
-    """Candidates came for a request. They are as the source made them: unchecked."""
+    """The candidates for a request, as the source made them: unchecked."""
 
     request: int
     names: tuple[object, ...]
@@ -43,14 +43,14 @@ class ChunkArrived(NamedTuple):
 
 
 class ChunkFailed(NamedTuple):
-    """The source raised."""
+    """The source raised an error."""
 
     request: int
     error: BaseException
 
 
 class ChunkFetcher(ServiceActor):
-    """Calls the source on its own thread and reports to ``deliver``, whatever the source does."""
+    """The actor that calls the source on its own thread, and gives each result to ``deliver``."""
 
     delays_exit = False
 
@@ -67,7 +67,7 @@ class ChunkFetcher(ServiceActor):
             with time_limit(message.seconds * IN_TIME):
                 answer = fetch_from(self._source, message.size, message.used, message.theme)
                 names = tuple(read_answer(answer, message.size))
-        except BaseException as error:  # also SystemExit and the like: the pool lives
+        except BaseException as error:  # also SystemExit, because the pool must live on
             self._deliver(ChunkFailed(message.request, error))
         else:
             source = getattr(self._source, "last_source", None) or type(self._source).__name__
@@ -76,20 +76,20 @@ class ChunkFetcher(ServiceActor):
 
 
 class SourceCloser(ServiceActor):
-    """Closes a source on its own thread, and ends."""
+    """The actor that closes a source on its own thread, and then ends."""
 
     def __init__(self, source: NameSource) -> None:
         super().__init__()
         self._source = source
 
     def on_start(self) -> None:
-        """Close it."""
+        """Close the source and end."""
         close_source(self._source)
         self.stop()
 
 
 def close_source(source: object) -> None:
-    """Let a source give back what it holds, whatever it does; blocks as long as it does."""
+    """Close a source; log its error, if any. Block as long as the source does."""
     try:
         source.close()  # type: ignore[attr-defined]
     except BaseException as error:

@@ -1,6 +1,6 @@
-"""Which fetches are under way, which fetchers are idle, and when to try again. Pure.
+"""The fetches under way, the idle fetchers, and the time of the next try. Pure.
 
-Knows nothing of actors: a fetcher is whatever can be told from another.
+The module knows nothing of actors: any object can stand for a fetcher.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Fetch(Generic[F]):
 
 
 class Shared(Generic[F]):
-    """What the fetches of all themes have in common: the fetchers, and how many may be busy."""
+    """The part that the fetches of all themes share: the fetchers and the requests under way."""
 
     def __init__(self) -> None:
         self.under_way: dict[int, Fetch[F]] = {}
@@ -39,11 +39,11 @@ class Shared(Generic[F]):
 
 
 class Fetches(Generic[F]):
-    """The bookkeeping of fetches. Each ends once: its chunk came, it failed or it is overdue.
+    """The bookkeeping of fetches. Each fetch ends once: its chunk came, it failed or it is overdue.
 
-    Those for names of a theme (``of``) are told apart: what was learnt, the failures and the pause
-    are their own. The fetchers are those of all, and so is the number of requests: once there are
-    themes, the last that may begin is for one that has none under way.
+    Each theme has a ``Fetches`` of its own (see ``of``), with its own demand, failures and pause.
+    All themes share the fetchers and the largest number of fetches at once. If there are themes,
+    the last fetch of that number is kept for a theme that has no fetch under way.
     """
 
     def __init__(
@@ -60,51 +60,51 @@ class Fetches(Generic[F]):
         self._bounds = bounds
         self._learnt: Learnt = self.stock.learnt
         self.policy: RefillPolicy = self._learnt.policy(bounds)
-        """What holds since the last look."""
+        """The refill policy since the last look."""
         self._half = 0
         self.backoff: Backoff = Backoff() if backoff is None else backoff
         self.cause: BaseException | None = None
-        """What the last fetch died of; ``None`` after a good one."""
+        """The error of the last failed fetch; ``None`` after a fetch that brought names."""
         self.stock.floor = self.policy.floor(0, 0)
         self.answered: int = 0
-        """The latest request that was answered."""
-        self.by_theme[self.theme] = self  # last: a caller that times out may look at any moment
+        """The latest answered request."""
+        self.by_theme[self.theme] = self  # last, because any thread may look at it from now on
 
     def of(self, stock: Stock) -> Fetches[F]:
-        """Return the fetches for this stock; they are these for that without a theme."""
+        """Return the fetches for a stock."""
         fetches = self.by_theme.get(stock.theme)
         if fetches is None:
             fetches = Fetches(self._bounds, stock, None, self._shared)
         return fetches
 
     def forget(self, theme: str | None) -> None:
-        """Drop the fetches for a theme; what is under way ends as it would."""
+        """Drop the bookkeeping for a theme; its fetches under way still end by themselves."""
         self.by_theme.pop(theme, None)
         self._all_changed()
 
     def __len__(self) -> int:
-        """Return how many are under way."""
+        """Return the number of fetches under way for this theme."""
         return len(self._mine())
 
     @property
     def total(self) -> int:
-        """How many are under way, of all themes."""
+        """The number of fetches under way, of all themes."""
         return len(self._shared.under_way)
 
     @property
     def expected(self) -> int:
-        """How many names are on their way, as far as the source brings what it is asked for."""
+        """The number of names on their way: the asked names times the share that comes."""
         asked = sum(fetch.expected for fetch in self._mine().values())
         return int(asked * self._learnt.share)
 
     @property
     def fetchers(self) -> list[F]:
-        """Every fetcher of any theme, idle ones first."""
+        """Every fetcher, the idle ones first."""
         busy = [fetch.fetcher for fetch in self._shared.under_way.values()]
         return list(dict.fromkeys([*self._shared.idle, *busy]))
 
     def look(self, now: float, drawn: int, available: int) -> None:
-        """Learn what was drawn up to now; after a failure nothing, until names come again."""
+        """Learn the demand up to now; after a failure learn nothing until names come again."""
         if self.backoff.failures:
             self._learnt.skip(now, drawn)
         else:
@@ -123,7 +123,7 @@ class Fetches(Generic[F]):
             self._shared.idle.append(fetcher)
 
     def take_idle(self) -> F | None:
-        """Return a fetcher that is idle, to be used now; ``None`` if there is none."""
+        """Return an idle fetcher, which is busy from now on; ``None`` if there is none."""
         return self._shared.idle.pop() if self._shared.idle else None
 
     def begin(self, fetcher: F, count: int, now: float) -> int:
@@ -134,7 +134,10 @@ class Fetches(Generic[F]):
         return request
 
     def end(self, request: int) -> Fetch[F] | None:
-        """Return the fetch that was answered, its fetcher idle again; ``None`` if it is overdue."""
+        """End an answered fetch and return it; ``None`` if it was overdue.
+
+        Its fetcher is idle again.
+        """
         fetch = self._remove(request)
         if fetch is not None:
             fetch.among.answered = max(fetch.among.answered, request)
@@ -142,7 +145,10 @@ class Fetches(Generic[F]):
         return fetch
 
     def abandon(self, request: int) -> Fetch[F] | None:
-        """Return the fetch that is overdue, its fetcher given up; ``None`` if it was answered."""
+        """End an overdue fetch and return it; ``None`` if it was answered.
+
+        Its fetcher is not used again.
+        """
         return self._remove(request)
 
     def fetcher_died(self, fetcher: F) -> list[Fetch[F]]:
@@ -155,7 +161,7 @@ class Fetches(Generic[F]):
         return list(lost.values())
 
     def succeeded(self, fetch: Fetch[F], came: int, now: float) -> None:
-        """Note that names came."""
+        """Note that a fetch brought names."""
         self._learnt.fetched(max(now - fetch.began, 0.0), fetch.asked, came)
         self._forget_failures()
 
@@ -165,11 +171,11 @@ class Fetches(Generic[F]):
         return self.backoff.failed(now, cause)
 
     def pause(self, now: float) -> float:
-        """Return the seconds that are left until the next try; 0 if it may be now."""
+        """Return the seconds until the next try; 0 if it may begin now."""
         return max(self.backoff.until - now, 0.0)
 
     def reset(self) -> None:
-        """Want nothing of what is under way; forget the failures."""
+        """Mark the fetches under way as unwanted, and forget the failures."""
         self._forget_failures()
         for fetch in self._mine().values():
             fetch.expected = 0
@@ -180,7 +186,10 @@ class Fetches(Generic[F]):
         self.cause = None
 
     def _age(self, now: float) -> float:
-        """Return how long the oldest fetch has taken, but for those that a later one overtook."""
+        """Return the seconds that the oldest fetch has taken so far.
+
+        A fetch does not count if a later one was answered before it.
+        """
         under_way = self._mine().items()
         return max((now - f.began for n, f in under_way if n > self.answered), default=0.0)
 
@@ -197,13 +206,14 @@ class Fetches(Generic[F]):
             fetches.changed()
 
     def changed(self) -> None:
-        """Work out the floor anew."""
+        """Compute the stock's floor again."""
         self.stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
 
     def _allowed(self) -> RefillPolicy:
-        """Return what holds now, without the last fetch where that is kept free for another theme.
+        """Return the policy for now; the last fetch may be kept for another theme.
 
-        Else those who wait for one theme could take all, and a slow one would stop the others.
+        Otherwise the callers of one theme could use all fetches, and a slow theme would stop the
+        others.
         """
         others, most = len(self.by_theme) > 1, self.policy.max_fetches
         has_the_last = self.total == most - 1 and not len(self)

@@ -1,4 +1,4 @@
-"""``PoolHandle``: the blocking, restart-proof face of a pool; and what all its faces share."""
+"""``PoolHandle``: the blocking handle of a pool; and ``Face``, the part that all handles share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,13 @@ _acting: Callable[[], Any] = acting.get
 
 
 class Face(NeverCopied):
-    """What needs no answer, so that it is the same on threads and on tasks."""
+    """The part of a handle that is the same for threads and for tasks: none of it has to wait.
+
+    Examples:
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> pool.checkout_name()
+        'NPC #1'
+    """
 
     _instead = ANOTHER
 
@@ -43,21 +49,37 @@ class Face(NeverCopied):
         self._state = access.state
 
     def default_name(self) -> str:
-        """Return the name of an agent that has none."""
+        """Return the default name: an agent without a name of its own speaks under it.
+
+        Examples:
+            >>> pool.default_name()
+            'Nemo Nobody'
+        """
         return DEFAULT_NAME
 
     # -- speaking ---------------------------------------------------------------------------
 
     @property
     def speaking(self) -> Speaking:
-        """Owner → name: read-only, always current, free to read from anywhere."""
+        """The name of each owner that speaks: a mapping, read-only and always current.
+
+        Any thread may read it. Reading sends no message and takes no lock.
+
+        Examples:
+            >>> list(pool.speaking.values())
+            ['NPC #1']
+        """
         return self._state.speaking
 
     def speaker(self) -> str:
         """Return the name that the caller speaks under, or the default name.
 
-        Its own name, or that of the agent that started it. No message, no lock; safe inside any
-        handler, finaliser or log filter.
+        A caller without a name of its own speaks under the name of the agent that started it. The
+        call sends no message and takes no lock. It is safe in any handler, finaliser or log filter.
+
+        Examples:
+            >>> pool.speaker()
+            'NPC #1'
         """
         return name_of_caller(self._state) or DEFAULT_NAME
 
@@ -70,24 +92,34 @@ class Face(NeverCopied):
         name: str | None = None,
         identity: str | None = None,
     ) -> Block:
-        """Speak under a name of one's own, of a ``theme`` or any, for the length of the block.
+        """Speak under a new name for the length of the block.
 
-        Nests: the inner block's name ends with it, and the outer name speaks again. The end of the
-        block ends this very checkout, never a later one of the same name. Raises as
-        ``checkout_name`` does.
+        With a ``theme`` the name is of that theme. Blocks nest: at the end of the inner block its
+        name ends, and the caller speaks under the outer name again. The end of the block ends this
+        checkout only, never a later checkout of the same name. The block also raises the errors of
+        ``checkout_name``.
 
-        With ``default`` it raises neither ``NamesUnavailable`` nor ``CheckoutTimeout``: the block,
-        and what it starts, speaks under the default name (``True``) or under the one given, which
-        is unknown to the pool and shared by all who get it. A caller that holds another name keeps
-        that. A warning says so, the first time.
+        With ``default`` the block raises neither ``NamesUnavailable`` nor ``CheckoutTimeout``. The
+        caller, and each task that the block starts, then speaks under a default name: ``True``
+        means the pool's default name, a string is the default name itself. The pool does not know
+        that string, and several agents may share it. A caller that has another name of its own
+        keeps that name. The pool logs a warning the first time.
 
-        With ``name`` it is this very name, perhaps from an earlier run. With ``identity`` the
-        ledger keeps the name for who has it: in another process, once this one has ended, that
-        identity gets it back by its ``name``.
+        With ``name`` the caller gets exactly this name, for example the name of an earlier run.
+        With ``identity`` the ledger keeps the name for that identity. After this process has ended,
+        the same identity gets the name back in another process, by its ``name``.
 
         Raises:
-            NameHeld: another session has the name, or another agent of this pool; it says which
+            NameHeld: another session, or another agent of this pool, has the name; the error tells
+                which
             LedgerError: the ledger cannot be reached
+
+        Examples:
+            >>> with pool.named():
+            ...     pool.speaker()
+            'NPC #2'
+            >>> pool.speaker()
+            'NPC #1'
         """
         if timeout is not DEFAULT_TIMEOUT:
             check_seconds("timeout", timeout, none=True)
@@ -101,34 +133,53 @@ class Face(NeverCopied):
     def speaking_as(self, name: str, exclusive: bool = False) -> Block:
         """Speak under a given name, a parent's or a saved one, for the length of the block.
 
-        A name that was checked out before stays so; one that was not goes home at the end of the
-        last block that speaks under it. A caller that spoke under it before the block still does.
-        Blocks under one name may overlap. Raises as ``associate_name`` does.
+        A name that was checked out before the block stays checked out. Any other name is checked in
+        at the end of the last block that speaks under it. A caller that spoke under the name before
+        the block still speaks under it afterwards. Blocks under one name may overlap. ``exclusive``
+        and the errors are those of ``associate_name``.
+
+        Examples:
+            >>> with pool.speaking_as("Ada the Reviewer"):
+            ...     pool.speaker()
+            'Ada the Reviewer'
         """
         return Held(self._access, partial(to_speak, self._state, name, exclusive))
 
     def unnamed(self) -> AbstractContextManager[None]:
-        """Be nobody for the length of the block; what is started in it inherits no name.
+        """Speak under no name for the length of the block.
 
-        For workers that many agents share: ``with pool.unnamed(): scheduler.start()``.
+        The threads and tasks that the block starts inherit no name. Start workers that many agents
+        share in such a block: ``with pool.unnamed(): scheduler.start()``.
+
+        Examples:
+            >>> with pool.unnamed():
+            ...     pool.speaker()
+            'Nemo Nobody'
         """
         return unnamed(self._state)
 
 
 class PoolHandle(Face):
-    """A pool to work with: each call returns its result and finds the pool's present incarnation.
+    """A handle of a pool; each call finds the pool's present incarnation and returns its answer.
 
-    An incarnation is the pool as it runs between two restarts. A call waits for one, and for its
-    answer, up to its ``timeout``; without a timeout it waits until the pool answers or is stopped
-    for good.
+    An incarnation is the pool as it runs between two restarts. A call waits up to its ``timeout``
+    for an incarnation and its answer. A call without a timeout waits until the pool answers or is
+    stopped for good. After the pool has been stopped for good, every call raises
+    ``pykka.ActorDeadError``.
 
-    Make it of what ``NamePool.start()`` or ``supervisor.handle(id)`` returns. Raises
-    ``pykka.ActorDeadError`` from any call when the pool has been stopped for good.
+    ``open_pool`` returns a handle. You can also make one from the result of ``NamePool.start()`` or
+    ``supervisor.handle(id)``.
 
-    A copy of a handle, as of an agent's state, is the handle itself. It cannot be pickled.
+    A copy of a handle is the handle itself, so an agent's state with a handle in it can be copied.
+    A handle cannot be pickled.
 
     Raises:
         InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now
+
+    Examples:
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> pool.checkout_name()
+        'NPC #1'
     """
 
     def __init__(
@@ -151,15 +202,21 @@ class PoolHandle(Face):
         owner: OwnerLike | None = None,
         theme: str | None = None,
     ) -> str:
-        """Return a name nobody else has; the caller speaks under it.
+        """Return a name that nobody else has; the caller speaks under it from now on.
 
-        With a ``theme`` it is a name of that theme; a source that knows no themes gives what it
-        has. Waits up to ``timeout`` seconds (``None``: for ever) if there is none at the moment.
+        With a ``theme`` the name is of that theme. A source that knows no themes gives any name. If
+        no name is available, the call waits up to ``timeout`` seconds (``None``: without limit).
 
         Raises:
             UnknownTheme: the source does not know that theme
             NamesUnavailable: the source failed; its error is the cause
-            CheckoutTimeout: no name in time; the request is withdrawn, and no name is lost
+            CheckoutTimeout: no name came in time; the request is withdrawn, and no name is lost
+
+        Examples:
+            >>> pool.checkout_name(timeout=5.0, owner="planner-7")
+            'NPC #2'
+            >>> pool.get_name_by_owner("planner-7")
+            'NPC #2'
         """
         access = self._access
         lease = asked_for(access.state, owner, theme, timeout)
@@ -171,26 +228,33 @@ class PoolHandle(Face):
                 chain.set(lease)
             return name
         except BaseException:
-            access.state.signal.put(lease)  # whatever has come of it: it ends
+            access.state.signal.put(lease)  # ends the lease, granted or not
             raise
 
     def checkin_name(self, name: str | None, *, owner: OwnerLike | None = None) -> bool:
-        """End the lease of ``name``: its speakers lose it, it goes to the back of the queue.
+        """End the lease of ``name`` and return ``True``.
 
-        Returns ``False``, and changes nothing, for ``None``, the default name, and a name that is
-        not checked out (the last with a logged warning). Somebody else's name is taken back too,
-        with a warning that names both.
+        The speakers lose the name, and it goes to the back of the queue. For ``None``, the default
+        name and a name that is not checked out, the call changes nothing and returns ``False``. For
+        a name that is not checked out, the pool logs a warning too. The caller may check in a name
+        of another owner: the pool then logs a warning with both owners.
+
+        Examples:
+            >>> pool.checkin_name("NPC #1")
+            True
+            >>> pool.checkin_name("NPC #1")
+            False
         """
         lease, access, has_ended = _chain(), self._access, LATER
         if lease.__class__ is Lease and name.__class__ is str and owner is None:
             is_mine = lease.says == name and lease.state is access.state
-            # Else it is inherited, or a scope's.
+            # Any other link is inherited, or belongs to an ``owner_scope``.
             if is_mine and _acting() is None and lease.owner == whose_stack():
                 has_ended = access.run(access.end, lease)
         if has_ended is not True:
             has_ended = self._ask(m.CheckinName(name, owner))
         if lease is not None and lease.says == OVER and _chain() is lease:
-            chain.set(lease.before)  # only to save memory: the link is over
+            chain.set(lease.before)  # only to save memory, because the link is over
         return has_ended  # type: ignore[no-any-return]
 
     def associate_name(
@@ -201,14 +265,21 @@ class PoolHandle(Face):
         *,
         owner: OwnerLike | None = None,
     ) -> str | None:
-        """Speak under ``name`` from now on, with those who do already; return its spelling.
+        """Speak under ``name`` from now on, and return the name as the pool spells it.
 
-        With ``exclusive`` the others lose it. A name that the pool has never seen becomes known and
-        checked out. ``None`` and the default name change nothing and return ``None``.
+        The other speakers of the name keep it; with ``exclusive`` they lose it. A name that the
+        pool has never seen becomes known and checked out. ``None`` and the default name change
+        nothing, and the call returns ``None``.
 
         Raises:
-            InvalidName: it may not be a name
+            InvalidName: ``name`` is not allowed as a name
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
+
+        Examples:
+            >>> pool.associate_name("npc #1", owner="reviewer-2")
+            'NPC #1'
+            >>> pool.get_name_by_owner("reviewer-2")
+            'NPC #1'
         """
         check_seconds("timeout", timeout, none=True)
         binding = to_speak(self._state, name, exclusive, owner)
@@ -221,9 +292,15 @@ class PoolHandle(Face):
             raise
 
     def dissociate_name(self, name: str | None = None, *, owner: OwnerLike | None = None) -> bool:
-        """Stop speaking under ``name`` (the latest if ``None``); the lease stays.
+        """Stop speaking under ``name`` (``None``: the latest name); its lease stays.
 
-        Returns whether the caller did speak under it.
+        Returns whether the caller spoke under that name.
+
+        Examples:
+            >>> pool.dissociate_name()
+            True
+            >>> pool.speaker()
+            'Nemo Nobody'
         """
         return self._ask(m.DissociateName(name, owner))  # type: ignore[no-any-return]
 
@@ -232,10 +309,17 @@ class PoolHandle(Face):
     ) -> str | None:
         """Return the name that ``owner`` speaks under, or ``None``.
 
-        If no owner is given: the name of the caller, or of whoever started it.
+        Without an ``owner`` the call returns the name that the caller speaks under: its own, or
+        that of the agent that started it.
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
+
+        Examples:
+            >>> pool.get_name_by_owner()
+            'NPC #1'
+            >>> pool.get_name_by_owner("planner-7") is None
+            True
         """
         check_seconds("timeout", timeout, none=True)
         run, state = self._access.run, self._state
@@ -252,56 +336,87 @@ class PoolHandle(Face):
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
+
+        Examples:
+            >>> pool.pool_stats().checked_out_count
+            1
         """
         check_seconds("timeout", timeout, none=True)
         return cast("PoolStats", self._ask(m.PoolStatsRequest(), timeout=timeout))
 
     def leases(self, timeout: float | None = 5.0) -> list[LeaseInfo]:
-        """Return who holds what, the oldest lease first.
+        """Return each lease with its owner and its speakers, the oldest lease first.
 
-        Since when is known of leases that began while the pool had ``leak_after`` or a subscriber;
-        from which line of the program, while it had ``leak_after``.
+        The pool knows the start of a lease only if, at that start, it had ``leak_after`` or a
+        subscriber to lease events. It knows the line of the program only if it had ``leak_after``.
 
         Raises:
             pykka.Timeout: the pool did not answer in ``timeout`` seconds
+
+        Examples:
+            >>> [lease.name for lease in pool.leases()]
+            ['NPC #1']
         """
         check_seconds("timeout", timeout, none=True)
         return cast("list[LeaseInfo]", self._ask(m.LeasesRequest(), timeout=timeout))
 
     def subscribe(self, callback: Callable[[Any], object], only: Kinds = PoolEvent) -> Subscription:
-        """Call ``callback(event)`` for each event of the pool from now on, in their order.
+        """Call ``callback(event)`` for each event of the pool from now on, in the events' order.
+
+        A callback that falls more than 10,000 events behind loses the oldest events. It gets
+        ``EventsLost`` in their place, and the log says so once. ``pool.leases()`` then returns
+        the present leases. The subscription ends when it is closed, or with the pool.
 
         Args:
-            callback: runs on a thread of its own, where it may block, raise, and use the pool; the
-                first exception is logged
-            only: a class of ``namepool.events``, or several: nothing else is delivered. Without
-                ``LeaseEvent`` and those below it, checkouts cost what they cost without subscribers
+            callback: it runs on a thread of its own, where it may block, raise and use the pool;
+                its first exception is logged
+            only: a class of ``namepool.events``, or a tuple of them: the pool delivers no other
+                event. If no lease event is among them (``LeaseEvent``, a class below it, or
+                ``PoolEvent``), a checkout is as cheap as without subscribers
 
-        Who falls more than 10,000 events behind loses the oldest: it gets ``EventsLost`` in their
-        place, and the log says so once. See ``pool.leases()`` for how things stand then. The
-        subscription ends when it is closed, or with the pool.
+        Examples:
+            >>> seen = []
+            >>> with pool.subscribe(seen.append, only=namepool.events.NameCheckedOut):
+            ...     pool.checkout_name()
+            'NPC #2'
+            >>> [event.name for event in seen]
+            ['NPC #2']
         """
         reading = reading_of(callback, only)
         subscription = Subscription(self._target, reading)
         is_kept = False
         try:
             begin(self._target, reading)
-            is_kept = True  # no call from here to the return
+            is_kept = True  # no call, so no exception, before the return
             return subscription
         finally:
             if not is_kept:
                 undo(self._target, reading)
 
     def reset(self) -> None:
-        """Empty the pool: no names, no leases, nothing used; a chunk on its way is dropped."""
+        """Empty the pool: all names, all leases and the memory of used names are gone.
+
+        A chunk that is still on its way is dropped when it arrives.
+
+        Examples:
+            >>> pool.reset()
+            >>> pool.pool_stats().checked_out_count
+            0
+        """
         self._ask(m.Reset())
 
     # -- the end ----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop what ``open_pool`` started; waits until it has stopped. Twice does no harm.
+        """Stop the pool that ``open_pool`` started, and wait until it has stopped.
 
-        A handle of a pool that was started elsewhere leaves that pool alone.
+        A second call does no harm. If the handle was made in another way, the call does nothing.
+
+        Examples:
+            >>> pool.close()
+            >>> pool.checkout_name()
+            Traceback (most recent call last):
+            namepool.actors.NotHandled: namepool is not running: its supervisor has stopped; ...
         """
         if self._close is not None:
             self._close()
@@ -313,4 +428,4 @@ class PoolHandle(Face):
         try:
             self.close()
         finally:
-            self.close()  # struck: it is closed all the same
+            self.close()  # an exception from outside may have cut the first call short

@@ -1,11 +1,12 @@
-"""The requests the pool answers: frozen values that name their caller when they are made.
+"""The requests that the pool answers: frozen values that note their owner when they are made.
 
-They are named tuples with a constructor of their own, because a request is made for each operation
-and a frozen dataclass costs a third more. Where an owner may be given, it is given in any form that
-``owner_id`` takes; left out, it is the party that makes the message. What may not be raises at
-once: ``InvalidOption`` or ``InvalidOwner``.
+They are named tuples with a constructor of their own: each operation makes a request, and a frozen
+dataclass would cost a third more. A request takes its ``owner`` in any form that ``owner_id``
+takes; without one, the owner is the party that makes the request. A constructor refuses a wrong
+``timeout`` or ``theme`` with ``InvalidOption``, and a wrong owner with ``InvalidOwner``.
 
-A request for a name, or to speak under one, becomes a *token* where it is asked: see ``ref``.
+``NamePoolRef.ask`` turns a request for a name, or for speaking under one, into a *token*: see
+``ref``.
 """
 
 from __future__ import annotations
@@ -48,19 +49,35 @@ class _Checkout(_CheckoutFields):
 
 
 class CheckoutName(_Checkout):
-    """Answered with a name nobody else has; waits up to ``timeout`` seconds (``None``: for ever).
+    """A request for a name that nobody else has; the answer is the name.
 
-    The owner is bound to the name, and the context speaks under it that reads the answer. With a
-    ``theme`` the name is of that theme, if the source knows themes. Answered with an error:
-    ``NamesUnavailable`` if the source fails, ``CheckoutTimeout`` if no name comes in time,
-    ``UnknownTheme`` if the source does not know that theme.
+    If no name is available, the request waits up to ``timeout`` seconds (``None``: without limit).
+    The pool binds the owner to the name. The context that reads the answer speaks under the name.
+    With a ``theme`` the name is of that theme, if the source knows themes.
+
+    Raises:
+        UnknownTheme: the source does not know that theme
+        NamesUnavailable: the source failed; its error is the cause
+        CheckoutTimeout: no name came in time
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> ref.ask(namepool.CheckoutName(timeout=5.0))
+        'NPC #1'
     """
 
     __slots__ = ()
 
 
 class CheckoutLease(_Checkout):
-    """Like ``CheckoutName``, answered with the ``Lease``: name and token of this checkout."""
+    """A request as ``CheckoutName``, but the answer is the ``Lease``, with name and token.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> lease = ref.ask(namepool.CheckoutLease())
+        >>> lease.name
+        'NPC #1'
+    """
 
     __slots__ = ()
 
@@ -71,7 +88,14 @@ class _NameFields(NamedTuple):
 
 
 class CheckinName(_NameFields):
-    """Ends the lease of a name. Answered with ``True``, or ``False`` if it is not checked out."""
+    """A request to end the lease of a name; the answer tells whether the name was checked out.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> name = ref.ask(namepool.CheckoutName())
+        >>> ref.ask(namepool.CheckinName(name))
+        True
+    """
 
     __slots__ = ()
 
@@ -80,7 +104,18 @@ class CheckinName(_NameFields):
 
 
 class CheckinLease(NamedTuple):
-    """Ends this very lease; answered with ``False``, silently, if it has ended already."""
+    """A request to end this lease only, and no later checkout of the same name.
+
+    The answer is ``True``, or ``False`` if the lease has ended already; the pool logs nothing.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> lease = ref.ask(namepool.CheckoutLease())
+        >>> ref.ask(namepool.CheckinLease(lease))
+        True
+        >>> ref.ask(namepool.CheckinLease(lease))
+        False
+    """
 
     lease: Lease
 
@@ -92,7 +127,19 @@ class _AssociateFields(NamedTuple):
 
 
 class AssociateName(_AssociateFields):
-    """Binds the owner to a name. Answered with the name as the pool spells it, or ``None``."""
+    """A request to bind the owner to a name; the answer is the name as the pool spells it.
+
+    With ``exclusive`` the other speakers lose the name. For ``None`` and the default name the pool
+    changes nothing, and the answer is ``None``.
+
+    Raises:
+        InvalidName: ``name`` is not allowed as a name
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> ref.ask(namepool.AssociateName("Ada the Reviewer", owner="reviewer-2"))
+        'Ada the Reviewer'
+    """
 
     __slots__ = ()
 
@@ -105,7 +152,16 @@ class AssociateName(_AssociateFields):
 
 
 class DissociateName(_NameFields):
-    """Unbinds the owner from a name (``None``: the latest). Answered with whether it was bound."""
+    """A request to unbind the owner from a name (``None``: from its latest name).
+
+    The answer tells whether the owner was bound to the name. The name's lease stays.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> name = ref.ask(namepool.CheckoutName(owner="planner-7"))
+        >>> ref.ask(namepool.DissociateName(owner="planner-7"))
+        True
+    """
 
     __slots__ = ()
 
@@ -120,9 +176,16 @@ class _LookupFields(NamedTuple):
 
 
 class GetNameByOwner(_LookupFields):
-    """Answered with the name that an owner speaks under, or ``None``.
+    """A request for the name that an owner speaks under; the answer is the name or ``None``.
 
-    If none is given: the name that the caller speaks under, as ``speaker()`` has it.
+    Without an ``owner`` the answer is the name that the caller speaks under: its own, or that of
+    the agent that started it.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> name = ref.ask(namepool.CheckoutName(owner="planner-7"))
+        >>> ref.ask(namepool.GetNameByOwner("planner-7"))
+        'NPC #1'
     """
 
     __slots__ = ()
@@ -134,24 +197,45 @@ class GetNameByOwner(_LookupFields):
 
 
 class PoolStatsRequest(NamedTuple):
-    """Answered with ``PoolStats``."""
+    """A request for the pool's counts; the answer is a ``PoolStats``.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames(), chunk_size=20)
+        >>> ref.ask(namepool.PoolStatsRequest()).chunk_size
+        20
+    """
 
 
 class LeasesRequest(NamedTuple):
-    """Answered with a list of ``LeaseInfo``, the oldest lease first."""
+    """A request for the leases; the answer is a list of ``LeaseInfo``, the oldest lease first.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> name = ref.ask(namepool.CheckoutName(owner="planner-7"))
+        >>> [(lease.name, lease.owner) for lease in ref.ask(namepool.LeasesRequest())]
+        [('NPC #1', 'planner-7')]
+    """
 
 
 class Subscribe(NamedTuple):
-    """Has a reader told of what happens from now on. ``PoolHandle`` sends it."""
+    """A request to tell a reader of each later event. ``PoolHandle`` sends it."""
 
     reader: Reader
 
 
 class Unsubscribe(NamedTuple):
-    """Ends that."""
+    """A request to tell a reader of no further event."""
 
     reader: Reader
 
 
 class Reset(NamedTuple):
-    """Empties the pool. Answered with ``None``."""
+    """A request to empty the pool; the answer is ``None``.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> name = ref.ask(namepool.CheckoutName())
+        >>> ref.ask(namepool.Reset())
+        >>> ref.ask(namepool.LeasesRequest())
+        []
+    """

@@ -1,7 +1,7 @@
-"""Who reads along, what is known of each lease, and which of them may have leaked.
+"""The pool's readers, the start and the line of each lease, and the leases that may have leaked.
 
-Runs in the pool's turn: what the state asks for, on whatever thread has that, and all else on the
-pool's own.
+All of it runs in the pool's turn. The state's calls of an observer run on the thread that has the
+turn; everything else runs on the pool's own thread.
 """
 
 from __future__ import annotations
@@ -35,49 +35,56 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _ROUNDING = 1e-6
-"""Seconds by which sums of times may differ."""
+"""The rounding error of a sum of times, in seconds."""
 
 
 @dataclass(frozen=True)
 class LeaseInfo:
-    """A name that is checked out: by whom, since when, and from where.
+    """A name that is checked out, with its owner, its start and the line that checked it out.
 
-    A pool that is not asked to keep them does not know the last three: see ``PoolHandle.leases``.
+    ``since``, ``held_seconds`` and ``where`` may be ``None``: see ``PoolHandle.leases``.
+
+    Examples:
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> pool.checkout_name(owner="planner-7")
+        'NPC #1'
+        >>> pool.leases()[0].speakers
+        ('planner-7',)
     """
 
     name: str
     speakers: tuple[str, ...]
-    """The owners that speak under it; none if they have all ended."""
+    """The owners that speak under the name; none if they have all ended."""
     owner: str | None
-    """Who checked it out."""
+    """The owner that checked the name out."""
     since: datetime | None
-    """When that was, on this machine's clock."""
+    """The time of the checkout, on this machine's clock."""
     held_seconds: float | None
-    """How long ago that was."""
+    """The seconds since the checkout."""
     where: str | None
-    """The line of the program that checked it out: ``path/to/file.py:12``."""
+    """The line of the program that checked the name out: ``path/to/file.py:12``."""
 
 
 class Seen(NamedTuple):
-    """What is noted of a lease while the pool is observed."""
+    """The notes about a lease while the pool is observed."""
 
     since: float
     place: Place | None
     is_timed: bool
-    """``since`` is when it began, rather than when it was first seen."""
+    """Whether ``since`` is the start of the lease, rather than the first look at it."""
     is_warned: bool
-    """It has been called a leak."""
+    """Whether the log has called the lease a leak."""
 
 
-_new = tuple.__new__  # one is made for each lease
+_new = tuple.__new__  # fast, because each lease makes a ``Seen``
 
 
 class LookForLeaks(NamedTuple):
-    """A lease may have lasted ``leak_after`` seconds."""
+    """A timer's message: a lease may have lasted ``leak_after`` seconds."""
 
 
 class LeakEnded(NamedTuple):
-    """A lease has ended that was called a leak."""
+    """A message: a lease that the log called a leak has ended."""
 
     name: str
     seen: Seen
@@ -85,7 +92,7 @@ class LeakEnded(NamedTuple):
 
 
 class Observing:
-    """Observes the state while somebody reads along, or leaks are looked for."""
+    """The observer of the state while the pool has a reader of leases, or looks for leaks."""
 
     def __init__(self, state: PoolState, inbox: Inbox) -> None:
         self._state = state
@@ -104,21 +111,21 @@ class Observing:
         }
 
     def resume(self) -> None:
-        """Observe as the incarnation before did; on the pool's own thread, before all else."""
+        """Observe as the incarnation before did; runs first, on the pool's own thread."""
         self._observe()
         if restarts := self._state.counters.starts:
             self._state.log.add(PoolRestarted(restarts, at=self._inbox.clock()))
-        self.look_for_leaks(LookForLeaks())  # what was held before the restart counts
+        self.look_for_leaks(LookForLeaks())  # leases from before the restart count too
 
     def subscribe(self, message: m.Subscribe) -> None:
-        """Have a reader told of what happens from now on."""
+        """Tell a reader of each later event."""
         log = self._state.log
         message.reader.begin(log)
         log.readers = (*log.readers, message.reader)
         self._observe()
 
     def unsubscribe(self, message: m.Unsubscribe) -> None:
-        """Write nothing more for that reader, which may read what there is."""
+        """Write no further event for that reader; it may still read the events so far."""
         log = self._state.log
         log.readers = tuple(reader for reader in log.readers if reader is not message.reader)
         if not log.readers:
@@ -138,8 +145,8 @@ class Observing:
                 lease.seen = Seen(now, None, is_timed=False, is_warned=False)
 
     def leases(self) -> list[LeaseInfo]:
-        """Return what is known of each lease, the oldest first."""
-        from datetime import datetime, timedelta  # a slow import, for the few who look
+        """Return a ``LeaseInfo`` for each lease, the oldest first."""
+        from datetime import datetime, timedelta  # imported here because the import is slow
 
         now, today = self._inbox.clock(), datetime.now().astimezone()
         oldest_first = sorted(self._state.leases.values(), key=lambda lease: lease.number)
@@ -148,17 +155,17 @@ class Observing:
             for lease in oldest_first
         ]
 
-    # -- for the state: what it is about to do -----------------------------------------------
+    # -- the state calls these before each change --------------------------------------------
 
     def began(self, lease: Lease, name: str, owner: str) -> Told:
-        """Tell that a lease begins, and see to it that somebody looks when it lasts too long."""
+        """Tell that a lease begins, and schedule a look for leaks if none is scheduled."""
         now, place = self._inbox.clock(), lease.seen
         if isinstance(place, Seen):
-            place = place.place  # a begin that was cut short
+            place = place.place  # an earlier begin of this lease was cut short
         lease.seen = _new(Seen, (now, place, True, False))
         if self._leak_after is not None and not self._is_looking:
             self._inbox.schedule(self._leak_after, LookForLeaks())
-            self._is_looking = True  # last: one that was cut short is followed by another
+            self._is_looking = True  # last: if this is cut short, the next lease schedules a look
         return self._told(now, NameCheckedOut, name, owner)
 
     def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
@@ -166,7 +173,7 @@ class Observing:
         seen = lease.seen
         is_warned = isinstance(seen, Seen) and seen.is_warned
         if not is_warned and not self._state.log.readers:
-            return ()  # as most leases end, so it is not worth a look at the clock
+            return ()  # most leases end here, without the cost of a look at the clock
         now = self._inbox.clock()
         held = now - seen.since if isinstance(seen, Seen) else 0.0
         if is_warned:
@@ -175,11 +182,11 @@ class Observing:
         return self._told(now, kind, lease.name, lease.owner, held)
 
     def speaks(self, token: Token, name: str) -> Told:
-        """Tell that an owner speaks under a name, with those that do already."""
+        """Tell that a further owner speaks under a name."""
         return self._told(self._inbox.clock(), NameAssociated, name, token.owner)
 
     def is_silent(self, token: Token) -> Told:
-        """Tell that an owner stops speaking under a name, unless it does by another token."""
+        """Tell that an owner stops speaking under a name, unless it still has another token."""
         lease = token.lease
         others = [*([lease] if lease.says else ()), *bindings(lease)]
         if token.owner in [other.owner for other in others if other is not token]:
@@ -187,14 +194,14 @@ class Observing:
         return self._told(self._inbox.clock(), NameDissociated, token.name, token.owner)
 
     def _told(self, at: float, kind: Callable[..., PoolEvent], *fields: object) -> Told:
-        """Return the entry of an event; nothing is made that nobody reads."""
+        """Return the log entry of a new event, or nothing if the log has no reader."""
         log = self._state.log
         return ((log.count + 1, kind(*fields, at=at)),) if log.readers else ()
 
     # -- leaks ------------------------------------------------------------------------------
 
     def look_for_leaks(self, _: LookForLeaks) -> None:
-        """Warn of each lease that has lasted too long, once; look again when the next one will."""
+        """Warn once of each lease that has lasted too long; schedule a look for the next one."""
         self._is_looking = False
         if self._leak_after is None:
             return
@@ -212,7 +219,7 @@ class Observing:
                 warn(text, lease.name, lease.owner, now - seen.since, _place(seen))
 
     def say_it_ended(self, message: LeakEnded) -> None:
-        """Say that it was none."""
+        """Log that a name which was called a leak was returned after all."""
         name, seen, held = message
         warn("%a was returned after all, after %.1f s: %s", name, held, _place(seen))
 

@@ -1,9 +1,9 @@
-"""What each request does: one function for each, run in the pool's turn.
+"""The operations: one function for each type of request, run in the pool's turn.
 
-A caller runs it on its own thread, if the turn is free, and the pool's own thread runs the same
-function on what was queued. Whoever waits, is served, warned or refused, and every fetch, is the
-business of the pool's own thread: on any other an operation that comes to this point has changed
-nothing, and answers ``LATER``.
+If the turn is free, the caller runs the operation on its own thread. Otherwise the request is
+queued, and the pool's own thread runs the same function. Only the pool's own thread lets a caller
+wait, serves it, warns, refuses a request or begins a fetch. If an operation needs that on another
+thread, it changes nothing and answers ``LATER``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Operation = Callable[[Any], Any]
 
 
 class Operations:
-    """Operations, by the type of the request.
+    """The operations, by the type of the request.
 
-    ``replying`` returns what is answered when a checkout that waits gets its name.
+    ``replying`` returns the reply to the present request; a waiting checkout is answered by it.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Operations:
         return get_ident() == self._inbox.own_thread
 
     def checkout(self, lease: Lease) -> Any:
-        """Hand out a name, or let the caller wait for one; begin the fetch that is due then."""
+        """Hand out a name, or let the caller wait for one; begin a fetch if one is due."""
         if lease.says == OVER and self._state.leases.get(lease.name) is not lease:
-            # Else it would wait, if others do.
+            # Without this check, the dead request would wait behind other waiting callers.
             raise LookupError("the request was given up before it was answered")
         state = self._state
         name = state.begin(lease)
@@ -88,7 +88,7 @@ class Operations:
         return lease if lease.is_whole and name is not LATER else name
 
     def take(self, lease: Taking) -> Any:
-        """Check out a name that is asked for by name."""
+        """Check out the name that the request gives."""
         if not self._is_at_home():
             return LATER
         name = self._state.known.canonical(validate_name(lease.wanted))
@@ -112,7 +112,7 @@ class Operations:
         return spelled
 
     def _never_speaks(self, binding: Binding) -> None:
-        """Have a binding that came to nothing be left out of any chain that has it already."""
+        """End a binding without a name, so that every chain leaves it out."""
         if binding.says is None:
             binding.says = OVER
 
@@ -134,7 +134,7 @@ class Operations:
         return state.associate(binding)
 
     def checkin(self, message: m.CheckinName) -> Any:
-        """End the lease of a name, whoever holds it."""
+        """End the lease of a name, also of another owner's name."""
         name, state = message.name, self._state
         if name.__class__ is str and name in state.leases:
             lease = state.leases[name]
@@ -156,16 +156,16 @@ class Operations:
         return state.end(lease)
 
     def end(self, message: m.CheckinLease) -> Any:
-        """End this very lease, if it still lasts."""
+        """End this lease, if it still lasts."""
         lease = message.lease
         if not isinstance(lease, Lease):
             if not self._is_at_home():
                 return LATER
-            raise invalid("lease", lease, "what CheckoutLease() was answered with")
+            raise invalid("lease", lease, "the answer to a CheckoutLease()")
         return lease.state is self._state and self._state.end(lease)
 
     def dissociate(self, message: m.DissociateName) -> Any:
-        """Stop an owner speaking under a name."""
+        """Unbind an owner from a name."""
         name = message.name
         if name is not None and not self._is_held(name):
             if not self._is_at_home():
@@ -174,7 +174,7 @@ class Operations:
         return self._state.dissociate(message.owner, name)
 
     def get_name_by_owner(self, message: m.GetNameByOwner) -> Any:
-        """Look an owner up."""
+        """Return the name that an owner or the caller speaks under."""
         if not message.is_caller:
             name = self._state.look_up(message.owner)
             is_home = name is LATER and self._is_at_home()
@@ -188,5 +188,5 @@ class Operations:
         return None
 
     def _is_held(self, name: object) -> TypeGuard[str]:
-        """Tell whether it is checked out under this very spelling: then it is valid."""
+        """Tell whether a name is checked out in exactly this spelling; then it is valid."""
         return name.__class__ is str and name in self._state.leases

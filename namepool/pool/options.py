@@ -1,6 +1,6 @@
-"""The options of a pool, as type checkers, editors and the reference know them; and its supply.
+"""The options of a pool, for type checkers, editors and the reference; and the pool's source.
 
-``core.options`` says what each may be at run time.
+``core.options`` checks the value of each option at run time.
 """
 
 from __future__ import annotations
@@ -17,52 +17,56 @@ from namepool.sources.base import NameSource, check_source
 
 
 class NamePoolOptions(TypedDict, total=False):
-    """The options of a pool, for ``Unpack``: each may be left out."""
+    """The options of a pool, for ``Unpack``; each option may be left out."""
 
     source: NameSource | None
-    """Where names come from; ``None``: offline names. Default: None."""
+    """The source of names; ``None``: offline names. Default: None."""
 
     chunk_size: int
-    """Names asked for at a time, at least. Default: 12."""
+    """The smallest number of names that a fetch asks for. Default: 12."""
 
     max_chunk_size: int | None
-    """Names asked for at a time, at most, while demand is high. Default: 50, or ``chunk_size`` if
-    that is more."""
+    """The largest number of names that a fetch asks for, while demand is high. Default: 50, or
+    ``chunk_size`` if that is more."""
 
     low_water_mark: int | None
-    """Fetch when fewer names are available or under way, or earlier if demand is high; 0: when the
-    pool is empty only; ``None``: half of ``chunk_size``. Default: None."""
+    """The pool fetches when fewer names than this are available or under way; if demand is high, it
+    fetches earlier. 0: only when the pool is empty; ``None``: half of ``chunk_size``. Default:
+    None."""
 
     max_fetches: int
-    """Fetches under way at once, at most: so many threads ask the source. Default: 4."""
+    """The largest number of fetches at once; each asks the source on a thread of its own.
+    Default: 4."""
 
     fetch_timeout: float
-    """Seconds until a fetch is abandoned and its fetcher replaced. Default: 30."""
+    """Seconds until the pool abandons a fetch and replaces its fetcher. Default: 30."""
 
     prefetch: bool
-    """Fetch the first chunk at the start, before anybody asks. Default: False."""
+    """Whether the pool fetches the first chunk at its start, before any request. Default: False."""
 
     reclaim_after: float | None
-    """Seconds until a name comes home whose owners all ended without giving it back; ``None``:
-    never. Default: 300."""
+    """Seconds until the pool takes a name back after all its owners have ended without a checkin;
+    ``None``: never. Default: 300."""
 
     leak_after: float | None
-    """Seconds until a name that is still held is called a leak in the log; ``None``: never.
+    """Seconds until the log calls a name that is still checked out a leak; ``None``: never.
     Default: None."""
 
     ledger: str | Ledger | None
-    """Where names are claimed, so that no other process uses them: a URL such as
-    ``"sqlite:///names.db"``, or a ``Ledger``; it is closed with the pool. Default: None."""
+    """The ledger in which the pool claims its names, so that no other process uses them. It is a
+    URL such as ``"sqlite:///names.db"``, or a ``Ledger``. The pool closes it at its end. Default:
+    None."""
 
     state: PoolState | None
-    """What the pool knows, from an earlier pool; ``None``: nothing yet. Default: None."""
+    """The state of an earlier pool, with which this pool goes on; ``None``: a new state.
+    Default: None."""
 
 
 def checked_options(options: NamePoolOptions) -> PoolOptions:
-    """Return those that need no other layer to be understood; refuse a wrong one by its name.
+    """Check all options, and return those of ``core.options``; the error names a wrong option.
 
     Raises:
-        InvalidOption: an unknown option, or one of the wrong type or range
+        InvalidOption: an option is unknown, or has a wrong type or range
     """
     given = dict[str, Any](cast("Any", options))
     source, state = given.pop("source", None), given.pop("state", None)
@@ -73,7 +77,7 @@ def checked_options(options: NamePoolOptions) -> PoolOptions:
     known = PoolOptions.__dataclass_fields__
     for option in given:
         if option not in known:
-            # Not its value: it may be a key that was meant for a source.
+            # The message leaves out the value, which may be a key that was meant for a source.
             raise InvalidOption(
                 f"{one_line(option)} is not an option: there are source, {', '.join(known)}, state"
             )
@@ -81,24 +85,24 @@ def checked_options(options: NamePoolOptions) -> PoolOptions:
 
 
 def supply(source: NameSource | None, claimed_in: str | Ledger | None) -> NameSource:
-    """Return ``source``, or offline names; claimed in a ledger or that of a URL, if there is one.
+    """Return ``source``, or offline names; with a ledger, wrap it so that names are claimed there.
 
     Raises:
-        InvalidOption: it is no ledger, and no URL of one
+        InvalidOption: ``claimed_in`` is no ledger and no URL of a ledger
     """
     ledger = _ledger(claimed_in)
     source = source if source is not None else _offline_names()
     if ledger is None:
         return source
     share = getattr(source, "share", None)
-    if share is not None:  # all processes walk one walk, each a stretch of it
+    if share is not None:  # all processes share one walk; each takes a stretch of it
         share(ledger.advance, getattr(ledger, "namespace", "default"))
     return ClaimedNames(source, ledger)
 
 
 def _ledger(given: object) -> Ledger | None:
     if isinstance(given, str):
-        from namepool.ledgers.urls import open_ledger  # only now: most pools have none
+        from namepool.ledgers.urls import open_ledger  # here, as most pools have no ledger
 
         return open_ledger(given)
     if given is not None:
@@ -107,6 +111,6 @@ def _ledger(given: object) -> Ledger | None:
 
 
 def _offline_names() -> NameSource:
-    from namepool.sources.offline import OfflineNames  # only now: not every pool has them
+    from namepool.sources.offline import OfflineNames  # here, as not every pool has them
 
     return OfflineNames()

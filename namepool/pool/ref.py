@@ -1,4 +1,4 @@
-"""A pool's ref, and its typed proxy, whose calls name their caller."""
+"""A pool's ref and its typed proxy; each call of the proxy tells the pool its caller."""
 
 from __future__ import annotations
 
@@ -27,11 +27,19 @@ if TYPE_CHECKING:
 
 
 ANOTHER = "open a pool there, or share names through a ledger"
-"""Ends the error of a pool's ref, proxy or handle that is pickled: advice for another process."""
+"""The last words of the error when a pool's ref, proxy or handle is pickled: an advice."""
 
 
 class NamePoolRef(ServiceRef[Any]):
-    """A pool's ref: as any ``pykka.ActorRef``, with a view of who speaks under which name."""
+    """A pool's ref: a ``pykka.ActorRef`` that also shows the name of each owner that speaks.
+
+    Examples:
+        >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
+        >>> ref.ask(namepool.CheckoutName())
+        'NPC #1'
+        >>> list(ref.speaking.values())
+        ['NPC #1']
+    """
 
     _instead = ANOTHER
     makes_tokens = True
@@ -46,19 +54,29 @@ class NamePoolRef(ServiceRef[Any]):
         super().__init__(actor)
         self._operations = operations
         self.ledger: Ledger | None = source.ledger if isinstance(source, ClaimedNames) else None
-        """Where the pool's names are claimed."""
+        """The ledger in which the pool's names are claimed; ``None`` if there is none."""
         self.state: PoolState = state
         self.speaking: Speaking = state.speaking
-        """Owner → name; read-only and always current: no message, no lock."""
+        """The name of each owner that speaks: a mapping, read-only and always current.
 
-    if not TYPE_CHECKING:  # else it is as its base has it
+        Reading sends no message and takes no lock.
+        """
+
+    if not TYPE_CHECKING:  # type checkers use the overloads of the base class
 
         def ask(self, message, *, block=True, timeout=None, made=None):
-            """See ``ServiceRef.ask``.
+            """Send a request and return its answer, or a future of it; see ``ServiceRef.ask``.
 
-            A request for a name, or to speak under one, becomes a token here, which is given up if
-            its caller does not get the answer. A caller that passes the answer on finds the token
-            in ``made``, to ``give_up`` if that fails.
+            A request for a name, or for speaking under one, becomes a token here. If the caller
+            does not get the answer, the token ends. A caller that passes the answer on gives a list
+            as ``made``: the token is appended to it. If passing on fails, the caller calls
+            ``give_up`` with the token.
+
+            Examples:
+                >>> ref.ask(namepool.CheckoutName())
+                'NPC #2'
+                >>> ref.ask(namepool.CheckoutName(), block=False).get()
+                'NPC #3'
             """
             kind, answer = message.__class__, LATER
             operation = self._operations.get(kind)
@@ -88,17 +106,18 @@ class NamePoolRef(ServiceRef[Any]):
                     hold(token)
                 return answer
             except BaseException:
-                state.signal.put(token)  # whatever has come of it: it ends
+                state.signal.put(token)  # ends the token, granted or not
                 raise
 
     def _future(self, token: Token) -> Reply[Any]:
-        """Ask by a token, for a future; a name in it that nobody reads goes home."""
+        """Ask by a token, and return a future; a name that nobody reads from it is checked in."""
         reply: Reply[Any] = Reply()
-        # To speak under a name needs no reader; a sink is of C, as it runs in a finaliser.
+        # A binding needs no reader, so its sink does nothing. A sink runs in a finaliser, so it
+        # must be a function of C.
         sink = self.state.signal.put if isinstance(token, Lease) else bool
         dropped = reply.watched(token, sink, received)
         answer = self.actor_inbox.run(self._operations[token.__class__], token)
-        if isinstance(token, Binding):  # it need not be read
+        if isinstance(token, Binding):  # it speaks even if nobody reads the future
             _speak(token, is_pending=answer is LATER)
         if answer is LATER:
             self._prepare(token, reply)
@@ -108,30 +127,41 @@ class NamePoolRef(ServiceRef[Any]):
         return reply
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
-        actor = self._actor  # read once: it may be dying
+        actor = self._actor  # read only once, because the actor may be dying
         if isinstance(message, Lease) and actor is not None:
             reply.fail_timeouts_with(partial(actor.timeout_error, theme=message.theme))
 
     def give_up(self, token: Any) -> None:
-        """End a token whose answer did not get to the caller, whatever has come of it."""
+        """End a token whose answer did not get to the caller, granted or not.
+
+        Examples:
+            >>> made = []
+            >>> ref.ask(namepool.CheckoutName(), made=made)
+            'NPC #2'
+            >>> ref.give_up(made[0])
+        """
         self.state.signal.put(token)
 
     def proxy(self) -> NamePoolProxy:
-        """Return a proxy whose calls name their caller.
+        """Return a proxy; each of its calls tells the pool its caller.
 
         Raises:
             pykka.ActorDeadError: the pool is dead
+
+        Examples:
+            >>> ref.proxy().checkout_name().get()
+            'NPC #2'
         """
         self._check_alive()
         return NamePoolProxy(actor_ref=self)
 
 
 _TOKENED = frozenset({m.CheckoutName, m.CheckoutLease, m.AssociateName})
-"""Requests that become a token where they are asked."""
+"""The requests that ``ask`` turns into a token."""
 
 
 def token_of(state: PoolState, message: Any) -> Token:
-    """Return the token that a request stands for."""
+    """Return a new token for a request."""
     if isinstance(message, m.AssociateName):
         return to_speak(state, message.name, message.exclusive, message.owner)
     kind = WholeLease if isinstance(message, m.CheckoutLease) else Lease
@@ -140,7 +170,7 @@ def token_of(state: PoolState, message: Any) -> Token:
 
 
 def hold(token: Token) -> None:
-    """Speak by a token that has just been granted to the caller."""
+    """Speak by a token that the pool has just granted to the caller."""
     if token.outside:
         return
     if isinstance(token, Lease):
@@ -150,7 +180,7 @@ def hold(token: Token) -> None:
 
 
 def _speak(binding: Binding, is_pending: bool) -> None:
-    """Speak by a binding as soon as it speaks."""
+    """Speak by a binding as soon as it has begun."""
     if not is_pending:
         received(binding)
     elif not binding.outside:
@@ -158,7 +188,13 @@ def _speak(binding: Binding, is_pending: bool) -> None:
 
 
 class NamePoolProxy(NeverCopied, pykka.ActorProxy[Any]):
-    """A pool's typed proxy: each call finds its owner on this thread and returns a future."""
+    """A pool's typed proxy: each call finds its owner on the caller's thread and returns a future.
+
+    Examples:
+        >>> proxy = namepool.NamePool.start(source=namepool.NumberedNames()).proxy()
+        >>> proxy.checkout_name().get()
+        'NPC #1'
+    """
 
     _instead = ANOTHER
 
@@ -171,39 +207,82 @@ class NamePoolProxy(NeverCopied, pykka.ActorProxy[Any]):
         owner: OwnerLike | None = None,
         theme: str | None = None,
     ) -> pykka.Future[str]:
-        """See ``messages.CheckoutName``. A future that is dropped unread costs no name."""
+        """Return a future of a name that nobody else has; see ``CheckoutName``.
+
+        If the future is dropped unread, no name is lost.
+
+        Examples:
+            >>> proxy.checkout_name(owner="planner-7").get()
+            'NPC #2'
+        """
         return self.actor_ref.ask(m.CheckoutName(timeout, owner, theme), block=False)
 
     def checkin_name(
         self, name: str | None, *, owner: OwnerLike | None = None
     ) -> pykka.Future[bool]:
-        """See ``messages.CheckinName``."""
+        """End the lease of ``name``; see ``CheckinName``.
+
+        Examples:
+            >>> proxy.checkin_name("NPC #1").get()
+            True
+        """
         return self.actor_ref.ask(m.CheckinName(name, owner), block=False)
 
     def associate_name(
         self, name: str | None, exclusive: bool = False, *, owner: OwnerLike | None = None
     ) -> pykka.Future[str | None]:
-        """See ``messages.AssociateName``."""
+        """Bind the owner to ``name``; see ``AssociateName``.
+
+        Examples:
+            >>> proxy.associate_name("npc #1", owner="reviewer-2").get()
+            'NPC #1'
+        """
         return self.actor_ref.ask(m.AssociateName(name, exclusive, owner), block=False)
 
     def dissociate_name(
         self, name: str | None = None, *, owner: OwnerLike | None = None
     ) -> pykka.Future[bool]:
-        """See ``messages.DissociateName``."""
+        """Unbind the owner from ``name`` (``None``: from its latest name); see ``DissociateName``.
+
+        Examples:
+            >>> proxy.dissociate_name().get()
+            True
+        """
         return self.actor_ref.ask(m.DissociateName(name, owner), block=False)
 
     def get_name_by_owner(self, owner: OwnerLike | None = None) -> pykka.Future[str | None]:
-        """See ``messages.GetNameByOwner``; without an argument, the caller's name."""
+        """Return a future of the name that ``owner`` speaks under; see ``GetNameByOwner``.
+
+        Examples:
+            >>> proxy.get_name_by_owner().get()
+            'NPC #1'
+        """
         return self.actor_ref.ask(m.GetNameByOwner(owner), block=False)
 
     def leases(self) -> pykka.Future[list[LeaseInfo]]:
-        """See ``messages.LeasesRequest``."""
+        """Return a future of the leases, the oldest first; see ``LeasesRequest``.
+
+        Examples:
+            >>> [lease.name for lease in proxy.leases().get()]
+            ['NPC #1']
+        """
         return self.actor_ref.ask(m.LeasesRequest(), block=False)
 
     def pool_stats(self) -> pykka.Future[PoolStats]:
-        """See ``messages.PoolStatsRequest``."""
+        """Return a future of the pool's counts; see ``PoolStatsRequest``.
+
+        Examples:
+            >>> proxy.pool_stats().get().checked_out_count
+            1
+        """
         return self.actor_ref.ask(m.PoolStatsRequest(), block=False)
 
     def reset(self) -> pykka.Future[None]:
-        """See ``messages.Reset``."""
+        """Empty the pool; see ``Reset``.
+
+        Examples:
+            >>> proxy.reset().get()
+            >>> proxy.leases().get()
+            []
+        """
         return self.actor_ref.ask(m.Reset(), block=False)

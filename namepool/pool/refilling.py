@@ -1,6 +1,6 @@
-"""Refilling the pool: starts fetches, takes in what they bring, pauses when they fail.
+"""The refilling of a pool: begin fetches, stock their names, and pause after a failure.
 
-Runs in the pool's turn, on its own thread; what waits for the world is the fetchers'.
+All of it runs in the pool's turn, on the pool's own thread. The fetchers wait for the source.
 """
 
 from __future__ import annotations
@@ -27,37 +27,40 @@ from namepool.sources.base import NameSource, knows_themes
 Fetcher = ServiceRef[ChunkFetcher]
 
 GATHERING = 0.1
-"""Latencies that a burst is waited for, at most, so that its fetches are as large as it needs."""
+"""The longest wait for the rest of a burst, as a part of the source's latency.
+
+After this wait, the fetches can be as large as the burst needs.
+"""
 
 GATHERING_ROUNDS = 5
-"""Times it is looked, in these, whether more are coming."""
+"""How often the pool looks during that wait whether more callers come."""
 
 FIRST_TICK = 0.005
-"""Seconds from one such look to the next while no latency is known."""
+"""Seconds between two such looks while no latency is known."""
 
 
 class Overdue(NamedTuple):
-    """A fetch has taken ``fetch_timeout`` seconds."""
+    """A timer's message: a fetch has taken ``fetch_timeout`` seconds."""
 
     request: int
 
 
 class FetcherDied(NamedTuple):
-    """A fetcher has died."""
+    """A message that a fetcher has died."""
 
     fetcher: Fetcher
     reason: str | None
 
 
 class Gathered(NamedTuple):
-    """Those who wait have had time to come; there were ``waiting`` before."""
+    """A timer's message: look again for more waiting callers; there were ``waiting`` before."""
 
     waiting: int
     rounds: int
 
 
 class Refilling:
-    """The fetches of one incarnation of the pool, which is ``ref``."""
+    """The refilling of one incarnation of the pool; ``ref`` is that incarnation."""
 
     def __init__(
         self,
@@ -78,11 +81,14 @@ class Refilling:
         self.ref: ServiceRef[Any]
 
     def theme_of(self, theme: str | None) -> str | None:
-        """Return the theme to be served; ``None`` if the source knows no themes."""
+        """Return the theme of a request; ``None`` if the source knows no themes."""
         return theme if self._knows_themes else None
 
     def look(self) -> None:
-        """Learn what was asked for up to now; here alone, because callers write nothing down."""
+        """Learn the demand up to now.
+
+        Callers take names without any note of it, so the pool learns the demand only here.
+        """
         for stock in self._state.stocks.values():
             self._look(stock)
 
@@ -91,26 +97,27 @@ class Refilling:
         self._fetches.of(stock).look(now, stock.drawn, len(stock.names))
 
     def refill_for_waiter(self, stock: Stock) -> None:
-        """As ``refill``, for one that waits now, when those who come with it have come too.
+        """Refill for a caller that waits now, after the other callers of its burst have come.
 
-        Else the first of a thousand would begin a fetch for one. While more and more come they are
-        waited for, a tenth of a latency at most; one that comes alone is not kept waiting.
+        Otherwise the first of a thousand callers would begin a fetch for itself alone. While more
+        callers keep coming, the pool waits for them, at most a tenth of the source's latency. If
+        no other caller comes, the fetch begins almost at once.
         """
         if self._is_gathering:
             return
         fetches = self._fetches.of(stock)
-        if len(fetches):  # else it may be the first of a burst, which is no rate
+        if len(fetches):  # otherwise the caller may be the first of a burst, which tells no rate
             self._look(stock)
         if not self._due(stock):
             return
         if fetches.pause(self.ref.actor_inbox.clock()):
             self.refill()
             return
-        self._fetches.keep_idle(partial(self._start_fetcher, stock))  # meanwhile others run
+        self._fetches.keep_idle(partial(self._start_fetcher, stock))  # meanwhile callers run
         self._is_gathering = self.ref.try_tell(Gathered(1, 0))
 
     def gathered(self, message: Gathered) -> None:
-        """Begin the fetches for those who wait, unless more are coming."""
+        """Begin the fetches for the waiting callers, unless more callers are coming."""
         waiting = self._state.stocks.waiting
         enough = waiting >= self._options.max_fetches * cast("int", self._options.max_chunk_size)
         if waiting <= message.waiting or enough or message.rounds == GATHERING_ROUNDS:
@@ -122,7 +129,7 @@ class Refilling:
         self.ref.actor_inbox.schedule(tick, Gathered(waiting, message.rounds + 1))
 
     def refill(self) -> None:
-        """Begin the fetches that are due; in the pause after a failure, tell those who wait."""
+        """Begin the fetches that are due; in the pause after a failure, refuse waiting callers."""
         self.look()
         stocks = [stock for stock in self._state.stocks.values() if stock.in_use]
         while due := [stock for stock in stocks if self._may_fetch(stock) and self._due(stock)]:
@@ -134,7 +141,7 @@ class Refilling:
         return self._fetches.of(stock).due(len(stock.names), len(stock.waiters))
 
     def _may_fetch(self, stock: Stock) -> bool:
-        """Tell whether no failure forbids it; if one does, those who wait are told."""
+        """Tell whether a fetch may begin; in the pause after a failure, refuse waiting callers."""
         fetches = self._fetches.of(stock)
         paused = fetches.pause(self.ref.actor_inbox.clock()) > 0.0
         if paused and not len(fetches) and self._due(stock):
@@ -142,11 +149,15 @@ class Refilling:
         return not paused
 
     def _precedence(self, stock: Stock) -> tuple[bool, int, float]:
-        """Stocks with waiting callers come first, and each theme gets its share of fetches."""
+        """Return the key by which stocks are sorted.
+
+        Stocks with waiting callers come first, then stocks with few fetches under way. So each
+        theme gets its share.
+        """
         return not stock.waiters, len(self._fetches.of(stock)), stock.waiters.since()
 
     def fetch(self, count: int, stock: Stock) -> bool:
-        """Ask the source for ``count`` names for a stock; ``False`` if no fetcher is to be had."""
+        """Begin a fetch of ``count`` names for a stock; return ``False`` if there is no fetcher."""
         state, seconds = self._state, self._options.fetch_timeout
         fetcher = self._fetches.take_idle() or self._start_fetcher(stock)
         if fetcher is None:
@@ -161,16 +172,17 @@ class Refilling:
         return True
 
     def _start_fetcher(self, stock: Stock) -> Fetcher | None:
-        """Start a fetcher; ``None`` where no thread can be started.
+        """Start a fetcher and return it; ``None`` if no thread can be started.
 
-        That is a failed fetch, unless there are fetchers: then those who wait wait for them.
+        In that case, and without any other fetcher, this counts as a failed fetch. With other
+        fetchers, the callers wait until one of them is idle.
         """
         ref = self.ref
-        self.keeping.tell(Renew())  # which goes on for as long as it lives
+        self.keeping.tell(Renew())  # the keeper then renews the session for as long as it lives
         try:
             fetcher: Fetcher = ChunkFetcher.start(self._source, partial(_deliver, ref, self._state))
         except Exception as error:
-            if not self._fetches.fetchers:  # else one of them will be idle soon
+            if not self._fetches.fetchers:  # otherwise one of them will be idle soon
                 cause = SourceError(f"the fetcher's thread cannot be started: {one_line(error)}")
                 cause.__cause__ = error
                 self._failed(cause, stock.theme)
@@ -179,7 +191,7 @@ class Refilling:
         return fetcher
 
     def chunk_arrived(self, message: ChunkArrived) -> None:
-        """Make the names of a chunk available, and grant them to those who wait."""
+        """Stock the names of a chunk, and give them to the waiting callers."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
             self.keeping.tell(Unwanted(message.names))
@@ -194,7 +206,7 @@ class Refilling:
         now = self.ref.actor_inbox.clock()
         fetch.among.succeeded(fetch, admission.accepted, now)
         self._arrived(message, admission, max(now - fetch.began, 0.0), now)
-        self.refill()  # first, because those who are served then want the processor
+        self.refill()  # first, because the served callers will need the processor
         self._waiting.serve()
 
     def _arrived(
@@ -208,14 +220,14 @@ class Refilling:
         self._state.log.add(event)
 
     def chunk_failed(self, message: ChunkFailed) -> None:
-        """The source raised."""
+        """End a fetch in which the source raised an error."""
         fetch = self._fetches.end(message.request)
         if fetch is not None and self._is_wanted(fetch):
             self._failed(message.error, fetch.among.theme)
-            self.refill()  # others may have waited for its fetcher
+            self.refill()  # another theme may have waited for this fetcher
 
     def overdue(self, message: Overdue) -> None:
-        """Give up a fetch that takes too long; its fetcher ends when its source lets go of it."""
+        """Give up a fetch that takes too long; its fetcher ends when the source returns."""
         fetch = self._fetches.abandon(message.request)
         if fetch is None:
             return
@@ -227,14 +239,14 @@ class Refilling:
             self.refill()
 
     def fetcher_died(self, message: FetcherDied) -> None:
-        """Its fetches failed."""
+        """Let the fetches of a dead fetcher fail."""
         cause = SourceError(f"the fetcher died: {one_line(message.reason or 'it was stopped')}")
         for fetch in self._fetches.fetcher_died(message.fetcher):
             self._failed(cause, fetch.among.theme)
         self.refill()
 
     def reset(self) -> None:
-        """Want nothing of what is under way; those who wait are fetched for anew."""
+        """Drop the fetches under way, and begin new ones for the waiting callers."""
         for fetches in self._fetches.by_theme.values():
             fetches.reset()
         self._state.log.add(PoolReset(at=self.ref.actor_inbox.clock()))
@@ -242,7 +254,7 @@ class Refilling:
             self.refill()
 
     def stats(self) -> PoolStats:
-        """Return the pool's counts, and what has been learnt up to now."""
+        """Return the pool's counts, after a look at the demand up to now."""
         self.look()
         return stats_of(self._state, self._fetches, self._options)
 
@@ -253,19 +265,22 @@ class Refilling:
         self.keeping.let_go()
 
     def _is_wanted(self, fetch: Fetch[Fetcher]) -> bool:
-        """Tell whether what became of a fetch matters: it was not reset since."""
+        """Tell whether a fetch is still wanted; after a reset it is not."""
         if not fetch.expected:
             self.refill()
         return fetch.expected > 0
 
     def _failed(self, cause: BaseException, theme: str | None) -> None:
-        """Note that a fetch for a theme failed; tell those who wait if no other is under way."""
+        """Note a failed fetch for a theme.
+
+        If no other fetch is under way for the theme, its waiting callers are refused.
+        """
         counters = self._state.counters
         counters.fetch_failure_count += 1
         counters.last_error = one_line(f"{type(cause).__name__}: {one_line(cause)}")
         stock = self._state.stocks.get(theme)
         if stock is None:
-            return  # of a theme that is forgotten
+            return  # the theme is forgotten
         fetches = self._fetches.of(stock)
         now = self.ref.actor_inbox.clock()
         pause = fetches.failed(now, cause)
@@ -278,7 +293,7 @@ class Refilling:
         warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
 
     def _forget(self, theme: str | None) -> bool:
-        """Keep no stock of a theme that the source does not know, unless it once did."""
+        """Drop the stock of a theme that the source does not know; keep it if it ever had names."""
         is_gone = theme is not None and self._state.known.forget(theme)
         if is_gone:
             self._fetches.forget(theme)
@@ -286,17 +301,17 @@ class Refilling:
 
 
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
-    """Tell the pool what was fetched; what comes for a dead one waits for its successor."""
+    """Give a fetcher's result to the pool; names for a dead pool wait for the next incarnation."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
         state.signal.put(LateChunk(answer.names, answer.epoch, answer.theme))
 
 
 def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> PoolStats:
-    """Return the counts of a pool as they stand."""
+    """Return the present counts of a pool."""
     counters, stocks = state.counters, state.stocks
     learnt = [stock.learnt for stock in stocks.values()]
     used = [stock for stock in stocks.values() if stock.in_use] or [stocks[None]]
-    # Nobody counts checkouts: they are the moments that are no tickets.
+    # No code counts checkouts. Each moment that is no ticket was a checkout.
     checkouts = state.number - counters.tickets
     ended = checkouts + counters.adopted - len(state.leases)
     told = PoolStats.__dataclass_fields__

@@ -1,6 +1,6 @@
-"""Names that agents come back for: asked for by name, or kept for an identity, in the ledger.
+"""Blocks for a name that the caller asks for by name, or that the ledger keeps for an identity.
 
-The ledger is waited for by the caller's thread, or, for a task, by one of its own.
+A thread waits for the ledger itself. For a task, a thread of its own waits for the ledger.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def resumed(
     name: str | None,
     identity: str | None,
 ) -> Block:
-    """Return the block that asks for a name by that name, or for an identity.
+    """Return the block that asks for one name by name, for an identity, or for both.
 
     Raises:
-        InvalidOption: what does not go together
+        InvalidOption: ``theme`` is given with ``name``, or ``identity`` without a ledger
     """
     if name is not None and theme is not None:
-        raise invalid("theme", theme, "left out where a name is asked for by name")
+        raise invalid("theme", theme, "left out if a name is asked for by name")
     if identity is not None and access.ledger is None:
         raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
     ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)
@@ -44,7 +44,7 @@ def resumed(
 
 
 class Resumed(Block):
-    """Hold this very name, or any, for an identity that a ledger keeps it for."""
+    """A block that holds a given name, or any name, and has the ledger keep it for an identity."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Resumed(Block):
         identity: str | None,
     ) -> None:
         self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
-        self._blocks: list[Held] | None = None  # the last one holds the name
+        self._blocks: list[Held] | None = None  # the last block holds the name
         self._given = ""
 
     def __enter__(self) -> str:
@@ -92,7 +92,7 @@ class Resumed(Block):
         return self._enter(self._blocks, is_task)
 
     async def _enter(self, blocks: list[Held], is_task: bool) -> None:
-        """Hold a name that the ledger keeps for nobody else; a thread awaits nothing here."""
+        """Hold a name that the ledger keeps for no other session; a thread awaits nothing here."""
         if self._name is not None:
             await self._take(self._name, is_task)
         while True:
@@ -104,7 +104,7 @@ class Resumed(Block):
                 await self._take(self._given, is_task)
                 break
             except NameHeld:
-                continue  # holding it meanwhile: else it would be offered again
+                continue  # hold the refused name meanwhile, so that the pool offers another
         for refused in blocks[:-1]:
             refused.__exit__()
 
@@ -115,15 +115,19 @@ class Resumed(Block):
 
 
 def take(ledger: Ledger, name: str, identity: str | None) -> None:
-    """Have the ledger keep a name for an identity; ``NameHeld`` says who else has it."""
+    """Let the ledger keep a name for an identity.
+
+    Raises:
+        NameHeld: another session has the name; the error names it
+    """
     holder = ledger.take(name, identity)
     if holder is not None:
         raise NameHeld(one_line(_told(ledger, holder), 1000), holder)
 
 
 def _told(ledger: Ledger, holder: Holder) -> str:
-    """Say who has the name, and what can be done about it."""
-    # Not their repr: a ledger of ours has escaped them already.
+    """Return the message of ``NameHeld``: the holder of the name, and advice."""
+    # The texts of our own ledgers are escaped already, so they are shown without ``repr``.
     session, whose = holder.session, f"the identity '{one_line(holder.identity)}'"
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.claimed))
     who = f"'{one_line(holder.name)}' is held by {session} since {since}, for "
@@ -132,7 +136,7 @@ def _told(ledger: Ledger, holder: Holder) -> str:
         return f"{who}; this very process holds it: take another name"
     ended = "that session has ended" if session.ended else "that process is dead"
     freed = "until 'namepool ledger prune' frees them: take another name"
-    # ``None``: the ledger, which may be a user's, does not know whether the process runs.
+    # A ledger of a user's own may lack ``runs``. ``None`` then means that nothing is known.
     runs = getattr(ledger, "runs", lambda _: None)(session)
     if session.ended or runs is False:
         waits = "stay claimed" if holder.identity is None else "wait for their identities"

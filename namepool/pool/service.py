@@ -1,4 +1,4 @@
-"""``open_pool()`` and ``open_async_pool()``: supervisor, pool and handle, wired."""
+"""``open_pool()`` and ``open_async_pool()``: they start a supervised pool and return its handle."""
 
 from __future__ import annotations
 
@@ -19,18 +19,24 @@ from namepool.pool.options import NamePoolOptions
 
 
 def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
-    """Start a supervised pool and return its handle; use it in a ``with`` block.
+    """Start a supervised pool and return its handle, which is used in a ``with`` block.
 
-    A pool that dies is restarted with what it knew: leases, bindings and those who wait; after
-    more than 3 deaths in 5 seconds it is given up, and every call raises ``pykka.ActorDeadError``.
-    Blocks until the pool is up. It ends with its handle: at the end of the ``with`` block, or when
-    nobody holds the handle any more.
+    The call blocks until the pool is up. If the pool dies, its supervisor restarts it, and it still
+    knows its leases, its bindings and its waiting callers. After more than 3 deaths in 5 seconds
+    the supervisor gives the pool up, and every call raises ``pykka.ActorDeadError``. The pool ends
+    with its handle: at the end of the ``with`` block, or when nobody holds the handle any more.
 
     Args:
-        options: those of ``NamePoolOptions``
+        options: the options of ``NamePoolOptions``
 
     Raises:
-        InvalidOption: an unknown option, or one of the wrong type or range
+        InvalidOption: an option is unknown, or has a wrong type or range
+
+    Examples:
+        >>> with namepool.open_pool(source=namepool.NumberedNames()) as pool:
+        ...     with pool.named() as name:
+        ...         print(name, "is at work")
+        NPC #1 is at work
     """
     spec = NamePool.child_spec(**options)
     started: list[Any] = []
@@ -45,13 +51,14 @@ def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
             try:
                 root.stop(block=not inside)
             finally:
-                root.stop(block=False)  # struck: it is stopped all the same
+                root.stop(block=False)  # an exception from outside may have cut the stop short
             forgotten.detach()
             if not inside:
                 wait_released(spec.kwargs["source"])
 
         handle = PoolHandle(pool, close=close)
-        # A ``with`` that was struck on its way in, or out, never closes what it was given.
+        # An exception from outside may strike before a ``with`` has entered the handle, or while
+        # it leaves it. Such a ``with`` never closes the handle; this finaliser stops the pool.
         forgotten = weakref.finalize(handle, root.stop, block=False)
         forgotten.atexit = False
         undo.pop_all()
@@ -61,16 +68,23 @@ def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
 def open_async_pool(
     **options: Unpack[NamePoolOptions],
 ) -> AbstractAsyncContextManager[AsyncPoolHandle]:
-    """As ``open_pool``, for ``async with``: neither its start nor its end blocks the event loop.
+    """Return an ``async with`` block that starts a supervised pool and stops it at its end.
 
-    The pool has stopped when the block has ended; where a cancelled task cannot wait for that, the
-    pool stops all the same.
+    It is ``open_pool`` for tasks: neither its start nor its end blocks the event loop. When the
+    block has ended, the pool has stopped. If the task is cancelled and cannot wait for that, the
+    pool still stops.
 
     Args:
-        options: those of ``NamePoolOptions``
+        options: the options of ``NamePoolOptions``
 
     Raises:
-        InvalidOption: by ``async with``: an unknown option, or one of the wrong type or range
+        InvalidOption: an option is unknown, or has a wrong type or range; ``async with`` raises it
+
+    Examples:
+        >>> async with namepool.open_async_pool(source=namepool.NumberedNames()) as pool:
+        ...     async with pool.named() as name:
+        ...         print(name, "is at work")
+        NPC #1 is at work
     """
     return _Opened(options)
 
@@ -80,11 +94,11 @@ class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
         self._open = partial(open_pool, **options)
 
     async def __aenter__(self) -> AsyncPoolHandle:
-        # Given up on the way, the handle is dropped, and its pool ends with it.
+        # If the task is cancelled meanwhile, the handle is dropped, and its pool ends with it.
         self._handle: PoolHandle = await on_its_own_thread(self._open)
         return AsyncPoolHandle(self._handle)
 
     async def __aexit__(self, *error: object) -> None:
         closed = on_its_own_thread(self._handle.close)
-        if error[0] is not GeneratorExit:  # whoever closes a task does not run it on
+        if error[0] is not GeneratorExit:  # a task that is being closed runs no further
             await closed

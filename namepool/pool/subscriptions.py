@@ -1,4 +1,4 @@
-"""``pool.subscribe()``: a callback that is told what happens, on a thread of its own."""
+"""``pool.subscribe()``: it calls a callback for each event, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Kinds: TypeAlias = type[PoolEvent] | tuple[type[PoolEvent], ...]
 
 
 class Look(NamedTuple):
-    """There may be events."""
+    """A message to the dispatcher: the log may have new events."""
 
 
 class Dispatcher(ServiceActor):
-    """The thread of one subscription."""
+    """The actor of one subscription; its thread runs the callback."""
 
     def __init__(self, look: Callable[[], None]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Dispatcher(ServiceActor):
 
 
 class Reading:
-    """A callback, and how far it has come in the pool's log: see ``core.log.Reader``."""
+    """A callback and its place in the pool's log: see ``core.log.Reader``."""
 
     def __init__(
         self, callback: Callable[[Any], object], only: tuple[type[PoolEvent], ...]
@@ -47,30 +47,30 @@ class Reading:
         )
         self.is_woken: bool = False
         self.is_over: bool = False
-        """Nothing more is to be delivered."""
+        """Whether the callback gets no further event."""
         self.lost: int = 0
         self._seen = 0
         self._log = EventLog()
         self._has_failed = False
         self.started: list[Any] = []
-        """The dispatcher's ref, as soon as there is one."""
+        """The dispatcher's ref, as soon as the dispatcher is started."""
         self.ref: ServiceRef[Any]
 
     def begin(self, log: EventLog) -> None:
-        """Read what is written from now on."""
+        """Read the events that are written from now on."""
         self._seen, self._log = log.count, log
 
     def wake(self) -> None:
-        """Have the dispatcher look at the log."""
+        """Let the dispatcher look at the log."""
         self.ref.actor_inbox.put(Envelope(Look()))
 
     def end(self) -> None:
-        """Deliver what there is, and end."""
+        """Deliver the events that the log has now, and end."""
         self.wake()
         self.ref.stop(block=False)
 
     def look(self) -> None:
-        """Deliver what is new; on the dispatcher's thread."""
+        """Deliver the new events; runs on the dispatcher's thread."""
         self.is_woken = False
         for number, event in self._log.after(self._seen):
             missed, self._seen = number - self._seen - 1, number
@@ -90,7 +90,7 @@ class Reading:
             return
         try:
             self._callback(event)
-        except BaseException as error:  # also SystemExit: no subscriber ends a program
+        except BaseException as error:  # also SystemExit, because no callback ends a program
             if not self._has_failed:
                 self._has_failed = True
                 warn("%s raised %s; said once", self._name(), one_line(repr(error)))
@@ -101,10 +101,16 @@ class Reading:
 
 
 class Subscription(NeverCopied):
-    """A callback that is told what happens; ``close()`` ends it, as does a ``with`` block.
+    """A callback that gets a pool's events; ``close()`` or the end of a ``with`` block ends it.
 
-    ``PoolHandle.subscribe`` makes it. It lasts as long as the pool, restarts included, also if
-    nobody holds it.
+    ``PoolHandle.subscribe`` returns a subscription. It lasts as long as the pool, restarts
+    included, even if nobody holds the object.
+
+    Examples:
+        >>> pool, seen = namepool.open_pool(source=namepool.NumberedNames()), []
+        >>> subscription = pool.subscribe(seen.append, only=namepool.events.NameCheckedOut)
+        >>> pool.checkout_name()
+        'NPC #1'
     """
 
     _instead = "subscribe there, to a pool of that process"
@@ -115,14 +121,25 @@ class Subscription(NeverCopied):
 
     @property
     def lost(self) -> int:
-        """How many events were dropped because the callback was too slow."""
+        """The number of events that were dropped because the callback was too slow.
+
+        Examples:
+            >>> subscription.lost
+            0
+        """
         return self._reading.lost
 
     def close(self, timeout: float = 5.0) -> None:
-        """Deliver what has happened up to now, and end.
+        """Deliver the events up to now, and end.
 
-        Waits for that, up to ``timeout`` seconds, after which the rest is dropped; called by the
-        callback itself it does not wait, and the rest is dropped. Twice does no harm.
+        The call waits up to ``timeout`` seconds for the callback; then the rest is dropped. If the
+        callback itself calls ``close``, the call does not wait, and the rest is dropped. A second
+        call does no harm.
+
+        Examples:
+            >>> subscription.close()
+            >>> [event.name for event in seen]
+            ['NPC #1']
         """
         check_seconds("timeout", timeout)
         reading = self._reading
@@ -146,14 +163,14 @@ class Subscription(NeverCopied):
 
 
 def reading_of(callback: Callable[[Any], object], only: Kinds) -> Reading:
-    """Return what reads for a callback, once it is begun; see ``PoolHandle.subscribe``."""
+    """Return the reader for a callback, which ``begin`` starts; see ``PoolHandle.subscribe``."""
     if not callable(callback):
         raise invalid("callback", callback, "a function of one event")
     return Reading(callback, _kinds(only))
 
 
 def begin(pool: Askable, reading: Reading) -> None:
-    """Have its callback told what happens in a pool from now on."""
+    """Start the dispatcher of a reader, and let the pool tell the reader of each later event."""
     reading.ref = cast(
         "ServiceRef[Any]", launch(Dispatcher, (reading.look,), {}, receipt=reading.started)
     )
@@ -161,7 +178,7 @@ def begin(pool: Askable, reading: Reading) -> None:
 
 
 def undo(pool: Askable, reading: Reading) -> None:
-    """Undo what of ``begin`` has been done, for a caller that was struck."""
+    """Undo a ``begin`` that may be half done, because an exception from outside ended the call."""
     give_up(reading.started)
     _unsubscribe(pool, reading, timeout=5.0)
 
@@ -170,7 +187,7 @@ def _unsubscribe(pool: Askable, reading: Reading, timeout: float) -> None:
     try:
         pool.ask(m.Unsubscribe(reading), timeout=timeout)
     except (pykka.Timeout, pykka.ActorDeadError, WouldDeadlock):
-        pass  # it is asked, or is no more
+        pass  # the request is sent, or the pool is dead
 
 
 def _kinds(only: object) -> tuple[type[PoolEvent], ...]:

@@ -1,6 +1,6 @@
-"""Those who wait for a name: how they are parked, served and told that there is none.
+"""The waiting callers: how the pool lets them wait, serves them and refuses them.
 
-Runs in the pool's turn, on its own thread.
+All of it runs in the pool's turn, on the pool's own thread.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from namepool.pool.warnings import warn
 
 
 class Expire(NamedTuple):
-    """The timeout of a checkout that waits has passed."""
+    """A timer's message: the timeout of a waiting checkout has passed."""
 
     lease: Lease
     timeout: float
 
 
 class Reclaim(NamedTuple):
-    """It is time to see whether an orphan's owners ended ``reclaim_after`` seconds ago."""
+    """A timer's message: the owners of an orphan may have ended ``reclaim_after`` seconds ago."""
 
 
 class WaitingList:
-    """Pairs those who wait with names of their theme, first come first served."""
+    """The list that gives names to the waiting callers of a theme, first come first served."""
 
     def __init__(self, state: PoolState, fetches: Fetches[Any], inbox: Inbox) -> None:
         self._state = state
@@ -48,7 +48,7 @@ class WaitingList:
         self._will_reclaim = False
 
     def park(self, stock: Stock, lease: Lease, reply: Reply[Any] | Dropped) -> None:
-        """Let a caller wait; its reply, or what stands in for that, is answered later."""
+        """Let a caller wait; ``reply`` gets the answer later."""
         timeout = lease.timeout
         now = self._inbox.clock()
         lease.wait = Wait(reply, now, None if timeout is None else now + timeout)
@@ -59,7 +59,7 @@ class WaitingList:
             self._inbox.schedule(timeout, Expire(lease, timeout))
 
     def resume(self) -> None:
-        """Keep the time of those who waited for an earlier incarnation, and serve them."""
+        """Set the timers of callers that waited for an earlier incarnation, and serve them."""
         now = self._inbox.clock()
         for stock in self._state.stocks.values():
             for lease in stock.waiters:
@@ -68,10 +68,10 @@ class WaitingList:
                     self._inbox.schedule(left, Expire(lease, left))
         self.serve()
 
-    # -- what happened outside the turn ------------------------------------------------------
+    # -- signals from outside the turn -------------------------------------------------------
 
     def signalled(self, what: object) -> None:
-        """Deal with what happened outside the turn. Twice does no harm."""
+        """Deal with an object from the signal; the same object twice does no harm."""
         if isinstance(what, Dropped):
             if what.grant.watch is what and not what.was_read():
                 self._given_up(what.grant)
@@ -79,7 +79,7 @@ class WaitingList:
             self._given_up(what)
         elif isinstance(what, OwnerEnded):
             self.owner_ended(what)
-            if self._inbox.queue:  # behind what it may have asked for
+            if self._inbox.queue:  # it may have requests there, so it ends again behind them
                 self._inbox.put(Envelope(what))
         elif isinstance(what, LateChunk) and what.epoch == self._state.epoch:
             self._state.admit(what.names, what.theme)
@@ -92,7 +92,7 @@ class WaitingList:
             self._leave(stock, token, "withdrawn", withdrawn)
 
     def let_go(self) -> None:
-        """Leave the ends of owners that are queued to the next incarnation, as the queue ends."""
+        """Leave the queued ends of owners to the next incarnation, because the queue ends here."""
         for envelope in self._inbox.queue.copy():
             if isinstance(envelope.message, OwnerEnded):
                 self._state.signal.put(envelope.message)
@@ -105,9 +105,9 @@ class WaitingList:
     # -- serving -----------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Grant what is available to those who wait for it."""
+        """Give the available names to the waiting callers."""
         for stock in self._state.stocks.values():
-            # One that was being served when memory ran out has its name, and no answer.
+            # If memory ran out while a caller was served, its lease has a name and no answer yet.
             while stock.waiters and (stock.names or stock.waiters.first().says):
                 self._serve(stock, stock.waiters.first())
         self._reclaim_later()
@@ -126,7 +126,8 @@ class WaitingList:
             if wait.has_ended:
                 self._state.owner_ended(lease.owner, now)
             wait.reply.set_quietly(lease if lease.is_whole else name)
-            self._leave(stock, lease, "served")  # last: else nobody would look again
+            # Last, because a lease that has left the list is not looked at again.
+            self._leave(stock, lease, "served")
 
     def _leave(
         self,
@@ -135,7 +136,7 @@ class WaitingList:
         outcome: Outcome,
         make: Callable[[], BaseException] | None = None,
     ) -> None:
-        """End a wait; a caller that got nothing is told what ``make`` returns."""
+        """End a wait; if the caller got no name, its answer is the error from ``make``."""
         now = self._inbox.clock()
         seconds = now - lease.wait.since
         if make is not None:
@@ -145,31 +146,31 @@ class WaitingList:
         self._state.log.add(WaitEnded(lease.owner, stock.theme, seconds, outcome, at=now))
 
     def expire(self, message: Expire) -> None:
-        """Tell one who has waited too long."""
+        """Answer a caller whose timeout has passed."""
         lease, timeout = message
         stock = self._state.stocks.get(lease.theme)
         if stock is not None and lease in stock.waiters:
             if lease.says == OVER:
                 self._leave(stock, lease, "withdrawn", withdrawn)
-            elif lease.says is None:  # else it is just being served
+            elif lease.says is None:  # otherwise it is being served now
                 error = partial(self.timeout_error, timeout, stock.theme)
                 self._leave(stock, lease, "timeout", error)
 
     # -- owners that ended -------------------------------------------------------------------
 
     def _reclaim_later(self) -> None:
-        """See to it that the oldest orphan comes home in time."""
+        """Schedule the time to take the oldest orphan back, if none is scheduled."""
         orphans, after = self._state.orphans, self._state.options.reclaim_after
         if orphans and after is not None and not self._will_reclaim:
             due = next(iter(orphans.values())) + after
             self._inbox.schedule(max(due - self._inbox.clock(), 0.0), Reclaim())
-            self._will_reclaim = True  # last: one that was cut short is followed by another
+            self._will_reclaim = True  # last: if this is cut short, the next call schedules it
 
     def reclaim(self, _: Reclaim) -> None:
-        """Check in names whose owners ended ``reclaim_after`` seconds ago or more."""
+        """Take back the names whose owners ended ``reclaim_after`` seconds ago or earlier."""
         self._will_reclaim = False
         after, now = self._state.options.reclaim_after, self._inbox.clock()
-        assert after is not None  # noqa: S101  else nothing is scheduled
+        assert after is not None  # noqa: S101  without it, no ``Reclaim`` is scheduled
         for name in self._state.reclaim(now - after, now):
             warn("%a came home: its owners ended without giving it back", name)
         self.serve()
@@ -177,7 +178,10 @@ class WaitingList:
     # -- there is no name --------------------------------------------------------------------
 
     def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
-        """Say what a caller that timed out must know; any thread, so these are glances only."""
+        """Return the error for a caller whose timeout has passed.
+
+        Any thread may ask, so this only reads values that may change meanwhile.
+        """
         state = self._state
         error = CheckoutTimeout(
             f"no name{_of(theme)} within {timeout:g} s ({len(state.leases)} checked out, "
@@ -188,7 +192,7 @@ class WaitingList:
         return error
 
     def refuse_all(self, stock: Stock) -> None:
-        """Tell all who wait for this stock that the source failed, and when it is asked again."""
+        """Tell all waiting callers of a stock that the source failed, and when the next try is."""
         fetches = self._fetches.of(stock)
         cause = fetches.cause
         again = f"next try in {fetches.pause(self._inbox.clock()):.1f} s: ask again"
@@ -205,7 +209,7 @@ class WaitingList:
 
 
 def abandon_waiters(state: PoolState) -> None:
-    """No pool of this state will be started again: tell those who wait."""
+    """Tell all waiting callers of a state that no pool uses it again."""
     for stock in state.stocks.values():
         _abandon(stock.waiters)
 

@@ -1,4 +1,4 @@
-"""The pool's warnings: all under one logger, whose name people filter by."""
+"""The pool's warnings; they all come from one logger, so that users can filter by its name."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from collections.abc import Callable
 from namepool.actors.logs import Logger
 
 warn: Callable[..., None] = Logger("namepool.pool").warning
-"""Log a warning; never raises."""
+"""Log a warning; it never raises."""

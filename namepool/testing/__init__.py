@@ -1,6 +1,6 @@
-"""For the tests of programs that use a pool: predictable names, and a check that none is kept.
+"""Tools for the tests of programs that use a pool: predictable names, and a check for leaks.
 
-The fixture ``name_pool`` is in ``namepool.testing.pytest_plugin``: see there.
+The fixture ``name_pool`` is in ``namepool.testing.pytest_plugin``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,25 @@ __all__ = ["NumberedNames", "assert_no_leaks"]
 
 
 def assert_no_leaks(pool: PoolHandle) -> None:
-    """Fail if a name is checked out at this moment; say by whom, for how long and from where.
+    """Fail if a name is checked out at this moment.
 
-    For how long, and from which line, is known of a pool that has ``leak_after``.
+    The error has one line for each name: the name, its owner, the time since the checkout, and the
+    line of the program that made the checkout. A pool without ``leak_after`` does not know the
+    line; without a subscriber, it does not know the time either.
 
     Raises:
-        AssertionError: with one line for each name
+        AssertionError: a name is checked out
         pykka.Timeout: the pool did not answer in 5 seconds
+
+    Examples:
+        >>> from namepool.testing import NumberedNames, assert_no_leaks
+        >>> pool = namepool.open_pool(source=NumberedNames())
+        >>> assert_no_leaks(pool)
+        >>> name = pool.checkout_name(owner="planner-7")
+        >>> assert_no_leaks(pool)
+        Traceback (most recent call last):
+        AssertionError: 1 name was not given back:
+          NPC #1: held by planner-7
     """
     leaks = pool.leases()
     if leaks:

@@ -1,9 +1,9 @@
-"""The pytest fixture ``name_pool``; have it by a line in ``conftest.py``::
+"""The pytest fixture ``name_pool``; one line in ``conftest.py`` makes it known::
 
     pytest_plugins = "namepool.testing.pytest_plugin"
 
-It is not registered by itself: a plugin is imported before every test run of the environment, also
-those that have no pool, and before their coverage is measured.
+The plugin does not register itself. A registered plugin is imported before every test run of the
+environment, also before runs without a pool, and before coverage is measured.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from namepool.testing import assert_no_leaks
 
 @pytest.fixture
 def name_pool() -> Iterator[PoolHandle]:
-    """Give the test a pool of its own ("NPC #1", "NPC #2", …); fail at its end if it leaks a name.
+    """Give the test a pool of its own ("NPC #1", "NPC #2", …), and fail if the test leaks a name.
 
-    The error says which line checked the name out.
+    The error names the line that checked the name out.
+
+    Examples:
+        >>> def test_an_agent(name_pool):
+        ...     with name_pool.named() as name:
+        ...         assert name == "NPC #1"
     """
-    # So long that nothing is ever called a leak in the log; but the lines are kept.
+    # So long that the log never calls a name a leak. But with it the pool keeps the lines.
     with open_pool(source=NumberedNames(), leak_after=MAX_SECONDS) as pool:
         yield pool
         assert_no_leaks(pool)

@@ -264,7 +264,7 @@ def test_one_warning_says_that_a_block_runs_under_the_default_name(
             pass
     told = [r.getMessage() for r in caplog.records if "works as" in r.getMessage()]
     assert len(told) == 1
-    assert told[0].startswith(f"no name to be had, so an agent works as '{DEFAULT_NAME}'")
+    assert told[0].startswith(f"no name is available, so an agent works as '{DEFAULT_NAME}'")
 
 
 def test_what_the_block_itself_raises_is_raised(pool: PoolHandle) -> None:
