@@ -1,7 +1,8 @@
 """An OTP for Pykka: actors that answer every request, at the speed of a function call.
 
-Here are the reply, the inbox and its turn, the actor with its ref, and supervision. It knows
-nothing of names and imports nothing of ours but itself; anybody may import it.
+This package has the reply, the inbox with its turn, the actor with its ref, and supervision. The
+package knows nothing of names. It imports no other part of ``namepool``, so every part may import
+it.
 """
 
 from namepool.actors.at_exit import is_exiting

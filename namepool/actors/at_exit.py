@@ -1,4 +1,4 @@
-"""The interpreter's exit: all our actors are stopped, and their ``on_stop`` runs."""
+"""The interpreter's exit, which stops all our actors and so runs their ``on_stop``."""
 
 from __future__ import annotations
 
@@ -18,28 +18,39 @@ EXIT_TIMEOUT = 5.0
 
 
 _began: float | None = None
-"""When the exit began, by ``time.monotonic``."""
+"""The time at which the exit began, by ``time.monotonic``."""
 
 
 def is_exiting() -> bool:
-    """Tell whether the interpreter exits: from CPython 3.12 on no thread starts any more."""
+    """Tell whether the interpreter is exiting.
+
+    From CPython 3.12 on, no new thread can start during the exit.
+
+    Examples:
+        >>> from namepool.actors import is_exiting
+        >>> is_exiting()
+        False
+    """
     return _began is not None
 
 
 def exiting_for() -> float:
-    """Return for how many seconds the interpreter has been exiting; 0 if it is not."""
+    """Return the seconds since the interpreter's exit began, or 0 if it has not begun."""
     return 0.0 if _began is None else time.monotonic() - _began
 
 
 def _stop_all_at_exit() -> None:
-    """Stop our actors, all at once; its supervisor stops what is supervised, in its order."""
+    """Stop all our actors at the same time.
+
+    A supervised actor is stopped by its supervisor, in the supervisor's order.
+    """
     global _began
     _began = time.monotonic()
     deadline = _began + EXIT_TIMEOUT
     asked: dict[ServiceRef[Any], Any] = {}
     while left := [ref for ref in _roots() if ref not in asked]:
         asked.update((ref, ref.stop(block=False)) for ref in reversed(left))
-        for ref, stopped in asked.items():  # one that stops may start a last one, to clean up
+        for ref, stopped in asked.items():  # an actor may start another one to clean up
             try:
                 stopped.get(timeout=max(deadline - time.monotonic(), 0.0))
             except Exception:
@@ -47,7 +58,7 @@ def _stop_all_at_exit() -> None:
 
 
 def _roots() -> list[ServiceRef[Any]]:
-    """Return the refs of those that nobody else stops."""
+    """Return the refs of our actors without a supervisor that the exit must stop."""
     refs = [ref for ref in pykka.ActorRegistry.get_all() if isinstance(ref, ServiceRef)]
     return [ref for ref in refs if ref.delays_exit and vars(ref).get("supervisor") is None]
 

@@ -1,7 +1,7 @@
-"""Objects that are told, in a forked child, that their thread stayed behind in the parent.
+"""Objects that are told in a forked child that their thread stayed in the parent.
 
-Only the forking thread exists in the child: an actor has none there, and a lock that another thread
-held at that moment is never released.
+Only the forking thread exists in the child. So an actor has no thread there. If another thread
+held a lock at the fork, nobody releases that lock in the child.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import pykka
 
 
 class Forkable(Protocol):
-    """Something of no use in a forked child."""
+    """An object that is of no use in a forked child."""
 
     def forked(self) -> None:
-        """Say so to whoever uses it here; runs in the child, before anything else does."""
+        """Tell later users of the object that this process is a forked child.
+
+        This method runs in the child before anything else runs.
+        """
         ...
 
 
@@ -29,13 +32,14 @@ _known: dict[int, weakref.ref[Forkable]] = {}
 
 
 def remember(thing: Forkable) -> None:
-    """Tell ``thing`` when it finds itself in a forked child; it is held weakly."""
+    """Call ``thing.forked()`` in each forked child; hold ``thing`` only weakly."""
     key = next(_keys)
     _known[key] = weakref.ref(thing, partial(_known.pop, key))
 
 
 def _after_fork_in_child() -> None:
-    pykka.ActorRegistry._actor_refs_lock = threading.RLock()  # somebody may have held the old one
+    # Another thread may have held the old lock at the fork.
+    pykka.ActorRegistry._actor_refs_lock = threading.RLock()
     for known in list(_known.values()):
         thing = known()
         if thing is not None:

@@ -1,22 +1,24 @@
-"""A FIFO inbox that owns the actor's turn, keeps its timers, and closes behind a dead actor.
+"""A FIFO inbox that owns the actor's turn, keeps its timers, and closes when the actor is dead.
 
-**The turn** is a lock. The actor's thread takes it *before* it pops a message and keeps it until it
-asks for the next one, so "nothing queued and the turn is free" means that nothing is queued *and
-nothing is running*. Then a caller may take the turn and run its own request in it: ``run``. It is a
-re-entrant lock because that knows its owner from the very moment it is taken, and lets nobody else
-release it: a finaliser may run, or an exception from outside arrive, between any two lines.
+**The turn** is a lock. The actor's thread takes the turn *before* it pops a message. It keeps the
+turn until it asks for the next message. So if nothing is queued and the turn is free, the actor is
+idle. Then a caller may take the turn and run its own request in it, with ``run``. A finaliser may
+run, or an exception from outside may arrive, between any two lines. So the turn is a re-entrant
+lock: it knows its owner from the moment it is taken, and no other thread can release it.
 
-**Torn.** A caller that is cut short in the turn may leave something half done. Whoever has the turn
-next asks ``guarded.torn`` and calls ``guarded.recover()`` before anything else. The actor's own
-thread is woken for that: somebody may be waiting for what was not done.
+**Torn.** If a caller is cut short in the turn, it may leave a change half done. The next holder of
+the turn checks ``guarded.torn`` and calls ``guarded.recover()`` before it does anything else. The
+inbox wakes the actor's own thread for this, because somebody may be waiting for that change.
 
-**The signal** brings what is no message: whatever is put there, by a call that is C and may be made
-in a finaliser, is handed to the actor before the next message is.
+**The signal** is a second queue, for objects that are not messages. A call that is written in C
+puts them there, so a finaliser may make that call. The actor gets these objects before it gets the
+next message.
 
-**Closing.** After ``close`` the turn is open to nobody and every envelope, also one that is put
-later, is handed to ``refuse`` exactly once: ``deque.popleft`` decides who.
+**Closing.** After ``close`` no caller may take the turn. An *envelope* is a message with its reply.
+Every envelope is handed to ``refuse`` exactly once, also an envelope that is put later. Two threads
+never refuse the same envelope, because ``deque.popleft`` gives it to one of them.
 
-Everything here may be called from a finaliser: no step holds a lock that ``put`` needs.
+A finaliser may call everything here, because no step holds a lock that ``put`` needs.
 """
 
 from __future__ import annotations
@@ -39,15 +41,18 @@ from namepool.actors.later import LATER
 
 
 class NotHandled(pykka.ActorDeadError):
-    """The actor died before it saw the request: sending it to another one repeats nothing."""
+    """The actor died before it saw the request.
+
+    So the caller can send the request to another actor, and nothing is done twice.
+    """
 
 
 class CutShort(NamedTuple):
-    """A signal: somebody was cut short in the turn, and what was left half done is put right."""
+    """A signal that a caller was cut short in the turn, and that the actor must recover."""
 
 
 class Signalled(NamedTuple):
-    """Something lies in ``Inbox.signalled``."""
+    """A message that ``Inbox.signalled`` is not empty."""
 
 
 _SIGNALLED: Envelope[Any] = Envelope(Signalled())
@@ -56,7 +61,10 @@ _SIGNALLED: Envelope[Any] = Envelope(Signalled())
 def refuse(
     ref: object, envelope: Envelope[Any], why: str = "stopped before handling the message"
 ) -> None:
-    """Answer a request that the actor will never see."""
+    """Answer a request that the actor will never see.
+
+    The answer to a stop is ``None``. The answer to any other request is a ``NotHandled``.
+    """
     reply: Any = envelope.reply_to
     if reply is None:
         return
@@ -67,30 +75,39 @@ def refuse(
 
 
 class Inbox:
-    """See the module. ``clock`` returns seconds and never goes back; tests move it."""
+    """A FIFO inbox with a turn, timers and a signal; the module's docstring describes it.
 
-    torn: bool = False  # it guards itself, until it is given what its turn guards
+    ``clock`` returns seconds and never goes back. Tests pass a clock that they can move.
+    """
+
+    torn: bool = False  # read as ``guarded.torn`` until ``guarded`` is set to another object
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue: deque[Envelope[Any]] = deque()
         self.turn: Any = threading.RLock()
         self.own_thread: int | None = None
-        """The ident of the actor's own thread, while it lives."""
+        """The ident of the actor's own thread while it lives."""
         self.is_open: bool = False
-        """A caller may take the turn: ``on_start`` is over, and the actor lives."""
+        """Whether a caller may take the turn: ``on_start`` is over, and the actor lives."""
         self.guarded: Any = self
-        """What is changed in the turn: it has ``torn`` and ``recover()``."""
+        """The object that is changed in the turn. It has ``torn`` and ``recover()``."""
         self.is_elsewhere: bool = False
-        """This is a forked child, and the actor stayed with its parent."""
+        """Whether this process is a forked child whose parent kept the actor."""
         self.clock = clock
         self.signal: Any = queue.SimpleQueue()
-        """Wakes the actor's thread. ``None``: look again. Anything else is for the actor."""
+        """A queue that wakes the actor's thread.
+
+        ``None`` tells the thread to look again. Any other object is for the actor.
+        """
         self.signalled: deque[Any] = deque()
-        """What the signal brought, until the actor has dealt with it."""
+        """The objects from the signal that the actor has not dealt with yet."""
         self._taken: Any = None
-        """What came from the signal, until it is in there; memory may end in between."""
+        """An object from the signal that is not yet in ``signalled``.
+
+        It is kept here, because memory may run out before it is appended.
+        """
         self._in_hand = False
-        """The actor's thread handles a message."""
+        """Whether the actor's thread is handling a message."""
         self._timers: list[tuple[float, int, Envelope[Any]]] = []
         self._timer_numbers = itertools.count()
         self._refuse: Callable[[Envelope[Any]], None] | None = None
@@ -98,19 +115,21 @@ class Inbox:
     # -- any thread -------------------------------------------------------------------------
 
     def run(self, operation: Callable[[Any], Any], about: Any) -> Any:
-        """Run ``operation(about)`` in the turn, here and now; return or raise what it does.
+        """Run ``operation(about)`` in the turn, on this thread, and return its answer.
 
-        ``LATER``: not now, or the operation says so. Then nothing has been changed. Never blocks.
+        An error of the operation is raised. If the caller cannot take the turn now, the answer is
+        ``LATER``; the operation may also return ``LATER`` itself. Then nothing has been changed.
+        This call never blocks.
         """
         turn, answer, is_over = self.turn, LATER, False
-        if not turn._is_owned():  # fails if no frame is left for the release
-            try:  # no ``return`` in here: the copy of ``finally`` for it would be unguarded
+        if not turn._is_owned():  # this fails if the stack has no frame left for the release
+            try:  # no ``return`` here, because the copy of ``finally`` for it would be unguarded
                 if turn.acquire(False) and self.is_open and not self.queue:
                     if self.guarded.torn:
                         self.guarded.recover()
                     answer = operation(about)
                 is_over = True
-            finally:  # there is a place to be struck behind acquire: the turn may be another's
+            finally:  # a caller may be struck right after ``acquire``, with the turn or without
                 try:
                     turn.release()
                 except RuntimeError as error:
@@ -127,22 +146,23 @@ class Inbox:
             self._refuse_all(self._refuse)
 
     def put_first(self, envelope: Envelope[Any]) -> None:
-        """Queue an envelope before all others; for the holder of the turn only."""
+        """Queue an envelope before all others; only the holder of the turn may do so."""
         self.queue.appendleft(envelope)
         self.signal.put(None)
 
     def wake(self) -> None:
-        """Have the actor's thread look again: at the queue, the timers and the clock."""
+        """Make the actor's thread look again at the queue, the timers and the clock."""
         self.signal.put(None)
 
     def has_turn(self) -> bool:
-        """Tell whether this thread has the turn: whether it runs inside the actor."""
+        """Tell whether this thread has the turn, and so runs inside the actor."""
         return bool(self.turn._is_owned())
 
     def is_mine(self) -> bool:
-        """Tell whether this thread has the turn, or is the actor's own: it cannot wait for it.
+        """Tell whether this thread has the turn, or is the actor's own thread.
 
-        A finaliser may run on the actor's own thread between two turns, too.
+        If so, this thread cannot wait for the actor. A finaliser may also run on the actor's own
+        thread between two turns.
         """
         return self.has_turn() or self.own_thread == threading.get_ident()
 
@@ -150,20 +170,24 @@ class Inbox:
         return not self.queue
 
     def is_busy(self) -> bool:
-        """Tell whether a message is queued, or in the hands of the actor's own thread."""
-        return bool(self.queue) or self._in_hand  # in this order: it is in hand before it is popped
+        """Tell whether a message is queued, or the actor's own thread is handling one."""
+        # The order matters, because the thread sets ``_in_hand`` before it pops the message.
+        return bool(self.queue) or self._in_hand
 
     def close(self, refuse: Callable[[Envelope[Any]], None]) -> None:
-        """Hand what is queued, and whatever is put from now on, to ``refuse``."""
+        """Hand every queued envelope, and every later envelope, to ``refuse``."""
         self.is_open = False
         self._refuse = refuse
         self._timers.clear()
         self._in_hand = False
-        self.own_thread = None  # idents are used again
+        self.own_thread = None  # another thread may get the same ident later
         self._refuse_all(refuse)
 
     def forked(self, refuse: Callable[[Envelope[Any]], None]) -> None:
-        """Close it in a forked child, where the thread that may have the turn does not exist."""
+        """Close the inbox in a forked child, because the actor's thread does not exist there.
+
+        A thread of the parent may have held the turn at the fork, so the child gets a new turn.
+        """
         self.is_elsewhere = True
         self.turn = threading.RLock()
         self.signal = queue.SimpleQueue()
@@ -180,18 +204,21 @@ class Inbox:
     # -- the holder of the turn -------------------------------------------------------------
 
     def schedule(self, delay: float, message: Any) -> None:
-        """Deliver ``message`` in ``delay`` seconds; there is no cancelling, ignore it instead."""
+        """Deliver ``message`` in ``delay`` seconds.
+
+        A timer cannot be cancelled. The actor can ignore the message instead.
+        """
         due, number = self.clock() + delay, next(self._timer_numbers)
         heapq.heappush(self._timers, (due, number, Envelope(message)))
-        self.wake()  # the actor's thread may be waiting for a later one
+        self.wake()  # the actor's thread may be waiting for a later timer
 
     # -- the actor's own thread -------------------------------------------------------------
 
     def get(self) -> Envelope[Any]:
-        """End this turn, wait for a signal, a message or a timer, and take the turn for it.
+        """End this turn; wait for a signal, a message or a timer; take the turn and return it.
 
         Raises:
-            MemoryError: nothing was taken; try again
+            MemoryError: memory ran out; nothing was taken, so the caller can try again
         """
         self._in_hand = False
         if self.has_turn():
@@ -208,10 +235,11 @@ class Inbox:
         return self.queue.popleft()
 
     def _look(self) -> bool:
-        """Take every signal, waiting for one if there is nothing to do; tell whether there is now.
+        """Take every object from the signal, and tell whether the actor has something to do.
 
-        What was signalled before a message was queued comes before it: the queue is looked at
-        first, and nothing else takes messages.
+        If there is nothing to do, wait for a signal. An object that was signalled before a message
+        was queued is handled before that message. This is certain, because this method looks at
+        the queue first, and nobody else takes messages.
         """
         is_queued = bool(self.queue)
         wait = 0.0 if is_queued or self.signalled else self._until_timer()
@@ -227,7 +255,7 @@ class Inbox:
         return is_queued or bool(self.signalled) or self._until_timer() == 0.0
 
     def _until_timer(self) -> float:
-        """Seconds until the next timer is due; -1 (wait for ever) if there is none."""
+        """Return the seconds until the next timer is due, or -1 (wait for ever) without a timer."""
         if not self._timers:
             return -1
         return min(max(self._timers[0][0] - self.clock(), 0.0), LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""``LATER``: the answer of what cannot be done here and now, and has changed nothing. Pure."""
+"""``LATER``: the answer of an operation that cannot run now and has changed nothing. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class _Later(Enum):
-    """An enum's member stays one object, also where it is copied."""
+    """An enum, because a member of an enum stays the same object when it is copied."""
 
     LATER = "later"
 
 
 LATER: Any = _Later.LATER
-"""What an operation returns on a caller's thread that is for the actor's own thread to do."""
+"""The answer of an operation that must run on the actor's own thread, not on the caller's."""

@@ -1,6 +1,6 @@
-"""How an actor starts, and when it came up, when it died and of what: each is told once.
+"""The start of an actor, and its lifecycle: the moment it came up, and the reason of its death.
 
-A caller is *struck* when an exception is raised in it from outside, as by Ctrl-C.
+A caller is *struck* when an exception is raised in it from outside, for example by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _numbers = itertools.count()
 
 
 class Lifecycle:
-    """When an actor came up, when it died and of what; each is told once to each who watches."""
+    """A record of an actor's way from its start to its death.
+
+    Each watcher is told once that the actor came up, or that it died and of which error.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -41,44 +44,51 @@ class Lifecycle:
 
     @property
     def reason(self) -> str | None:
-        """Type and text of the first failure; ``None`` if there was none. Never a traceback."""
+        """The type and text of the first failure, or ``None``; never a traceback."""
         return self._first
 
     def failed(self, error: BaseException | type[BaseException] | None) -> None:
-        """Note a failure; the first is the reason of the death, a later one its consequence."""
+        """Note a failure.
+
+        The first failure is the reason of the death. A later failure is only its consequence.
+        """
         if self._first is None:
             self._first = text_of(error)
 
     def came_up(self) -> None:
-        """``on_start`` is over, and the actor lives."""
+        """Note that the actor is up: ``on_start`` is over, and the actor lives."""
         self.is_up.set()
         self.is_up_or_gone.set()
         self._tell(self._up_watchers, lambda watcher: watcher())
 
     def died(self) -> None:
-        """Nothing of the actor runs any more, and every request has been answered."""
+        """Note that the actor is dead: nothing of it runs, and every request is answered."""
         self.is_gone.set()
         self.is_up_or_gone.set()
         self._tell(self._watchers, lambda watcher: watcher(self._first))
 
     def forked(self) -> None:
-        """Nothing of the actor runs in a forked child; who watched it did so in its parent."""
+        """Note that the actor is gone in a forked child.
+
+        Nothing of the actor runs there. The watchers are forgotten, because they watch it in the
+        parent.
+        """
         self._watchers.clear()
         self._up_watchers.clear()
         self.is_gone = self.is_up_or_gone = Latch()
         self.is_gone.set()
 
     def watch_up(self, watcher: Callable[[], object]) -> None:
-        """Call ``watcher()`` once when the actor is up; at once if it is."""
+        """Call ``watcher()`` once when the actor is up, or at once if it is up already."""
         self._up_watchers.append(watcher)
         if self.is_up.is_set():
             self.came_up()
 
     def watch(self, watcher: Report) -> None:
-        """Call ``watcher(reason)`` once when the actor is dead; at once if it is.
+        """Call ``watcher(reason)`` once when the actor is dead, or at once if it is dead already.
 
-        It runs on the dying actor's thread, or here: it must not block; a ``tell`` is what it is
-        for.
+        The watcher runs on the dying actor's thread, or on this one. The watcher must not block; a
+        typical watcher makes a ``tell``.
         """
         self._watchers.append(watcher)
         if self.is_gone.is_set():
@@ -89,7 +99,7 @@ class Lifecycle:
             try:
                 watcher = watchers.pop(0)
             except IndexError:
-                return  # another thread took the last one
+                return  # another thread took the last watcher
             try:
                 call(watcher)
             except Exception:
@@ -97,12 +107,12 @@ class Lifecycle:
 
 
 def lifecycle_of(ref: pykka.ActorRef[Any]) -> Lifecycle:
-    """Return the lifecycle of an actor that is ours or was started by ``launch``."""
+    """Return the lifecycle of an actor of ours, or of an actor that ``launch`` has started."""
     return cast("Lifecycle", vars(ref)["lifecycle"])
 
 
 def text_of(error: object) -> str:
-    """Return the type and the text of an error, fit for one log line."""
+    """Return the type and the text of an error as one log line."""
     kind = error if isinstance(error, type) else type(error)
     try:
         text = str(error)[:500]
@@ -119,15 +129,17 @@ def launch(
     receipt: list[Any] | None = None,
     **about: object,
 ) -> pykka.ActorRef[Any]:
-    """Start an actor; return its ref at once, before ``on_start`` is over.
+    """Start an actor and return its ref at once, before ``on_start`` is over.
 
-    Its ref has ``supervisor`` and ``about`` as attributes.
+    The ref gets ``supervisor`` and the items of ``about`` as attributes. The actor must report its
+    own lifecycle. Our actors do so; ``supervision.foreign`` makes other actors do so.
 
-    It reports its own lifecycle: ours do, and ``supervision.foreign`` makes others.
+    A caller may be struck before it has the ref. So the ref is also appended to ``receipt``, and
+    such a caller passes the receipt to ``give_up``. If this function raises, nothing of the actor
+    is left. It raises any error of the actor's constructor, too.
 
-    Raises what its constructor raises, or ``RuntimeError`` if there is no thread to be had; then,
-    or when the caller is struck, nothing of it is left. Its ref is appended to ``receipt``, for
-    callers that may be struck before they have it: ``give_up`` it then.
+    Raises:
+        RuntimeError: no thread could be started
     """
     actor: Any = actor_class(*args, **kwargs)
     ref = cast("pykka.ActorRef[Any]", actor.actor_ref)
@@ -143,17 +155,20 @@ def launch(
 
 
 def give_up(receipt: list[Any]) -> None:
-    """Stop what was launched for a caller that was struck, whether its thread runs yet or not."""
+    """Stop the actors that were launched for a struck caller.
+
+    This also works before the thread of an actor runs.
+    """
     for ref in receipt:
         ref.stop(block=False)
         leave(ref)
 
 
 class ActorThread(threading.Thread):
-    """Runs the loop of ``actor``; calls ``ended(error)`` at its very end.
+    """A thread that runs the loop of ``actor`` and calls ``ended(error)`` at its very end.
 
-    Tracers and the like replace ``run``, or the function underneath. Where theirs fails, the loop
-    does not begin, and the actor cannot say so itself.
+    A tracer may replace ``run``, or the function below it. If the tracer's function fails, the loop
+    does not begin. Then only this thread can report the actor's death.
     """
 
     runs_an_actor: ClassVar[bool] = True
@@ -178,5 +193,5 @@ class ActorThread(threading.Thread):
             super()._bootstrap()  # type: ignore[misc]
         finally:
             error, self._error = sys.exc_info()[1] or self._error, None
-            del self._invoke_excepthook, self._tell_program  # they hold the thread
+            del self._invoke_excepthook, self._tell_program  # both refer back to the thread
             self._ended(error)

@@ -1,4 +1,4 @@
-"""The log calls of the package: a filter or handler that raises costs no more than its line."""
+"""The log calls of the package. If a filter or handler raises, only its log line is lost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 class Logger:
     """A logger whose calls never raise.
 
-    Filters and handlers belong to the program, and may raise. The error is printed to ``stderr``,
-    as ``logging`` does with an error in ``emit``, and the caller goes on. ``SystemExit`` and the
-    like stop here on an actor's thread; on any other thread they pass, as they may be a Ctrl-C.
+    Filters and handlers belong to the program, and may raise. Then the error is printed to
+    ``stderr``, as ``logging`` does with an error in ``emit``, and the caller goes on. On an actor's
+    thread this also holds for ``SystemExit`` and other errors that are no ``Exception``. On any
+    other thread such an error is raised, because it may be a Ctrl-C.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,9 +40,9 @@ class Logger:
 
 
 def quietly(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
-    """Make a call that logs, and let no error of its logging pass; see ``Logger``.
+    """Make a call that logs, and let no error of the logging pass, as ``Logger`` promises.
 
-    Some functions of Pykka do their work and then log it: they are called by this one.
+    Some functions of Pykka do their work and then log it. The package calls them through this one.
     """
     try:
         call(*args, **kwargs)
@@ -54,7 +55,7 @@ def quietly(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
 
 
 def _complain() -> None:
-    """Print the exception being handled, as ``logging.Handler.handleError`` does."""
+    """Print the exception that is being handled, as ``logging.Handler.handleError`` does."""
     try:
         if logging.raiseExceptions and sys.stderr is not None:
             sys.stderr.write("--- A log call of namepool failed ---\n")

@@ -1,4 +1,4 @@
-"""Objects that a program shares and never copies: a twin would have no thread and no locks."""
+"""Objects that a program shares and never copies, because a copy would lack thread and locks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import ClassVar, NoReturn, Self
 
 
 class NeverCopied:
-    """Mixed in: ``copy`` and ``deepcopy`` return the object itself, and ``pickle`` is refused.
+    """A mixin: ``copy`` and ``deepcopy`` return the object itself, and ``pickle`` is refused.
 
-    Frameworks copy the state of their agents, and so the objects that the agents hold.
+    Frameworks copy the state of their agents, and so also the objects that the agents hold.
     """
 
     __slots__ = ()
 
     _instead: ClassVar[str] = "make another there"
-    """What to do in another process, for the error."""
+    """The end of the error: the advice for another process."""
 
     def __copy__(self) -> Self:
         return self
@@ -22,7 +22,7 @@ class NeverCopied:
     def __deepcopy__(self, memo: object) -> Self:
         return self
 
-    # Not __reduce_ex__, which would hide the __reduce__ of a subclass.
+    # Defining __reduce_ex__ instead would hide the __reduce__ of a subclass.
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"this {type(self).__name__} cannot be pickled, as it cannot leave its process: "

@@ -1,7 +1,8 @@
-"""The refs of our actors. They lose no answer, and say whether a request that failed was seen.
+"""The refs of our actors. A ref loses no answer.
 
-An idle actor's request is handled on its caller's thread, in its turn. The *turn* is the lock that
-says who may run inside the actor: see ``inbox``.
+If a request failed, the error tells whether the actor saw the request. If the actor is idle, the
+caller's thread handles the request in the actor's turn. The *turn* is a lock: only its holder may
+run inside the actor. ``inbox`` describes the turn.
 """
 
 from __future__ import annotations
@@ -30,17 +31,25 @@ FORKED = (
 )
 
 ANOTHER = "start an actor there"
-"""Ends the error of a ref, proxy or handle that is pickled: advice for another process."""
+"""The advice for another process, at the end of the error of a pickled ref, proxy or handle."""
 
 
 class QueuingProxy(NeverCopied, pykka.ActorProxy[A]):
-    """A ``pykka.ActorProxy`` that is not copied, nor its actor with it."""
+    """A ``pykka.ActorProxy`` that is never copied, so that its actor is never copied either."""
 
     _instead = ANOTHER
 
 
 class QueuingRef(NeverCopied, pykka.ActorRef[A]):
-    """A ``pykka.ActorRef`` to an actor with our inbox; requests are answered with a ``Reply``."""
+    """A ``pykka.ActorRef`` of an actor with our inbox. Its futures are of the class ``Reply``.
+
+    Examples:
+        >>> from namepool.actors import ServiceActor
+        >>> class Divider(ServiceActor):
+        ...     def on_receive(self, number):
+        ...         return 12 / number
+        >>> ref = Divider.start()
+    """
 
     _instead = ANOTHER
 
@@ -48,17 +57,20 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
     actor_stopped: threading.Event
     _why_dead = "not found"
     makes_tokens: ClassVar[bool] = False
-    """``ask`` takes a list, ``made``, for what is to be given up if its answer does not arrive."""
+    """Whether ``ask`` takes a list ``made`` of tokens.
+
+    If the answer does not arrive, the caller gives up these tokens.
+    """
 
     def __init__(self, actor: A) -> None:
         super().__init__(actor)
         forks.remember(self)
 
     def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
-        """Send a message; return the answer, or with ``block=False`` a future of it.
+        """Send a message and return the answer, or with ``block=False`` a future of the answer.
 
         Raises:
-            pykka.Timeout: no answer within ``timeout`` seconds
+            pykka.Timeout: no answer came within ``timeout`` seconds
             NotHandled: the actor was dead, or died before it saw the request
             pykka.ActorDeadError: the actor died of the request
         """
@@ -68,19 +80,33 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
         return reply.get(timeout=timeout) if block else reply
 
     def tell(self, message: Any) -> None:
-        """Send a message and wait for nothing.
+        """Send a message, and do not wait for an answer.
+
+        An error of the handler kills the actor, as in Pykka.
 
         Raises:
             NotHandled: the actor is dead
+
+        Examples:
+            >>> ref.tell(0)
+            >>> ref.wait_gone(timeout=5)
+            True
         """
         self._check_alive()
         self.actor_inbox.put(Envelope(message))
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """Stop the actor; see ``pykka.ActorRef.stop``.
+        """Stop the actor, as ``pykka.ActorRef.stop`` does.
 
-        Inside the actor's own turn, as in a signal handler that interrupts a request on this
-        thread, it cannot be waited for: it is asked to stop, and the answer is ``True``.
+        A caller inside the actor's own turn cannot wait for the actor's end. An example is a signal
+        handler that interrupts a request on this thread. Then the actor is only asked to stop, and
+        the answer is ``True``.
+
+        Examples:
+            >>> ref.stop()
+            True
+            >>> ref.is_alive()
+            False
         """
         if block and self.actor_inbox.is_mine():
             super().stop(block=False)
@@ -92,12 +118,16 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
 
         Raises:
             NotHandled: the actor is dead
+
+        Examples:
+            >>> ref.proxy().on_receive(3).get(timeout=5)
+            4.0
         """
         self._check_alive()
         return QueuingProxy(actor_ref=self)
 
     def forked(self) -> None:
-        """Be dead in a forked child: the actor's thread does not exist there."""
+        """Make the ref dead in a forked child, because the actor's thread does not exist there."""
         self.actor_stopped = type(self.actor_stopped)()
         self._why_dead = FORKED
         self.actor_inbox.forked(partial(refuse, self, why=FORKED))
@@ -108,7 +138,7 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
             raise NotHandled(f"{self} {self._why_dead}")
 
     def _send(self, message: Any, reply: Reply[Any], reply_to: Reply[Any] | Dropped) -> None:
-        """Queue a request; ``reply_to`` is the reply, or stands in for it."""
+        """Queue a request; ``reply_to`` is the reply or its ``Dropped``."""
         reply._inbox = self.actor_inbox
         if self.actor_stopped.is_set():
             reply.fail_quietly(NotHandled(f"{self} {self._why_dead}"))
@@ -116,15 +146,27 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
             self.actor_inbox.put(Envelope(message, reply_to=cast("Any", reply_to)))
 
     def _prepare(self, message: Any, reply: Reply[Any]) -> None:
-        """Hook: fit out the reply to a message that is about to be queued."""
+        """Prepare the reply to a message before the message is queued; a hook for subclasses."""
 
 
 class ServiceRef(QueuingRef[A]):
-    """A ``pykka.ActorRef`` whose caller may handle its own request, and with a death notice."""
+    """A ``pykka.ActorRef`` of a ``ServiceActor``.
+
+    The caller may handle its own request on its own thread. The ref also reports the actor's death.
+
+    Examples:
+        >>> from namepool.actors import Reply, ServiceActor
+        >>> class Divider(ServiceActor):
+        ...     def on_receive(self, number):
+        ...         return 12 / number
+        >>> ref = Divider.start()
+        >>> ref.ask(4)
+        3.0
+    """
 
     def __init__(self, actor: Any) -> None:
         super().__init__(actor)
-        self._actor: Any = actor  # until it is dead
+        self._actor: Any = actor  # becomes None when the actor is dead
         self._is_non_blocking: bool = actor.non_blocking
         self.delays_exit: bool = actor.delays_exit
         self.lifecycle: Lifecycle = Lifecycle(str(self))
@@ -137,22 +179,28 @@ class ServiceRef(QueuingRef[A]):
     def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any: ...
 
     def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
-        """Send a message; return the answer, or with ``block=False`` a future of it.
+        """Send a message and return the answer, or with ``block=False`` a future of the answer.
 
-        An idle ``non_blocking`` actor handles it on this thread. Other actors do so only if the
-        caller blocks without a timeout, and never on the main thread, where a Ctrl-C would land
-        inside a handler not made for it.
+        An idle ``non_blocking`` actor handles the message on this thread. Any other idle actor does
+        so only if the caller blocks without a timeout. It never does so on the main thread, because
+        a Ctrl-C would hit a handler that is not made for it.
 
         Raises:
-            pykka.Timeout: no answer within ``timeout`` seconds
+            pykka.Timeout: no answer came within ``timeout`` seconds
             pykka.ActorDeadError: the actor is dead, or died before it answered
-            WouldDeadlock: called from inside this actor, with ``block=True``
+            WouldDeadlock: the caller runs inside this actor, with ``block=True``
+
+        Examples:
+            >>> future = ref.ask(3, block=False)
+            >>> future.get(timeout=5)
+            4.0
         """
         actor, answer = self._actor, LATER
         may_run = self._is_non_blocking or (block and timeout is None and _is_worker())
         if may_run and actor is not None:
             handle = actor._inline.get(message.__class__, actor._inline_other)
-            answer = self.actor_inbox.run(handle, message)  # raises only if this thread is struck
+            # This call raises only if this thread is struck.
+            answer = self.actor_inbox.run(handle, message)
         if answer is LATER:
             return super().ask(message, block=block, timeout=timeout)
         if isinstance(answer, Reply) and answer.is_deferred():
@@ -160,33 +208,63 @@ class ServiceRef(QueuingRef[A]):
         return answer if block else Reply.resolved(answer)
 
     def try_tell(self, message: Any) -> bool:
-        """Like ``tell``, for finalisers and actors: ``False`` if the actor is dead, no error."""
+        """Send a message like ``tell``, but return ``False`` if the actor is dead.
+
+        This method raises no error, so finalisers and actors can use it.
+
+        Examples:
+            >>> ref.stop()
+            True
+            >>> ref.try_tell(3)
+            False
+        """
         if self.actor_stopped.is_set():
             return False
         self.actor_inbox.put(Envelope(message))
         return True
 
     def watch(self, callback: Callable[[str | None], object]) -> None:
-        """Call ``callback(reason)`` once when the actor is dead and every request answered.
+        """Call ``callback(reason)`` once, when the actor is dead and every request is answered.
 
-        ``reason`` is ``None`` after a normal stop, else the type and text of what it died of. It
-        runs on the dying actor's thread, or here and now if the actor is dead already; it must not
-        block: a ``tell`` is what it is for.
+        ``reason`` is ``None`` after a normal stop. Otherwise it is the type and the text of the
+        error that killed the actor. The callback runs on the dying actor's thread. If the actor is
+        dead already, the callback runs at once on this thread. The callback must not block; a
+        typical callback makes a ``tell``.
+
+        Examples:
+            >>> death = Reply()
+            >>> ref.watch(death.set)
+            >>> ref.tell(0)
+            >>> death.get(timeout=5)
+            'ZeroDivisionError: division by zero'
         """
         self.lifecycle.watch(callback)
 
     def wait_gone(self, timeout: float | None = None) -> bool:
-        """Wait until the actor is dead and every request answered; tell whether it is.
+        """Wait until the actor is dead and every request is answered; tell whether that is so.
+
+        The call waits up to ``timeout`` seconds, or for ever with ``None``.
 
         Raises:
-            WouldDeadlock: called from inside this actor
+            WouldDeadlock: the caller runs inside this actor
+
+        Examples:
+            >>> ref.stop(block=False)
+            <Reply ...>
+            >>> ref.wait_gone(timeout=5)
+            True
         """
         if self.actor_inbox.is_mine():
             raise WouldDeadlock("an actor cannot wait for its own end: call stop(block=False)")
         return self.lifecycle.is_gone.wait(timeout)
 
     def died_of(self, error: BaseException) -> pykka.ActorDeadError:
-        """Return what the asker gets whose message the actor died of."""
+        """Return the error for the caller of a request that killed the actor.
+
+        Examples:
+            >>> str(ref.died_of(MemoryError()))
+            'Divider (urn:uuid:...) died of MemoryError() handling the message'
+        """
         died = pykka.ActorDeadError(f"{self} died of {error!r} handling the message")
         died.__cause__ = error
         return died

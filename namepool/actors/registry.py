@@ -1,4 +1,4 @@
-"""Who is in Pykka's registry of actors, and in which order."""
+"""The entries of Pykka's registry of actors, and their order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _log: Logger = Logger("pykka")
 
 
 def enter(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:
-    """Enter an actor in the registry, and its supervisors, from the nearest on, behind it.
+    """Enter an actor in the registry, and move its supervisors behind it, the nearest one first.
 
-    ``ActorRegistry.stop_all`` goes through it backwards: so it asks a supervisor first, which stops
-    its children in its own order, and restarts none.
+    ``ActorRegistry.stop_all`` goes through the registry backwards. So it stops a supervisor before
+    its children. The supervisor stops its children in its own order, and restarts none of them.
     """
     under(pykka.ActorRegistry._actor_refs_lock, _enter, ref, supervisor)
     _log.debug("Registered %s", ref)
@@ -24,7 +24,7 @@ def enter(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> N
 
 def _enter(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> None:
     refs = pykka.ActorRegistry._actor_refs
-    refs.append(ref)  # by ``ActorRegistry.register`` it would log while it has the lock
+    refs.append(ref)  # ``ActorRegistry.register`` would log while this thread holds the lock
     while supervisor is not None and supervisor in refs:
         refs.remove(supervisor)
         refs.append(supervisor)
@@ -32,7 +32,10 @@ def _enter(ref: pykka.ActorRef[Any], supervisor: pykka.ActorRef[Any] | None) -> 
 
 
 def leave(ref: pykka.ActorRef[Any]) -> None:
-    """Take an actor out of the registry. It logs nothing, so nothing can interfere."""
+    """Take an actor out of the registry.
+
+    This logs nothing, so no log handler can interfere.
+    """
     under(pykka.ActorRegistry._actor_refs_lock, _leave, ref)
 
 
@@ -42,6 +45,9 @@ def _leave(ref: pykka.ActorRef[Any]) -> None:
 
 
 def retire(ref: pykka.ActorRef[Any]) -> None:
-    """Let nobody take an actor for alive any more."""
+    """Mark an actor as stopped, and take it out of the registry.
+
+    From then on nobody takes the actor for alive.
+    """
     ref.actor_stopped.set()
     leave(ref)

@@ -1,17 +1,17 @@
-"""A fast, awaitable ``pykka.Future``: resolved, given up, waited for and derived.
+"""A fast ``pykka.Future`` that a task can await, and a reader can give up.
 
-*Resolved.* One list decides. Whoever appends the first outcome (``list.append`` is atomic) has
-resolved or withdrawn the reply; what comes later is ignored. No lock is held while something else
-runs, so a finaliser may touch any reply at any moment. A thread is *struck* when an exception is
-raised in it from outside.
+*Resolved.* One list of outcomes decides. The first outcome in the list resolves or withdraws the
+reply; later outcomes are ignored. Two threads cannot both be first, because ``list.append`` is
+atomic. No lock is held while other code runs, so a finaliser may use any reply at any moment. A
+thread is *struck* when an exception is raised in it from outside.
 
-*Given up.* A *grant* is what comes with an answer. A reply that brings one is *watched* by a
-``Dropped``, a weak reference, which goes to a *sink* when the reply dies or its reader gives up.
-Its ``fate`` is shared with the reply: the first entry decides whether it was read. So the sink
-asks, and never believes that a dropped reply was not read: on a free-threaded CPython the two
-overlap.
+*Given up.* A *grant* is an object that comes with an answer, for example a lease. A reply with a
+grant is *watched* by a ``Dropped``, which is a weak reference. When the reply dies or its reader
+gives up, the ``Dropped`` goes to a *sink*. The reply and its ``Dropped`` share one ``fate``. The
+first entry of the fate decides whether the answer was read. The sink must check the fate: on a
+free-threaded CPython, a reply may be read at the same moment as it is dropped.
 
-*Waited for*, by threads, and by tasks that suspend instead of blocking their loop.
+*Waited for.* Threads wait by blocking. Tasks are suspended, so they do not block their loop.
 """
 
 from __future__ import annotations
@@ -48,59 +48,63 @@ HOOKED: Final = "hooked"
 
 
 class Resolving(pykka.Future[T]):
-    """The side of a reply that the answering actor uses."""
+    """The part of a reply that the answering actor uses."""
 
-    # Class-level defaults keep the making of a reply cheap.
+    # Defaults on the class make the creation of a reply cheap.
     _hooked: tuple[Any] | None = None
-    """The value behind a hook, once it is there."""
+    """The value that the hook has returned; ``None`` before that."""
 
-    def __init__(self) -> None:  # a reply has no use for the state of pykka.Future
+    def __init__(self) -> None:  # a reply does not need the state of pykka.Future
         self._outcomes: list[tuple[str, Any]] = []
         self._callbacks: list[tuple[Callable[[], object], list[threading.Thread]]] = []
         self._latch = Latch()
 
     def set(self, value: T | None = None) -> None:
-        """Resolve with ``value``.
+        """Resolve the reply with ``value``.
 
         Raises:
-            queue.Full: if it was resolved, hooked or withdrawn before
+            queue.Full: the reply was resolved, hooked or withdrawn before
         """
         self._resolve_or_raise((VALUE, value))
 
     def set_exception(self, exc_info: ExcInfo | None = None) -> None:
-        """Resolve with an exception: ``exc_info``, or the one being handled.
+        """Resolve the reply with the exception of ``exc_info``, or with the one being handled.
 
         Raises:
-            queue.Full: if it was resolved, hooked or withdrawn before
+            queue.Full: the reply was resolved, hooked or withdrawn before
         """
         assert exc_info is None or len(exc_info) == 3  # noqa: S101  as Pykka does
         self._resolve_or_raise((FAILED, exc_info or sys.exc_info()))
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
-        """Let a hook, ``func(timeout)``, produce the value when somebody asks for it.
+        """Let a hook, ``func(timeout)``, produce the value when a reader asks for it.
 
-        Those who wait already call it at once, each within what is left of its own timeout.
+        Readers that wait already call the hook at once. Each of them passes the rest of its own
+        timeout.
 
         Raises:
-            queue.Full: if it was resolved, hooked or withdrawn before
+            queue.Full: the reply was resolved, hooked or withdrawn before
         """
-        self._hook_turn = threading.RLock()  # who does not own it cannot release it
+        self._hook_turn = threading.RLock()  # a thread without this lock cannot release it
         self._resolve_or_raise((HOOKED, func))
 
     def set_quietly(self, value: T) -> bool:
-        """Resolve with ``value``; ``False`` if it was resolved or withdrawn before."""
+        """Resolve the reply with ``value``.
+
+        Return ``False`` if the reply was resolved or withdrawn before.
+        """
         return self._resolve((VALUE, value))
 
     def fail_quietly(self, error: BaseException) -> None:
-        """Resolve with ``error``; nothing happens if it was resolved or withdrawn before."""
+        """Resolve the reply with ``error``, unless it was resolved or withdrawn before."""
         self._resolve((FAILED, (type(error), error, error.__traceback__)))
 
     def is_resolved(self) -> bool:
-        """Tell whether an outcome is there: a value, an exception or a hook."""
+        """Tell whether the reply has an outcome: a value, an exception or a hook."""
         return bool(self._outcomes)
 
     def error(self) -> BaseException | None:
-        """Return the exception that it holds, or ``None``."""
+        """Return the exception that the reply holds, or ``None``."""
         if not self._outcomes or self._outcomes[0][0] is not FAILED:
             return None
         return exception_of(self._outcomes[0][1])
@@ -117,11 +121,11 @@ class Resolving(pykka.Future[T]):
             outcomes.append(outcome)
             self._opened()
         finally:
-            self._opened()  # struck: those who wait are told all the same
+            self._opened()  # again, so that the waiters are told even if this thread is struck
         return outcomes[0] is outcome
 
     def _opened(self) -> None:
-        """Wake those who wait."""
+        """Wake the waiters."""
         if not self._outcomes or (self._latch.is_set() and not self._callbacks):
             return
         self._latch.set()
@@ -129,7 +133,10 @@ class Resolving(pykka.Future[T]):
             self._call(waiting)
 
     def _call(self, waiting: tuple[Callable[[], object], list[threading.Thread]]) -> None:
-        """Run a callback on the thread that claims it first; again only if that one was struck."""
+        """Run a callback on the first thread that claims it.
+
+        The callback runs again only if that thread was struck.
+        """
         callback, claims = waiting
         me = threading.current_thread()
         claims += (me,)
@@ -138,7 +145,7 @@ class Resolving(pykka.Future[T]):
             try:
                 self._callbacks.remove(waiting)
             except ValueError:
-                pass  # it was struck after this
+                pass  # this thread was struck after it had removed the entry
 
     def _when_open(self, callback: Callable[[], object]) -> None:
         if self._outcomes:
@@ -146,7 +153,7 @@ class Resolving(pykka.Future[T]):
             return
         waiting: tuple[Callable[[], object], list[threading.Thread]] = (callback, [])
         self._callbacks.append(waiting)
-        if self._outcomes:  # resolved meanwhile; whoever resolved it may have seen it, or not
+        if self._outcomes:  # resolved meanwhile, perhaps by a thread that saw no callback
             self._call(waiting)
 
     def __repr__(self) -> str:
@@ -155,7 +162,7 @@ class Resolving(pykka.Future[T]):
 
 
 def exception_of(exc_info: ExcInfo) -> BaseException:
-    """Return the exception of an ``exc_info``, with its traceback as it was."""
+    """Return the exception of an ``exc_info`` with its original traceback."""
     kind, error, trace = exc_info
     if error is None:
         error = kind() if kind is not None else pykka.ActorDeadError("failed without a reason")
@@ -167,20 +174,24 @@ GIVEN_UP: Final = (False,)
 
 
 class Withdrawn(RuntimeError):
-    """A reply that one reader gave up, by cancelling its task, is read by another."""
+    """The error of a reader whose reply was given up by another reader.
+
+    For example, a reader gives up a reply if its task is cancelled.
+    """
 
 
 def withdrawn() -> Withdrawn:
-    """Return what another reader of a reply gets that was given up."""
-    return Withdrawn("another reader of this reply has withdrawn the request: make your own")
+    """Return the error for another reader of a reply that was given up."""
+    return Withdrawn("another reader of this reply has withdrawn the request: send a new request")
 
 
 class Dropped(weakref.ref["GivingUp[Any]"]):
-    """Goes to its sink when its reply dies, or is given up.
+    """A weak reference that goes to its sink when its reply dies or is given up.
 
-    With a sink written in C (``SimpleQueue.put``) no line of Python runs in that finaliser, where
-    an exception from outside would vanish. While the answer is on its way it stands in for the
-    reply, which it does not keep alive.
+    An exception from outside would vanish in a finaliser. If the sink is written in C, as
+    ``SimpleQueue.put`` is, the finaliser runs no line of Python. While the answer is on its way,
+    the actor holds this reference in place of the reply. So the actor does not keep the reply
+    alive.
     """
 
     __slots__ = ("fate", "grant", "received", "sink")
@@ -191,17 +202,17 @@ class Dropped(weakref.ref["GivingUp[Any]"]):
     sink: Callable[[Dropped], object]
 
     def was_read(self) -> bool:
-        """Tell whether the answer was read; if not, it never will be."""
+        """Tell whether the answer was read; after ``False`` nobody can read it."""
         self.fate += GIVEN_UP
         return self.fate[0]
 
     def set_quietly(self, value: object) -> bool:
-        """See ``Reply.set_quietly``; ``False`` also if nobody holds the reply."""
+        """Do the same as ``Reply.set_quietly``; also return ``False`` if nobody holds the reply."""
         reply = self()
         return reply is not None and reply.set_quietly(value)
 
     def fail_quietly(self, error: BaseException) -> None:
-        """See ``Reply.fail_quietly``."""
+        """Do the same as ``Reply.fail_quietly``, if somebody still holds the reply."""
         reply = self()
         if reply is not None:
             reply.fail_quietly(error)
@@ -214,7 +225,10 @@ def watched(
     received: Callable[[Any], object],
     fate: list[bool] | None = None,
 ) -> Dropped:
-    """Have ``sink`` told when ``thing`` dies; ``grant.watch`` holds what sees to it."""
+    """Make a ``Dropped`` of ``thing`` and return it; ``sink`` gets it when ``thing`` dies.
+
+    ``grant.watch`` holds the ``Dropped``.
+    """
     dropped = Dropped(thing, sink)
     dropped.grant, dropped.sink, dropped.received = grant, sink, received
     dropped.fate = [] if fate is None else fate
@@ -223,13 +237,13 @@ def watched(
 
 
 class GivingUp(Resolving[T]):
-    """What becomes of a grant: it is read, or it goes home."""
+    """The part of a reply that sees to a grant: the grant is read, or it goes home."""
 
     _upstream: tuple[pykka.Future[Any], ...] = ()
-    """What this reply was derived from: it is given up with it."""
+    """The futures from which this reply was derived. They are given up with it."""
     _dropped: Dropped | None = None
     _is_given_up: bool = False
-    """Nobody will read it, or only in vain."""
+    """Whether the reply was given up: nobody will read it, or only in vain."""
 
     def watched(
         self,
@@ -238,22 +252,24 @@ class GivingUp(Resolving[T]):
         received: Callable[[Any], object],
         fate: list[bool] | None = None,
     ) -> Dropped:
-        """Bring ``grant`` along: ``received(grant)`` is called where the answer is read.
+        """Bring ``grant`` along with the answer, and return its ``Dropped``.
 
-        If nobody reads it, ``sink`` gets the returned ``Dropped``: perhaps more than once, on any
-        thread, also in a finaliser. ``grant.watch`` holds that one, and no earlier one. A reply
-        that takes an answer over has the ``fate`` of the other.
+        When a reader reads the answer, it calls ``received(grant)``. If nobody reads the answer,
+        ``sink`` gets the ``Dropped``. That may happen more than once, on any thread, and in a
+        finaliser. ``grant.watch`` holds the latest ``Dropped`` only. A reply that takes over the
+        answer of another reply also takes over its ``fate``.
         """
         self._dropped = dropped = watched(self, grant, sink, received, fate)
         if self._is_given_up:
-            sink(dropped)  # as it was before there was anything to give up
+            sink(dropped)  # the reader gave up the reply before it had a grant
         return dropped
 
     @property
     def _answer(self) -> Any:
-        """What it was resolved with, read by this very access.
+        """The value of the reply; this access reads it, or raises the exception.
 
-        Not a method, and no call behind the claim: nobody can be struck between it and the return.
+        It is a property, and it makes no call after it has claimed the answer. So no reader can be
+        struck between the claim and the return.
         """
         kind, value = self._outcomes[0]
         if kind is FAILED:
@@ -262,7 +278,7 @@ class GivingUp(Resolving[T]):
             value = self._hooked[0]  # type: ignore[index]  # _wait has run the hook
         dropped = self._dropped
         if dropped is not None:
-            dropped.received(dropped.grant)  # before it is read: it may be struck
+            dropped.received(dropped.grant)  # before the claim, because this call may be struck
             fate = dropped.fate
             fate += READ
             if not fate[0]:
@@ -270,7 +286,17 @@ class GivingUp(Resolving[T]):
         return value
 
     def give_up(self) -> None:
-        """Tell that nobody will read this reply; what it brings goes home, unless it was read."""
+        """Tell that nobody will read this reply.
+
+        Unless the answer was read before, its grant goes home: a name goes back to the pool.
+
+        Examples:
+            >>> pool = namepool.NamePool.start(source=namepool.NumberedNames()).proxy()
+            >>> reply = pool.checkout_name()
+            >>> reply.give_up()
+            >>> pool.pool_stats().get().checked_out_count
+            0
+        """
         self._is_given_up = True
         if self._dropped is not None:
             self._dropped.sink(self._dropped)
@@ -280,16 +306,19 @@ class GivingUp(Resolving[T]):
 
 
 Wait: TypeAlias = float | None
-"""Seconds to wait at most; ``None``: for ever."""
+"""The longest wait in seconds; ``None`` means for ever."""
 
 EVERY: Final = 64
-"""Every so many awaits of an answer that is ready, the event loop goes on: else a task that asks
-and asks would never let others run, nor be cancelled, nor hear of a Ctrl-C, which cancels it."""
+"""At every 64th await of an answer that is ready, the event loop goes on.
+
+Otherwise a task that asks in a loop would never let other tasks run. It could not be cancelled
+either, not even by a Ctrl-C.
+"""
 _awaits = itertools.count(1)
 
 
 class _OthersTurn:
-    """Await it where nothing need be waited for: every so many times, others run."""
+    """An object that a task awaits if its answer is ready; at every 64th time, other tasks run."""
 
     __slots__ = ()
 
@@ -302,29 +331,37 @@ others_turn: Final = _OthersTurn()
 
 
 class WouldDeadlock(RuntimeError):
-    """An actor, or a finaliser that ran inside it, waits for that same actor.
+    """An actor waits for itself, or a finaliser that runs inside the actor waits for it.
 
-    The request itself is queued and will be handled; only the wait is refused.
+    The request itself is queued and will be handled. Only the wait is refused.
     """
 
 
 class Waiting(GivingUp[T]):
-    """What those who asked see of a reply."""
+    """The part of a reply that its readers use."""
 
     _timeout_error: Callable[[float], BaseException] | None = None
     _inbox: Any = None
-    """Where its request went, if it is known."""
+    """The inbox to which the request went, if that is known."""
 
     def fail_timeouts_with(self, make: Callable[[float], BaseException]) -> None:
-        """Raise ``make(timeout)`` instead of a bare ``pykka.Timeout`` when a ``get`` times out."""
+        """Raise ``make(timeout)`` in place of a plain ``pykka.Timeout`` if a ``get`` times out."""
         self._timeout_error = make
 
     def get(self, *, timeout: float | None = None) -> Any:
         """Return the value, or raise the exception; wait for it up to ``timeout`` seconds.
 
         Raises:
-            pykka.Timeout: not resolved in time (a checkout raises its subclass CheckoutTimeout)
-            WouldDeadlock: called from inside the actor that is to answer
+            pykka.Timeout: the reply is not resolved in time (a checkout raises the subclass
+                CheckoutTimeout)
+            WouldDeadlock: the caller runs inside the actor that must answer
+
+        Examples:
+            >>> from namepool.actors import Reply
+            >>> reply = Reply()
+            >>> reply.set("NPC #1")
+            >>> reply.get(timeout=5)
+            'NPC #1'
         """
         outcomes = self._outcomes
         if not outcomes or outcomes[0][0] is HOOKED:
@@ -332,23 +369,23 @@ class Waiting(GivingUp[T]):
         return self._answer
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for an outcome, and for the value behind a hook; ``get`` returns at once then."""
+        """Wait for an outcome, and for the value of a hook; after that, ``get`` returns at once."""
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._outcomes:
             self._refuse_vain_wait()
             if not self._latch.wait(timeout):
-                assert timeout is not None  # noqa: S101  without one it waits for ever
+                assert timeout is not None  # noqa: S101  without a timeout it waits for ever
                 raise self._timed_out(timeout)
         if self._outcomes[0][0] is HOOKED:
             self._run_hook(timeout, deadline)
 
     def _refuse_vain_wait(self) -> None:
-        """Raise if waiting can never succeed."""
+        """Raise an error if this wait can never succeed."""
         inbox = self._inbox
         if inbox is not None and inbox.is_mine():
             raise WouldDeadlock(
                 "an actor cannot wait for its own answer: the request is queued behind the "
-                "message that this thread is handling now; tell it, or read the future later"
+                "message that this thread is handling now; use tell(), or read the future later"
             )
         if inbox is not None and inbox.is_elsewhere:
             raise pykka.ActorDeadError(
@@ -372,7 +409,7 @@ class Waiting(GivingUp[T]):
             try:
                 self._hook_turn.release()
             except RuntimeError as error:
-                passed_on(error)  # else it was not ours
+                passed_on(error)  # this thread did not have the lock
 
     # -- await ------------------------------------------------------------------------------
 
@@ -386,16 +423,17 @@ class Waiting(GivingUp[T]):
             finally:
                 if not is_there:
                     self.give_up()
-        answer: T = self._answer  # no call here: it has been delivered by now
+        answer: T = self._answer  # no call follows, because the answer is delivered now
         return answer
 
     __iter__ = __await__
 
     async def within(self, timeout: float | None) -> T:
-        """Like ``await``, for up to ``timeout`` seconds.
+        """Return the value or raise the exception, like ``await``; wait up to ``timeout`` seconds.
 
         Raises:
-            pykka.Timeout: not resolved in time (a checkout raises its subclass CheckoutTimeout)
+            pykka.Timeout: the reply is not resolved in time (a checkout raises the subclass
+                CheckoutTimeout)
         """
         if timeout is not None and not self._outcomes:
             self._refuse_vain_wait()
@@ -427,10 +465,10 @@ class Waiting(GivingUp[T]):
         if not self._upstream or not all(isinstance(f, Waiting) for f in self._upstream):
             from asyncio import get_running_loop
 
-            # A hook of unknown make may block: on another thread, then.
+            # A hook of another class may block, so it runs on another thread.
             yield from get_running_loop().run_in_executor(None, self.wait, None)
             return
-        for source in self._upstream:  # without withdrawing it: others may read it too
+        for source in self._upstream:  # this gives up no source, because others may read it too
             assert isinstance(source, Waiting)  # noqa: S101  checked above
             yield from source._await()
         self.wait(None)
@@ -443,10 +481,16 @@ def _left(deadline: float) -> float:
 class Reply(NeverCopied, Waiting[T]):
     """A value that is available now or later.
 
-    ``get`` may be called repeatedly and from several threads; setting a reply twice raises
-    ``queue.Full``, as in Pykka. ``await reply`` suspends the coroutine; a task that is cancelled
-    there gives up what the answer would bring. A handler may return an unresolved reply and resolve
-    it later.
+    Several threads may call ``get``, and each may call it again. A second ``set`` raises
+    ``queue.Full``, as in Pykka. ``await reply`` suspends the task. If the task is cancelled there,
+    it gives up the reply. A handler may return an unresolved reply and resolve it later.
+
+    Examples:
+        >>> from namepool.actors import Reply
+        >>> reply = Reply()
+        >>> reply.set("NPC #1")
+        >>> await reply
+        'NPC #1'
     """
 
     _instead = "send the value that get() returns"
@@ -466,15 +510,18 @@ class Reply(NeverCopied, Waiting[T]):
         return reply
 
     def is_deferred(self) -> bool:
-        """Tell whether a handler that returns this reply means: I answer later.
+        """Tell whether a handler that returns this reply will answer later.
 
-        It does if it made the reply. The reply to another request, or what was derived from one,
-        is a value like any other, as in Pykka.
+        That is so if the handler made the reply. The reply to another request is a value like any
+        other, as in Pykka. The same holds for a future that was derived from such a reply.
         """
         return self._inbox is None and not self._upstream
 
     def resolved_by(self, other: Reply[T]) -> None:
-        """Resolve this reply as ``other`` is, when it is; dropping this one drops ``other``."""
+        """Resolve this reply like ``other``, once ``other`` is resolved.
+
+        If this reply is dropped, ``other`` is dropped too.
+        """
         mine = weakref.ref(self)
 
         def opened() -> None:
@@ -485,13 +532,13 @@ class Reply(NeverCopied, Waiting[T]):
         self.follow(other, opened)
 
     def follow(self, other: Reply[Any], opened: Callable[[], object]) -> None:
-        """Hold ``other``, time out as it does, and call ``opened`` once it is resolved."""
+        """Hold ``other``, take its timeout error, and call ``opened`` when it is resolved."""
         self._upstream = (other,)
         self._timeout_error = other._timeout_error
         other._when_open(opened)
 
     def take_over(self, other: Reply[Any]) -> None:
-        """Resolve this reply as ``other``, which is resolved; what it brought comes along."""
+        """Resolve this reply like ``other``, which is resolved, and take over its grant."""
         dropped = other._dropped
         if dropped is not None:
             self.watched(dropped.grant, dropped.sink, dropped.received, dropped.fate)
@@ -524,6 +571,6 @@ class Reply(NeverCopied, Waiting[T]):
 
 
 def _derived(future: F, *sources: pykka.Future[Any]) -> F:
-    assert isinstance(future, Reply)  # noqa: S101  Pykka derives futures of the same class
+    assert isinstance(future, Reply)  # noqa: S101  Pykka derives a future of the same class
     future._upstream = sources
     return future

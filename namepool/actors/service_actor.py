@@ -1,8 +1,8 @@
-"""The base of our actors: a Pykka actor whose requests run where they are sent.
+"""The base of our actors: a Pykka actor that may handle a request on the caller's thread.
 
-Which thread runs what: ``on_start``, ``on_stop``, ``on_failure``, every ``tell`` and every timer
-run on the actor's own thread. A request to an *idle* actor runs on the caller's thread, in the
-actor's turn: one message at a time and in order, exactly as if the actor's thread had run it.
+The actor's own thread runs ``on_start``, ``on_stop``, ``on_failure``, every ``tell`` and every
+timer. The caller's thread runs a request to an *idle* actor, in the actor's turn. Still the actor
+handles one message at a time and in order, exactly as if its own thread handled all of them.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ _pykka: Logger = Logger("pykka")
 
 
 class Acting(Protocol):
-    """Who acts in a context, where that is not the thread, task or actor whose stack it is."""
+    """The party that acts in a context, if it is not the thread, task or actor of the stack."""
 
     owner: str
 
     def is_here(self) -> bool:
-        """Tell whether that holds for the caller."""
+        """Tell whether this party acts in the caller's thread and task."""
         ...
 
 
 acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
-"""The actor whose handler runs on its caller's thread, or whomever a program sets here."""
+"""The actor whose handler runs on the caller's thread, or another party that a program sets."""
 
 
 class Here:
-    """An actor acts on this thread, in this task, and not in what that starts."""
+    """An actor that acts in this thread and task, but not in threads and tasks started there."""
 
     __slots__ = ("_place", "owner")
 
@@ -57,37 +57,44 @@ class Here:
         self._place = place()
 
     def is_here(self) -> bool:
-        """Tell whether the caller is where this was made."""
+        """Tell whether the caller runs in the thread and task that made this object."""
         return self._place == place()
 
 
 def place() -> object:
-    """Return the thread and the asyncio task whose stack this is, for comparing."""
+    """Return the running thread and asyncio task, for a comparison."""
     asyncio = sys.modules.get("asyncio")
     try:
         return threading.get_ident(), asyncio and asyncio.current_task()
-    except (AttributeError, RuntimeError):  # it is being imported, or no loop runs here
+    except (AttributeError, RuntimeError):  # asyncio is being imported, or no loop runs here
         return threading.get_ident(), None
 
 
 class _Crash(NamedTuple):
-    """A BaseException left a handler on a caller's thread; the actor dies of it on its own."""
+    """A BaseException of a handler on a caller's thread.
+
+    The actor dies of this error on its own thread.
+    """
 
     error: BaseException
 
 
 class ActorLoop(pykka.ThreadingActor):
-    """Takes one message after another, in its own turn; a caller may do so in between.
+    """An actor that handles one message after another, each in its turn.
 
-    The actor's hooks and handlers run in the actor's own context, on whatever thread.
+    A caller may handle its own request between two of these messages. The hooks and handlers run
+    in the actor's own context, on every thread.
     """
 
     comes_up_later: ClassVar[bool] = False
-    """Set it on an actor that is not up when ``on_start`` returns, and says so itself."""
+    """Set it to ``True`` on an actor that is not yet up when ``on_start`` returns.
+
+    Such an actor calls ``came_up`` of its lifecycle itself.
+    """
 
     _replying: Reply[Any] | Dropped | None = None
     _envelope: Envelope[Any] | None = None
-    """What was taken from the inbox, until it is handled."""
+    """The envelope that was taken from the inbox and is not handled yet."""
     _context: Context
     _actor_ref: ServiceRef[Any]
     actor_inbox: Inbox
@@ -100,13 +107,17 @@ class ActorLoop(pykka.ThreadingActor):
         }
 
     def on_signal(self, signalled: Any) -> None:
-        """Hook: deal with what was put into ``actor_inbox.signal``. Twice must do no harm."""
+        """Deal with an object that was put into ``actor_inbox.signal``.
+
+        This is a hook for subclasses. It may be called twice with the same object, and the second
+        call must do no harm.
+        """
 
     def _actor_loop(self) -> None:
         self.actor_inbox.turn.acquire()
         self.actor_inbox.own_thread = threading.get_ident()
         try:
-            self._guard(self._live)  # a hook of Pykka's may fail; nobody may wait for ever
+            self._guard(self._live)  # a hook of Pykka may fail, and no caller may wait for ever
         finally:
             self._finish()
 
@@ -121,26 +132,26 @@ class ActorLoop(pykka.ThreadingActor):
                     self._envelope = self._next()
                 self._context.run(self._receive)
             except MemoryError:
-                continue  # nothing was lost; there may be some in a moment
+                continue  # nothing was lost, and memory may be free again in a moment
 
     def _actor_loop_setup(self) -> None:
         self._guard(self.on_start)
 
     def _next(self) -> Envelope[Any]:
-        """Wait for a message; what was left half done is put right before it is handled."""
+        """Wait for a message and return it; first recover from a change that was left half done."""
         inbox = self.actor_inbox
         envelope: Envelope[Any] | None = None
         while True:
             try:
                 if envelope is None:
-                    if inbox.guarded.torn:  # memory was lacking
+                    if inbox.guarded.torn:  # the recovery failed for lack of memory
                         inbox.signal.put(CutShort())
                     envelope = inbox.get()
                 if inbox.guarded.torn:
                     inbox.guarded.recover()
                 return envelope
             except MemoryError:
-                continue  # nothing was lost; there may be some in a moment
+                continue  # nothing was lost, and memory may be free again in a moment
 
     def _take_signals(self, _: Signalled) -> None:
         signalled = self.actor_inbox.signalled
@@ -148,16 +159,17 @@ class ActorLoop(pykka.ThreadingActor):
             try:
                 self.on_signal(signalled[0])
             except MemoryError:
-                return  # it is dealt with again
+                return  # the hook is called again with the same object
             except Exception:
-                signalled.popleft()  # it may cost this incarnation, but not the next
+                signalled.popleft()  # the object may end this incarnation, but not the next one
                 raise
             signalled.popleft()
 
     def _receive(self) -> None:
         """Handle one message from the queue and answer it."""
         envelope: Any = self._envelope
-        self._envelope = None  # a dropped reply must be noticed; and it is not handled twice
+        # The actor must not keep a dropped reply alive, nor handle the message twice.
+        self._envelope = None
         message, reply = envelope.message, envelope.reply_to
         self._replying = reply
         try:
@@ -179,7 +191,7 @@ class ActorLoop(pykka.ThreadingActor):
 
     def _answer(self, response: Any, reply: Reply[Any]) -> None:
         if response is reply or response is self._replying:
-            return  # deferred: the handler resolves it, or what stands in for it, later
+            return  # the answer is deferred: the handler resolves the reply or its Dropped later
         if isinstance(response, Reply) and response.is_deferred():
             reply.resolved_by(response)
         else:
@@ -190,7 +202,10 @@ class ActorLoop(pykka.ThreadingActor):
         return super()._handle_receive(message) if handler is None else handler(message)
 
     def on_receive(self, message: Any) -> Any:
-        """Warn of a message that nobody handles, as Pykka does; override it as there."""
+        """Log a warning about a message that has no handler, as Pykka does.
+
+        A subclass overrides this method and handles its messages there.
+        """
         quietly(super().on_receive, message)
 
     def _receive_as_itself(self, message: Any) -> Any:
@@ -216,12 +231,12 @@ class ActorLoop(pykka.ThreadingActor):
         self._guard(self.on_stop)
 
     def _fail(self) -> None:
-        """Die of the exception being handled."""
+        """Let the actor die of the exception that is being handled."""
         self._handle_failure(*sys.exc_info())
         self._guard(self.on_failure, *sys.exc_info())
 
     def _guard(self, hook: Callable[..., None], *args: Any) -> None:
-        """Run a user's hook; whatever it raises ends this actor and nothing else."""
+        """Run a hook of the user; an error of the hook ends this actor and nothing else."""
         try:
             hook(*args)
         except BaseException:
@@ -239,40 +254,60 @@ class ActorLoop(pykka.ThreadingActor):
         _pykka.error("Unhandled exception in %s:", self, exc_info=exc_info)
 
     def _thread_ended(self, error: BaseException | None) -> None:
-        """Report the death of an actor whose loop never began, or whose end was cut short."""
+        """Report the death of an actor if its loop never began, or its end was cut short."""
         lifecycle = self._actor_ref.lifecycle
         if not lifecycle.is_gone.is_set():
             lifecycle.failed(error or RuntimeError("its thread ended before the actor did"))
             self._finish()
 
     def _finish(self) -> None:
-        """Answer what is left, then report the death. Nothing of the actor runs after this."""
+        """Refuse the remaining requests, then report the death.
+
+        Nothing of the actor runs after this.
+        """
         ref = self._actor_ref
-        retire(ref)  # as has been done, unless its loop never began
+        retire(ref)  # needed if the loop never began; otherwise it was done before
         ref._actor = None
         self.actor_inbox.close(partial(refuse, ref))
         if self.actor_inbox.has_turn():
-            self.actor_inbox.turn.release()  # who has ended has no turn
+            self.actor_inbox.turn.release()  # an actor that has ended must not keep its turn
         ref.lifecycle.died()
 
 
 class ServiceActor(ActorLoop):
-    """A Pykka actor that answers every request and runs it where it is sent; see the module.
+    """A Pykka actor that answers every request, on the caller's thread if the actor is idle.
 
-    Subclass it like ``pykka.ThreadingActor``. Its thread is a daemon: a program that forgets to
-    stop it exits, after ``on_stop`` ran at interpreter exit: see ``at_exit``.
+    Subclass it like ``pykka.ThreadingActor``. Its thread is a daemon, so a program that forgets to
+    stop the actor still exits. The interpreter's exit stops the actor and so runs ``on_stop``.
+
+    Examples:
+        >>> from namepool.actors import ServiceActor
+        >>> class Counter(ServiceActor):
+        ...     count = 0
+        ...     def on_receive(self, step):
+        ...         self.count += step
+        ...         return self.count
+        >>> counter = Counter.start()
+        >>> counter.ask(2)
+        2
     """
 
     use_daemon_thread = True
 
     non_blocking: ClassVar[bool] = False
-    """Set it on an actor whose handlers never block and may be cut short anywhere: then requests
-    for a future, with a timeout or from the main thread run on the caller's thread too. What they
-    may leave half done is ``actor_inbox.guarded``."""
+    """Set it to ``True`` on an actor whose handlers never block and may be cut short anywhere.
+
+    Then the caller's thread also runs three other kinds of requests: for a future, with a timeout,
+    or from the main thread. A handler that is cut short may leave only ``actor_inbox.guarded`` half
+    changed.
+    """
 
     delays_exit: ClassVar[bool] = True
-    """The interpreter's exit stops it and waits for that, up to 5 s. Unset it on an actor that
-    another one stops, and whose work is worth nothing by then."""
+    """Whether the interpreter's exit stops the actor and waits for its end.
+
+    The exit waits up to 5 seconds for all actors together. Set it to ``False`` on an actor that
+    another actor stops, and whose work is worth nothing at the exit.
+    """
 
     _reports_its_lifecycle: ClassVar[bool] = True
 
@@ -280,14 +315,18 @@ class ServiceActor(ActorLoop):
         super().__init__(*args, **kwargs)
         self._actor_ref = self._create_ref()
         self._inline: dict[type, Callable[[Any], Any]] = {_ActorStop: _later}
-        """What callers may run, by the type of the message."""
+        """The handlers that a caller may run, by the type of the message."""
         self._inline_other: Callable[[Any], Any] = self._receive_as_itself
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> Any:
-        """Start an actor and return its ref; see ``pykka.Actor.start``.
+        """Start an actor and return its ref, as ``pykka.Actor.start`` does.
 
-        A caller that is struck leaves none behind.
+        If an exception from outside (such as Ctrl-C) hits the caller here, no actor is left behind.
+
+        Examples:
+            >>> Counter.start().ask(5)
+            5
         """
         started: list[Any] = []
         is_kept = False
@@ -316,8 +355,8 @@ class ServiceActor(ActorLoop):
             thread.start()
         except Exception as error:
             if thread.ident is not None:
-                raise  # it came from outside
-            # No thread can be started, or a tracer failed: nobody else will clean up.
+                raise  # the error came from outside
+            # No thread could be started, or a tracer failed. Nobody else cleans up.
             self._actor_ref.lifecycle.failed(error)
             self._finish()
             raise
@@ -325,14 +364,38 @@ class ServiceActor(ActorLoop):
     # -- for handlers -----------------------------------------------------------------------
 
     def deferred(self) -> Reply[Any]:
-        """Return the reply that the current caller will read, to be returned and resolved later.
+        """Return the reply that the current caller will read.
 
-        A watched one is not kept alive by the actor: what is returned stands in for it.
+        A handler returns this reply, and the actor resolves it later. The actor does not keep a
+        watched reply alive. In place of a watched reply, this method returns its ``Dropped``.
+
+        Examples:
+            >>> class Cook(ServiceActor):
+            ...     def on_receive(self, message):
+            ...         if message == "order":
+            ...             self.order = self.deferred()
+            ...             return self.order
+            ...         self.order.set(message)
+            >>> cook = Cook.start()
+            >>> order = cook.ask("order", block=False)
+            >>> cook.tell("soup")
+            >>> order.get(timeout=5)
+            'soup'
         """
         return Reply() if self._replying is None else cast("Reply[Any]", self._replying)
 
     def schedule(self, delay: float, message: Any) -> None:
-        """Tell oneself ``message`` in ``delay`` seconds."""
+        """Tell this actor ``message`` in ``delay`` seconds.
+
+        Examples:
+            >>> class Guest(ServiceActor):
+            ...     def on_start(self):
+            ...         self.schedule(0.01, "leave")
+            ...     def on_receive(self, message):
+            ...         self.stop()
+            >>> Guest.start().wait_gone(timeout=5)
+            True
+        """
         self.actor_inbox.schedule(delay, message)
 
 

@@ -1,6 +1,7 @@
-"""Suspending the running task, on asyncio or on trio, until something on any thread calls back.
+"""Suspend the running task, on asyncio or on trio, until any thread calls back.
 
-Neither is imported here unless the program runs it: whoever calls runs in a task of one of them.
+The caller runs in a task of asyncio or of trio. So this module imports neither of them before the
+program runs it.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ def trio_task() -> Any:
         return None
     try:
         return trio.lowlevel.current_task()
-    except (AttributeError, RuntimeError):  # it is being imported, or runs no task here
+    except (AttributeError, RuntimeError):  # trio is being imported, or runs no task here
         return None
 
 
 async def called_back(subscribe: Subscribe, timeout: float | None = None) -> None:
-    """Suspend until what ``subscribe`` was given is called, but at most ``timeout`` seconds."""
+    """Suspend the task until something calls the function that ``subscribe`` is given.
+
+    The task is suspended for at most ``timeout`` seconds.
+    """
     await (_on_asyncio if trio_task() is None else _on_trio)(subscribe, timeout)
 
 
 def next_turn() -> Generator[Any, None, None]:
-    """Let other tasks run, and a cancellation arrive."""
+    """Let other tasks run, and let a cancellation arrive."""
     if trio_task() is None:
         yield
     else:
@@ -41,7 +45,7 @@ def next_turn() -> Generator[Any, None, None]:
 
 
 async def _on_asyncio(subscribe: Subscribe, timeout: float | None) -> None:
-    from asyncio import get_running_loop  # here, so that threads need not import asyncio
+    from asyncio import get_running_loop  # imported here, because threads do not need asyncio
 
     loop = get_running_loop()
     opened = loop.create_future()
@@ -50,7 +54,7 @@ async def _on_asyncio(subscribe: Subscribe, timeout: float | None) -> None:
         try:
             loop.call_soon_threadsafe(_finish, opened)
         except RuntimeError:
-            pass  # the loop was closed: nobody awaits any more
+            pass  # the loop is closed, so nobody awaits any more
 
     alarm = None if timeout is None else loop.call_later(timeout, _finish, opened)
     try:
@@ -75,7 +79,7 @@ async def _on_trio(subscribe: Subscribe, timeout: float | None) -> None:
         try:
             token.run_sync_soon(opened.set)
         except RuntimeError:
-            pass  # trio has ended: nobody awaits any more
+            pass  # trio has ended, so nobody awaits any more
 
     subscribe(wake)
     with trio.move_on_after(inf if timeout is None else timeout):

@@ -1,4 +1,4 @@
-"""What to start, when to restart, how long to wait."""
+"""The spec of a child: its class, its restart rule and its time to stop."""
 
 from __future__ import annotations
 
@@ -13,44 +13,52 @@ Kind = Literal["worker", "supervisor"]
 Shutdown = float | Literal["default"] | None
 
 WORKER_SHUTDOWN = 5.0
-"""Seconds that a worker may take to stop (OTP's default); a supervisor may take for ever."""
+"""The seconds that a worker may take to stop, as in OTP. A supervisor may take for ever."""
 
 
 def is_seconds(value: object, *, zero: bool = False) -> bool:
-    """Tell whether ``value`` is a time to wait; ``zero`` says whether that may be none."""
+    """Tell whether ``value`` is a number of seconds; 0 is allowed only if ``zero`` is true."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and 0 <= cast("float", value) <= 1e8 and (zero or value != 0)
 
 
 class InvalidChildSpec(ValueError):
-    """A field of a child spec that is wrong; the message names field, value and expectation."""
+    """A field of a child spec is wrong.
+
+    The message names the field, its value and the allowed values.
+    """
 
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """How a supervisor starts one child, ``actor_class.start(*args, **kwargs)``, and keeps it.
-
-    ```python
-    ChildSpec("crew", Crew, kwargs={"size": 8}, restart="transient", shutdown=10.0)
-    ```
+    """A recipe by which a supervisor starts and restarts one child.
 
     Args:
-        id: unique among the supervisor's children
+        id: a name that is unique among the supervisor's children
         actor_class: any Pykka actor class
-        args, kwargs: what its constructor takes; it runs on the supervisor's thread, so it must be
-            quick: what takes long belongs into ``on_start``. A supervisor's ``children`` are read
-            here, once
-        restart: ``permanent``: always; ``transient``: after an abnormal end; ``temporary``: never
-        shutdown: seconds to wait for it to stop before it is abandoned (threads cannot be killed);
-            ``None``: for ever; 0: not at all
-        kind: ``worker`` or ``supervisor``; the latter's ``shutdown`` is ``None`` by default
-        significant: its own end may shut down the supervisor (``auto_shutdown``)
-        on_abandon: called when this spec cannot be started again: it was deleted, or the supervisor
-            that keeps it has ended for good. It runs on the supervisor's thread and must not block;
-            an exception is logged
+        args, kwargs: the arguments of the actor's constructor. The constructor runs on the
+            supervisor's thread, so it must be quick. Slow work belongs into ``on_start``. If the
+            child is a supervisor, its ``children`` are read only once, here
+        restart: ``permanent``: the child is always restarted; ``transient``: only after an abnormal
+            end; ``temporary``: never
+        shutdown: the seconds to wait for the child's end before the child is abandoned, because a
+            thread cannot be killed. ``None``: for ever; 0: not at all
+        kind: ``worker`` or ``supervisor``. The default of ``shutdown`` is 5 seconds for a worker
+            and ``None`` for a supervisor
+        significant: whether the child's own end may shut down the supervisor (``auto_shutdown``)
+        on_abandon: a function that is called when this spec cannot be started again. Then the spec
+            was deleted, or its supervisor has ended for good. The function runs on the supervisor's
+            thread and must not block. An exception of the function is logged
 
     Raises:
-        InvalidChildSpec: naming the field, the value and what is expected
+        InvalidChildSpec: a field is wrong; the message names the field, its value and the allowed
+            values
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, Supervisor
+        >>> spec = ChildSpec("cook", ServiceActor, restart="transient")
+        >>> spec.shutdown
+        5.0
     """
 
     id: str
@@ -70,7 +78,7 @@ class ChildSpec:
         _check("kwargs", self.kwargs, _is_kwargs(self.kwargs), "a mapping with string keys")
         children = self.kwargs.get("children")
         if getattr(self.actor_class, "supervises", False) and isinstance(children, Iterable):
-            # All incarnations have the same, also those of an iterator.
+            # ``children`` may be an iterator, and every incarnation must get the same children.
             object.__setattr__(self, "kwargs", {**self.kwargs, "children": tuple(children)})
         _check_one_of("restart", self.restart, get_args(Restart))
         _check_one_of("kind", self.kind, get_args(Kind))
@@ -82,14 +90,21 @@ class ChildSpec:
         _check("shutdown", self.shutdown, is_right, expected)
         _check("significant", self.significant, isinstance(self.significant, bool), "True or False")
         if self.significant and self.restart == "permanent":
-            _check("significant", True, False, "False for a permanent child: it never just ends")
+            _check(
+                "significant", True, False, "False for a permanent child, which is always restarted"
+            )
         callback = self.on_abandon is None or callable(self.on_abandon)
         _check("on_abandon", self.on_abandon, callback, "a callable, or None")
 
     def within(self) -> list[ChildSpec]:
-        """Return the specs of the children that this one's actor is started with.
+        """Return the specs of the children with which this spec's supervisor is started.
 
-        They can be started again as long as this one can.
+        They can be started again as long as this spec can.
+
+        Examples:
+            >>> kitchen = Supervisor.child_spec("kitchen", children=[spec])
+            >>> kitchen.within() == [spec]
+            True
         """
         children = self.kwargs.get("children")
         specs = children if isinstance(children, tuple) else ()

@@ -1,7 +1,8 @@
-"""Actors of any other make, so that their deaths are reported once, with their reasons.
+"""Actors of other classes, made so that each death is reported once, with its reason.
 
-Our own actors report theirs. Of any other class a dynamic subclass is started that does, that turns
-a BaseException into the death of this one actor, and closes the inbox behind it.
+Our own actors report their deaths themselves. For an actor of any other class, a dynamic subclass
+is started. The subclass reports the death. It turns a BaseException into the death of this one
+actor. It closes the inbox after the death.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _cache: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
 
 
 def watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
-    """Return ``actor_class``, or its subclass that reports its lifecycle; made once."""
+    """Return ``actor_class``, or a subclass of it that reports its lifecycle.
+
+    The subclass is made only once.
+    """
     if hasattr(actor_class, "_reports_its_lifecycle"):
         return actor_class
     known = _cache.get(actor_class)
@@ -40,9 +44,10 @@ def watched(actor_class: type[pykka.Actor]) -> type[pykka.Actor]:
 
 
 def _says_nothing_of_its_thread(actor_class: type[pykka.Actor]) -> bool:
-    """Tell whether its thread is Pykka's default, which keeps the interpreter from its exit.
+    """Tell whether the class leaves its kind of thread to Pykka.
 
-    That exit stops the supervisor, and so this actor, as soon as it begins.
+    Pykka's default thread keeps the interpreter from its exit. We do not need that, because the
+    exit stops the supervisor, and so this actor, as soon as the exit begins.
     """
     mro = actor_class.__mro__
     if pykka.ThreadingActor not in mro:
@@ -52,10 +57,10 @@ def _says_nothing_of_its_thread(actor_class: type[pykka.Actor]) -> bool:
 
 
 class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
-    """Mixed in before the class of an actor that knows nothing of us."""
+    """A mixin before an actor class that does not know this package."""
 
     _actor_ref: Any
-    _unhooked: Any = None  # exc_info of a BaseException that on_failure has not been told of
+    _unhooked: Any = None  # exc_info of a BaseException that on_failure has not got yet
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,10 +84,10 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
         if getattr(start, "__func__", None) is pykka.ThreadingActor._start_actor_loop:
             ActorThread(cast("Any", self), self._thread_ended).start()
         else:
-            start()  # an actor of another make has its own idea of a thread
+            start()  # an actor that overrides this method starts its thread in its own way
 
     def _thread_ended(self, error: BaseException | None) -> None:
-        """Report the death of an actor whose loop never began."""
+        """Report the death of an actor if its loop never began."""
         if not self._lifecycle.is_gone.is_set():
             self._lifecycle.failed(error or RuntimeError("its thread ended before the actor did"))
             self._finish()
@@ -94,7 +99,7 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
             super()._actor_loop()
             if self._unhooked is not None:
                 self.on_failure(*self._unhooked)
-        except BaseException:  # out of a hook; it is the end of this actor and of nothing else
+        except BaseException:  # an error of a hook ends this actor and nothing else
             self._handle_failure(*sys.exc_info())
         finally:
             self._unhooked = None
@@ -114,17 +119,17 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
 
     def _actor_loop_teardown(self) -> None:
         if not isinstance(self.actor_inbox, Inbox):
-            super()._actor_loop_teardown()  # else closing the inbox does it
+            super()._actor_loop_teardown()  # our inbox does this work when it is closed
 
     def _handle_receive(self, message: Any) -> Any:
         try:
             return super()._handle_receive(message)
         except Exception:
             raise
-        except BaseException as error:  # Pykka would stop every actor of the program
+        except BaseException as error:  # on such an error Pykka would stop all actors
             self._handle_failure(*sys.exc_info())
             if isinstance(message, messages._ActorStop):
-                return None  # it has stopped, however badly
+                return None  # the actor has stopped, even though with an error
             self._unhooked = sys.exc_info()
             raise pykka.ActorDeadError(f"{self} died of {error!r} handling the message") from error
 
@@ -134,5 +139,5 @@ class _Watched(pykka.Actor if TYPE_CHECKING else object):  # type: ignore[misc]
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self._lifecycle.failed(exception_value or exception_type)
-        retire(self._actor_ref)  # Pykka logs first
+        retire(self._actor_ref)  # done here, because Pykka logs before it retires the actor
         quietly(super()._handle_failure, exception_type, exception_value, traceback)

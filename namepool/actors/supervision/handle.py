@@ -1,4 +1,4 @@
-"""A ref that survives restarts."""
+"""The handle of a supervised actor: a ref that survives restarts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ ENDING = "its supervisor is ending, and waits for the actor that asks"
 
 
 class Request(NamedTuple):
-    """A request, whose reply nobody may read any more; ``asker`` is the actor that asks, if any."""
+    """A request with a weak reference to its reply, because the caller may drop the reply.
+
+    ``asker`` is the actor that asks, or ``None`` if the caller is no actor.
+    """
 
     message: Any
     waiting: weakref.ref[Reply[Any]]
@@ -32,14 +35,25 @@ class Request(NamedTuple):
 
 
 class ActorHandle(NeverCopied):
-    """Stands for a supervised actor across its incarnations.
+    """A ref of a supervised actor that stays valid across the actor's incarnations.
 
-    A request goes to the present incarnation, or waits, within its timeout, for the next one. One
-    that an incarnation died without having seen goes to the next; one that may have been handled
-    is not repeated, and its ``ActorDeadError`` says what the incarnation died of.
+    A request goes to the present incarnation. If there is none, the request waits for the next
+    incarnation within its timeout. If an incarnation dies before it sees the request, the request
+    goes to the next incarnation. If an incarnation may have handled the request, the request is not
+    repeated. Then the caller gets an ``ActorDeadError`` that names the reason of the death.
 
-    ``name`` is the child's path: the ids of the supervisors above it, below the one at the root,
-    and its own, as in ``crew/names``.
+    ``name`` is the child's path, for example ``crew/names``. It has the ids of the supervisors
+    above the child, without the one at the root, and then the child's own id.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, Supervisor
+        >>> class Cook(ServiceActor):
+        ...     def on_receive(self, dish):
+        ...         return f"one {dish}"
+        >>> root = Supervisor.start(children=[ChildSpec("cook", Cook)])
+        >>> cook = root.handle("cook")
+        >>> cook.ask("soup")
+        'one soup'
     """
 
     _instead = ANOTHER
@@ -49,42 +63,70 @@ class ActorHandle(NeverCopied):
         self.keeper: pykka.ActorRef[Any] | None = keeper
         """The child's supervisor, in its present incarnation."""
         self.below: dict[str, ActorHandle] = {}
-        """Of a supervisor: the handles of its children, by their ids, across its incarnations."""
+        """The handles of the children by their ids, if the child is a supervisor.
+
+        They stay the same across its incarnations.
+        """
         self._ref: pykka.ActorRef[Any] | None = None
         self._makes_tokens = False
         self._generation = 0
         self._closed: str | None = None
         self._lock = threading.RLock()
-        """Callers use it by ``under``; a supervisor's thread is not struck, and needs no more than
-        ``with``."""
+        """Callers take the lock with ``under``, because they may be struck.
+
+        A supervisor's thread is never struck, so ``with`` is enough there.
+        """
         self._parked: list[Request] = []
         forks.remember(self)
 
     @property
     def current(self) -> pykka.ActorRef[Any] | None:
-        """The present incarnation's ref; ``None`` while there is none."""
+        """The ref of the present incarnation, or ``None`` while there is no incarnation.
+
+        Examples:
+            >>> cook.current
+            <ActorRef for Cook (urn:uuid:...)>
+        """
         return self._ref
 
     @property
     def generation(self) -> int:
-        """How many incarnations there have been."""
+        """The number of incarnations so far.
+
+        Examples:
+            >>> cook.generation
+            1
+        """
         return self._generation
 
     def is_alive(self) -> bool:
-        """Tell whether there is an incarnation, and it is alive."""
+        """Tell whether there is an incarnation that is alive.
+
+        Examples:
+            >>> cook.is_alive()
+            True
+        """
         ref = self._ref
         return ref is not None and ref.is_alive()
 
     def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
-        """Return the answer; waits up to ``timeout`` seconds for an incarnation and its answer.
+        """Return the answer; wait up to ``timeout`` seconds for an incarnation and its answer.
 
-        With ``block=False`` it returns a future at once, which waits for the next incarnation if it
-        must.
+        With ``block=False`` the method returns a future at once. If there is no incarnation, the
+        future waits for the next one.
 
         Raises:
-            pykka.Timeout: no incarnation, or no answer, in time
-            pykka.ActorDeadError: there will be no further incarnation (``NotHandled``), or the one
-                that had the request died of it or before it answered
+            pykka.Timeout: no incarnation came, or no answer, within ``timeout`` seconds
+            NotHandled: there will be no further incarnation
+            pykka.ActorDeadError: the incarnation with the request died of it, or before it answered
+
+        Examples:
+            >>> cook.current.stop()
+            True
+            >>> cook.ask("soup", timeout=5)  # the supervisor has restarted the cook
+            'one soup'
+            >>> cook.generation
+            2
         """
         if not block:
             return self._future(message)
@@ -118,7 +160,7 @@ class ActorHandle(NeverCopied):
     def _ask_next(
         self, message: Any, last: Any, timeout: float | None, deadline: float | None
     ) -> Reply[Any]:
-        """Return the reply of an incarnation other than ``last``, once it is there."""
+        """Wait for the reply of an incarnation other than ``last``, and return the reply."""
         reply, is_there = Reply[Any](), False
         try:
             self._send(_request(message, reply), last)
@@ -127,8 +169,8 @@ class ActorHandle(NeverCopied):
         except pykka.Timeout as error:
             if type(error) is pykka.Timeout:
                 raise pykka.Timeout(
-                    f"{self.name} did not run again within {timeout} s: allow more time, or see "
-                    "its supervisor's log for what it dies of"
+                    f"{self.name} did not run again within {timeout} s: allow more time, or look "
+                    "in its supervisor's log for the reason of its deaths"
                 ) from None
             raise
         finally:
@@ -141,7 +183,7 @@ class ActorHandle(NeverCopied):
         if ref is not None:
             answer: Any = ref.ask(message, block=False)
             if not isinstance(answer, Reply):
-                return answer  # of an actor that has an inbox of its own make
+                return answer  # the actor has an inbox of another class
             if answer.is_resolved() and not isinstance(answer.error(), NotHandled):
                 return answer
             reply = Reply[Any]()
@@ -152,18 +194,27 @@ class ActorHandle(NeverCopied):
         return reply
 
     def tell(self, message: Any) -> None:
-        """Send a message to the present incarnation.
+        """Send a message to the present incarnation, and do not wait for an answer.
 
         Raises:
-            pykka.ActorDeadError: there is none at this moment
+            pykka.ActorDeadError: there is no incarnation at this moment
+
+        Examples:
+            >>> cook.tell("soup")
         """
         self._present().tell(message)
 
     def proxy(self) -> pykka.ActorProxy[Any]:
-        """Return a proxy of the present incarnation; it does not outlive it.
+        """Return a proxy of the present incarnation.
+
+        The proxy is of no use after this incarnation's death.
 
         Raises:
-            pykka.ActorDeadError: there is none at this moment
+            pykka.ActorDeadError: there is no incarnation at this moment
+
+        Examples:
+            >>> cook.proxy().on_receive("salad").get(timeout=5)
+            'one salad'
         """
         return self._present().proxy()
 
@@ -174,10 +225,16 @@ class ActorHandle(NeverCopied):
         return ref
 
     def stop(self, **_: Any) -> None:
-        """Refused: a supervised actor is stopped by its supervisor.
+        """Raise an error, because only the supervisor stops a supervised actor.
 
         Raises:
             TypeError: always
+
+        Examples:
+            >>> cook.stop()
+            Traceback (most recent call last):
+                ...
+            TypeError: stop cook with its supervisor's terminate_child()
         """
         raise TypeError(f"stop {self.name} with its supervisor's terminate_child()")
 
@@ -191,7 +248,7 @@ class ActorHandle(NeverCopied):
         ref: Any = under(self._lock, self._next_or_park, request, last)
         reply = request.waiting()
         if reply is None or ref is _PARKED:
-            return  # nobody will read it, or it is parked
+            return  # nobody will read the reply, or the request is parked
         if ref is None:
             why = self._closed or ENDING
             reply.fail_quietly(NotHandled(f"{self.name} is not running: {why}"))
@@ -211,7 +268,7 @@ class ActorHandle(NeverCopied):
             return
         if isinstance(answer, Reply):
             reply.follow(answer, lambda: self._answered(request, answer, ref))
-        else:  # of an actor that has an inbox of its own make
+        else:  # the actor has an inbox of another class
             reply.set_get_hook(lambda timeout: answer.get(timeout=timeout))
 
     def _answered(self, request: Request, answer: Reply[Any], ref: pykka.ActorRef[Any]) -> None:
@@ -231,7 +288,10 @@ class ActorHandle(NeverCopied):
     # -- for the supervisor -----------------------------------------------------------------
 
     def child(self, id: str, keeper: pykka.ActorRef[Any]) -> ActorHandle:  # noqa: A002
-        """Return the handle of a child of this one, a supervisor, which is ``keeper`` now."""
+        """Return the handle of a child of this supervisor.
+
+        ``keeper`` is the supervisor's present incarnation.
+        """
         handle = self.below.get(id)
         if handle is None:
             path = f"{self.name}/{id}" if self.name else id
@@ -239,7 +299,10 @@ class ActorHandle(NeverCopied):
         return handle
 
     def find(self, path: str) -> ActorHandle | None:
-        """Return the handle of a child of this one, or of a child of one of these, and so on."""
+        """Return the handle of a child at any depth below this supervisor, or ``None``.
+
+        ``path`` has the ids on the way to the child.
+        """
         found = self.below.get(path)
         if found is None:
             for id_, handle in list(self.below.items()):
@@ -257,15 +320,17 @@ class ActorHandle(NeverCopied):
         self._send_parked()
 
     def vacate(self) -> None:
-        """The present incarnation is dead; there may be another."""
+        """Note that the present incarnation is dead; there may be another one."""
         with self._lock:
             self._ref = None
-        self._send_parked()  # those stay parked, unless their supervisor waits for the asker
+        # A request stays parked, unless the supervisor is ending and waits for the asker.
+        self._send_parked()
 
     def close(self, reason: str) -> None:
-        """No further incarnation is to be expected: who waits for one is told ``reason``.
+        """Note that no further incarnation will come, and refuse the parked requests.
 
-        Nor is one of the children below, if this is a supervisor.
+        Their error gives ``reason``. If the child is a supervisor, the same holds for all children
+        below it.
         """
         self._close(reason)
         for handle in list(self.below.values()):
@@ -278,7 +343,7 @@ class ActorHandle(NeverCopied):
         self._send_parked()
 
     def forked(self) -> None:
-        """Be closed in a forked child: its actor's thread does not exist there."""
+        """Close the handle in a forked child, because the actor's thread does not exist there."""
         self._lock = threading.RLock()
         self._close(f"it {FORKED}")
 
@@ -290,9 +355,10 @@ def _request(message: Any, reply: Reply[Any]) -> Request:
 
 
 def _waits_for(asker: Any, supervisor: pykka.ActorRef[Any] | None) -> bool:
-    """Tell whether a supervisor is ending, and ``asker`` is an actor below it.
+    """Tell whether a supervisor is ending while ``asker`` is an actor below it.
 
-    That end waits for the actor, and a next incarnation of any other comes after it.
+    The supervisor's end waits for the asker. So no other child gets an incarnation before that, and
+    the asker would wait in vain.
     """
     while asker is not None and asker is not supervisor:
         asker = vars(asker).get("supervisor")

@@ -1,4 +1,4 @@
-"""What a supervisor is asked and answers, what it refuses, and the options it is started with."""
+"""The messages to a supervisor, its answers, its errors and its options."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ChildState = Literal["starting", "running", "stopping", "restarting", "stopped"]
 
 
 class SupervisorError(Exception):
-    """Base of what a supervisor refuses or fails with."""
+    """The base of the errors of a supervisor."""
 
 
 class StartFailed(SupervisorError):
-    """A child failed to start; the message says which, and why."""
+    """A child failed to start. The message names the child and the reason."""
 
 
 class RestartIntensityExceeded(SupervisorError):
-    """Children died more often than the supervisor may restart them; it has ended."""
+    """Children died more often than their supervisor may restart them, so it has ended."""
 
 
 class ChildNotFound(SupervisorError):
@@ -33,31 +33,35 @@ class ChildNotFound(SupervisorError):
 
 
 class ChildExists(SupervisorError):
-    """A child with this id is there already: running, or present without running."""
+    """The supervisor has a child with this id already, which may be running or not."""
 
 
 class ChildBusy(SupervisorError):
-    """The operation needs a child that is neither running nor being restarted."""
+    """The child is running or being restarted, so the operation is refused."""
 
 
 class Ignore(Exception):
-    """Raised by a constructor to say: do not start me now. The spec is kept without a child."""
+    """An exception that the constructor of a child raises if the child must not start now.
+
+    The supervisor keeps the spec without a running child.
+    """
 
 
 class ChildInfo(NamedTuple):
-    """One child at one moment."""
+    """The state of one child at one moment."""
 
     id: str
     ref: pykka.ActorRef[Any] | None
     state: ChildState
-    """``restarting``: it has died, or did not come up, and is to be started again."""
+    """The state. ``restarting``: the child has died, or did not come up, and will be started again.
+    """
     kind: Kind
     restarts: int
-    """Times it was restarted."""
+    """The number of restarts of this child."""
 
 
 class ChildCounts(NamedTuple):
-    """How many children there are; one that is being restarted is not active."""
+    """The numbers of children. A child that is being restarted is not active."""
 
     specs: int
     active: int
@@ -66,53 +70,125 @@ class ChildCounts(NamedTuple):
 
 
 class StartChild(NamedTuple):
-    """Adds a child; answered with its ref once it is up."""
+    """A request to add a child. The answer is the child's ref, once the child is up.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, StartChild, Supervisor
+        >>> root = Supervisor.start()
+        >>> root.ask(StartChild(ChildSpec("cook", ServiceActor)))
+        <ActorRef for ServiceActor (urn:uuid:...)>
+    """
 
     spec: ChildSpec
 
 
 class TerminateChild(NamedTuple):
-    """Stops a child, not to be restarted; answered with ``None`` once it is down."""
+    """A request to stop a child for good. The answer is ``None``, once the child is down.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, Supervisor, TerminateChild
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> root.ask(TerminateChild("cook"))
+        >>> root.handle("cook").is_alive()
+        False
+    """
 
     id: str
 
 
 class RestartChild(NamedTuple):
-    """Starts a terminated child again; answered with its ref once it is up."""
+    """A request to start a terminated child again. The answer is its ref, once it is up.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, RestartChild, ServiceActor
+        >>> from namepool.actors import Supervisor, TerminateChild
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> root.ask(TerminateChild("cook"))
+        >>> root.ask(RestartChild("cook"))
+        <ActorRef for ServiceActor (urn:uuid:...)>
+    """
 
     id: str
 
 
 class DeleteChild(NamedTuple):
-    """Forgets a terminated child. Answered with ``None``."""
+    """A request to forget a terminated child. The answer is ``None``.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, CountChildren, DeleteChild, ServiceActor
+        >>> from namepool.actors import Supervisor, TerminateChild
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> root.ask(TerminateChild("cook"))
+        >>> root.ask(DeleteChild("cook"))
+        >>> root.ask(CountChildren()).specs
+        0
+    """
 
     id: str
 
 
 class WhichChildren(NamedTuple):
-    """Answered with a list of ``ChildInfo`` in the order of start."""
+    """A request for all children. The answer is a list of ``ChildInfo`` in the order of start.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, Supervisor, WhichChildren
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> [(child.id, child.state) for child in root.ask(WhichChildren())]
+        [('cook', 'running')]
+    """
 
 
 class CountChildren(NamedTuple):
-    """Answered with ``ChildCounts``."""
+    """A request for the numbers of children. The answer is a ``ChildCounts``.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, CountChildren, ServiceActor, Supervisor
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> root.ask(CountChildren())
+        ChildCounts(specs=1, active=1, supervisors=0, workers=1)
+    """
 
 
 class GetChildSpec(NamedTuple):
-    """Answered with the ``ChildSpec`` of a child."""
+    """A request for the ``ChildSpec`` of a child.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, GetChildSpec, ServiceActor, Supervisor
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> root.ask(GetChildSpec("cook")).restart
+        'permanent'
+    """
 
     id: str
 
 
 class GetHandle(NamedTuple):
-    """Answered with the ``ActorHandle`` of a child: valid across its restarts."""
+    """A request for the ``ActorHandle`` of a child, which stays valid across restarts.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, GetHandle, ServiceActor, Supervisor
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+        >>> root.ask(GetHandle("cook"))
+        <ActorHandle of 'cook', generation 1>
+    """
 
     id: str
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """A pause before each restart: ``first`` seconds, doubling up to ``longest``, jittered down by
-    up to a half; back at ``first`` after ``quiet`` seconds without a death (Akka's rule)."""
+    """A growing pause before each restart, as in Akka.
+
+    The first pause has ``first`` seconds. Each further pause is twice as long, up to ``longest``
+    seconds. A random part, up to a half, is taken off each pause. After ``quiet`` seconds without a
+    death, the next pause has ``first`` seconds again.
+
+    Examples:
+        >>> from namepool.actors import Backoff
+        >>> backoff = Backoff(first=1.0, longest=8.0)
+        >>> [backoff.pause(deaths, jitter=lambda: 1.0) for deaths in (1, 2, 3, 4, 5)]
+        [1.0, 2.0, 4.0, 8.0, 8.0]
+    """
 
     first: float = 0.1
     longest: float = 10.0
@@ -125,37 +201,48 @@ class Backoff:
                 raise ValueError(f"{field} must be seconds, above 0 and at most 1e8, not {value!a}")
 
     def pause(self, failures: int, jitter: Callable[[], float] = random.random) -> float:
-        """Return the seconds to wait after ``failures`` deaths in a row (1 for the first)."""
+        """Return the seconds to wait after ``failures`` deaths in a row (1 for the first death).
+
+        ``jitter`` returns a number from 0 (the pause is halved) to 1 (the full pause).
+
+        Examples:
+            >>> backoff.pause(3, jitter=lambda: 0.0)
+            2.0
+        """
         nominal = min(self.first * 2.0 ** min(failures - 1, 64), self.longest)
         return nominal * (0.5 + jitter() / 2)
 
 
 class SupervisorOptions(TypedDict, total=False):
-    """The options of a supervisor, for ``Unpack``: each may be left out."""
+    """The options of a supervisor, for ``Unpack``. Each option may be left out."""
 
     children: Iterable[ChildSpec]
-    """Started in order, and stopped in reverse. Default: ()."""
+    """The specs of the first children. The supervisor starts the children in this order, and stops
+    them in reverse. Default: ()."""
 
     strategy: Strategy
-    """``one_for_one`` replaces the child that died; ``one_for_all`` all children; ``rest_for_one``
-    the child that died and those started after it. Default: "one_for_one"."""
+    """The children that are restarted after a death. ``one_for_one``: the child that died.
+    ``one_for_all``: all children. ``rest_for_one``: the child that died, and the children that were
+    started after it. Default: "one_for_one"."""
 
     max_restarts: int
-    """Deaths within ``max_seconds``; at one more it gives up. Default: 3."""
+    """The number of deaths within ``max_seconds`` that lead to a restart. One more death ends the
+    supervisor. Default: 3."""
 
     max_seconds: float
-    """Seconds in which no more than ``max_restarts`` deaths are borne. Default: 5."""
+    """The seconds over which deaths are counted for ``max_restarts``. Default: 5."""
 
     backoff: Backoff | None
-    """The pauses between restarts; ``None``: restart at once. Default: None."""
+    """The pauses between restarts. With ``None`` a child is restarted at once. Default: None."""
 
     auto_shutdown: AutoShutdown
-    """``any_significant``: stop when one significant child has ended; ``all_significant``: when all
-    have; ``never``. Default: "never"."""
+    """The condition on which the supervisor stops itself. ``any_significant``: one significant
+    child has ended. ``all_significant``: all significant children have ended. ``never``: there is
+    no such condition. Default: "never"."""
 
 
 class Rules(NamedTuple):
-    """How a supervisor restarts its children; see ``Supervisor.start``."""
+    """The rules by which a supervisor restarts its children; see ``SupervisorOptions``."""
 
     strategy: Strategy
     max_restarts: int
@@ -164,7 +251,11 @@ class Rules(NamedTuple):
     auto_shutdown: AutoShutdown
 
     def checked(self) -> Rules:
-        """Return them; refuse one of the wrong type or range, by name."""
+        """Check the type and range of each rule, and return the rules.
+
+        Raises:
+            ValueError: a rule has the wrong type or range; the message names it
+        """
         count, strategies, shutdowns = self.max_restarts, get_args(Strategy), get_args(AutoShutdown)
         is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
         is_backoff = self.backoff is None or isinstance(self.backoff, Backoff)
@@ -181,10 +272,11 @@ class Rules(NamedTuple):
         return self
 
     def check(self, spec: object) -> None:
-        """Refuse what is not a spec of a child of such a supervisor.
+        """Check that ``spec`` is the spec of a child of such a supervisor.
 
         Raises:
-            InvalidChildSpec: it is none, or its end is to shut down what nothing shuts down
+            InvalidChildSpec: ``spec`` is no ``ChildSpec``, or its child is significant while
+                ``auto_shutdown`` is ``never``
         """
         if not isinstance(spec, ChildSpec):
             raise InvalidChildSpec(f"a child must be given as a ChildSpec, not {ascii(spec)[:100]}")

@@ -1,22 +1,27 @@
-"""What a supervisor does next: OTP's rules, without a thread, a clock or a log.
+"""The rules by which a supervisor decides its next steps, without a thread, a clock or a log.
 
-``SupervisorState`` is told what was asked, what came up, what died and which time has passed. It
-leaves in ``steps`` what is to be done about it. ``supervisor`` does that and tells the outcome.
+The module ``supervisor`` tells ``SupervisorState`` about each operation, start, death and passed
+time. ``SupervisorState`` leaves the steps to be done in ``steps``. The module ``supervisor`` does
+these steps, and tells the outcome of each.
 
-**One task is under way at a time.** It stops some children, the last one first, and then starts
-some, the first one first. Anything else that arrives waits: deaths, and behind them operations and
-restarts that are due, each in the order of arrival. All of it is judged when its turn comes, with
-three exceptions:
+**One task is under way at a time.** A task stops some children, the last one first. Then it starts
+some children, the first one first. Everything that arrives meanwhile waits. Deaths are dealt with
+first. Operations and restarts that are due are dealt with after them. Both follow the order of
+arrival. Each of them is judged when its turn comes, with three exceptions:
 
-- An operation that is refused as things stand is refused at once, unless others wait before it, or
-  its child is about to end.
-- The death of a child that the task is about to stop is what the task wants. It counts for nothing.
-- ``TerminateChild`` ends a start of its child that is under way, and takes it out of a restart, and
-  out of the first start. A start that is asked for before it and comes later it does not end.
+- An operation that cannot be carried out now is refused at once. But if other operations or
+  restarts wait before it, or if its child is about to end, the operation waits too.
+- A child may die by itself before the task stops it. The task wants this child to be down, so the
+  death is not counted.
+- ``TerminateChild`` ends a start of its child if that start is under way. It also takes the child
+  out of a restart and out of the first start. It does not end a start that was asked for before it
+  but comes later.
 
-Each start of a child has a number. A notice with another number is about an earlier start: stale.
+Each start of a child has a number. A notice with another number is about an earlier start, and is
+ignored.
 
-Source: OTP's ``supervisor`` for restart types, strategies, intensity and automatic shutdown.
+The rules for restart types, strategies, intensity and automatic shutdown are those of OTP's
+``supervisor``.
 """
 
 from __future__ import annotations
@@ -33,14 +38,17 @@ Operation = m.StartChild | m.TerminateChild | m.RestartChild | m.DeleteChild
 
 
 class Step(NamedTuple):
-    """Something to be done: the name of a method of ``supervisor.Hands``, and its arguments."""
+    """A step to be done: the name of a method of ``supervisor.Hands``, and its arguments."""
 
     do: str
     about: tuple[Any, ...]
 
 
 class Failure(NamedTuple):
-    """Why a child has ended, or did not come up; ``error`` has a traceback, if there is one."""
+    """The reason why a child has ended or did not come up.
+
+    ``error`` is the exception with its traceback, if there is one.
+    """
 
     text: str
     error: BaseException | None = None
@@ -49,32 +57,32 @@ class Failure(NamedTuple):
 CANCELLED = Failure("it was terminated before it was up")
 _ENDED = "it is temporary, and has ended"
 _GAVE_UP = f"{m.RestartIntensityExceeded.__name__}:"
-"""Begins the reason of a supervisor that has given up. As in OTP that is no abnormal end."""
+"""The beginning of the reason if a supervisor has given up. As in OTP, this end is not abnormal."""
 
 
 class Child:
-    """A spec and what has become of it; ``state`` is what ``ChildInfo`` says."""
+    """A spec, with the state of its child; ``state`` has the values of ``ChildInfo.state``."""
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
         self.state: m.ChildState = "stopped"
         self.ref: Any = None
         self.number = 0
-        """Of its last start; 0: what has become of that is dealt with."""
+        """The number of the last start, or 0 if the end of that start has been dealt with."""
         self.due: list[Child] = []
-        """The children with which it waits for its restart."""
+        """The children with which this child waits for its restart."""
         self.restarts = 0
         self.deaths_in_a_row = 0
         self.last_death: float = float("-inf")
 
     @property
     def info(self) -> m.ChildInfo:
-        """What is told of it."""
+        """The answer about this child."""
         return m.ChildInfo(self.spec.id, self.ref, self.state, self.spec.kind, self.restarts)
 
 
 class Asked(NamedTuple):
-    """An operation on the child ``id``; ``to`` is whom to answer."""
+    """An operation on the child ``id``. The answer goes to ``to``."""
 
     operation: Operation
     to: Any
@@ -83,7 +91,7 @@ class Asked(NamedTuple):
 
 
 class Children(dict[str, Child]):
-    """Id → child, in the order of start."""
+    """A mapping of ids to children, in the order of start."""
 
     def __init__(self, rules: m.Rules, specs: Iterable[ChildSpec]) -> None:
         super().__init__()
@@ -107,23 +115,26 @@ class Children(dict[str, Child]):
         raise m.ChildNotFound(f"no child has the id {ascii(id)[:100]}; there are {ids}{more}")
 
     def asked(self, operation: Operation, to: Any) -> Asked:
-        """Return an operation as it waits; its id, or spec, may be anything."""
+        """Return an operation in the form in which it waits.
+
+        A caller may have passed any object as the operation's id or spec.
+        """
         id_ = getattr(getattr(operation, "spec", operation), "id", None)
         id_ = id_ if isinstance(id_, str) else ""
         return Asked(operation, to, id_, id_ in self)
 
     def is_ending(self, id: str) -> bool:  # noqa: A002
-        """Tell whether a child is about to be stopped, or to be forgotten."""
+        """Tell whether a child is about to be stopped or forgotten."""
         child = self.get(id)
         if child is None or child.state == "stopping":
             return child is not None
         return child.state == "stopped" and child.spec.restart == "temporary"
 
     def refusal(self, asked: Asked) -> Exception | None:
-        """Return why an operation cannot be carried out as things stand, if it cannot."""
+        """Return an error if the operation cannot be carried out now; otherwise ``None``."""
         try:
             self._check(asked)
-        except Exception as error:  # whatever comes of an argument that may be anything
+        except Exception as error:  # the argument may be any object, so any error may come
             return error
         return None
 
@@ -143,10 +154,10 @@ class Children(dict[str, Child]):
             raise m.ChildBusy(f"child {asked.id!r} is {state}: terminate it first")
 
     def group_of(self, child: Child) -> list[Child]:
-        """Return the children that are restarted when ``child`` has died, in the order of start.
+        """Return the children that are restarted if ``child`` has died, in the order of start.
 
-        A child that does not run, and is not to, stays as it is: somebody has terminated it, its
-        work is done, or it did not want to be started.
+        A child that is not meant to run is left as it is. Either it was terminated, or its work is
+        done, or it refused to be started.
         """
         if self._rules.strategy == "one_for_one":
             return [child]
@@ -156,14 +167,14 @@ class Children(dict[str, Child]):
         return [c for c in everybody if c.state in ("running", "restarting")]
 
     def counts(self) -> m.ChildCounts:
-        """Return how many children there are, are active, and are of each kind."""
+        """Return the numbers of all children, of active children, and of each kind."""
         supervisors = sum(child.spec.kind == "supervisor" for child in self.values())
         active = sum(child.state == "running" for child in self.values())
         return m.ChildCounts(len(self), active, supervisors, len(self) - supervisors)
 
 
 class Task:
-    """What is under way: an operation, a restart, or, if it is neither, the first start."""
+    """The task under way: an operation, a restart, or the first start of all children."""
 
     def __init__(
         self,
@@ -174,35 +185,39 @@ class Task:
         restarts: bool = False,
     ) -> None:
         self.stop: list[Child] = list(stop)
-        """Still to be stopped, the last one first."""
+        """The children still to be stopped, the last one first."""
         self.start: deque[Child] = deque(start)
-        """Still to be started, the first one first."""
+        """The children still to be started, the first one first."""
         self.asked = asked
         self.restarts = restarts
         self.leaves: m.ChildState = "restarting" if restarts else "stopped"
-        """What a child is once it is stopped."""
+        """The state of a child after the task has stopped it."""
         self.child: Child | None = None
-        """The one that is starting or stopping now."""
+        """The child that is starting or stopping now."""
         self.last: Child | None = None
-        """The last one that it has started, or is starting."""
+        """The last child that the task has started, or is starting."""
 
 
 class Restarts:
-    """What a death means: a restart now, after a pause, or never; or the end of the supervisor."""
+    """The consequences of a death.
+
+    The child is restarted at once, after a pause, or never, or the supervisor ends.
+    """
 
     def __init__(self, rules: m.Rules, children: Children, do: Callable[..., None]) -> None:
         self._rules = rules
         self._children = children
         self._do = do
         self._spent: deque[float] = deque()
-        """When restarts were tried, in the last ``max_seconds``."""
+        """The times of the tried restarts in the last ``max_seconds``."""
         self.deaths: deque[tuple[Child, int, str | None, float]] = deque()
-        """Still to be judged: who has died, in which start, of what, and when."""
+        """The deaths still to be judged: the child, the number of its start, the reason, the time.
+        """
         self.is_at_work: bool = False
-        """It has begun, and not ended."""
+        """Whether the supervisor has begun and has not ended."""
 
     def mourn(self, child: Child, reason: str | None, now: float) -> None:
-        """A running child has died by itself; what that means is judged in its turn."""
+        """Note that a running child has died by itself; the death is judged in its turn."""
         restart = child.spec.restart
         is_abnormal = reason is not None and not reason.startswith(_GAVE_UP)
         is_restarted = restart == "permanent" or (restart == "transient" and is_abnormal)
@@ -212,10 +227,10 @@ class Restarts:
         self.deaths.append((child, child.number, reason, now))
 
     def judged(self) -> Task | None:
-        """Judge the first of the deaths; return the restart, if that is due now."""
+        """Judge the first of the deaths, and return the restart if it is due now."""
         child, number, reason, at = self.deaths.popleft()
         if child.number != number:
-            return None  # a group was restarted, or it was terminated
+            return None  # the child was restarted with its group, or terminated
         if child.state == "restarting":
             failure = Failure(reason or "it had stopped")
             if self._rules.backoff is not None:
@@ -232,7 +247,10 @@ class Restarts:
         return None
 
     def _pause(self, child: Child, failure: Failure, now: float) -> None:
-        """Restart a dead child after a pause; with its group, if that waits for one already."""
+        """Restart a dead child after a pause.
+
+        If its group waits for a restart already, the child is restarted with its group.
+        """
         others = self._children.values() if self._rules.strategy != "one_for_one" else ()
         waiting = [c for c in others if c.state == "restarting" and c.number == 0]
         for first in waiting:
@@ -241,33 +259,40 @@ class Restarts:
                 child.due, child.number = first.due, 0
                 self._do("report", child.spec.id, "is restarted with its group", failure)
                 return
-        self.failed([child, *waiting], failure, now)  # those behind it do not come up before it
+        # The waiting children come later in the order, so they must not come up before the child.
+        self.failed([child, *waiting], failure, now)
 
     def failed(self, members: list[Child], failure: Failure, now: float) -> None:
-        """The first of those to be restarted together did not come up, or has died: try later."""
+        """Try a restart later, because the first of ``members`` died or did not come up.
+
+        ``members`` are the children that are restarted together.
+        """
         self._count(members, failure, now)
         for member in members:
             member.due = members
         self._do("wait", members[0].deaths_in_a_row, members)
 
     def due(self, members: list[Child]) -> Task | None:
-        """Return the restart whose pause is over, unless all of it was terminated meanwhile."""
+        """Return the restart whose pause is over.
+
+        Return ``None`` if all its children were terminated meanwhile.
+        """
         left = [c for c in members if c.state == "restarting" and c.due is members]
         return self._replacing(left[0]) if left else None
 
     def forget(self, child: Child, reason: str) -> None:
-        """Take a child out, with its spec."""
+        """Forget a child and its spec."""
         child.state = "stopped"
         del self._children[child.spec.id]
         self._do("forget", child.spec, reason)
 
     def end(self, error: m.SupervisorError | None) -> None:
-        """End of an error, or as if stopped."""
+        """End the supervisor because of an error, or with ``None`` as if it was stopped."""
         self.is_at_work = False
         self._do("give_up", error)
 
     def _count(self, members: list[Child], failure: Failure, now: float) -> None:
-        """Count the death of the first member. One death too many is the end."""
+        """Count the death of the first member. One death too many ends the supervisor."""
         child, backoff = members[0], self._rules.backoff
         for member in members:
             member.state, member.number = "restarting", 0
@@ -285,40 +310,43 @@ class Restarts:
         self._do("report", child.spec.id, what, failure)
 
     def _replacing(self, child: Child) -> Task:
-        """Return the restart of a child, with those that the strategy restarts too."""
+        """Return the restart of a child and of the other children that the strategy restarts."""
         group = self._children.group_of(child)
         return Task([c for c in group if c.state == "running"], group, restarts=True)
 
     def _shuts_down(self) -> bool:
-        """Tell whether the end of a significant child is the supervisor's own."""
+        """Tell whether the end of a significant child ends the supervisor too."""
         significant = [c for c in self._children.values() if c.spec.significant]
         are_all_gone = all(c.state == "stopped" for c in significant)
         return self._rules.auto_shutdown == "any_significant" or are_all_gone
 
 
 class SupervisorState:
-    """See the module. After each call the caller takes the steps out of ``steps``, in order."""
+    """The state of a supervisor, which decides its next steps; see the module's docstring.
+
+    After each call the caller takes the steps out of ``steps``, in order.
+    """
 
     def __init__(self, rules: m.Rules, specs: Iterable[ChildSpec]) -> None:
         self.steps: deque[Step] = deque()
         self.children: Children = Children(rules, specs)
         self._restarts = Restarts(rules, self.children, self._do)
         self._living: dict[int, Child] = {}
-        """By the number of the start, while there is an actor of it."""
+        """The children that have an actor, by the number of the start."""
         self._numbers = itertools.count(1)
         self._task: Task | None = None
         self._waiting: deque[Asked | list[Child]] = deque()
-        """Operations, and the children of restarts that are due, in the order of arrival."""
+        """The operations, and the children of restarts that are due, in the order of arrival."""
 
-    # -- what it is told ---------------------------------------------------------------------
+    # -- calls by the supervisor -------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the initial children; an operation that was asked before waits for that."""
+        """Start the initial children. An operation that was asked before waits for this start."""
         self._task, self._restarts.is_at_work = Task(start=self.children.values()), True
         self._go_on()
 
     def ask(self, operation: Operation, to: Any) -> None:
-        """Carry out an operation; ``to`` is answered, at once or later."""
+        """Carry out an operation, and answer ``to`` at once or later."""
         asked = self.children.asked(operation, to)
         waits = self._waiting or self.children.is_ending(asked.id)
         refusal = None if waits else self.children.refusal(asked)
@@ -331,21 +359,21 @@ class SupervisorState:
         self._go_on()
 
     def launched(self, number: int, ref: Any) -> None:
-        """The child is starting, as ``ref``."""
+        """Note that the child is starting, and that ``ref`` is its ref."""
         self._living[number].ref = ref
 
     def failed(self, number: int, failure: Failure, now: float) -> None:
-        """The child could not be launched."""
+        """Note that the child could not be launched."""
         self._not_started(self._living.pop(number), failure, now)
         self._go_on()
 
     def ignored(self, number: int) -> None:
-        """The child does not want to be started now."""
+        """Note that the child refused to be started now."""
         self._stopped(self._living.pop(number), "stopped")
         self._go_on()
 
     def came_up(self, number: int, _: float) -> None:
-        """The child is up."""
+        """Note that the child is up."""
         child = self._living.get(number)
         if child is not None and child.state == "starting":
             task = cast("Task", self._task)
@@ -355,7 +383,7 @@ class SupervisorState:
             self._go_on()
 
     def died(self, number: int, reason: str | None, now: float) -> None:
-        """The child is dead; ``reason`` is ``None`` after a normal stop."""
+        """Note that the child is dead; ``reason`` is ``None`` after a normal stop."""
         child = self._living.get(number)
         if child is None:
             return
@@ -369,7 +397,7 @@ class SupervisorState:
         self._go_on()
 
     def overdue(self, number: int, now: float) -> None:
-        """The child, which was asked to stop, has had its time."""
+        """Note that the child's time to stop is over."""
         child = self._living.get(number)
         if child is not None and child.state == "stopping":
             self._do("leave_behind", child.spec, child.ref)
@@ -378,12 +406,15 @@ class SupervisorState:
             self._go_on()
 
     def again(self, members: list[Child], _: float) -> None:
-        """The pause before the restart of these children is over."""
+        """Note that the pause before the restart of these children is over."""
         self._waiting.append(members)
         self._go_on()
 
     def end(self, error: BaseException) -> list[Child]:
-        """End for good; return the children, the last one first. Who still waits gets ``error``."""
+        """End for good, and return the children, the last one first.
+
+        Each caller that still waits gets ``error``.
+        """
         children, asked = [*reversed(self.children.values())], [*self._waiting]
         asked += [self._task.asked] if self._task and self._task.asked else []
         answers = [step for step in self.steps if step.do == "reply"]
@@ -400,7 +431,7 @@ class SupervisorState:
         self.steps.append(Step(do, about))
 
     def _go_on(self) -> None:
-        """Go on with the task, and with what waits, until a child has to be waited for."""
+        """Go on with the task, and then with all that waits, until a child must be waited for."""
         while self._restarts.is_at_work:
             task = self._task
             if task is None:
@@ -418,7 +449,10 @@ class SupervisorState:
                 self._done(task)
 
     def _next(self) -> Task | None:
-        """Judge what comes next; return the task, unless nothing is to be started or stopped."""
+        """Judge the next item that waits, and return its task.
+
+        Return ``None`` if no child must be started or stopped.
+        """
         if self._restarts.deaths:
             return self._restarts.judged()
         item = self._waiting.popleft()
@@ -437,14 +471,14 @@ class SupervisorState:
         if isinstance(operation, m.DeleteChild) and child is not None:
             self._restarts.forget(child, "its spec was deleted")
             child = None
-        children = [] if child is None else [child]  # a temporary one may have ended meanwhile
+        children = [] if child is None else [child]  # a temporary child may have ended meanwhile
         if isinstance(operation, m.TerminateChild):
             return Task(stop=children, asked=asked)
         return Task(start=children, asked=asked)
 
     def _done(self, task: Task) -> None:
-        """All is stopped and started that was to be."""
-        if task.asked is not None:  # who asked for a start gets the ref, if there is one
+        """Note that the task has stopped and started all its children."""
+        if task.asked is not None:  # the answer to a start is the ref, if there is one
             self._do("reply", task.asked.to, task.last and task.last.ref)
         elif not task.restarts:
             self._do("ready")
@@ -453,13 +487,13 @@ class SupervisorState:
 
     def _bring_up(self, task: Task, child: Child) -> None:
         if task.restarts and child.state != "restarting":
-            return  # it has been terminated since
+            return  # the child has been terminated meanwhile
         child.state, child.number = "starting", next(self._numbers)
         self._living[child.number] = task.child = task.last = child
         self._do("start", child.number, child.spec)
 
     def _not_started(self, child: Child, failure: Failure, now: float) -> None:
-        """A child did not come up."""
+        """Deal with a child that did not come up."""
         child.state, task = "stopped", cast("Task", self._task)
         task.child = None
         text = f"child {child.spec.id!r} failed to start: {failure.text}"
@@ -472,11 +506,14 @@ class SupervisorState:
             self._task = None
             left = [c for c in task.start if c.state == "restarting"]
             self._restarts.failed([child, *left], failure, now)
-        elif failure is not CANCELLED:  # else the others are started all the same
+        elif failure is not CANCELLED:  # if it was terminated, the others are still started
             self._restarts.end(_because(failure, m.StartFailed(text)))
 
     def _cancel(self, child: Child) -> None:
-        """End a start of a child that is to be terminated: what else waits for it may be long."""
+        """End a start of a child that will be terminated.
+
+        This is done at once, because the operation itself may have to wait long for its turn.
+        """
         if child.state == "starting":
             self._stop(child)
         elif child.state == "restarting":
@@ -496,13 +533,13 @@ class SupervisorState:
         self._do("stop", child.number, child.ref, child.spec.shutdown)
 
     def _leave(self, child: Child) -> None:
-        """There is no actor of this child any more that counts."""
+        """Note that the child has no actor any more, or only one that was left behind."""
         del self._living[child.number]
         child.ref = None
         self._do("down", child.spec.id)
 
     def _down(self, child: Child, now: float) -> None:
-        """A child that was asked to stop has stopped, or is left behind."""
+        """Note that a child that was asked to stop has stopped, or is left behind."""
         task = cast("Task", self._task)
         if child is task.last:
             self._not_started(child, CANCELLED, now)
@@ -510,13 +547,13 @@ class SupervisorState:
             self._stopped(child, task.leaves)
 
     def _stopped(self, child: Child, state: m.ChildState) -> None:
-        """A child is down, as the task wants it."""
+        """Note that a child is down, as the task wants it."""
         child.state, cast("Task", self._task).child = state, None
         if child.spec.restart == "temporary":
             self._restarts.forget(child, _ENDED)
 
 
 def _because(failure: Failure, error: m.SupervisorError) -> m.SupervisorError:
-    """Return an error whose cause is that of a failure, with its traceback."""
+    """Return ``error`` with the failure's exception as its cause."""
     error.__cause__ = failure.error
     return error

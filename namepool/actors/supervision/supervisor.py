@@ -1,7 +1,7 @@
-"""The ``Supervisor`` actor: does what ``rules`` decides, and tells it the outcome.
+"""The ``Supervisor`` actor, which does the steps that ``rules`` decides and tells it the outcome.
 
-All of it runs on the supervisor's own thread. It never waits, except while it stops itself: then it
-waits for its children.
+All code here runs on the supervisor's own thread. The supervisor waits only while it stops itself.
+Then it waits for its children.
 """
 
 from __future__ import annotations
@@ -27,29 +27,31 @@ from namepool.actors.supervision.rules import Child, Failure, Operation, Supervi
 logger: Logger = Logger(__name__)
 
 LINES = 10
-"""Lines a second of one child and one reason; further ones are counted."""
+"""The log lines for one child and one reason in a second. Further lines are only counted."""
 
 
 class Told(NamedTuple):
-    """A message of the supervisor to itself: a notice to the rules, or a thing to be done later."""
+    """A message of the supervisor to itself: a notice to the rules, or a call to be made later."""
 
     to: Callable[..., object]
     about: tuple[Any, ...]
 
 
 class Supervisor(ServiceActor):
-    """Keeps its children running; see ``start`` for the options.
+    """An actor that keeps its children running; ``SupervisorOptions`` has the options.
 
-    ```python
-    root = Supervisor.start(children=[ChildSpec("crew", Crew)], strategy="one_for_all")
-    cook = root.ask(StartChild(ChildSpec("cook", Cook)), timeout=5)  # the ref, once it is up
-    root.handle("cook").ask("soup?")  # goes to the cook of the day, across restarts
-    root.stop()
-    ```
+    The supervisor carries out operations one after another, in the order in which they were asked.
+    It answers questions at once. A refused operation never ends the supervisor: the caller gets the
+    error. If nobody waits for the answer, as after a ``tell``, the error is logged.
 
-    Operations are carried out one after another, in the order in which they were asked; questions
-    are answered at once. A refusal never ends it: the caller gets the error, and where nobody waits
-    for the answer, as in a ``tell``, it is logged.
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, Supervisor
+        >>> class Cook(ServiceActor):
+        ...     def on_receive(self, dish):
+        ...         return f"one {dish}"
+        >>> root = Supervisor.start(children=[ChildSpec("cook", Cook)], strategy="one_for_all")
+        >>> root.handle("cook").ask("soup")
+        'one soup'
     """
 
     comes_up_later = True
@@ -85,19 +87,27 @@ class Supervisor(ServiceActor):
             Told: lambda told: self._hands.tell(told.to, *told.about, self.actor_inbox.clock()),
         }
 
-    # -- what Pykka and parents call --------------------------------------------------------
+    # -- calls by Pykka and by parents ------------------------------------------------------
 
     @classmethod
     def start(cls, *args: Never, **options: Unpack[m.SupervisorOptions]) -> SupervisorRef:
-        """Start a supervisor and its children; blocks until they are up.
+        """Start a supervisor and its children, and return the supervisor's ref.
+
+        The call blocks until the children are up.
 
         Args:
-            args: none; a subclass with arguments of its own overrides ``start`` for their types
-            options: those of ``SupervisorOptions``
+            args: none. A subclass with arguments of its own overrides ``start``, so that type
+                checkers know these arguments
+            options: the options of ``SupervisorOptions``
 
         Raises:
-            StartFailed: a child failed to start; those started before it have been stopped
-            InvalidChildSpec, ValueError: an option of the wrong type or range
+            StartFailed: a child failed to start; the children before it have been stopped again
+            InvalidChildSpec, ValueError: an option has the wrong type or range
+
+        Examples:
+            >>> other = Supervisor.start(children=[ChildSpec("chef", Cook)], max_restarts=1)
+            >>> other.handle("chef").is_alive()
+            True
         """
         started: list[Any] = []
         is_kept = False
@@ -113,7 +123,10 @@ class Supervisor(ServiceActor):
     def start_for(
         cls, receipt: list[Any], *args: Never, **options: Unpack[m.SupervisorOptions]
     ) -> SupervisorRef:
-        """Like ``start``; the ref is appended to ``receipt``, for a struck caller to stop."""
+        """Do the same as ``start``, and append the ref to ``receipt``.
+
+        A caller that is struck before it has the ref can then stop the supervisor.
+        """
         ref = cast("SupervisorRef", launch(cls, args, options, receipt=receipt))
         ref.lifecycle.is_up_or_gone.wait()
         if ref.start_failure is not None:
@@ -135,18 +148,26 @@ class Supervisor(ServiceActor):
         on_abandon: Callable[[], object] | None = None,
         **options: Unpack[m.SupervisorOptions],
     ) -> ChildSpec:
-        """Return how another supervisor starts this one.
+        """Return a child spec with which a parent supervisor starts this supervisor.
 
         Args:
-            id: unique among the other's children
-            restart: when it is started again, see ``ChildSpec``
-            shutdown: seconds to wait for it to stop, see ``ChildSpec``
-            significant: its own end may shut down the other, see ``ChildSpec``
-            on_abandon: called when it will not be started again, see ``ChildSpec``
-            options: those of ``SupervisorOptions``
+            id: a name that is unique among the parent's children
+            restart: the condition of a restart, see ``ChildSpec``
+            shutdown: the seconds to wait for this supervisor's end, see ``ChildSpec``
+            significant: whether this supervisor's own end may shut down the parent, see
+                ``ChildSpec``
+            on_abandon: a function that is called when this supervisor cannot be started again, see
+                ``ChildSpec``
+            options: the options of ``SupervisorOptions`` for this supervisor
 
         Raises:
-            InvalidChildSpec: a field of the spec of the wrong type or range
+            InvalidChildSpec: a field of the spec has the wrong type or range
+
+        Examples:
+            >>> kitchen = Supervisor.child_spec("kitchen", children=[ChildSpec("cook", Cook)])
+            >>> house = Supervisor.start(children=[kitchen])
+            >>> house.handle("kitchen/cook").ask("salad")
+            'one salad'
         """
         return ChildSpec(
             id=id,
@@ -164,20 +185,20 @@ class Supervisor(ServiceActor):
     def _actor_loop_setup(self) -> None:
         self._hands.take_place()
         super()._actor_loop_setup()
-        if not self.actor_stopped.is_set():  # by what ``on_start`` did
+        if not self.actor_stopped.is_set():  # ``on_start`` may have stopped the supervisor
             self._hands.tell(self._state.begin)
 
     def on_stop(self) -> None:
-        """Stop the children in reverse; waits for each as long as its spec says."""
+        """Stop the children in reverse, and wait for each as long as its spec allows."""
         self._hands.end("its supervisor has stopped; start another")
 
     def on_failure(self, *_: Any) -> None:
-        """Stop the children: a dead supervisor keeps nobody."""
+        """Stop the children, because a dead supervisor keeps no children."""
         self._hands.end("its supervisor has failed; see the log, and start another")
 
     def _stop(self) -> None:
         super()._stop()
-        Supervisor.on_stop(self)  # if a subclass has another
+        Supervisor.on_stop(self)  # needed if a subclass has its own ``on_stop``
 
     def _finish(self) -> None:
         Supervisor.on_failure(self)
@@ -194,50 +215,84 @@ class Supervisor(ServiceActor):
     # -- the operations ---------------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec) -> Reply[pykka.ActorRef[Any]]:
-        """Add a child and start it; the answer is its ref once it is up.
+        """Add a child and start it. The answer is the child's ref, once the child is up.
 
         Raises:
-            ChildExists: its id is taken
-            StartFailed: it did not come up; the spec is not kept
-            InvalidChildSpec: this is no spec of a child of this supervisor
+            ChildExists: the id is taken
+            StartFailed: the child did not come up; the spec is not kept
+            InvalidChildSpec: ``spec`` is no ``ChildSpec``, or its child is significant while
+                ``auto_shutdown`` is ``never``
+
+        Examples:
+            >>> root.proxy().start_child(ChildSpec("waiter", Cook)).get(timeout=5)
+            <ActorRef for Cook (urn:uuid:...)>
         """
         return self._ask(m.StartChild(spec))
 
     def terminate_child(self, id: str) -> Reply[None]:  # noqa: A002
-        """Stop a child; its spec is kept, unless it is temporary. Twice does no harm.
+        """Stop a child, and answer ``None`` once it is down. A second call does no harm.
 
-        A start of the child that is under way fails, and a restart is left out.
+        The child's spec is kept, unless the child is temporary. If a start of the child is under
+        way, that start fails. If the child waits for a restart, it is not restarted.
 
         Raises:
             ChildNotFound: no child has this id
+
+        Examples:
+            >>> root.proxy().terminate_child("cook").get(timeout=5)
+            >>> root.handle("cook").is_alive()
+            False
         """
         return self._ask(m.TerminateChild(id))
 
     def restart_child(self, id: str) -> Reply[pykka.ActorRef[Any]]:  # noqa: A002
-        """Start a terminated child again; the answer is its ref once it is up.
+        """Start a terminated child again. The answer is the child's ref, once the child is up.
 
         Raises:
             ChildNotFound: no child has this id
-            ChildBusy: it is running, or being restarted
-            StartFailed: it did not come up; its spec is kept
+            ChildBusy: the child is running, or being restarted
+            StartFailed: the child did not come up; its spec is kept
+
+        Examples:
+            >>> root.proxy().terminate_child("cook").get(timeout=5)
+            >>> root.proxy().restart_child("cook").get(timeout=5)
+            <ActorRef for Cook (urn:uuid:...)>
         """
         return self._ask(m.RestartChild(id))
 
     def delete_child(self, id: str) -> Reply[None]:  # noqa: A002
-        """Forget a terminated child.
+        """Forget a terminated child and its spec. The answer is ``None``.
 
         Raises:
             ChildNotFound: no child has this id
-            ChildBusy: it is running, or being restarted
+            ChildBusy: the child is running, or being restarted
+
+        Examples:
+            >>> root.proxy().terminate_child("cook").get(timeout=5)
+            >>> root.proxy().delete_child("cook").get(timeout=5)
+            >>> root.proxy().count_children().get(timeout=5).specs
+            0
         """
         return self._ask(m.DeleteChild(id))
 
     def which_children(self) -> list[m.ChildInfo]:
-        """Return every child, in the order of start; at once, whatever is under way."""
+        """Return all children in the order of start.
+
+        The answer comes at once, even if an operation is under way.
+
+        Examples:
+            >>> [child.id for child in root.proxy().which_children().get(timeout=5)]
+            ['cook']
+        """
         return [child.info for child in self._state.children.values()]
 
     def count_children(self) -> m.ChildCounts:
-        """Return how many children there are, are active, and are of each kind."""
+        """Return the numbers of all children, of active children, and of each kind.
+
+        Examples:
+            >>> root.proxy().count_children().get(timeout=5)
+            ChildCounts(specs=1, active=1, supervisors=0, workers=1)
+        """
         return self._state.children.counts()
 
     def get_child_spec(self, id: str) -> ChildSpec:  # noqa: A002
@@ -245,14 +300,24 @@ class Supervisor(ServiceActor):
 
         Raises:
             ChildNotFound: no child has this id
+
+        Examples:
+            >>> root.proxy().get_child_spec("cook").get(timeout=5).restart
+            'permanent'
         """
         return self._state.children.find(id).spec
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
-        """Return a handle of a child that stays valid across its restarts.
+        """Return a handle of a child, which stays valid across the child's restarts.
+
+        ``id`` is the id of a child, or the path of a child further below, as in ``kitchen/cook``.
 
         Raises:
-            ChildNotFound: no child has this id, or this path
+            ChildNotFound: no child has this id or path
+
+        Examples:
+            >>> root.proxy().handle("cook").get(timeout=5)
+            <ActorHandle of 'cook', generation 1>
         """
         handle = self._hands.place.find(id) if isinstance(id, str) else None
         return handle or self._hands.handle(self._state.children.find(id).spec.id)
@@ -264,7 +329,10 @@ class Supervisor(ServiceActor):
 
 
 class Hands:
-    """Does what the rules of one supervisor, which is ``ref``, say: each step by its method."""
+    """The hands of one supervisor, which do the steps that its rules decide.
+
+    ``ref`` is the supervisor's ref. Each kind of step has a method of the same name.
+    """
 
     def __init__(
         self, ref: SupervisorRef, state: SupervisorState, backoff: m.Backoff | None
@@ -273,27 +341,33 @@ class Hands:
         self._state = state
         self._backoff = backoff
         self.place: ActorHandle = ActorHandle("")
-        """Where it is in its tree: its handle, with those of its children below."""
+        """The supervisor's place in its tree: its handle, with its children's handles below."""
         self._lasting: set[int] = set()
-        """The identities of the specs that outlive it: its own spec has them."""
+        """The ids of the spec objects that outlive this incarnation.
+
+        They are the specs of the children in the supervisor's own spec.
+        """
         self._has_begun = False
         self._said: dict[tuple[str, ...], int] = {}
-        """How often something was to be logged within a second."""
+        """The number of log lines for each child and reason within a second."""
 
     def tell(self, told: Callable[..., object], *about: Any) -> None:
-        """Tell the rules something, and do what they say."""
+        """Tell the rules about an event, and do the steps that they decide."""
         told(*about)
         steps = self._state.steps
         while steps:
             step = steps.popleft()
             try:
                 getattr(self, step.do)(*step.about)
-            except Exception as error:  # half of a task is done: others start it anew
+            except Exception as error:  # a task is half done, so the supervisor must end
                 self._later(0, _fail, error)
                 raise
 
     def take_place(self) -> None:
-        """Take the place that the ref was given: the handles of its children are there already."""
+        """Take the supervisor's place in its tree, as its parent passed it with the ref.
+
+        After a restart, the place has the handles of the children already.
+        """
         about, children = vars(self._ref), self._state.children
         self.place = about.get("place") or self.place
         self._lasting = {id(spec) for spec in about["spec"].within()} if "spec" in about else set()
@@ -306,16 +380,20 @@ class Hands:
         self._has_begun = True
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
-        """Return a child's handle; one for nobody if the next incarnation has taken it over."""
+        """Return a child's handle.
+
+        If the supervisor's next incarnation has taken over the handle, return an unused handle.
+        """
         handle = self.place.child(id, self._ref)
         return handle if handle.keeper is self._ref else ActorHandle(id)
 
     def end(self, reason: str) -> None:
-        """Stop the children in reverse, waiting for each; twice does no harm."""
+        """Stop the children in reverse, and wait for each. A second call does no harm."""
         if not self._has_begun:
-            return  # its thread could not be started
+            return  # the supervisor's thread could not be started
         children = self._state.end(pykka.ActorDeadError(f"{self._ref}: {reason}"))
-        self.tell(lambda: None)  # a child that waits for an answer could not end
+        # This gives the answers first, because a child that waits for one could not end.
+        self.tell(lambda: None)
         with ExitStack() as each:
             for child in reversed(children):
                 each.callback(self._end_of, child, reason)
@@ -326,7 +404,7 @@ class Hands:
             ref.stop(block=False)
             if not lifecycle_of(ref).is_gone.wait(cast("float | None", spec.shutdown)):
                 self.leave_behind(spec, ref)
-        if supervisor is not None:  # which knows whether this one is started again
+        if supervisor is not None:  # the parent knows whether this supervisor is started again
             self.down(spec.id)
         else:
             self._close(spec.id, reason)
@@ -335,7 +413,7 @@ class Hands:
     # -- the steps --------------------------------------------------------------------------
 
     def start(self, number: int, spec: ChildSpec) -> None:
-        """Start a child, and tell what becomes of it."""
+        """Start a child, and tell the rules the outcome and later its death."""
         state, about, handle = self._state, dict[str, Any](), self.handle(spec.id)
         if getattr(spec.actor_class, "supervises", False):
             about.update(place=handle, spec=spec)
@@ -352,36 +430,40 @@ class Hands:
             lifecycle_of(ref).watch(lambda reason: self._later(0, state.died, number, reason))
 
     def stop(self, number: int, ref: pykka.ActorRef[Any], seconds: float | None) -> None:
-        """Ask a child to stop, and tell when it has had its time."""
+        """Ask a child to stop, and tell the rules when its time to stop is over."""
         ref.stop(block=False)
         if seconds is not None:
             self._later(seconds, self._state.overdue, number)
 
     def leave_behind(self, spec: ChildSpec, ref: pykka.ActorRef[Any]) -> None:
-        """Go on without a child that does not stop: a thread cannot be killed."""
+        """Abandon a child that does not stop, because a thread cannot be killed."""
         text = "child %r did not stop within %s s and is abandoned: %s"
         logger.warning(text, spec.id, spec.shutdown, ref)
         retire(ref)
 
     def up(self, id: str, ref: pykka.ActorRef[Any]) -> None:  # noqa: A002
-        """A child runs."""
+        """Give a running child's ref to its handle."""
         self.handle(id).install(ref)
 
     def down(self, id: str) -> None:  # noqa: A002
-        """A child runs no more; it may be started again."""
+        """Tell a child's handle that the child is down and may be started again."""
         self.handle(id).vacate()
 
     def close(self, id: str, reason: str) -> None:  # noqa: A002
-        """A child runs no more, and is started again only if somebody asks for that."""
+        """Tell a child's handle that the child is down and is restarted only on request."""
         self.handle(id).close(reason)
 
     def forget(self, spec: ChildSpec, reason: str) -> None:
-        """A child is there no more, and nor is its spec, unless this supervisor's own has it."""
+        """Forget a child and its spec.
+
+        If this supervisor's own spec has the child's spec, a restarted supervisor starts the child
+        again.
+        """
         self._close(spec.id, reason, keep=id(spec) in self._lasting)
         self._abandon(spec)
 
     def reply(self, to: Reply[Any] | None, value: object) -> None:
-        """Answer; where nobody waits for it an error is logged."""
+        """Answer a request. If nobody waits for the answer and it is an error, log a warning."""
         if to is not None and isinstance(value, BaseException):
             to.fail_quietly(value)
         elif to is not None:
@@ -391,12 +473,15 @@ class Hands:
             logger.warning(text, self._ref, text_of(value), exc_info=value.__cause__)
 
     def wait(self, failures: int, members: list[Child]) -> None:
-        """Tell when a pause is over; without one, behind the messages that are in the inbox."""
+        """Tell the rules when the pause before a restart is over.
+
+        Without a pause, the rules are told after the messages that are in the inbox now.
+        """
         seconds = 0.0 if self._backoff is None else self._backoff.pause(failures)
         self._later(seconds, self._state.again, members)
 
     def report(self, id: str, what: str, failure: Failure) -> None:  # noqa: A002
-        """Log an event of a child, and its reason; lines that repeat themselves are counted."""
+        """Log an event of a child with its reason; after some repeated lines, only count them."""
         said, times = (id, failure.text), self._said.get((id, failure.text), 0)
         if times == 0:
             self._later(1.0, self._say_how_often, said)
@@ -406,11 +491,11 @@ class Hands:
         self._said[said] = times + 1
 
     def ready(self) -> None:
-        """The initial children are up, and so is their supervisor."""
+        """Report that the supervisor is up, because its initial children are up."""
         self._ref.lifecycle.came_up()
 
     def give_up(self, error: m.SupervisorError | None) -> None:
-        """End, with an error as the reason, which a parent sees; or as if stopped."""
+        """End with ``error`` as the reason that a parent sees, or with ``None`` as if stopped."""
         if error is None:
             self._ref.stop(block=False)
             return
@@ -419,7 +504,7 @@ class Hands:
         logger.error("%s gives up: %s", self._ref, error, exc_info=error.__cause__)
         self._later(0, _fail, error)
 
-    # -- how --------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------
 
     def _later(self, seconds: float, to: Callable[..., object], *about: Any) -> None:
         if seconds:
@@ -444,11 +529,11 @@ class Hands:
 
 
 def _fail(error: Exception, _: float) -> None:
-    raise error  # in a tell: it kills the supervisor, by way of on_failure
+    raise error  # raised in a tell, so it kills the supervisor by way of on_failure
 
 
 def _give_up(spec: ChildSpec) -> None:
-    """Say that a spec cannot be started again, nor those of the children it is started with."""
+    """Call ``on_abandon`` of a spec that cannot be started again, and of the specs within it."""
     for within in spec.within():
         _give_up(within)
     if spec.on_abandon is not None:
@@ -459,21 +544,32 @@ def _give_up(spec: ChildSpec) -> None:
 
 
 class SupervisorRef(ServiceRef[Supervisor]):
-    """A supervisor's ref; ``handle(id)`` is at hand without a proxy."""
+    """A supervisor's ref, with ``handle(id)`` in addition.
+
+    Examples:
+        >>> from namepool.actors import ChildSpec, ServiceActor, Supervisor
+        >>> root = Supervisor.start(children=[ChildSpec("cook", ServiceActor)])
+    """
 
     start_failure: m.StartFailed | None = None
 
     if TYPE_CHECKING:
 
         def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
-            """See ``QueuingRef``; always on the supervisor's own thread."""
+            """See ``QueuingRef``. The supervisor's own thread handles every message."""
     else:
-        ask = QueuingRef.ask  # what strikes a caller is no business of the supervisor's
+        ask = QueuingRef.ask  # on its own thread, so that no exception in a caller can hit it
 
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
-        """Return a handle of a child that stays valid across its restarts.
+        """Return a handle of a child, which stays valid across the child's restarts.
+
+        ``id`` is the id of a child, or the path of a child further below, as in ``kitchen/cook``.
 
         Raises:
-            ChildNotFound: no child has this id
+            ChildNotFound: no child has this id or path
+
+        Examples:
+            >>> root.handle("cook")
+            <ActorHandle of 'cook', generation 1>
         """
         return cast("ActorHandle", self.ask(m.GetHandle(id)))
