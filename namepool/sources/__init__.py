@@ -1,6 +1,6 @@
-"""Where names come from: offline, numbered, from a language model (``llm``), or your own.
+"""The sources of names: offline, numbered, or a language model (``llm``).
 
-It imports ``actors``, ``core`` and ``errors``; the pool, the command and users import it.
+The package imports ``actors``, ``core`` and ``errors``. The pool, the command and users import it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Nomenclater":  # the slowest import of all, for those who ask a model
+    if name == "Nomenclater":  # the slowest import: only users of a model pay for it
         from namepool.sources.llm.nomenclater import Nomenclater
 
         return Nomenclater
-    if name == "OfflineNames":  # it reads themes
+    if name == "OfflineNames":  # only users of offline names pay for its import
         from namepool.sources.offline import OfflineNames
 
         return OfflineNames

@@ -1,4 +1,4 @@
-"""Which given names people mix up, and an order in which those are far apart. Pure."""
+"""Given names that people mix up, and an order that keeps them far apart. Pure."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from collections import deque
 from collections.abc import Iterable
 
 WINDOW = 24
-"""Of this many names in a row no two first names are alike."""
+"""The number of consecutive names in which no two first names are alike."""
 
 _EDITS = 2
-# Letters that can sound alike are one here, and vowels are none: coarser than any phonetic key, so
-# that whatever those call alike is alike here too.
+# Letters that can sound alike become one letter, and vowels are dropped. This is coarser than any
+# phonetic key: two names that are alike for such a key are alike here too.
 _SOUNDS = str.maketrans(
     {**dict.fromkeys("cgjkqsxz", "s"), "d": "t", "b": "p", "v": "f", **dict.fromkeys("aeiouyhw")}
 )
 
 
 def sound(name: str) -> str:
-    """Return a key that names which sound alike have in common."""
+    """Return a key that is the same for names that sound alike."""
     text = name.lower().removeprefix("j").replace("ph", "f").translate(_SOUNDS)
     return "".join(c for at, c in enumerate(text) if at == 0 or text[at - 1] != c)
 
 
 def within_edits(one: str, other: str, edits: int = _EDITS) -> bool:
-    """Tell whether so many letters inserted, left out or replaced make one of the other."""
+    """Return whether at most ``edits`` letter changes turn one text into the other.
+
+    A change inserts, removes or replaces a letter.
+    """
     if one == other:
         return True
     if edits == 0 or abs(len(one) - len(other)) > edits:
@@ -41,7 +44,7 @@ def within_edits(one: str, other: str, edits: int = _EDITS) -> bool:
 
 
 class _First:
-    """A first name with what makes comparing it cheap."""
+    """A first name, with data that makes it cheap to compare."""
 
     __slots__ = ("letters", "lower", "name", "sound")
 
@@ -52,11 +55,11 @@ class _First:
             self.letters |= 1 << (ord(character) & 63)
 
     def fits(self, near: Iterable[_First]) -> bool:
-        """Tell whether none of those that would be near is like this one."""
+        """Return whether none of the names in ``near`` is like this one."""
         for other in near:
             if self.sound == other.sound:
                 return False
-            # An edit changes at most two of the letters that a name has.
+            # One edit changes at most two letters of the set of letters in a name.
             different = (self.letters ^ other.letters).bit_count()
             if different <= 2 * _EDITS and within_edits(self.lower, other.lower):
                 return False
@@ -64,12 +67,13 @@ class _First:
 
 
 class Circle:
-    """First names in random order, as a circle in which those that are alike are far apart.
+    """A circle of first names in random order, with similar names far apart.
 
-    Those of one initial are at even distances, give or take a few places. Those that sound alike,
-    or are two letters apart, are at least ``WINDOW`` apart, if there are enough others. The first
-    half is worked out as far as it is asked for: a program that takes a dozen names pays for those.
-    Not for several threads at once.
+    Names with the same initial are at even distances, give or take a few places. Names that sound
+    alike, or differ by at most two letters, are at least ``WINDOW`` places apart, if there are
+    enough other names. The first half of the circle is computed only as far as it is used, so a
+    program that takes a dozen names pays only for those. Only one thread at a time may use a
+    circle.
     """
 
     def __init__(self, names: Iterable[str], rng: random.Random) -> None:
@@ -89,7 +93,7 @@ class Circle:
     def _lengthen(self, size: int) -> None:
         while self._waiting and len(self._circle) < size:
             near = self._circle[-WINDOW + 1 :]
-            # The end of the circle is where it begins, and who is left over moves others there.
+            # The end of the circle touches its beginning, and leftover names move others there.
             if len(self) - len(self._circle) < 3 * WINDOW:
                 near += self._circle[: WINDOW - 1]
             fitting = (n for n, name in enumerate(self._waiting) if self._first(name).fits(near))
@@ -100,12 +104,12 @@ class Circle:
             del self._waiting[at]
         else:
             return
-        for name in self._waiting:  # they fit in nowhere at the end: perhaps before it
+        for name in self._waiting:  # none fits at the end, but one may fit before it
             self._fit_in(self._first(name))
         self._waiting.clear()
 
     def _fit_in(self, first: _First) -> None:
-        """Insert ``first`` where it fits, or in place of one that fits elsewhere, or at the end."""
+        """Insert ``first`` where it fits, else instead of a name that fits elsewhere, else last."""
         gap, reach = self._gap(first), WINDOW - 1
         if gap == len(self._circle):
             for at in range(len(self) // 2 + reach, len(self._circle) - reach):
@@ -124,7 +128,7 @@ class Circle:
         return first
 
     def _gap(self, first: _First) -> int:
-        """Return a place in the second half where nothing near is like ``first``, or the end."""
+        """Return a place in the second half with no name like ``first`` near it, else the end."""
         reach = WINDOW - 1
         for at in range(len(self) // 2 + reach, len(self._circle) - reach):
             if first.fits(self._circle[at - reach : at + reach]):
@@ -133,10 +137,10 @@ class Circle:
 
 
 def _by_initials(names: Iterable[str], rng: random.Random) -> list[str]:
-    """Return ``names`` shuffled, yet with those of one initial at even distances in a circle.
+    """Return ``names`` shuffled, with the names of one initial at even distances in a circle.
 
-    Each initial cuts the circle into equal arcs, one for each of its names, from a random point
-    on. So an arc that holds 200 names holds of every initial its share, give or take a name.
+    Each initial divides the circle into equal arcs, one for each of its names, from a random point.
+    So any 200 names in a row have the share of every initial, give or take one name.
     """
     groups: dict[str, list[str]] = {}
     for name in names:

@@ -1,7 +1,7 @@
-"""A theme: given names, and what may go with them. Read from one TOML file that anybody can write.
+"""A theme, with given names and words that go with them. Anybody can write its TOML file.
 
-A file has a ``title``, a ``description`` and lists. A list is words between commas, in one string
-over as many lines as it takes, or a TOML array::
+A file has a ``title``, a ``description`` and lists. A list is a TOML array, or one string with
+commas between the words. The string may have several lines::
 
     title = "The kitchen"
     description = "Cooks, tasters and keepers of the kettle."
@@ -9,12 +9,12 @@ over as many lines as it takes, or a TOML array::
     Basil, Clementine, Saffron,
     '''
 
-``first`` and ``last`` are needed; each other list adds a pattern (see ``_FORMS``), or more to one:
-"Basil the Toast Timer" has a trade, "Basil of the Copper Kettle" a phrase, "Basil, Burner of Toast"
-a deed, "Chef Basil Custard" a title, "Basil Two-Spoons" a byname.
+``first`` and ``last`` are required. Each other list adds a pattern (see ``_FORMS``), or more words
+to a pattern. "Basil the Toast Timer" has a trade, and "Basil of the Copper Kettle" has a phrase.
+"Basil, Burner of Toast" has a deed, "Chef Basil Custard" a title, "Basil Two-Spoons" a byname.
 
-A nickname is a first name that is a thing. It has no surname, no title and no place: "Pudding
-Custard" is nobody.
+A nickname is the name of a thing that is used as a first name, such as "Pudding". It has no
+surname, no title and no place, because those belong to people.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ BUILT_IN = (
     *("fables", "garden", "harbour", "kitchen", "laboratory", "library", "maps", "music", "myth"),
     *("post", "pulp", "railway", "sea", "stars", "theatre", "weather"),
 )
-"""The themes that come with the package."""
+"""The themes of the package."""
 
 WALK = (
     *("epithet", "deed", "surname", "epithet", "phrase", "deed", "epithet", "title", "phrase"),
     *("epithet", "deed", "place", "epithet", "phrase", "byname", "deed", "phrase"),
 )
-"""The pattern of each name in a row: none within two of its like, the best loved most often."""
+"""The patterns of consecutive names. The most popular patterns come most often.
+
+Between two equal patterns there are at least two others.
+"""
 
 FOR_NICKNAMES = ("epithet", "deed", "phrase")
-"""The patterns of names that begin with a thing: the others need a person."""
+"""The patterns of names that begin with a nickname. The other patterns need a person."""
 
-# How many words each may have: with the given name they make at most five.
+# The most words of an entry in each list. With the given name, a name has at most five.
 LISTS = {"first": 1, "nicknames": 1, "last": 2, "epithets": 3, "trades": 2, "phrases": 2}
 LISTS |= {"deeds": 4, "titles": 2, "bynames": 1, "places": 3}
 LEAST = {"first": 12, "last": 20}
@@ -78,7 +81,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in a theme's walk: a pattern, and endings that no other place in the walk has."""
+    """A place in a theme's walk, with a pattern and with endings that no other place has."""
 
     pattern: str
     endings: tuple[str, ...]
@@ -88,20 +91,20 @@ class Slot:
         return len(self.endings) * len(self.extras)
 
     def name(self, first: str, number: int) -> str:
-        """Return ``first`` with ending ``number``. As many in a row as there are endings differ."""
+        """Return ``first`` with ending ``number``. ``len(self)`` numbers in a row differ."""
         turn, at = divmod(number, len(self.endings))
         extra = self.extras[(turn + at) % len(self.extras)]
         return _FORMS[self.pattern].format(first=first, extra=extra, ending=self.endings[at])
 
     def longest(self, first: str) -> str:
-        """Return the longest name that ``first`` can have here."""
+        """Return the longest name that ``first`` can have in this slot."""
         extra, ending = max(self.extras, key=len), max(self.endings, key=len)
         return _FORMS[self.pattern].format(first=first, extra=extra, ending=ending)
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The words of a theme, and its own ``WALK``, without patterns it has no words for."""
+    """The words of a theme, and its walk. The walk has no pattern without words."""
 
     id: str
     title: str
@@ -112,12 +115,12 @@ class Theme:
 
     @property
     def first(self) -> tuple[str, ...]:
-        """The given names, and the nicknames after them."""
+        """The given names, then the nicknames."""
         return self.words["first"] + self.words["nicknames"]
 
     @property
     def rounds(self) -> int:
-        """How often a given name can go through the walk before an ending comes again."""
+        """The number of times that a given name goes through the walk before an ending repeats."""
         return min(map(len, self.walk + self.nicknames_walk))
 
     def walk_of(self, first: str) -> tuple[Slot, ...]:
@@ -136,32 +139,33 @@ class Theme:
 
 @cache
 def built_in(theme_id: str) -> Theme:
-    """Return a theme of the package. Reads its file the first time; the tests have checked it."""
+    """Return a theme of the package. The first call reads its file. The tests check the files."""
     path = os.path.join(os.path.dirname(__file__), "themes", f"{theme_id}.toml")
-    text = globals()["__loader__"].get_data(path).decode("utf-8")  # also where it is a zip file
+    text = globals()["__loader__"].get_data(path).decode("utf-8")  # works in a zip file too
     return _theme(theme_id, _tables(text))
 
 
 def read_theme(path: str | os.PathLike[str]) -> Theme:
-    """Return the theme in a file; its id is the file's name without ``.toml``. Reads the file.
+    """Read a file and return its theme. The theme's id is the file's name without ``.toml``.
 
     Raises:
-        InvalidOption: it cannot be read, or is no theme: with the file, the line and the reason
+        InvalidOption: the file cannot be read, or is no theme. The message names the file, the
+            line and the reason
     """
     file, text = text_of(path)
     stem = os.path.splitext(os.path.basename(os.fsdecode(path)))[0]
-    # A file system may keep an accent apart from its letter; a keyboard does not.
+    # Some file systems store an accent apart from its letter, but a keyboard joins both.
     theme_id = unicodedata.normalize("NFC", stem)
     check_text("theme_files: the name of a file", theme_id, LONGEST_THEME)
     return parse(text, theme_id, file)
 
 
 def parse(text: str, theme_id: str, file: str) -> Theme:
-    """Return the theme in ``text``. Raises as ``read_theme`` does; ``file`` is for the message."""
+    """Return the theme in ``text``. It raises like ``read_theme``; messages name ``file``."""
     try:
         check_dots(text)
         tables = _tables(text)
-    except ValueError as error:  # it names the line
+    except ValueError as error:  # the error names the line
         raise InvalidOption(f"{file}: {one_line(error)}") from None
     except RecursionError:
         raise InvalidOption(f"{file}: must not nest arrays or tables so deep") from None
@@ -179,7 +183,7 @@ def parse(text: str, theme_id: str, file: str) -> Theme:
 
 
 def _tables(text: str) -> dict[str, Any]:
-    import tomllib  # only now: a program that never runs offline names does not pay for it
+    import tomllib  # only programs with offline names pay for this import
 
     tables = tomllib.loads(text)
     return {key: _listed(value) if key in LISTS else value for key, value in tables.items()}
@@ -196,7 +200,7 @@ def _theme(theme_id: str, tables: Mapping[str, Any]) -> Theme:
     patterns, nicknamed = _patterns(words)
     slots: dict[tuple[int, str], Slot] = {}
     for ending in dict.fromkeys(_ENDINGS.values()):
-        # Each of the places whose endings are in one list has its share of it.
+        # The places that take their endings from the same list share its words.
         sharing = [
             (at, pattern)
             for at, pair in enumerate(zip(patterns, nicknamed, strict=True))
@@ -213,7 +217,7 @@ def _theme(theme_id: str, tables: Mapping[str, Any]) -> Theme:
 
 
 def _patterns(words: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[str]]:
-    """Return the pattern of each place in the walk, for people and for nicknames ("" if none)."""
+    """Return the patterns of the walk for people, and for nicknames ("" for a place without)."""
     left = Counter({keys: sum(len(words[key]) for key in keys) for keys in _ENDINGS.values()})
 
     def take(wanted: Iterable[str]) -> str:
@@ -238,11 +242,11 @@ def _patterns(words: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[str
     return walk, nicknamed
 
 
-# -- what may be wrong ----------------------------------------------------------------------------
+# -- faults ---------------------------------------------------------------------------------------
 
 
 def _faults(tables: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
-    """Yield what is wrong: the key, the word ("" if it is the key itself), and the reason."""
+    """Yield each fault as its key, its word ("" for a fault of the key itself) and its reason."""
     known = ("title", "description", *LISTS)
     for key in tables:
         if key not in known:
@@ -298,7 +302,7 @@ def _why_no_word(key: str, word: object) -> str | None:
 
 
 def _line(text: str, key: str, word: str) -> int:
-    """Return the line of the last ``word`` in the list of ``key``, or that of ``key``, or 1."""
+    """Return the line of the last ``word`` in the list of ``key``, else of ``key``, else 1."""
     start = re.search(rf"^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=", text, re.MULTILINE)
     if start is None:
         return 1

@@ -1,4 +1,4 @@
-"""The text of a theme file that anybody wrote: read in bounded time, whatever is in it."""
+"""Reads the text of a theme file. The file may hold anything, but the time stays bounded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from namepool.core.names import one_line
 from namepool.errors import InvalidOption
 
 MAX_BYTES = 64 * 1024
-"""The most bytes in a theme file; those of the package have about 4000."""
+"""The most bytes in a theme file. A file of the package has about 4000."""
 
 _MOST_DOTS = 100
-# Strings and comments: their dots make no dotted keys. An unclosed string ends where TOML gives up.
+# Strings and comments, because their dots make no dotted keys. An unclosed string ends where a TOML
+# parser stops.
 _QUOTED = re.compile(
     r"""
     \"{3} (?: \\. | [^\\] )*? (?: \"{3,5} | \Z )
@@ -27,10 +28,10 @@ _QUOTED = re.compile(
 
 
 def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return a file's path, as errors show it, and its text.
+    """Return the text of a file, after its path as errors show it.
 
     Raises:
-        InvalidOption: it cannot be read, is no regular file, is too large or is not UTF-8
+        InvalidOption: the file cannot be read, is no regular file, is too large or is not UTF-8
     """
     try:
         name = os.fsdecode(path)
@@ -46,7 +47,7 @@ def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
         size = max(status.st_size, len(data))
         raise InvalidOption(f"{file}: must have at most {MAX_BYTES} bytes (64 kB), not {size}")
     try:
-        text = data.decode("utf-8-sig")  # some editors begin with a mark
+        text = data.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         reason = f"must be UTF-8, which {data[error.start]:#04x} is not: save it as UTF-8"
@@ -55,12 +56,12 @@ def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def _open(file: str, flags: int) -> int:
-    """Open a file; a FIFO without a writer is opened at once, too."""
+    """Open a file. The call does not wait for the writer of a FIFO."""
     return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check_dots(text: str) -> None:
-    """Refuse text with many dotted keys, which a theme has none of: they take seconds to parse."""
+    """Refuse text with many dotted keys. They take seconds to parse, and a theme has none."""
     dots = _QUOTED.sub('""', text).count(".")
     if dots > _MOST_DOTS:
         raise ValueError(f"must have at most {_MOST_DOTS} dots outside of strings, not {dots}")

@@ -1,4 +1,4 @@
-"""How a walk of offline names goes on: from theme to theme, ending to ending, bearer to bearer."""
+"""The walks of offline names: the progress of one theme, and the numbers of later bearers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from namepool.core.guard import MAX_WORDS
 
 
 class Walk:
-    """How far the names of one theme have been told: its places in the circle, lap by lap."""
+    """The progress of one theme: it goes through its places in the circle, lap by lap."""
 
     def __init__(self, places: Sequence[int]) -> None:
         self._places = places
@@ -18,7 +18,7 @@ class Walk:
         self._steps = 0
 
     def step(self) -> tuple[int, int]:
-        """Go on to the next place; return its lap and where it is in the circle."""
+        """Go on to the next place. Return its lap and its place in the circle."""
         self._steps += 1
         return self.at(self._steps - 1)
 
@@ -28,26 +28,26 @@ class Walk:
         return lap, self._places[rank]
 
     def told(self, lap: int, place: int) -> bool:
-        """Tell whether the walk has come by this place on this lap."""
+        """Return whether the walk has passed this place on this lap."""
         return lap * len(self._places) + self._ranks[place] < self._steps
 
 
 def coprime(least: int, other: int) -> int:
-    """Return the smallest number from ``least`` on that shares no factor with ``other``."""
+    """Return the smallest number from ``least`` upwards that shares no factor with ``other``."""
     while math.gcd(least, other) > 1:
         least += 1
     return least
 
 
 def aged(name: str, age: int) -> str:
-    """Return the name of bearer number ``age`` (from 0); a long one is numbered in one word."""
+    """Return the name of bearer number ``age`` (from 0). A long name gets a number like "#2"."""
     if age and len(name.split()) + 2 > MAX_WORDS:
         return f"{name} #{age + 1}"
     return name + _ordinal(age)
 
 
 def _ordinal(age: int) -> str:
-    """Return what sets the bearer number ``age`` of a name (from 0) apart from the others."""
+    """Return the ending for bearer number ``age`` of a name (from 0), such as " the Second"."""
     if age == 0:
         return ""
     if age <= len(ORDINALS):

@@ -1,4 +1,4 @@
-"""Where names come from: the protocol, and a source that falls back to the next one."""
+"""The protocol of a source, its time limit, and a source that falls back to the next one."""
 
 from __future__ import annotations
 
@@ -22,20 +22,35 @@ from namepool.errors import InvalidOption, SourceError, UnknownTheme
 logger: Logger = Logger(__name__)
 
 SURPLUS = 1000
-"""Candidates read from one answer beyond those asked for: an endless iterable ends here."""
+"""The most candidates that are read from an answer beyond the requested count.
+
+The limit ends an endless iterable.
+"""
 
 
 IN_TIME = 0.9
-"""The share of the time a pool waits that a source is told it has: its answer must still arrive."""
+"""The share of the pool's waiting time that a source may use. The rest is left for the answer."""
 
 _deadline: ContextVar[float] = ContextVar("namepool_deadline", default=math.inf)
 
 
 def time_left() -> float | None:
-    """Return the seconds that the ``fetch`` under way may still take; ``None``: nobody says.
+    """Return the seconds that the ``fetch`` under way may still take.
 
-    For a source of your own: ``requests.get(url, timeout=time_left())``. Who takes longer has
-    waited in vain, and takes the time of the next source of a ``FallbackSource``.
+    The result is ``None`` if there is no time limit. A source of your own passes the seconds on:
+    ``requests.get(url, timeout=time_left())``. A source that takes longer may answer in vain. In a
+    ``FallbackSource`` it also takes the time of the next source.
+
+    Examples:
+        >>> from namepool.sources import time_left
+        >>> class Clocked:
+        ...     def fetch(self, count, used):
+        ...         return ["In Time" if time_left() <= 27 else "Too Late"]
+        >>> pool = namepool.open_pool(source=Clocked(), fetch_timeout=30)
+        >>> pool.checkout_name()
+        'In Time'
+        >>> print(time_left())  # no fetch is under way here
+        None
     """
     deadline = _deadline.get()
     return None if deadline == math.inf else max(deadline - time.monotonic(), 0.0)
@@ -43,7 +58,7 @@ def time_left() -> float | None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Tell what is called in the block how long it may take; nested, the shortest counts."""
+    """Set the time limit of the block, in seconds. Of nested limits, the shortest one counts."""
     token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
     try:
         yield
@@ -53,47 +68,62 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 @runtime_checkable
 class NameSource(Protocol):
-    """Anything that can come up with names.
+    """A source of names: any object with this ``fetch``.
 
-    ``fetch`` is called from the pool's fetcher threads only, up to ``max_fetches`` of them at once
-    (4; give the pool ``max_fetches=1`` if the source cannot bear it). It may block for up to the
-    pool's ``fetch_timeout``. A source that holds something may also have a ``close()``; it is
-    called once, when the pool has ended for good, and perhaps while a ``fetch`` that does not end
-    is still under way.
+    Only the fetcher threads of the pool call ``fetch``. Up to ``max_fetches`` (4) of them call it
+    at once: give the pool ``max_fetches=1`` if the source is not thread-safe. ``fetch`` may block
+    for up to the pool's ``fetch_timeout``.
 
-    A source that knows themes has a third argument, ``theme: str | None = None``: what the names
-    are to be about, as a checkout said. It raises ``UnknownTheme`` for one that it does not know.
-    From a source without that argument a checkout with a theme gets what there is.
+    A source that holds resources may also have a ``close()``. The pool calls it once, when the pool
+    has ended for good. A ``fetch`` that does not end may still be under way then.
+
+    The ``fetch`` of a source that knows themes has a third argument, ``theme: str | None = None``.
+    It is the theme of the checkout. The source raises ``UnknownTheme`` for a theme that it does not
+    know. If ``fetch`` has no such argument, a checkout with a theme gets any name of the source.
+
+    Examples:
+        >>> class Planets:
+        ...     def fetch(self, count, used):
+        ...         return [f"Asteroid {len(used) + n}" for n in range(1, count + 1)]
+        >>> isinstance(Planets(), namepool.NameSource)
+        True
+        >>> namepool.open_pool(source=Planets()).checkout_name()
+        'Asteroid 1'
     """
 
     def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
-        """Return about ``count`` names, none of them in ``used``.
+        """Return about ``count`` names that are not in ``used``.
 
-        ``used`` holds the names the pool knows, oldest first: a snapshot that does not change while
-        the source reads it. Too few names, duplicates, used or invalid ones do no harm: the pool
-        keeps the good ones and counts the rest. Raise to say that there are none.
+        ``used`` is a snapshot of the names that the pool knows, oldest first. It does not change
+        while the source reads it. Too few names, duplicates, used names and invalid names do no
+        harm: the pool keeps the good names and counts the others. A source without any name raises
+        an error of any type.
+
+        Examples:
+            >>> Planets().fetch(2, ["Asteroid 1"])
+            ['Asteroid 2', 'Asteroid 3']
         """
         ...
 
 
 def check_source(source: object) -> None:
-    """Refuse what is not a source: it has no ``fetch``, or it is a class that was not called."""
+    """Refuse an object without ``fetch``, and a class that was not called."""
     if isinstance(source, type) or not callable(getattr(source, "fetch", None)):
         raise invalid("source", source, "an object with fetch(count, used)")
 
 
 def knows_themes(source: object) -> bool:
-    """Tell whether the source's ``fetch`` takes a ``theme``."""
+    """Return whether the ``fetch`` of the source takes a ``theme``."""
     try:
         return "theme" in inspect.signature(cast("NameSource", source).fetch).parameters
-    except (TypeError, ValueError):  # written in C, perhaps
+    except (TypeError, ValueError):  # a function written in C may have no signature
         return False
 
 
 def fetch_from(
     source: NameSource, count: int, used: Sequence[str], theme: str | None
 ) -> Iterable[str]:
-    """Ask a source for names of a theme, if it knows themes, else for any."""
+    """Fetch names of a theme if the source knows themes, else any names."""
     if theme is None or not knows_themes(source):
         return source.fetch(count, used)
     names: Iterable[str] = cast("Any", source).fetch(count, used, theme=theme)
@@ -101,13 +131,14 @@ def fetch_from(
 
 
 def read_answer(answer: object, count: int) -> list[object]:
-    """Return the candidates in what a source returned for ``count`` names; it may be anything.
+    """Return the candidates in the answer of a source that was asked for ``count`` names.
 
-    Blocks as long as the iterable does. Names that came before it raised are kept.
+    The answer may be any object. The call blocks as long as the iterable blocks. If the iterable
+    raises an error after some names, these names are returned.
 
     Raises:
-        SourceError: it is no iterable of names
-        BaseException: what the iterable raised before it gave anything
+        SourceError: the answer is no iterable of names
+        BaseException: the iterable raised this error before it gave any name
     """
     if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
         raise SourceError(
@@ -126,21 +157,30 @@ def read_answer(answer: object, count: int) -> list[object]:
 
 
 LAST_TURN = 0.1
-"""The share of the time for a chunk that is kept for the last source of a ``FallbackSource``."""
+"""The share of the time of a fetch that is kept for the last source of a ``FallbackSource``."""
 
 
 class FallbackSource(NeverCopied):
-    """Asks the first source; while that fails, the next one answers.
+    """A source that asks several sources in order, until one of them gives names.
 
-    A source that failed is left alone for a jittered, growing pause, then asked again. Without a
-    source that answers, ``fetch`` raises what the last of them raised.
+    While the first source fails, the next source answers. A failed source is left alone for a
+    jittered, growing pause, and is then asked again. Only the last source has no pause. If no
+    source answers, ``fetch`` raises the error of the last one.
 
-    If there is a time limit (``time_left()``: a pool sets one), the sources share it: each is told
-    an even share of what is left, and a tenth of it is kept for the last one. Who overruns its
-    share is not interrupted, but is left alone until it has come back.
+    The sources share the time limit, if there is one (a pool sets one, see ``time_left()``). Each
+    source gets an even share of the time that is left. A tenth of that time is kept for the last
+    source. A source that exceeds its share is not interrupted, but it is not asked again before it
+    has returned.
 
-    A theme is for those sources that know themes. One that does not know this theme is passed over,
-    unless it stands in for another that failed: then it gives names of any theme.
+    A source that does not know the requested theme is passed over. There is one exception: while
+    another source fails, it gives names of any theme instead. A source whose ``fetch`` takes no
+    ``theme`` always gives names of any theme.
+
+    Examples:
+        >>> class Broken:
+        ...     def fetch(self, count, used):
+        ...         raise ConnectionError("the service is down")
+        >>> source = namepool.FallbackSource(Broken(), namepool.NumberedNames())
     """
 
     def __init__(self, *sources: NameSource, clock: Callable[[], float] = time.monotonic) -> None:
@@ -151,14 +191,21 @@ class FallbackSource(NeverCopied):
         self._clock = clock
         self._ranks = [_Rank(source) for source in sources]
         self.last_source: str | None = None
-        """The type of the source that answered last."""
+        """The type of the source that gave the last names, or that source's own ``last_source``."""
 
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
-        """Return the names of the first source that gives any; blocks as long as they take.
+        """Return the names of the first source that gives any. Block as long as the sources take.
 
         Raises:
             UnknownTheme: no source knows this theme
-            Exception: what the last source raised, or SourceError if it gave nothing
+            SourceError: the last source gave no valid name
+            Exception: the last source failed with this error
+
+        Examples:
+            >>> source.fetch(2, ())
+            ['NPC #1', 'NPC #2']
+            >>> source.last_source
+            'NumberedNames'
         """
         failure: Exception | None = None
         ranks = self._candidates()
@@ -191,20 +238,30 @@ class FallbackSource(NeverCopied):
         raise failure
 
     def share(self, advance: Callable[[str, int], int], seed: str) -> None:
-        """Have those sources that can walk one walk with other processes."""
+        """Let each source that has a ``share`` share its walk with other processes.
+
+        A pool with a shared ledger calls this. See ``OfflineNames.share`` for the arguments.
+
+        Examples:
+            >>> source.share(lambda walk, count: 0, seed="crew")  # neither source has a share
+        """
         for rank in self._ranks:
             share = getattr(rank.source, "share", None)
             if share is not None:
                 share(advance, seed)
 
     def _candidates(self) -> list[_Rank]:
-        """Return the sources that are not paused; the last one always: somebody must answer."""
+        """Return the sources that may be asked now. The last source is always one of them."""
         now = self._clock()
         free = [rank for rank in self._ranks[:-1] if rank.backoff.allows(now) and rank.in_time()]
         return free + self._ranks[-1:]
 
     def close(self) -> None:
-        """Close every source that can be closed."""
+        """Close every source that has a ``close()``. An error of one is logged as a warning.
+
+        Examples:
+            >>> source.close()
+        """
         for source in [rank.source for rank in self._ranks]:
             close = getattr(source, "close", None)
             if close is None:
@@ -227,7 +284,7 @@ def _answer(
 
 
 class _Rank:
-    """A source in a row of them, and how it stands with it."""
+    """A source of a ``FallbackSource``, with its pause and its calls under way."""
 
     def __init__(self, source: NameSource) -> None:
         self.source, self.backoff = source, Backoff()
@@ -235,7 +292,7 @@ class _Rank:
 
     @contextmanager
     def limited(self, seconds: float | None) -> Iterator[None]:
-        """Let the source know that it may take so many seconds; ``None``: as many as it likes."""
+        """Limit the source to ``seconds`` in the block. ``None`` sets no limit."""
         if seconds is None:
             yield
             return
@@ -248,10 +305,10 @@ class _Rank:
             self._deadlines.remove(deadline)
 
     def in_time(self) -> bool:
-        """Tell whether no call under way has taken longer than it may."""
+        """Return whether all calls under way are still within their limits."""
         return not any(deadline < time.monotonic() for deadline in list(self._deadlines))
 
 
 def _share(left: float, sources: int) -> float:
-    """Return the seconds for the first of so many sources, of which the last has a part kept."""
+    """Return the first source's share of the seconds left. The last source has a part kept."""
     return left if sources == 1 else left * (1.0 - LAST_TURN) / (sources - 1)

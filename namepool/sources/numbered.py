@@ -1,4 +1,4 @@
-"""Predictable names, for tests: "NPC #1", "NPC #2", …"""
+"""Predictable names for tests: "NPC #1", "NPC #2", …"""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from namepool.core.options import check_text, invalid
 
 
 class NumberedNames(NeverCopied):
-    """Counts on over all its chunks, so that no name comes twice; safe for several fetchers."""
+    """A source of numbered names, for tests.
+
+    The numbers go on from chunk to chunk, so no name comes twice. Several threads may fetch at
+    once.
+
+    Raises:
+        InvalidOption: a pool may not issue names with this ``prefix``
+
+    Examples:
+        >>> source = namepool.NumberedNames("Robot ")
+    """
 
     def __init__(self, prefix: str = "NPC #") -> None:
         self._prefix = check_text("prefix", prefix, 40)
@@ -22,5 +32,12 @@ class NumberedNames(NeverCopied):
         self._numbers = itertools.count(1)
 
     def fetch(self, count: int, used: Sequence[str]) -> list[str]:
-        """Return the next ``count`` names; ``used`` is not needed to know them."""
+        """Return the next ``count`` names. The source does not read ``used``.
+
+        Examples:
+            >>> source.fetch(2, ())
+            ['Robot 1', 'Robot 2']
+            >>> source.fetch(1, ())
+            ['Robot 3']
+        """
         return [f"{self._prefix}{next(self._numbers)}" for _ in range(count)]

@@ -1,12 +1,13 @@
 """Names without a network: themed personas such as "Ada the Yak Shaver" or "Chet Electron".
 
-Each theme is one readable file in ``themes/``: given names, and what may go with them. A source
-arranges the given names of its themes in a circle and walks round it. The patterns of the names
-("the Yak Shaver", "of the Seven Bogons") follow a walk of their own, and its length and that of the
-circle have no common factor: so a given name has another ending on every lap. Of a theme, whoever
-comes to a place of the walk has the ending after that of whoever came there before. The name at any
-position is computed from the position alone, the millionth at the price of the thousandth, and
-nothing has to be remembered but how far each walk has come.
+Each theme is one readable file in ``themes/``, with given names and with words that go with them. A
+source arranges the given names of its themes in a circle and walks round it. The patterns of the
+names ("the Yak Shaver", "of the Seven Bogons") follow a walk of their own. The length of this walk
+and the length of the circle have no common factor, so a given name has another ending on every lap.
+The given names of one theme that come to the same place of the walk get its endings in turn.
+
+The name at a position is computed from the position alone, and the millionth name costs no more
+than the thousandth. The source remembers only the progress of each walk.
 """
 
 from __future__ import annotations
@@ -31,33 +32,49 @@ from namepool.sources._walk import Walk, aged, coprime
 
 
 def available_themes() -> tuple[str, ...]:
-    """Return the id of every theme of the package, in alphabetical order."""
+    """Return the id of every theme of the package, in alphabetical order.
+
+    Examples:
+        >>> from namepool.sources.offline import available_themes
+        >>> len(available_themes()), available_themes()[0]
+        (24, 'bakery')
+    """
     return BUILT_IN
 
 
 class OfflineNames(NeverCopied):
     """A source of names that needs no network and never runs out.
 
-    The same ``seed``, ``themes`` and ``theme_files`` give the same names in the same order, on
-    every platform and every supported Python, for one version of the data; ``seed=None`` gives
-    unpredictable ones. The order in which themes are listed does not matter.
+    The same ``seed``, ``themes`` and ``theme_files`` give the same names in the same order. This
+    holds on every platform and every supported Python, for one version of the data. ``seed=None``
+    gives unpredictable names. The order of ``themes`` does not matter.
 
-    ``theme_files`` are files with themes of one's own; such a theme is called as its file is,
-    without ``.toml``. They replace the themes of the package, unless ``themes`` chooses by name
-    among both. A file wins over a theme of the package with its name. Where ``themes`` names no
-    file's theme, those of all files are added.
+    ``theme_files`` lists files with themes of your own. The name of a theme is the name of its
+    file, without ``.toml``. The files replace the themes of the package, unless ``themes`` lists
+    themes of the package. If a file and a theme of the package have the same name, the file wins.
+    If ``themes`` lists no theme of a file, the themes of all files are added.
 
-    With all themes, no given name occurs twice in any 1000 consecutive names, no initial letter
-    begins more than 12 % of any 200, no two given names in any 24 sound alike or are two letters
-    apart, no two neighbours have one pattern, and what follows the first name does not come again
-    within 200 names. A single theme has some 140 given names: there,
-    each returns only after all the others. When every combination has been told they come back as
-    "Ada the Yak Shaver the Second", as people do.
+    With all themes, the names differ as follows:
+
+    - No given name occurs twice in any 1000 consecutive names.
+    - No initial letter begins more than 12 % of any 200 consecutive names.
+    - No two given names in any 24 consecutive names sound alike, or differ by only one or two
+      letters.
+    - No two neighbours have the same pattern.
+    - The words after the first name do not come again within 200 names.
+
+    A single theme has about 140 given names. There, each given name returns only after all the
+    others. When the source has given every combination, the names come back with a number, such as
+    "Ada the Yak Shaver the Second".
 
     Raises:
-        InvalidOption: ``seed`` is no int or str, ``themes`` names none or an unknown one, two files
-            have one name, or a file is no theme, or has more than 64 kB: with the file, the line
-            and what is wrong
+        UnknownTheme: ``themes`` names an unknown theme
+        InvalidOption: ``seed`` is no int or str, ``themes`` names no theme, two files have the same
+            name, a file has more than 64 kB, or a file is no theme. The message names the file,
+            the line and the fault
+
+    Examples:
+        >>> source = namepool.OfflineNames(seed=7, themes=["sea", "kitchen"])
     """
 
     def __init__(
@@ -71,7 +88,7 @@ class OfflineNames(NeverCopied):
         self._own = _read_files(theme_files)
         self._themes = _checked_themes(themes, self._own)
         self._position = 0
-        self._walks: dict[str, Walk] = {}  # of the themes that were asked for by name
+        self._walks: dict[str, Walk] = {}  # only of themes that were requested by name
         self._circles: dict[str, Circle] = {}
         self._starts: dict[str, list[int]] = {}
         self._places: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
@@ -81,26 +98,42 @@ class OfflineNames(NeverCopied):
 
     @property
     def themes(self) -> tuple[str, ...]:
-        """The ids of the chosen themes, in alphabetical order."""
+        """The ids of the chosen themes, in alphabetical order.
+
+        Examples:
+            >>> source.themes
+            ('kitchen', 'sea')
+        """
         return self._themes
 
     def described(self) -> tuple[Theme, ...]:
-        """Return the chosen themes: each with its ``id``, ``title`` and ``description``."""
+        """Return the chosen themes, each with its ``id``, ``title`` and ``description``.
+
+        Examples:
+            >>> [theme.title for theme in source.described()]
+            ['The kitchen', 'The seven seas']
+        """
         return tuple(self._own.get(theme_id) or built_in(theme_id) for theme_id in self.themes)
 
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
-        """Return the next ``count`` names, of one ``theme`` or of all.
+        """Return the next ``count`` names, of one ``theme`` or of all themes.
 
-        Threads may call it at once: they share one walk. A name told as one of a theme is not
-        told among the names of all themes, nor the other way round.
+        Several threads may fetch at once: they share one walk. A name that was given for one theme
+        is not given again among the names of all themes, and the other way round.
 
-        ``used`` is not read: the walk never repeats itself, and the pool, which knows the names
-        that came from elsewhere, drops those and asks again. Reading a million used names to hand
-        out twelve would make every chunk dearer than the one before.
+        The source does not read ``used``, because the walk never repeats itself. The pool knows the
+        names that came from elsewhere. It drops them and fetches again. If the source read a
+        million used names to give twelve, every chunk would cost more than the chunk before.
 
         Raises:
             InvalidOption: ``count`` is not a positive int
             UnknownTheme: ``theme`` is none of ``themes``
+
+        Examples:
+            >>> source.fetch(2, ())
+            ['Basil the Noodle Weigher', 'Khaled, Owner of One Plank']
+            >>> source.fetch(1, (), theme="sea")
+            ['Ambika, Swapper of Eyepatches']
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InvalidOption(f"count must be a positive int, not {shown(count)}")
@@ -116,16 +149,22 @@ class OfflineNames(NeverCopied):
             return [self._name_at(next(positions)) for _ in range(count)]
 
     def share(self, advance: Callable[[str, int], int], seed: str) -> None:
-        """Walk one walk with other processes from now on, each taking a stretch of it at a time.
+        """Share one walk with other processes from now on. Each takes one stretch at a time.
 
-        ``advance(walk, count)`` returns the first of the next ``count`` positions of a walk. Those
-        who share it must have one seed: ``seed``, unless this source was given one of its own.
+        ``advance(walk, count)`` returns the first of the next ``count`` positions of a walk. All
+        processes that share a walk must have the same seed. This source uses ``seed``, unless it
+        was given a seed of its own. A pool with a shared ledger calls this.
+
+        Examples:
+            >>> source.share(lambda walk, count: 40, seed="crew")  # others took 0 to 39
+            >>> source.fetch(2, ())
+            ['Orpheus the Chicken-Hearted Cook', 'First Mate Athanasia Barrel']
         """
         with self._lock:
             if not self._is_seeded:
                 self._seed, self._is_seeded = _checked_seed(seed), True
                 self._circles.clear()
-                self.__dict__.pop("_circle", None)  # where names were asked for before
+                self.__dict__.pop("_circle", None)  # it exists if names were fetched before
             self._advance = advance
 
     def _shared(
@@ -140,13 +179,13 @@ class OfflineNames(NeverCopied):
             return [self._name_at(step) for step in steps]
 
     def _position_in(self, theme: str, step: int) -> int:
-        """Return where on the walk of all themes a step of the walk of one theme is."""
+        """Return the position on the walk of all themes of a step of one theme's walk."""
         walk = self._walk_of(theme)
         lap, place = walk.at(step)
         return lap * len(self._circle) + place
 
     def _ahead(self) -> Iterator[int]:
-        """Yield the positions that come next, but for those told as names of one theme."""
+        """Yield the next positions, without those that were given as names of one theme."""
         while True:
             position = self._position
             self._position += 1
@@ -159,7 +198,7 @@ class OfflineNames(NeverCopied):
         return walk is not None and walk.told(lap, place)
 
     def _ahead_in(self, theme: str) -> Iterator[int]:
-        """Yield the positions of a theme's names that come next, but for those behind the walk."""
+        """Yield the next positions of a theme, without those behind the walk of all themes."""
         walk = self._walk_of(theme)
         while True:
             lap, place = walk.step()
@@ -188,13 +227,13 @@ class OfflineNames(NeverCopied):
         return aged(slot.name(first, number % len(slot)), age)
 
     def _slot(self, place: int, lap: int) -> int:
-        """Return where in the walk of the patterns who has this place in the circle is."""
-        # A step that shares no factor with the walk's length, so that a lap never meets the last's.
+        """Return the place in the walk of the patterns for a place in the circle on a lap."""
+        # The step shares no factor with the walk's length, so no lap repeats the lap before it.
         step = len(self._circle) if len(self._circle) % len(WALK) else len(self._circle) + 1
         return (place + lap * step) % len(WALK)
 
     def _before(self, theme: Theme, at: int, place: int, lap: int) -> int:
-        """Return how many of the theme came to place ``at`` of the walk before, in this round."""
+        """Return how many names of the theme came to ``at`` in the walk before, in this round."""
         places = self._places_to(len(self._circle) - 1 if lap else place)
         ways = range(len(WALK))
         ways_of_laps = [(at - self._slot(0, earlier)) % len(ways) for earlier in range(lap)]
@@ -202,7 +241,7 @@ class OfflineNames(NeverCopied):
         return came + bisect_left(places[theme.id, place % len(ways)], place)
 
     def _places_to(self, last: int) -> dict[tuple[str, int], list[int]]:
-        """Return the places in the circle, in order, of those of a theme that walk in step."""
+        """Return the places up to ``last``, by theme and by remainder of the walk's length."""
         for place in range(self._placed, last + 1):
             self._places[self._of[self._circle[place]].id, place % len(WALK)].append(place)
         self._placed = max(self._placed, last + 1)
@@ -221,12 +260,12 @@ class OfflineNames(NeverCopied):
 
     @cached_property
     def _of(self) -> dict[str, Theme]:
-        """First name → its theme; one that several themes have belongs to the first of them."""
+        """The theme of each first name. If several themes have a name, the first theme has it."""
         of: dict[str, Theme] = {}
         known: set[str] = set()
         for theme in self.described():
             firsts = theme.first
-            if self._own:  # those of the package have none in common
+            if self._own:  # the themes of the package share no first name
                 firsts = tuple(f for f in firsts if name_key(f) not in known)
                 known.update(map(name_key, firsts))
             of.update(dict.fromkeys(firsts, theme))
@@ -263,7 +302,7 @@ def _read_files(paths: object) -> dict[str, Theme]:
 
 
 def _checked_seed(seed: object) -> str:
-    """Return ASCII text to seed with: given the seed itself, ``random`` would take -1 for 1."""
+    """Return the seed as ASCII text. With the int itself, -1 and 1 would give the same names."""
     if seed is None:
         return f"{random.SystemRandom().getrandbits(128):x}"
     if isinstance(seed, str):
@@ -274,7 +313,7 @@ def _checked_seed(seed: object) -> str:
 
 
 def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]:
-    """Return the ids of the themes that are chosen among those of the package and one's ``own``."""
+    """Return the ids of the chosen themes, among those of the package and the user's ``own``."""
     if themes is None:
         return tuple(sorted(own)) or available_themes()
     known = (*own, *(theme for theme in available_themes() if theme not in own))
@@ -286,13 +325,13 @@ def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]
         if (theme_id := _composed(theme)) not in known:
             raise UnknownTheme(f"themes must be some of {_listed(known)}, not {shown(theme)}")
         ids.add(theme_id)
-    if ids.isdisjoint(own):  # a file that is given is meant
+    if ids.isdisjoint(own):  # a given file is always wanted
         ids.update(own)
     return tuple(sorted(ids))
 
 
 def _composed(theme: str) -> str:
-    """Return an id with each accent in its letter, as the id of a file has it."""
+    """Return an id with each accent joined to its letter, like the id of a file."""
     return unicodedata.normalize("NFC", theme) if isinstance(theme, str) else theme
 
 

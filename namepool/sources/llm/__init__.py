@@ -1,11 +1,15 @@
-"""Names from a language model: the files in the order in which a request lives.
+"""Names from a language model. A request passes the modules in this order:
 
-``prompt`` (with ``subjects``) says what is asked, ``endpoint`` (``secrets``, ``vendors``) where and
-by whom, ``transport`` (``connections``, ``unpacking``) carries it within a deadline. ``ladder`` and
-``retry`` say what an error means, ``reply`` (``texts``, ``fragments``) what an answer says, and
-``chunk`` keeps its names. ``asking`` puts one question through all of this, ``nomenclater`` as many
-as a chunk takes.
+- ``prompt`` (with ``subjects``) writes the question.
+- ``endpoint`` (with ``secrets`` and ``vendors``) holds the URL, the model and the credentials.
+- ``transport`` (with ``connections``, ``unpacking`` and ``logs``) makes the request in time.
+- ``ladder`` and ``retry`` interpret an error.
+- ``reply`` (with ``texts``, ``fragments``, ``lines`` and ``values``) reads names from an answer.
+- ``chunk`` keeps the names.
 
-It imports ``core``, ``errors``, ``actors.forks`` and ``sources.base``; ``sources`` and the command
-import it.
+``asking`` puts one question through all of these modules. ``nomenclater`` asks as many questions as
+a chunk needs.
+
+The package imports ``core``, ``errors``, ``actors.forks`` and ``sources.base``. ``sources`` and the
+command import it.
 """

@@ -1,4 +1,4 @@
-"""One question to an endpoint: when it may be asked, in which form, and what its answer says."""
+"""One question to an endpoint: its time, its form, and the reading of the answer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 logger: Logger = Logger(__name__)
 
 LADDER_READS = 4000
-"""Bytes of an error that are searched for what it is about."""
+"""The most bytes of an error that are searched for its cause."""
 
 
 class Asker:
-    """Asks an endpoint for names; what it has learnt of it is shared by all who ask."""
+    """Asks an endpoint for names. All threads share its knowledge of the endpoint."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Asker:
     ) -> None:
         self.themes = themes
         self.rung: int = 0
-        self._proven = False  # the form to ask for, and whether it has worked
+        self._proven = False  # whether the form of this rung has worked
         self._endpoint, self._reader = endpoint, Reader(endpoint.striker)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
         self._quiet = Quiet()
@@ -48,16 +48,16 @@ class Asker:
         self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
     def ask(self, chunk: Chunk, line: Line, deadline: float) -> Reading:
-        """Make a request, and two more at most to find out the form of reply.
+        """Make a request, and at most two more to find out the form of the reply.
 
         Raises:
-            SourceError: there is no answer, an error, or nothing like names in it
+            SourceError: there is no answer, or it is an error, or it holds nothing like a name
         """
         while True:
             answer = self._post(chunk, line, deadline)
             if answer.status == 200:
                 reading = self._reader.read_answer(answer.headers, answer.body)
-                # Only now: an error may quote what it is not about, and come with a 200.
+                # Not before the reading: an answer with status 200 may be an error.
                 self.rung, self._proven = chunk.rung, True
                 chunk.wrote_no_json = False
                 return reading
@@ -70,10 +70,10 @@ class Asker:
             )
 
     def _next_rung(self, chunk: Chunk, answer: Answer) -> int | None:
-        """Return the form to ask for next, ``None`` if the error stands.
+        """Return the form to ask for next, or ``None`` if the error is not about the form.
 
-        A model that did not keep to the form may do so the next time, else it is asked for none.
-        Here too, two requests more are the most.
+        A model that did not keep to the form gets a second chance, and then a request without a
+        form. This too costs at most two more requests.
         """
         said = answer.body[:LADDER_READS].decode("utf-8", "replace")
         tried = chunk.wrote_no_json or chunk.rung != self.rung
@@ -106,12 +106,12 @@ class Asker:
         return answer
 
     def may_ask(self, deadline: float) -> bool:
-        """Tell whether the quiet that the endpoint has asked for, if any, ends before that."""
+        """Return whether the endpoint may be asked again before ``deadline``."""
         now = self.clock()
         return now + self._quiet.left(now) < deadline
 
     def _heed(self, line: Line, deadline: float) -> None:
-        """Wait as long as the endpoint has asked for, whoever it was that it told."""
+        """Wait as long as the endpoint has asked for, in any of its answers."""
         quiet = self._quiet.left(self.clock())
         if quiet and not self.may_ask(deadline):
             text = f"left alone for {quiet:.3g} s more, as it has asked"
@@ -131,7 +131,7 @@ class Asker:
         )
         rung = ladder.RUNGS[chunk.rung]
         body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)
-        # ASCII: a lone surrogate in a used name must not stop us.
+        # ASCII, because a used name may hold a lone surrogate, which UTF-8 refuses.
         return json.dumps(body).encode("ascii")
 
     def _status_error(self, answer: Answer) -> EndpointError:

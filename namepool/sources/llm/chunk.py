@@ -1,4 +1,4 @@
-"""What a nomenclater keeps in mind: a chunk being filled, names given, themes in use."""
+"""The memory of a nomenclater: the chunk, the names that it gave, and the themes in use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from namepool.sources.llm.reply import Reading
 from namepool.sources.llm.subjects import EXAMPLES
 
 REMEMBERED = 10_000
-"""Names of its own that a nomenclater does not give again."""
+"""The number of its latest names that a nomenclater does not give again."""
 
 _SUFFIXES = frozenset({"jr", "junior", "sr", "senior", "ii", "iii", "iv", "esq", "phd", "md"})
 
@@ -32,7 +32,7 @@ _PARROTED = frozenset(map(_untitled, EXAMPLES))
 
 
 class Chunk:
-    """The names that one ``fetch`` has so far, and how it stands with the endpoint."""
+    """The names of one ``fetch`` so far, and the state of its requests."""
 
     def __init__(
         self,
@@ -44,31 +44,31 @@ class Chunk:
     ) -> None:
         self.count: int = count
         self.theme: str | None = theme
-        """What its names are to be about; ``None``: whatever is drawn."""
+        """The theme of its names, or ``None`` for themes that are drawn at random."""
         self.rung: int = rung
         self.names: list[str] = []
         self.rejected: dict[str, str] = {}
         self.known: int = 0
         self.received: int = 0
         self.wrote_no_json: bool = False
-        """The last request took the form, and the model did not keep to it."""
+        """Whether the endpoint took the form of the last request but the model ignored it."""
         self.status: int | None = None
-        """HTTP status of the last request; ``None`` if it was not answered."""
+        """The HTTP status of the last request, or ``None`` if there was no answer."""
         self.headers: tuple[str, ...] = ()
         """The names of the headers of the last answer."""
         self.seconds: float = 0.0
-        """How long that took."""
+        """The seconds from the last request to its answer."""
         self._recent, self._given = recent, given
         self._keys = {name_key(name) for name in recent}
         self._given_names: set[str] = set()
 
     @property
     def missing(self) -> int:
-        """How many names are still to be asked for."""
+        """The number of names that are still missing."""
         return self.count - len(self.names)
 
     def take(self, reading: Reading) -> None:
-        """Keep the names that are new; remember the others, to tell the model."""
+        """Keep the new names. Remember the others, because the next prompt lists them."""
         self.received += len(reading.names) + len(reading.rejected)
         self.rejected = dict(reading.rejected)
         for name in reading.names:
@@ -83,7 +83,7 @@ class Chunk:
                 self.rejected[name] = reason
 
     def _refusal(self, name: str) -> str | None:
-        """Return why a valid name is not taken; else it is claimed."""
+        """Return the reason not to take a valid name. If there is none, claim the name."""
         key = name_key(name)
         if _untitled(name) in _PARROTED:
             return "is the example's"
@@ -98,12 +98,12 @@ class Chunk:
         return None
 
     def listed(self, most: int | None) -> list[str]:
-        """Return the latest names not to be given again: ``most``, or as many as fit."""
+        """Return the names for the prompt to exclude: the latest ``most``, or all that fit."""
         names = [*self._recent, *self.names]
         return latest_within(names) if most is None else names[max(len(names) - most, 0) :]
 
     def complaint(self) -> str:
-        """Return why there are no names though replies came."""
+        """Return the reason why no reply had a usable name."""
         if self.known == self.received:
             return f"only known names came, {self.known} in all"
         some = ", ".join(f"{name!a} {why}" for name, why in list(self.rejected.items())[:3])
@@ -111,7 +111,7 @@ class Chunk:
 
 
 class Given:
-    """The latest names given, by key, so that a source that is used alone repeats none."""
+    """The keys of the latest names, so that a source without a pool repeats no name."""
 
     def __init__(self) -> None:
         self._keys: dict[str, None] = {}
@@ -119,14 +119,14 @@ class Given:
         self._lock = threading.Lock()
 
     def notice(self, used: int) -> None:
-        """Forget all if fewer names are used than before: the pool was reset, they are free."""
+        """Forget all names if ``used`` is smaller than before, because the pool was reset."""
         with self._lock:
             if used < self._used:
                 self._keys.clear()
             self._used = used
 
     def claim(self, key: str) -> bool:
-        """Tell whether ``key`` was not given lately; from now on it was."""
+        """Remember ``key``. Return ``False`` if it was already among the latest keys."""
         with self._lock:
             if key in self._keys:
                 return False
@@ -136,12 +136,12 @@ class Given:
             return True
 
     def forked(self) -> None:
-        """Take a new lock: another thread may have held the old one when the process forked."""
+        """Take a new lock, because another thread may have held the old one at the fork."""
         self._lock = threading.Lock()
 
 
 class Themes:
-    """Draws themes at random, preferring those that no other request has at the moment."""
+    """Draws themes at random. It prefers themes that no other request has at the moment."""
 
     def __init__(self, themes: Sequence[str]) -> None:
         self._themes = list(themes)
@@ -150,9 +150,9 @@ class Themes:
 
     @contextmanager
     def drawn(self, theme: str | None = None) -> Iterator[tuple[list[str], list[str]]]:
-        """Hold up to three themes for the length of the block; give also those that others have.
+        """Hold up to three themes for the block. Yield them, then the themes of other requests.
 
-        A ``theme`` that was asked for is the only one, and others may ask for it, too.
+        A given ``theme`` is the only one of the block. Other requests may have it at the same time.
         """
         if theme is not None:
             yield [theme], []
@@ -169,19 +169,19 @@ class Themes:
                 self._held.subtract(themes)
 
     def forked(self) -> None:
-        """Take a new lock, as ``Given.forked`` does; no request is under way here."""
+        """Take a new lock, like ``Given.forked``. A forked child has no request under way."""
         self._lock = threading.Lock()
         self._held.clear()
 
 
 class Quiet:
-    """Until when an endpoint wants to be left alone, for all who ask it."""
+    """The time until which an endpoint wants to be left alone by all threads."""
 
     def __init__(self) -> None:
         self._until = float("-inf")
 
     def asked(self, seconds: float | None, now: float) -> None:
-        """Note that the endpoint wants ``seconds`` of quiet; ``None``: it said nothing."""
+        """Note that the endpoint wants ``seconds`` of quiet. ``None`` changes nothing."""
         if seconds is not None:
             self._until = max(self._until, now + seconds)
 

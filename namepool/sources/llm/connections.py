@@ -1,8 +1,8 @@
-"""Connections that can be watched: what urllib3 does not tell, and does not do, of its own.
+"""Connections that report to a worker and close at once. Those of urllib3 do neither.
 
-Each thread says whose work it does (``working_for``); the connections it makes or takes up tell
-that worker their socket, so that somebody else can shut it down, and whether a kept connection had
-ended before it could answer.
+Each thread names its worker (``working_for``). The connections that the thread makes or takes tell
+that worker two things. One is their socket, so that another thread can shut it down. The other is a
+kept connection that ended before it could answer.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from namepool.core.names import one_line
 
 MOST_KEPT = 1000
-"""Connections kept for the next request: as many as anybody has fetchers, or urllib3 warns."""
+"""The most kept connections. With fewer of them than fetchers, urllib3 logs warnings."""
 
 MOST_HINTS = 20
-"""Interim answers read before the answer."""
+"""The most interim answers that are skipped before the answer."""
 
 
 class Worker(Protocol):
-    """Who wants to know about connections."""
+    """The owner of a request, which is told about its connections."""
 
     def holds(self, connection: Any, *, own: bool = False) -> None:
-        """Note the socket in use; one's ``own`` is to be closed when the work is done."""
+        """Note the socket in use. The worker closes an ``own`` socket after its work."""
         ...
 
     def is_left(self) -> bool:
-        """Tell whether nobody waits for the work any more."""
+        """Return whether nobody waits for the work any more."""
         ...
 
     def found_dead(self) -> None:
@@ -67,18 +67,18 @@ def _worker() -> Worker | None:
 
 
 def shut_down(connection: Any) -> None:
-    """Wake whoever reads from the socket; closing it would not."""
+    """Wake the thread that reads from the socket. To close the socket would not wake it."""
     try:
-        # Of the plain socket: an SSLSocket's own shutdown drops what its reader is using.
+        # The plain socket's shutdown, because an SSLSocket's own one drops its reader's TLS object.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except (OSError, TypeError, ValueError):
-        pass  # closed already, or none
+        pass  # the socket is closed already, or there is none
 
 
 def proxy_of(session: object, url: str) -> str | None:
-    """Return the URL of the proxy that requests to ``url`` go through, ``None`` if there is none.
+    """Return the URL of the proxy for requests to ``url``, or ``None`` if there is none.
 
-    It is without user and password: empty where these cannot be told from the rest.
+    The result has no user and no password. It is empty if these cannot be separated from the rest.
     """
     if not isinstance(session, requests.Session):
         return None
@@ -91,14 +91,14 @@ def proxy_of(session: object, url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return ""
-    if not host or "@" in parts.path + parts.query + parts.fragment:  # a password with a raw "/"
+    if not host or "@" in parts.path + parts.query + parts.fragment:  # a password holds a raw "/"
         return ""
     host = f"[{host}]" if ":" in host else host
     return one_line(f"{parts.scheme}://{host}{f':{port}' if port else ''}")
 
 
 class _Answer(http.client.HTTPResponse):
-    """Reads on after interim answers, such as 103 Early Hints."""
+    """A response that skips interim answers, such as 103 Early Hints."""
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MOST_HINTS):
@@ -111,20 +111,20 @@ class _Answer(http.client.HTTPResponse):
 
 class _Watched(http.client.HTTPConnection):
     response_class = _Answer
-    _answered = False  # since it was opened: it is a kept one
+    _answered = False  # true after its first answer: from then on it is a kept one
 
     def _new_conn(self) -> socket.socket:
         raw: socket.socket = super()._new_conn()  # type: ignore[misc]
         self._answered = False
         if worker := _worker():
-            # A double: TLS takes the original away, and a tunnel or a handshake may never end.
+            # A duplicate, because TLS detaches the original, and a handshake may never end.
             worker.holds(raw.dup(), own=True)
         return raw
 
     def _tunnel(self) -> None:
         super()._tunnel()  # type: ignore[misc]
         worker = _worker()
-        if worker is not None and worker.is_left():  # it only seems to have ended well
+        if worker is not None and worker.is_left():  # its shutdown looks like success
             self.close()
             raise ConnectionAbortedError("left behind")
 
@@ -167,9 +167,10 @@ class _HTTPS(_Watched, HTTPSConnection):
 
 
 def _close_unfinished(error: BaseException) -> None:
-    """Close the TLS socket in whose making ``error`` was raised.
+    """Close the TLS socket whose creation raised ``error``.
 
-    One that is reset before its handshake is closed by nobody, and only its frame knows it.
+    If the server resets a connection before the handshake, nobody else closes the socket. Only the
+    frame of its creation still refers to it.
     """
     for frame, _ in walk_tb(error.__traceback__):
         made = frame.f_locals.get("self")
@@ -192,14 +193,14 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):  # those have pools of their own kind
+        if not proxy.lower().startswith("socks"):  # SOCKS managers have other pools
             _watch(manager)
         return manager
 
     def close(self) -> None:
-        """Close what is kept, at once: urllib3 leaves that to the garbage collector."""
+        """Close the kept connections at once. urllib3 leaves them to the garbage collector."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118  it is no dict
+            for key in manager.pools.keys():  # noqa: SIM118  pools is no dict
                 if pool := manager.pools.get(key):
                     pool.close()
         super().close()
@@ -210,7 +211,7 @@ def _watch(manager: Any) -> None:
 
 
 def new_session() -> requests.Session:
-    """Return a session of watched connections that keeps no cookies."""
+    """Return a session with watched connections. It keeps no cookies."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):

@@ -1,6 +1,6 @@
-"""What a nomenclater is given: arguments and environment, checked when it is built.
+"""The settings of a nomenclater, from its arguments and the environment.
 
-Nothing here shows a key: not a repr, not an error about one.
+The constructor of a nomenclater checks them. No repr and no error of this module shows a key.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from namepool.sources.llm.vendors import Vendor, likely
 
 OPENAI = "https://api.openai.com/v1"
 LONGEST_GUIDANCE = 2000
-"""Characters: it is sent with every request."""
+"""The most characters. Every request contains the guidance."""
 
 PLAIN = re.compile(r"(?:ftp|file|wss?)://[a-z0-9.-]{1,60}")
-"""Beginnings of URLs that can be shown: anything else may be a password gone astray."""
+"""The starts of URLs that an error may show. Other text may be a misplaced password."""
 
 MOST_SENT = 20
-"""Different sets of credentials, the latest, that are struck out: tokens come and go."""
+"""The number of sets of credentials, the latest ones, that are struck out. Tokens may change."""
 
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -37,7 +37,7 @@ class Endpoint:
     """The URL, the model and the headers of the requests.
 
     Raises:
-        InvalidOption: the model or a key that is needed is missing, or something cannot be sent
+        InvalidOption: the model or a required key is missing, or an option cannot be sent
     """
 
     def __init__(
@@ -66,27 +66,27 @@ class Endpoint:
         self._fixed: dict[str, str] = {**_defaults(), **own}
         if self._at_home and not (self._key or self._environs or self._authorised()):
             raise InvalidOption("api_key is missing: give it, or set OPENAI_API_KEY")
-        # Also a key that is not sent, and the one that stays at home: a server may know them.
+        # They include keys that are not sent, because a server may know these.
         keys = [self._key or "", environ("OPENAI_API_KEY") or ""]
         self._secrets = [*keys, *secrets.of_headers(own), *secrets.of_query(parameters)]
         self._sent: dict[tuple[str, ...], None] = {}
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of a request made now: a session may have got credentials since."""
+        """The headers of the next request. A session may have new credentials by now."""
         key = self._key or (self._environs if self._at_home or not self._credited() else None)
         if key is None or self._authorised():
             return dict(self._fixed)
         return {**self._fixed, "Authorization": f"Bearer {key}"}
 
     def _authorised(self) -> bool:
-        """Tell whether the requests bring an authorisation that a key must not replace."""
+        """Return whether the requests have an authorisation that a key must not replace."""
         names = [*self._own, *(getattr(self._session, "headers", None) or {})]
         sent = {"authorization", "api-key"} & {str(name).lower() for name in names}
         return bool(sent or getattr(self._session, "auth", None))
 
     def _credited(self) -> bool:
-        """Tell whether the requests bring what may be a credential, of any kind."""
+        """Return whether the requests have anything that may be a credential."""
         of_session = secrets.pairs_of(getattr(self._session, "params", None))
         parameters = [*self._parameters, *(name for name, _ in of_session)]
         if any(secrets.CREDENTIAL.search(name) for name in parameters):
@@ -97,27 +97,27 @@ class Endpoint:
         return any(getattr(self._session, kind, None) for kind in ("auth", "cert", "cookies"))
 
     def sends(self, url: str | None, headers: Mapping[str, str | bytes]) -> None:
-        """Note what a request really carries: only a session's ``auth`` may know it before."""
+        """Note the credentials of a request. They may come from the ``auth`` of a session."""
         query = urlsplit(url or "").query
         self._sent[(*secrets.of_headers(headers), *secrets.of_query(query))] = None
         for old in list(self._sent)[:-MOST_SENT]:
             self._sent.pop(old, None)
 
     def __repr__(self) -> str:
-        # Also half-built: a traceback that shows locals asks for it.
+        # The object may be half-built, because a traceback can show locals.
         return f"Endpoint({getattr(self, 'model', None)!a} at {getattr(self, 'host', None)!a})"
 
     def vendors(self, headers: Iterable[str]) -> tuple[Vendor, ...]:
-        """Return whose endpoint it may be; ``headers`` are the names of those it answers with."""
+        """Return the likely vendors. ``headers`` are the names of the headers of an answer."""
         parts = urlsplit(self.url)
         return tuple(likely(parts.hostname or "", parts.port, headers))
 
     def strike(self, text: str) -> str:
-        """Return ``text`` without the secrets that we, the session or a proxy may hold now."""
+        """Return ``text`` without the current secrets of the endpoint, the session and proxies."""
         return self.striker()(text)
 
     def striker(self) -> Callable[[str], str]:
-        """Return ``strike`` for many texts at this moment: the secrets are looked up once."""
+        """Return ``strike`` for many texts. It looks up the secrets only once, now."""
         from urllib.request import getproxies  # slow to import; requests has imported it already
 
         of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
@@ -127,12 +127,12 @@ class Endpoint:
 
 
 def environ(variable: str) -> str | None:
-    """Return a variable of the environment, ``None`` if it says nothing."""
+    """Return a variable of the environment, or ``None`` if it is not set or blank."""
     return os.environ.get(variable, "").strip() or None
 
 
 def stripped(text: str | None) -> str | None:
-    """Return a text without the white space around it: what is read from a file ends in some."""
+    """Return a text without the white space around it. Most files end with a line break."""
     return text.strip() if isinstance(text, str) else text
 
 
@@ -141,8 +141,8 @@ def _no_model() -> str:
 
 
 def _defaults() -> dict[str, str]:
-    """Return the headers that every request has; user-given ones replace them."""
-    # gzip only: what else is decoded depends on what happens to be installed.
+    """Return the default headers of every request. The user's headers replace them."""
+    # Only gzip, because other encodings need packages that may not be installed.
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     headers["Accept-Encoding"] = "gzip"
     headers["User-Agent"] = "namepool"
@@ -166,11 +166,11 @@ def _sendable(what: str, value: object) -> str:
 
 
 def checked_pairs(option: str, pairs: object) -> dict[str, str]:
-    """Return a copy of a mapping of strings to strings; what it holds is not shown."""
+    """Return a copy of a mapping of strings to strings. No error shows its content."""
     if pairs is None:
         return {}
     if not isinstance(pairs, Mapping):
-        # Not its value: it may hold a key.
+        # The error does not show the value, because it may hold a key.
         raise InvalidOption(f"{option} must map strings to strings, not be {type(pairs).__name__}")
     for name, value in pairs.items():
         if not isinstance(name, str) or not isinstance(value, str):
@@ -188,10 +188,10 @@ def _checked_headers(headers: object) -> dict[str, str]:
 
 
 def checked_url(url: object) -> SplitResult:
-    """Return the parts of a base URL. What is refused is not shown: it may hold a password."""
+    """Return the parts of a base URL. No error shows the URL: it may hold a password."""
     try:
         parts = urlsplit(check_text("base_url", url, 2000).rstrip("/"))
-        parts.port  # noqa: B018  raises if it is none
+        parts.port  # noqa: B018  raises for an invalid port
     except InvalidOption:
         raise InvalidOption("base_url must be a URL of at most 2000 printable characters") from None
     except ValueError:
@@ -202,7 +202,7 @@ def checked_url(url: object) -> SplitResult:
         raise InvalidOption("base_url must not hold a query or a fragment: use query")
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in parts.geturl():
         begun = f"{parts.scheme}://{parts.hostname}"
-        told = f"not {begun}" if PLAIN.fullmatch(begun) else "and what was given is not shown"
+        told = f"not {begun}" if PLAIN.fullmatch(begun) else "and the given value is not shown"
         raise InvalidOption(f"base_url must be a URL that begins with http:// or https://, {told}")
     return parts
 
@@ -216,7 +216,7 @@ def checked_extra(extra_body: object) -> dict[str, Any]:
     """Return a copy of ``extra_body`` that can be sent.
 
     Raises:
-        InvalidOption: it is no mapping, or cannot be written as JSON
+        InvalidOption: ``extra_body`` is no mapping, or cannot be written as JSON
     """
     if extra_body is None:
         return {}
@@ -225,12 +225,12 @@ def checked_extra(extra_body: object) -> dict[str, Any]:
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(extra_body), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidOption("extra_body must be what JSON can hold") from error
+        raise InvalidOption("extra_body must hold only values that JSON can express") from error
     return copy
 
 
 def check_session(session: object) -> object:
-    """Refuse what is no session."""
+    """Return ``session``, or refuse it if it is no session."""
     fits = session is None or callable(getattr(session, "request", None))
     if isinstance(session, type) or not fits:
         raise InvalidOption(f"session must be a requests.Session, not {type(session).__name__}")
@@ -238,7 +238,7 @@ def check_session(session: object) -> object:
 
 
 def checked_themes(themes: object) -> Sequence[str]:
-    """Return the themes to draw from; ours if ``themes`` is ``None``."""
+    """Return the themes to draw from. ``None`` gives the themes of the package."""
     if themes is None:
         return THEMES
     chosen = list(themes) if isinstance(themes, Iterable) and not isinstance(themes, str) else []
@@ -248,7 +248,7 @@ def checked_themes(themes: object) -> Sequence[str]:
 
 
 def checked_guidance(guidance: object) -> str | None:
-    """Return the text that goes into the prompt as it is, or ``None``."""
+    """Return the text for the prompt, without white space around it, or ``None``."""
     if guidance is None:
         return None
     if not isinstance(guidance, str) or not 0 < len(guidance.strip()) <= LONGEST_GUIDANCE:

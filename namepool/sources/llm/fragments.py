@@ -1,7 +1,7 @@
-"""JSON that stands in a text: after prose, in fences, cut off, or nearly right. Pure, and linear.
+"""Finds JSON in a text: after prose, in fences, cut off, or nearly right. Pure, in linear time.
 
-One walk over the tokens, never a step back. What is open when something comes that JSON cannot
-hold, or when the text ends, is closed there: its complete parts count.
+The reader walks over the tokens once and never steps back. If a token does not fit into JSON, or
+the text ends, the reader closes all open lists and objects there. Their complete parts count.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 DEEPEST = 50
-"""Containers within each other; what nests deeper is no list of names."""
+"""The most nested lists and objects. A deeper value is no list of names."""
 
 _START = re.compile(r"[\[{]")
-# Possessive: a token that has begun is never given back, so no character is looked at twice.
+# The quantifiers are possessive: they never backtrack, so no character is read twice.
 _TOKEN = re.compile(
     r"""\s*+(?:
         (?P<string>"(?:[^"\\]|\\.)*+(?P<end>"|\Z))
@@ -30,7 +30,7 @@ _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": Fal
 
 
 class Fragment(NamedTuple):
-    """A list or an object, and where in the text it stands."""
+    """A list or an object, with its place in the text."""
 
     value: object
     start: int
@@ -38,17 +38,17 @@ class Fragment(NamedTuple):
 
 
 class _Open:
-    """A list or an object that is being read."""
+    """A list or an object that is not closed yet."""
 
     __slots__ = ("items", "key", "value", "waits")
 
     def __init__(self, bracket: str) -> None:
         self.value: object = [] if bracket == "[" else {}
         self.key: str | None = None
-        self.waits: object = _NOTHING  # read, but not known yet to be a value or a key
+        self.waits: object = _NOTHING  # a value or a key: the next token decides
 
     def settle(self) -> None:
-        """Put what was read where it belongs."""
+        """Put the waiting value into the list or the object."""
         value, self.waits = self.waits, _NOTHING
         if value is _NOTHING:
             return
@@ -59,7 +59,7 @@ class _Open:
             self.key = None
 
     def name(self) -> bool:
-        """Take what was read for a key; ``False`` if it can be none."""
+        """Use the waiting value as a key. Return ``False`` if it cannot be a key."""
         if isinstance(self.value, dict) and isinstance(self.waits, str):
             self.key, self.waits = self.waits, _NOTHING
             return True
@@ -78,7 +78,7 @@ def fragments(text: str) -> Iterator[Fragment]:
 
 
 def _read(text: str, position: int) -> tuple[object, int]:
-    """Return the value that begins at ``position``, and where it ends or breaks off."""
+    """Return the value that begins at ``position``, and the position where it ends."""
     stack: list[_Open] = []
     while token := _TOKEN.match(text, position):
         mark, position = token["mark"], token.end()
@@ -104,8 +104,8 @@ def _punctuated(top: _Open, mark: str) -> bool:
 
 
 def _given(top: _Open, token: re.Match[str]) -> bool:
-    """Note a string, a number or a word; ``False`` if JSON has no place for it here."""
-    if top.waits is not _NOTHING:  # two in a row
+    """Note a string, a number or a word. Return ``False`` if it does not fit here."""
+    if top.waits is not _NOTHING:  # two values in a row
         return False
     if token["string"] is not None:
         top.waits = _unquoted(token["string"]) if token["end"] else _NOTHING
@@ -134,7 +134,7 @@ def _word(top: _Open, word: str) -> bool:
 def _unquoted(literal: str) -> object:
     try:
         return json.loads(literal, strict=False)
-    except ValueError:  # an escape that JSON does not know
+    except ValueError:  # the text has an escape that JSON does not know
         return _NOTHING
 
 
@@ -144,7 +144,7 @@ def _closed(top: _Open) -> object:
 
 
 def _broken(stack: list[_Open]) -> object:
-    """Close what is open. An object's "name" may be a tool's, if more was to come: it is left."""
+    """Close all open values. Drop the "name" of a cut-off object: it may be the name of a tool."""
     value: object = _NOTHING
     for top in reversed(stack):
         if value is not _NOTHING:

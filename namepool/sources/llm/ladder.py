@@ -1,7 +1,7 @@
-"""How strictly the form of a reply can be asked for, and when to ask for less. Pure.
+"""The forms of reply that a request can ask for, and when to ask for a less strict one. Pure.
 
-No two vendors refuse a form in the same words, or with the same status. So as long as no form has
-worked, an error is taken for a refusal of the form unless it plainly speaks of something else.
+Each vendor refuses a form in other words and with another status. So as long as no form has worked,
+an error counts as a refusal of the form, unless it clearly names another cause.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 RUNGS = ("json_schema", "json_object with schema", "json_object", "plain")
-"""From the strictest form to none."""
+"""The forms, from the strictest one to none."""
 
 PLAIN = len(RUNGS) - 1
 
@@ -24,7 +24,8 @@ _NO_JSON_AT_ALL = re.compile(
     r"|feature: ?structured[_ -]outputs|requested parameters",
     re.I,
 )
-# Who says so checks every field, or says which types it knows: no schema beside "json_object".
+# An endpoint with these words checks every field, or lists its types. It takes no schema beside
+# "json_object".
 _NO_EXTRA_SCHEMA = re.compile(
     r"(?:of type|value as)\W{1,3}json_schema|unknown|unexpected|unrecognized|extra|additional"
     r"|not permitted",
@@ -38,7 +39,7 @@ _MODEL = re.compile(
     re.I,
 )
 _FEATURE = re.compile(r"\bjson\b|response type|feature|parameters", re.I)
-"""What an error speaks of if it is a form that a model lacks, and not the model that is lacking."""
+"""Words of an error about a form that the model lacks. The model itself is not missing."""
 _ELSE = re.compile(
     # the key
     r"api[_ -]?key|unauthori[sz]ed|authenticat|credential|permission|forbidden|no connected db"
@@ -49,29 +50,29 @@ _ELSE = re.compile(
     r"|max_(?:completion_)?tokens|token limit"
     r"|exceed[^\n]{0,40}(?:token|length|limit|size|context|maximum)"
     r"|(?:token|length|limit|size|input|prompt)[^\n]{0,40}exceed"
-    # what was asked
+    # the content of the question
     r"|content[_ ](?:filter|management|policy)",
     re.I,
 )
 
 
 def speaks_of_form(said: str) -> bool:
-    """Tell whether the words of an error are about the form of the reply."""
+    """Return whether the text of an error is about the form of the reply."""
     return _FORM.search(said) is not None
 
 
 def wrote_no_json(status: int, said: str) -> bool:
-    """Tell whether the endpoint took the form, and the model did not keep to it."""
+    """Return whether the endpoint took the form but the model did not keep to it."""
     return status == 400 and ("json_validate_failed" in said or "Failed to generate JSON" in said)
 
 
 def next_rung(rung: int, status: int, said: str, *, proven: bool) -> int | None:
-    """Return the rung to ask for after an error; ``None`` if it is not about the form.
+    """Return the rung to ask for after an error, or ``None`` if it is not about the form.
 
-    ``said`` is the beginning of its body; ``proven`` tells that some rung has worked here. From the
-    first rung it is two steps at most to the last.
+    ``said`` is the start of the error's body. ``proven`` means that some rung has worked with this
+    endpoint. There are at most two steps from the first rung to the last.
     """
-    # By the book a refusal is 400 or 422; llama-cpp-python's server says 500.
+    # A refusal should have status 400 or 422, but llama-cpp-python's server answers with 500.
     about_form = speaks_of_form(said) and (status in _REFUSALS or status == 500)
     maybe = status in _REFUSALS and not proven and not _speaks_of_else(said)
     if rung == PLAIN or not (about_form or maybe):

@@ -1,4 +1,4 @@
-"""Names on the lines of a text, after numbers or bullets. Pure, and linear."""
+"""Finds names on the lines of a text, after numbers or bullets. Pure, in linear time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 LONGEST_LINE_NAME = 8
-"""Words; what is longer after a bullet is a sentence."""
+"""The most words of a name after a bullet. A longer line is a sentence."""
 
 _NUMBER = re.compile(r"\(?[0-9]{1,3}[.):\]]\**+(?=\s)")
 _DOTS = "•‣◦·●○★☆▪◆✦➤"
@@ -19,7 +19,7 @@ _NO_ITEM = (2, 0)
 
 
 def unnumbered(text: str) -> str:
-    """Return ``text`` without the number or the bullet before it."""
+    """Return ``text`` without a number or a bullet at its start."""
     if number := _NUMBER.match(text):
         return text[number.end() :].lstrip()
     return text[2:].lstrip() if text[:1] in {*_BULLETS, "#"} and text[1:2].isspace() else text
@@ -28,9 +28,10 @@ def unnumbered(text: str) -> str:
 def on_lines(text: str) -> list[str]:
     """Return the items of the list in ``text`` that looks most like names, without descriptions.
 
-    Lists are told apart by number or bullet, and by how far they are indented. If several look
-    alike, numbers go before bullets, and what is indented least goes first. A run of lines of
-    which most are phrases and none looks like a name, as rules and steps of reasoning, is left out.
+    Two lists differ in their number or bullet, or in their indentation. If several look equally
+    like names, numbers win over bullets, and the least indentation wins. A run of lines is left out
+    if most of them are phrases and none looks like a name. Rules and steps of reasoning are such
+    runs.
     """
     lists: dict[tuple[int, int], list[str]] = {}
     for place, run in groupby(_items(text), key=lambda item: item[:2]):
@@ -43,7 +44,7 @@ def on_lines(text: str) -> list[str]:
 
 
 def how_likely(names: Iterable[object]) -> int:
-    """Return how many look like names: two words to five, the first and the last with capitals."""
+    """Return how many have two to five words, and no small letter at the first and last word."""
     return sum(isinstance(name, str) and _is_likely(name.split()) for name in names)
 
 
@@ -52,15 +53,15 @@ def _is_likely(words: list[str]) -> bool:
 
 
 def _is_phrase(name: str) -> bool:
-    """Tell whether there are several words, all but the first with small letters."""
+    """Return whether there are several words, and all but the first begin with a small letter."""
     words = name.split()
     return len(words) > 1 and all(word[0].islower() for word in words[1:])
 
 
 def _items(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield the lines: 0 if they are numbered or 1 if bulleted, how far indented, what is left.
+    """Yield each line as its kind (0: numbered, 1: with a bullet), its indentation and its text.
 
-    A line that is no item is yielded too, and so is one before a list that begins anew.
+    A line that is no item is yielded as ``_NO_ITEM``, and so is the start of each new list.
     """
     for line in text.splitlines():
         bare = line.lstrip(_MARKUP)
@@ -78,11 +79,11 @@ def _items(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _undescribed(items: Iterable[str], place: tuple[int, int]) -> Iterator[str]:
-    """Yield the names of ``items``, without the descriptions that models add, or none."""
+    """Yield the names in ``items``, without the descriptions that models add."""
     for item in items:
         name = " ".join(item.strip(_MARKUP).split())
         if name.endswith(":"):
-            continue  # a heading
+            continue  # it is a heading
         ends = [end for mark in _DESCRIBED if (end := name.find(mark)) > 0]
         name = name[: min(ends)] if ends else name
         if name and (place[0] == 0 or _short(name)):

@@ -1,4 +1,4 @@
-"""What HTTP libraries log while a request of ours runs, without its secrets."""
+"""Keeps the secrets of a request out of the log lines of HTTP libraries."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
-"""They log header lines that they do not understand, and URLs."""
+"""These loggers log URLs, and header lines that they cannot parse."""
 
 _here = threading.local()
 
 
 @contextmanager
 def struck(strike: Callable[[str], str]) -> Iterator[None]:
-    """Strike the secrets out of what this thread logs there in the block."""
+    """Strike the secrets out of the lines that this thread logs to ``LOGGERS`` in the block."""
     for name in LOGGERS:
-        # It stays: a filter that is taken away makes another thread's logging miss the next one.
+        # The filter stays. If it were removed, a thread that logs now could skip the next filter.
         logging.getLogger(name).addFilter(_filter)
     _here.strike = strike
     try:
@@ -30,5 +30,5 @@ def _filter(record: logging.LogRecord) -> bool:
     strike = getattr(_here, "strike", None)
     if strike is not None:
         record.msg, record.args = strike(record.getMessage()), ()
-        record.exc_info = record.exc_text = None  # it says the same again
+        record.exc_info = record.exc_text = None  # they repeat the message
     return True

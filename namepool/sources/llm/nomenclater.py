@@ -1,4 +1,4 @@
-"""Names made up by a language model, behind any OpenAI-compatible endpoint."""
+"""Names that a language model invents, behind any OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -34,66 +34,79 @@ if TYPE_CHECKING:
 logger: Logger = Logger(__name__)
 
 _left_behind: list[Line] = []
-"""The parent's lines in a forked child: never used, never closed, their locks may be held."""
+"""The parent's lines in a forked child. They are never used or closed: a lock may be held."""
 
 
 class Probe(NamedTuple):
-    """What one question to an endpoint showed; see ``Nomenclater.probe``."""
+    """The result of one question to an endpoint, see ``Nomenclater.probe``."""
 
     status: int | None
-    """HTTP status; ``None`` if there was no answer."""
+    """The HTTP status, or ``None`` if there was no answer."""
     seconds: float
-    """From the request to the answer."""
+    """The seconds from the request to the answer."""
     form: str | None
-    """Which of ``ladder.RUNGS`` the endpoint takes; ``None`` if it took none."""
+    """The form of ``ladder.RUNGS`` that the endpoint takes, or ``None`` if it took none."""
     received: int
     names: list[str]
     rejected: dict[str, str]
-    """The other names, or what was offered as such, and why each is none."""
+    """Each candidate that is no usable name, with the reason."""
     error: str | None
     late: bool = False
-    """There was no answer, and all that is known is that it would have taken longer."""
+    """Whether there is no answer only because the time was over."""
     vendors: tuple[Vendor, ...] = ()
-    """Whose endpoint it looks like."""
+    """The vendors that the endpoint looks like."""
 
 
 class Nomenclater(NeverCopied):
-    """Asks a language model for names, over HTTP, in chunks.
+    """A source that asks a language model for names over HTTP, in chunks.
 
     Args:
-        model: what the endpoint calls the model; else the environment's ``NAMEPOOL_MODEL``
-        base_url: up to and without ``/chat/completions``; else ``OPENAI_BASE_URL``, else OpenAI's
-        api_key: sent as a bearer token; else ``OPENAI_API_KEY``; ``""``: none. Only OpenAI's own
-            URL insists on one. Not sent if ``headers`` or the session have an ``Authorization`` or
-            ``api-key``; that of the environment not if they bring what may be a credential: any
-            header but the usual ones, a login, a cookie, a certificate, a key in the URL
-        themes: what names may be about, three of them at a time; else ``subjects.THEMES``
+        model: the name of the model at the endpoint. The default is the environment's
+            ``NAMEPOOL_MODEL``
+        base_url: the URL, without ``/chat/completions`` at its end. The default is
+            ``OPENAI_BASE_URL``, else OpenAI's URL
+        api_key: the key, sent as a bearer token. The default is ``OPENAI_API_KEY``. ``""`` sends no
+            key. Only OpenAI's own URL requires a key. No key is sent if ``headers`` or the session
+            have an ``Authorization`` or ``api-key``, or if the session has an ``auth``. The key of
+            the environment goes to another vendor only if the requests have no other credential.
+            Such a credential is a cookie, a certificate, a key in the URL, or any header but the
+            usual ones
+        themes: the subjects of the names, three of them per request. The default is
+            ``subjects.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
-        timeout: seconds that a chunk may take in all, retries included. It ends a tenth earlier,
-            so that a pool whose ``fetch_timeout`` is the same still gets the answer; and earlier
-            still if ``time_left()`` says so
-        max_attempts: requests per chunk, besides those that only find out which form of reply
-            the endpoint can be asked for (two at most)
-        max_used_in_prompt: of the used names, how many (the latest) the prompt lists; ``None``: as
-            many as have ``prompt.USED_TOKENS``, so that a small model can read it
+        timeout: the seconds that a chunk may take in all, with retries. The source stops a tenth
+            earlier, so that a pool with the same ``fetch_timeout`` still gets the answer. It stops
+            even earlier if ``time_left()`` is shorter
+        max_attempts: the most requests per chunk. Up to two requests that only find out the form
+            of the reply do not count
+        max_used_in_prompt: the number of used names that the prompt lists. These are the latest
+            names. ``None`` lists as many as fit into ``prompt.USED_TOKENS``, so that a small model
+            can read the prompt
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not
-            closed; a request on it that dribbles its headers holds a thread until it ends, interim
-            answers (103) are not read past, a kept connection that ends as the request arrives
-            costs an attempt, and a forked child needs one of its own
-        headers: more of them, as Azure's ``{"api-key": …}``; they replace ours
-        extra_body: more fields for the request, as ``{"temperature": 1.1}``; they replace ours
-        query: parameters of the URL, as Azure's ``{"api-version": …}``. Put no key there: HTTP
-            libraries log URLs
+            closed, and it has limits. An answer with slow headers holds a thread until it ends.
+            Interim answers (103) are not skipped. A kept connection that ends while the request
+            arrives costs an attempt. A forked child needs a session of its own
+        headers: more headers, such as Azure's ``{"api-key": …}``. They replace the default ones
+        extra_body: more fields of the request, such as ``{"temperature": 1.1}``. They replace the
+            default ones
+        query: the parameters of the URL, such as Azure's ``{"api-version": …}``. Put no key there,
+            because HTTP libraries log URLs
 
-    White space around ``model``, ``base_url`` and ``api_key`` is dropped, as files end in some.
-    ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set. Redirects are not
-    followed; certificates are verified; proxies are those of the environment. Keys are in no repr,
-    error or log line.
+    White space around ``model``, ``base_url`` and ``api_key`` is dropped, because most files end
+    with a line break. ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set.
+    Redirects are not followed. Certificates are verified. The proxies are those of the environment.
+    No repr, error or log line contains a key.
 
-    Several threads may call it at once: their requests draw different themes.
+    Several threads may fetch at once: their requests draw different themes.
 
     Raises:
         InvalidOption: the model or a key is missing, or an option is of the wrong type or range
+
+    Examples:
+        >>> nomenclater = namepool.Nomenclater("llama3.2", "http://localhost:11434/v1")
+        >>> nomenclater
+        Nomenclater('llama3.2', 'localhost:11434')
+        >>> source = namepool.FallbackSource(nomenclater, namepool.OfflineNames())
     """
 
     def __init__(
@@ -130,26 +143,34 @@ class Nomenclater(NeverCopied):
         self._lock = threading.RLock()
         self._random = random.random
         self.last_source: str | None = None
-        """The model and the host that gave the last names."""
+        """The model and the host of the last names."""
         forks.remember(self)
 
     def __repr__(self) -> str:
-        endpoint = getattr(self, "_endpoint", None)  # also half-built, in a traceback's locals
+        endpoint = getattr(self, "_endpoint", None)  # a traceback may show a half-built object
         model, host = getattr(endpoint, "model", None), getattr(endpoint, "host", None)
         return f"Nomenclater({model!a}, {host!a})"
 
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
-        """Return up to ``count`` names, at least one; all about ``theme``, if there is one.
+        """Return at least one name and at most ``count`` names, about ``theme`` if it is given.
 
-        A theme is any text; without one the names are about ``themes``. They differ from each
-        other, in their given names too, from the latest of ``used`` and from the latest it gave
-        before. Of a reply the good names are kept, and only the rest is asked for again. Blocks for
-        less than ``timeout`` seconds, and than ``time_left()``; ``close()`` ends it early.
+        A theme is any text. Without a theme, the names are about the ``themes`` of the nomenclater.
+        All names differ from each other, and so do their given names. They also differ from the
+        latest ``used`` names and from the latest names that the nomenclater gave. The good names of
+        a reply are kept, and only the missing ones are requested again.
+
+        The call blocks for less than ``timeout`` seconds, and for less than ``time_left()``.
+        ``close()`` ends it early.
 
         Raises:
-            SourceError: no name came; it says what came instead, and for how long to leave the
-                endpoint alone (``retry_after``, seconds) if that is known
-            InvalidOption: ``count`` is not a positive int, or ``theme`` no text of one line
+            SourceError: no name came. The message describes the endpoint's answer. ``retry_after``
+                is the number of seconds to leave the endpoint alone, or ``None`` if it is unknown
+            InvalidOption: ``count`` is not a positive int, or ``theme`` is not a text of one line
+
+        Examples:
+            >>> nomenclater.fetch(0, ())  # refused before any request
+            Traceback (most recent call last):
+            namepool.InvalidOption: count must be ... 1, not 0
         """
         check_count("count", count, 1)
         theme = check_theme(theme)
@@ -166,15 +187,23 @@ class Nomenclater(NeverCopied):
         return chunk.names
 
     def probe(self, count: int = 12) -> Probe:
-        """Ask once for ``count`` names, and once more for each form that is refused; tell all.
+        """Ask for ``count`` names once, and return everything that this shows about the endpoint.
 
-        Blocks as ``fetch`` does, and raises nothing that an endpoint can cause.
+        If the endpoint refuses a form of reply, the call asks again for the next form. It blocks as
+        long as ``fetch``. No behaviour of an endpoint makes it raise an error.
+
+        Raises:
+            InvalidOption: ``count`` is not a positive int
+
+        Examples:
+            >>> def is_usable():  # this asks the endpoint
+            ...     return len(nomenclater.probe(3).names) > 0
         """
         check_count("count", count, 1)
         chunk, error, late = Chunk(count, (), Given(), 0), None, False
         try:
             reading = self._asker.ask(chunk, self._open(), self._deadline())
-            chunk.count = max(count, len(reading.names))  # here a surplus is of interest too
+            chunk.count = max(count, len(reading.names))  # a probe shows surplus names too
             chunk.take(reading)
         except SourceError as failure:
             error, late = one_line(failure, 300), getattr(failure, "late", False)
@@ -184,9 +213,12 @@ class Nomenclater(NeverCopied):
         return Probe(chunk.status, chunk.seconds, form, *counts, error, late, vendors)
 
     def close(self) -> None:
-        """End requests under way and close the session, unless it is yours; waits for nothing.
+        """End the requests under way, and close the session unless it is yours. Do not wait.
 
-        A later ``fetch`` opens a new one.
+        A later ``fetch`` opens a new session.
+
+        Examples:
+            >>> nomenclater.close()
         """
         with self._lock:
             line, self._line = self._line, None
@@ -194,7 +226,11 @@ class Nomenclater(NeverCopied):
             line.close()
 
     def forked(self) -> None:
-        """Let go of the connections, which are the parent's; runs in a forked child."""
+        """Let go of the parent's connections. The library calls this in a forked child.
+
+        Examples:
+            >>> nomenclater.forked()
+        """
         if self._line is not None:
             _left_behind.append(self._line)
         self._line, self._lock = None, threading.RLock()
@@ -215,7 +251,7 @@ class Nomenclater(NeverCopied):
         return self._asker.clock() + (seconds if told is None else min(told, seconds))
 
     def _fill(self, chunk: Chunk, line: Line, deadline: float) -> SourceError | None:
-        """Ask until the chunk is full or there is no use in asking on; return what went wrong."""
+        """Ask until the chunk is full or more attempts are useless. Return the last failure."""
         failure: SourceError | None = None
         failures = 0
         for attempt in range(1, self._max_attempts + 1):
@@ -231,11 +267,11 @@ class Nomenclater(NeverCopied):
         return failure
 
     def _rest(self, error: SourceError, failures: int, line: Line, deadline: float) -> bool:
-        """Wait before the next attempt; ``False`` if there should be none."""
+        """Wait before the next attempt. Return ``False`` if there should be no next attempt."""
         if getattr(error, "final", False):
             return False
         if getattr(error, "retry_after", None) is not None:
-            return self._asker.may_ask(deadline)  # which heeds it, however short
+            return self._asker.may_ask(deadline)  # the next request waits for it
         pause = retry.pause(failures, self._random)
         if self._asker.clock() + pause >= deadline:
             return False
@@ -243,7 +279,7 @@ class Nomenclater(NeverCopied):
         return self._asker.wait(line, pause)
 
     def _told(self, error: SourceError) -> SourceError:
-        """Return the error with where it comes from; what it was made from holds no key."""
+        """Return the error with the model and the host. No part of it holds a key."""
         text = f"{one_line(self._endpoint.model, 60)} at {self._endpoint.host}: {error}"
         return EndpointError(
             text,

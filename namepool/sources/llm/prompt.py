@@ -1,6 +1,7 @@
-"""What a language model is asked for names. Pure.
+"""The question to a language model. Pure.
 
-A request and its answer fit a model that reads and writes 2,048 tokens: what grows has a budget.
+A request and its answer fit a model with a context of 2,048 tokens. So each part that can grow has
+a budget.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from namepool.sources.llm.subjects import EXAMPLES
 THEMES_PER_REQUEST = 3
 
 USED_TOKENS = 500
-"""For the names in use, if the user does not say how many are to be listed."""
+"""The budget for the names in use, if the user does not set their number."""
 
 REFUSED_TOKENS = 250
-"""For the names that were refused."""
+"""The budget for the refused names."""
 
 OTHERS_TOKENS = 130
-"""For the themes of requests made at the same time."""
+"""The budget for the themes of simultaneous requests."""
 
 _INTRODUCTION = (
     "You are the Nomenclater: you christen the agents of a software crew. People meet these names "
@@ -53,7 +54,7 @@ _SCHEMA = {
 def request_body(
     model: str, rung: str, messages: list[dict[str, str]], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the body of a chat completion request; ``extra`` overrides what we would say."""
+    """Return the body of a chat completion request. The fields of ``extra`` replace ours."""
     body: dict[str, Any] = {"model": model, "messages": messages}
     if rung == "json_schema":
         schema = {"name": "names", "strict": True, "schema": _SCHEMA}
@@ -74,9 +75,10 @@ def messages(
     examples: Sequence[str] = EXAMPLES[:2],
     others: Sequence[str] = (),
 ) -> list[dict[str, str]]:
-    """Return the messages that ask for ``count`` names; all of ``used`` is listed in them.
+    """Return the messages that ask for ``count`` names. They list all of ``used``.
 
-    What requests made at this moment will bring nobody knows; but ``others`` are their themes.
+    ``others`` are the themes of simultaneous requests. Nobody knows their names yet, so this
+    request keeps away from their themes.
     """
     like = " or ".join(map(_quoted, examples))
     parts = [
@@ -98,7 +100,7 @@ def messages(
     if refused:
         parts.append("You offered these, and they were refused: " + "; ".join(refused) + ".")
     parts.append(f"Answer with JSON and nothing else, in this form: {_FORM}")
-    # One message: the chat templates of some local models refuse a system message.
+    # There is only one message, because some local models refuse a system message.
     return [{"role": "user", "content": "\n".join(parts)}]
 
 
@@ -109,13 +111,13 @@ def _subject(themes: Sequence[str]) -> str:
 
 
 def tokens(text: str) -> int:
-    """Return about how many tokens ``text`` has, rather too many than too few."""
+    """Return an estimate of the tokens of ``text``. It is too high rather than too low."""
     ascii_only = sum(map(str.isascii, text))
     return (ascii_only + 2) // 3 + 2 * (len(text) - ascii_only)
 
 
 def within(texts: Iterable[str], budget: int) -> list[str]:
-    """Return the first of ``texts`` that have no more tokens together than ``budget``."""
+    """Return the first of ``texts`` that together fit into ``budget`` tokens."""
     kept: list[str] = []
     for text in texts:
         budget -= tokens(text) + 1
@@ -126,8 +128,8 @@ def within(texts: Iterable[str], budget: int) -> list[str]:
 
 
 def latest_within(names: Sequence[str], budget: int = USED_TOKENS) -> list[str]:
-    """Return the latest of ``names`` that have no more tokens, as listed, than ``budget``."""
-    recent = names[max(len(names) - budget, 0) :]  # of more, none would fit
+    """Return the latest of ``names`` whose list fits into ``budget`` tokens."""
+    recent = names[max(len(names) - budget, 0) :]  # each name has at least one token
     kept = within((_listed([name]) for name in reversed(recent)), budget)
     return list(recent[len(recent) - len(kept) :])
 

@@ -1,8 +1,8 @@
-"""What the reply of a language model says. Pure.
+"""Reads the reply of a language model. Pure.
 
-Whatever comes: it is a ``Reading`` of valid names, or a ``SourceError`` that says what came. All
-that leaves this module has been through ``strike``, after it was decoded: a server may send back
-the key it was sent, in any spelling.
+For any reply, the result is a ``Reading`` of valid names, or a ``SourceError`` that describes the
+reply. ``strike`` has cleaned every text that leaves this module, after its decoding. A server may
+send back our key in any spelling.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Strike = Callable[[str], str]
 
 
 class Reading(NamedTuple):
-    """What a reply gave: valid names in its order, and the others with the rule each breaks."""
+    """The valid names of a reply in its order, and each other candidate with the broken rule."""
 
     names: list[str]
     rejected: dict[str, str]
 
 
 def nothing_secret() -> Strike:
-    """Return what strikes nothing out of a text."""
+    """Return a function that leaves its text unchanged."""
     return str
 
 
@@ -40,9 +40,9 @@ class Reader:
         self._striker = striker
 
     def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
-        """Return the names in an answer of this type. Raises as ``read_body`` does.
+        """Return the names in an answer. It raises like ``read_body``.
 
-        A chat completion counts whatever its type is called; what is none is told with its type.
+        A chat completion may have any content type. The error for another body names its type.
         """
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if not body.strip():
@@ -61,7 +61,7 @@ class Reader:
         """Return the names in the body of a chat completion.
 
         Raises:
-            SourceError: it is not UTF-8, not JSON, no chat completion, or holds nothing like names
+            SourceError: the body is not UTF-8, not JSON, no chat completion, or has no names
         """
         try:
             text = body.decode("utf-8-sig")
@@ -73,7 +73,7 @@ class Reader:
         return self.read_document(document)
 
     def read_document(self, document: object) -> Reading:
-        """Return the names in a chat completion. Raises as ``read_body`` does."""
+        """Return the names in a chat completion. It raises like ``read_body``."""
         message, choice = self._message(document)
         for part in _parts(message):
             found = candidates(part) if isinstance(part, str) else list_in(part)
@@ -81,26 +81,26 @@ class Reader:
                 return self._reading(found)
         written = _joined(message.get("content"))
         if written.strip():
-            raise SourceError(f"no names in what the model wrote: {self.quote(written)}")
+            raise SourceError(f"no names in the model's text: {self.quote(written)}")
         if message.get("refusal"):
             raise SourceError(f"the model refused: {self.quote(message['refusal'])}")
         reason = self.quote(choice.get("finish_reason"), 40)
         raise SourceError(f"the model wrote nothing (finish_reason: {reason})")
 
     def read_text(self, text: str) -> Reading:
-        """Return the names in what the model wrote. Raises as ``read_body`` does."""
+        """Return the names in the model's text. It raises like ``read_body``."""
         found = candidates(text)
         if not found:
-            raise SourceError(f"no names in what the model wrote: {self.quote(text) or 'nothing'}")
+            raise SourceError(f"no names in the model's text: {self.quote(text) or 'nothing'}")
         return self._reading(found)
 
     def error_text(self, body: bytes) -> str:
-        """Return what the body of an error says, in words if it has any; one line."""
+        """Return the message in the body of an error, else the body, on one line."""
         document = _decoded(body.decode("utf-8", "backslashreplace"))
         return self.quote(_error_message(document) or body)
 
     def quote(self, what: object, limit: int = 200) -> str:
-        """Return the beginning of what came, escaped to one line."""
+        """Return the start of a value, without secrets and escaped to one line."""
         if isinstance(what, bytes):
             what = what.decode("utf-8", "backslashreplace")
         if not isinstance(what, str):
@@ -108,7 +108,7 @@ class Reader:
         return one_line(self._striker()(what.strip()), limit)
 
     def _message(self, document: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the message of the first choice, and the choice."""
+        """Return the message of the first choice, then the choice."""
         if isinstance(document, dict) and document.get("error"):
             said = _error_message(document) or document["error"]
             raise SourceError(f"the endpoint answered with an error: {self.quote(said)}")
@@ -123,7 +123,7 @@ class Reader:
         for candidate in found:
             struck = strike(candidate) if isinstance(candidate, str) else candidate
             name = clean(struck) if isinstance(struck, str) else struck
-            # Once more: cleaning may have put one together.
+            # A second strike, because cleaning may have joined the parts of a secret.
             whole = isinstance(name, str) and strike(name) != name
             secret = whole or struck != candidate
             reason = "must not hold a secret" if secret else why_unusable(name)
@@ -138,7 +138,7 @@ class Reader:
 
 
 def why_unusable(name: object) -> str | None:
-    """Return the rule that keeps a pool from giving ``name`` out, ``None`` if there is none."""
+    """Return the rule that forbids a pool to give ``name``, or ``None`` if no rule does."""
     reason = why_unissuable(name)
     return "is reserved" if reason is None and is_default_name(cast("str", name)) else reason
 
@@ -154,7 +154,7 @@ def _decoded(text: str) -> object:
 
 
 def _error_message(document: object) -> str | None:
-    """Return the message in an error, which vendors put in one of several places."""
+    """Return the message in an error. Vendors put it in different places."""
     for _ in range(4):
         if isinstance(document, list):  # Gemini
             document = _first(document)
@@ -166,7 +166,7 @@ def _error_message(document: object) -> str | None:
 
 
 def _parts(message: dict[str, Any]) -> list[object]:
-    """Return where names may be in a message, the likeliest place first."""
+    """Return the parts of a message that may hold names, the likeliest part first."""
     content = message.get("content")
     calls = message.get("tool_calls")
     functions = [call.get("function") for call in _dicts(calls)] + [message.get("function_call")]
@@ -174,7 +174,7 @@ def _parts(message: dict[str, Any]) -> list[object]:
     written = _joined(content)
     if written:  # Anthropic puts calls beside texts
         arguments += [part.get("input") for part in _dicts(content)]
-    parts = [*arguments, written or content]  # what is called says more than what is told of it
+    parts = [*arguments, written or content]  # a call outranks the text beside it
     if not written.strip() and not arguments:
         parts += [message.get("reasoning_content"), message.get("reasoning")]
     return [part for part in parts if part and isinstance(part, str | list | dict)]
@@ -189,7 +189,7 @@ def _first(value: object) -> object:
 
 
 def _joined(content: object) -> str:
-    """Return content that came as a string, or as a list of parts."""
+    """Return the text of a content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     texts = (part.get("text") for part in _dicts(content))

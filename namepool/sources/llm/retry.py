@@ -1,4 +1,4 @@
-"""What an answer that is not 200 means: try again and when, ask otherwise, or give up. Pure."""
+"""Decides after an answer without status 200: try again after a pause, or give up. Pure."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from namepool.core.refill import LONGEST_REQUEST
 from namepool.errors import SourceError
 
 FIRST_PAUSE = 0.5
-"""Seconds before the second attempt, before jitter; doubles with each further one."""
+"""Seconds before the second attempt, without jitter. Each further attempt doubles them."""
 
 LONGEST_PAUSE = 8.0
-"""Seconds; no pause of our own is longer."""
+"""The most seconds of a pause that the endpoint did not ask for."""
 
 MISCONFIGURED = {
     401: "the key is missing or wrong",
     403: "the key does not allow this",
     404: "no such path or model",
 }
-"""What only a person can put right: it is left alone for ``LONGEST_REQUEST`` seconds."""
+"""Faults that only a person can fix. They pause the endpoint for ``LONGEST_REQUEST`` seconds."""
 
 
 class EndpointError(SourceError):
-    """The endpoint did not answer, or with an error.
+    """The endpoint did not answer, or it answered with an error.
 
-    ``status`` is the HTTP status, ``None`` if there was none; ``retry_after`` the seconds for which
-    it should be left alone, which the pool and ``FallbackSource`` heed; ``final`` says that asking
-    again at once is of no use; ``late`` that it only took too long.
+    ``status`` is the HTTP status, or ``None`` if there was no answer. ``retry_after`` is the number
+    of seconds to leave the endpoint alone. The pool and ``FallbackSource`` respect it. ``final``
+    means that an immediate retry is useless. ``late`` means that the time was over.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class EndpointError(SourceError):
 
 
 def status_error(status: int, headers: Mapping[str, str], said: str, now: float) -> EndpointError:
-    """Return the error for an answer; ``said`` is the beginning of its body, ``now`` Unix time."""
+    """Return the error for an answer. ``said`` is the start of its body, ``now`` is Unix time."""
     text = f"HTTP {status}"
     if status in MISCONFIGURED:
         text += f" ({MISCONFIGURED[status]})"
@@ -65,7 +65,8 @@ def status_error(status: int, headers: Mapping[str, str], said: str, now: float)
 def requested_pause(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds that ``retry-after-ms`` or ``Retry-After`` ask for, at most 120.
 
-    ``headers`` have lower-case names; ``now`` is Unix time, for dates. ``None``: nothing sensible.
+    ``headers`` have lower-case names. ``now`` is Unix time, to compare dates with. The result is
+    ``None`` if no header has a sensible value.
     """
     seconds = _number(headers.get("retry-after-ms"), 1e-3)
     if seconds is None:
@@ -84,12 +85,12 @@ def _number(text: str | None, unit: float) -> float | None:
 
 
 def _until(text: str | None, now: float) -> float | None:
-    from datetime import UTC  # slow imports, for the few answers that give a date
+    from datetime import UTC  # slow imports that only an answer with a date needs
     from email.utils import parsedate_to_datetime
 
     try:
         date = parsedate_to_datetime(text or "")
-        # RFC 9110: a date without a zone is GMT.
+        # RFC 9110 says that a date without a zone is GMT.
         stamp = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
@@ -97,6 +98,6 @@ def _until(text: str | None, now: float) -> float | None:
 
 
 def pause(failures: int, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after that many failures in a row, jittered by a half."""
+    """Return the seconds to wait after this many failures in a row. Jitter takes up to a half."""
     nominal = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 32), LONGEST_PAUSE)
     return float(nominal * (0.5 + random() / 2))

@@ -1,4 +1,4 @@
-"""What must not be told, struck out of every text that a server sends. Pure."""
+"""Finds the secrets of a request, and strikes them out of the texts of a server. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 MARK = "[secret]"
 
 SHORTEST = 6
-"""Shorter ones stay: "EMPTY" and the like are what endpoints without keys are given."""
+"""Shorter texts stay. Users give keys like "EMPTY" to endpoints that need no key."""
 
 CREDENTIAL = re.compile(
     "key|token|secret|auth|passw|signature|credential|cookie|^sig$|^code$", re.I
@@ -25,25 +25,25 @@ PUBLIC = frozenset(
         *("x-title", "openai-beta", "openai-organization", "openai-project", "anthropic-version"),
     }
 )
-"""Headers whose values anybody may read; every other one that a user sets is taken for secret."""
+"""Headers with public values. The value of every other header of a user counts as secret."""
 
 
 def of_headers(headers: Mapping[str, str | bytes]) -> list[str]:
-    """Return what is secret in headers: every value, whatever its name, but of the public ones."""
+    """Return the secrets in headers: the values of all headers that are not public."""
     told: list[str] = []
     for name, given in headers.items():
         if str(name).lower() in PUBLIC:
             continue
         value = as_text(given) or str(given)
         pair = value.split()
-        told += [value, *(pair[1:] if len(pair) == 2 else ())]  # "Bearer …": also without the word
+        told += [value, *(pair[1:] if len(pair) == 2 else ())]  # also the key after "Bearer"
         if CREDENTIAL.search(str(name)):
             told += _parts(value)
     return told
 
 
 def _parts(value: str) -> list[str]:
-    """Return what may be secret in a credential of several parts, as ``Token token="…"`` is."""
+    """Return the possible secrets in a credential with parts, such as ``Token token="…"``."""
     scheme, *others = re.split(r"[\s;,]+", value.strip())
     assigned = [part.partition("=")[2].strip('"') for part in (scheme, *others)]
     basic = others[0] if others and scheme.lower() == "basic" else ""
@@ -59,7 +59,7 @@ def _of_basic(encoded: str) -> list[str]:
 
 
 def pairs_of(parameters: object) -> list[tuple[str, str]]:
-    """Return the parameters of a URL, given in any of the ways that ``requests`` takes."""
+    """Return the parameters of a URL. They may have any type that ``requests`` takes."""
     if isinstance(parameters, str | bytes):
         return parse_qsl(as_text(parameters).lstrip("?"), keep_blank_values=True)
     pairs = parameters.items() if isinstance(parameters, Mapping) else parameters
@@ -74,13 +74,13 @@ def pairs_of(parameters: object) -> list[tuple[str, str]]:
 
 
 def of_query(parameters: object) -> list[str]:
-    """Return what is secret in the parameters of a URL, as it is and as it stands there."""
+    """Return the secrets in the parameters of a URL, both plain and as the URL quotes them."""
     values = [value for name, value in pairs_of(parameters) if CREDENTIAL.search(name)]
     return [*values, *map(quote_plus, values)]
 
 
 def of_url(url: str) -> list[str]:
-    """Return the user and the password in a URL, such as a proxy's."""
+    """Return the secrets of the login in a URL, such as that of a proxy."""
     try:
         parts = urlsplit(url)
         user, password = parts.username, parts.password
@@ -90,26 +90,26 @@ def of_url(url: str) -> list[str]:
 
 
 def of_login(user: object, password: object) -> list[str]:
-    """Return the ways in which a user and a password are sent."""
+    """Return the forms in which a user and a password are sent."""
     told = [as_text(user), as_text(password)]
     if not any(told):
         return []
     pair = ":".join(told)
-    # As latin-1 is how requests sends it, where that has all its letters.
+    # requests sends it as latin-1 if latin-1 has all its letters.
     sent = [pair.encode(), pair.encode("latin-1", "ignore")]
     basic = [base64.b64encode(one).decode() for one in sent]
     return [told[1], quote(told[1], safe=""), pair, *basic]
 
 
 def as_text(value: object) -> str:
-    """Return a string or bytes as text, anything else as ``""``."""
+    """Return a string or bytes as text, and any other value as ``""``."""
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return value if isinstance(value, str) else ""
 
 
 def of_session(session: object) -> list[str]:
-    """Return what a session of the user's carries: headers, credentials, cookies, proxies."""
+    """Return the secrets of a user's session: its headers, credentials, cookies and proxies."""
     auth = getattr(session, "auth", None)
     if isinstance(auth, tuple) and len(auth) == 2:
         told = of_login(*auth)
@@ -127,18 +127,18 @@ def of_session(session: object) -> list[str]:
 
 
 def strike(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` without the secrets, however JSON, HTML or a URL spells their characters.
+    """Return ``text`` with a mark for each secret, in any spelling of JSON, HTML or a URL.
 
-    Nor in capitals or small letters, with more white space, or with the zeros of UTF-16.
+    Capitals, more white space and the zeros of UTF-16 do not hide a secret either.
     """
-    # At its ends a run of what may be repeated would be tried from each of its characters.
+    # A repeatable run at an end of the pattern would be tried from each of its characters.
     bare = (secret.strip("\\ \t\r\n") for secret in secrets)
     return _pattern(frozenset(one for one in bare if len(one) >= SHORTEST)).sub(MARK, text)
 
 
 @lru_cache(maxsize=64)
 def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
-    # The longest first: a secret may begin with another. One that nothing has: it never matches.
+    # The longest comes first, because a secret may begin with another. r"(?!)" never matches.
     spelled = [_spelled(secret) for secret in sorted(secrets, key=len, reverse=True)]
     return re.compile("|".join(spelled) or r"(?!)", re.I)
 
@@ -151,13 +151,13 @@ SPACES = BETWEEN + r"(?:\s|\\*+(?:u00(?:20|0[9ad])|x20)|%(?:20|0[9ad]))++"
 
 
 def _spelled(secret: str) -> str:
-    """Return the pattern of a secret: a character may be escaped, at any depth of JSON in JSON."""
+    """Return the pattern of a secret, with escapes at any depth of JSON inside JSON."""
     pieces = re.findall(r"\\+|\s+|[^\\\s]", secret)
     return "".join(map(_piece, pieces)).removeprefix(BETWEEN)
 
 
 def _piece(piece: str) -> str:
-    """Return the pattern of a character, or of a run of backslashes or of white space."""
+    """Return the pattern of a character, or of a run of backslashes or white space."""
     if piece[0] == "\\":
         return BACKSLASHES
     if piece.isspace():

@@ -1,4 +1,4 @@
-"""What names may be about, unless the user says otherwise: data. No theme holds a name to copy."""
+"""The default themes of a nomenclater. This is only data. No theme contains a name to copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ JARGON = (
     *("keyboards, keys and shortcuts", "recursion and its relatives", "a help desk at full moon"),
     *("punctuation with ambitions", "command lines and their spells", "bugs and who hunts them"),
 )
-"""The trade's own words, taken literally."""
+"""Words of the trade of programmers, taken literally."""
 
 PULP = (
     *("hard-boiled detectives of small matters", "space opera", "mad science fairs"),
@@ -19,14 +19,14 @@ PULP = (
     *("airship pirates", "robots in film noir", "time travellers who are late"),
     *("wizards of the civil service", "monsters on holiday", "gentleman burglars"),
 )
-"""Covers of the paperbacks in a railway kiosk."""
+"""Subjects of old paperback covers."""
 
 PUNS = (
     *("puns that are heard when read aloud", "first names and surnames that make a phrase"),
     *("puns on electronics", "puns on mathematics", "puns on baking", "puns on the weather"),
     *("puns on music", "puns on tools and hardware", "puns on travel", "puns on files and folders"),
 )
-"""Names that say something else when they are spoken."""
+"""Names with a second meaning when they are read aloud."""
 
 QUIET = (
     *("lighthouses and fog horns", "a night market on the moon", "the back room of a bakery"),
@@ -39,7 +39,7 @@ QUIET = (
     *("knitting circles and conspiracies of yarn", "bridge builders", "mushroom hunters"),
     *("a village of inventors", "ferrymen and river spirits", "chess players in parks"),
 )
-"""Places and trades."""
+"""Quiet places and trades."""
 
 THEMES = (*JARGON, *PULP, *PUNS, *QUIET)
 
@@ -47,4 +47,4 @@ EXAMPLES = (
     *("Otto Mated", "Chet Electron", "Anna Log", "Ada the Yak Shaver", "Bea Sharp"),
     *("Baron von Backspace", "Wanda of the Windmills", "Cliff Hanger", "Nils Pointer"),
 )
-"""Names that show a form. A request holds two; who gives one back has only copied."""
+"""Names that show the form. A request contains two. A name like them in a reply is a copy."""

@@ -1,7 +1,7 @@
-"""Names in what a language model wrote: the strictest shape first, the loosest last. Pure.
+"""Finds names in the text of a language model, from the strictest shape to the loosest. Pure.
 
-Every function here goes through its text a fixed number of times, whatever the text is: a reply of
-a megabyte is read in a megabyte's time. No pattern can give back what it has taken.
+Each function reads its text a fixed number of times, for any text. So the time grows only in
+proportion to the length of a reply. No pattern backtracks.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from namepool.sources.llm.lines import on_lines, unnumbered
 from namepool.sources.llm.values import decoded, list_in
 
 MOST_CANDIDATES = 10_000
-"""No more are looked at: a chunk has a few dozen."""
+"""The most candidates that are read. A chunk has a few dozen."""
 
 LONGEST_CANDIDATE = 1000
-"""Characters; of what is longer the rest is not looked at, it is no name anyway."""
+"""The most characters of a candidate that are read. A longer text is no name anyway."""
 
 _TAG = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>", re.I)
 _AROUND = '"“”„«»`*_,; '
@@ -44,7 +44,7 @@ def clean(text: str) -> str:
 
 
 def candidates(text: str) -> list[object]:
-    """Return what may be names in what a model wrote; mostly strings, but JSON holds anything."""
+    """Return the candidates in a model's text. Most are strings, but JSON may hold any value."""
     found = list_in(decoded(_FENCES.sub("", text).strip()))
     if not found:
         text = _reasoned(text)
@@ -53,7 +53,7 @@ def candidates(text: str) -> list[object]:
 
 
 def _reasoned(text: str) -> str:
-    """Return ``text`` without the reasoning in it, also when it began in the prompt."""
+    """Return ``text`` without the reasoning in it. The reasoning may have begun in the prompt."""
     kept: list[str] = []
     position, inside = 0, False
     for tag in _TAG.finditer(text):
@@ -70,8 +70,9 @@ def _reasoned(text: str) -> str:
 def _embedded(text: str) -> list[object]:
     """Return the candidates in the last series of JSON objects, else of JSON lists.
 
-    The last, because drafts come before what is meant; but an object with "names" says more than
-    one without, and what stands under a heading such as "themes" counts only if nothing else does.
+    The last series counts, because drafts come before the final answer. But an object with "names"
+    outranks an object without. A series under a heading such as "themes" counts only if there is
+    no other series.
     """
     found: list[object] = []
     best = 0
@@ -85,7 +86,7 @@ def _embedded(text: str) -> list[object]:
 
 
 def _ranked(series: list[object]) -> tuple[list[object], int]:
-    """Return the candidates in a series, and how plainly they are names: 0, they are none."""
+    """Return the candidates in a series, and their rank. The rank 0 means that there are none."""
     objects = [value for value in series if isinstance(value, dict)]
     named = [one for value in objects if "names" in value for one in list_in(value)]
     if named:
@@ -102,9 +103,9 @@ def _ranked(series: list[object]) -> tuple[list[object], int]:
 
 
 def _series(text: str) -> Iterator[tuple[str, list[object]]]:
-    """Yield the values that belong together, and what they have for a heading.
+    """Yield each heading (or "") with the series of values that belong together under it.
 
-    Between them there is nothing but white space and fences, or a heading for each of them.
+    Between the values of a series there is only white space or fences, or a heading for each value.
     """
     series: list[object] = []
     first, last = "", 0
@@ -131,7 +132,7 @@ def _is_heading(line: str) -> bool:
 
 
 def _groups(first: str, second: str) -> bool:
-    """Tell whether these are the headings of groups of names, and not of drafts or of notes."""
+    """Return whether both are headings of groups of names, not of drafts or notes."""
     return _is_heading(second) and not any(
         pattern.search(heading)
         for heading in (first, second)

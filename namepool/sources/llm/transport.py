@@ -1,8 +1,9 @@
-"""One HTTP request, within a deadline that holds whatever the other side does.
+"""One HTTP request with a deadline that no server can exceed.
 
-The timeouts of ``requests`` are per read: a server that sends a byte now and then is never late. So
-each request runs on a thread of its own that can be left behind: when time is up, or when the
-source is closed, its socket is shut down, which ends the thread, and nobody waits for that.
+The timeouts of ``requests`` are per read, so a server that sends a byte now and then is never late.
+So each request runs on a thread of its own, which the caller can leave behind. When the time is
+over or the source is closed, the caller shuts down the socket. That ends the thread, and the caller
+does not wait for its end.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from namepool.sources.llm.logs import struck
 from namepool.sources.llm.unpacking import Unpack, unpacking
 
 MAX_BODY = 1_000_000
-"""Bytes of a body, packed and unpacked, that are read: a chunk of names has a few thousand."""
+"""The most bytes of a body, both packed and unpacked. A chunk of names has a few thousand."""
 
 PIECE = 8192
 
 GRACE = 0.5
-"""Seconds after the deadline at which a read ends of its own, should nobody have ended it."""
+"""Seconds from the deadline to the timeout of a read, if nothing else has ended the read."""
 
 
 class Answer(NamedTuple):
-    """What an endpoint answered, as it came; ``headers`` have lower-case names."""
+    """The unread answer of an endpoint. Its ``headers`` have lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,9 +40,9 @@ class Answer(NamedTuple):
 
 
 class Failed(Exception):
-    """There is no answer; the text says why and holds no secret.
+    """There is no answer. The text names the reason and holds no secret.
 
-    ``final``: asking again at once is of no use. ``late``: it only took too long.
+    ``final`` means that an immediate retry is useless. ``late`` means that the time was over.
     """
 
     def __init__(self, text: str, *, final: bool = False, late: bool = False) -> None:
@@ -51,7 +52,7 @@ class Failed(Exception):
 
 
 class Line:
-    """A connection to an endpoint that several threads may use at once, until it is closed."""
+    """A connection to an endpoint. Several threads may use it at once, until it is closed."""
 
     def __init__(self, endpoint: Endpoint, session: requests.Session | None = None) -> None:
         self._endpoint = endpoint
@@ -62,12 +63,12 @@ class Line:
         self._closed = threading.Event()
 
     def post(self, body: bytes, seconds: float) -> Answer:
-        """Return what the endpoint answers to ``body``; blocks for at most ``seconds``.
+        """Return the endpoint's answer to ``body``. Block for at most ``seconds``.
 
-        A kept connection that had ended costs nothing: the next one is taken.
+        If a kept connection had already ended, the call takes the next one.
 
         Raises:
-            Failed: it did not answer in time, or at all, or the line was closed
+            Failed: the endpoint did not answer, or not in time, or the line was closed
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -91,11 +92,11 @@ class Line:
                 self._calls.discard(call)
 
     def wait(self, seconds: float) -> bool:
-        """Wait; return ``False`` at once when the line is closed."""
+        """Wait for ``seconds``. When the line is closed, return ``False`` at once."""
         return not self._closed.wait(seconds)
 
     def close(self) -> None:
-        """End the requests under way, and a session of our own. Waits for nothing."""
+        """End the requests under way, and close the session if it is our own. Do not wait."""
         with self._lock:
             self._closed.set()
             calls = list(self._calls)
@@ -106,7 +107,7 @@ class Line:
 
 
 class _Call:
-    """A request under way. The caller's thread waits for it, its own thread makes it."""
+    """A request under way. A thread of its own makes it, and the caller's thread waits for it."""
 
     def __init__(
         self, session: requests.Session, endpoint: Endpoint, body: bytes, seconds: float
@@ -123,24 +124,24 @@ class _Call:
         self.was_dead = False
 
     def result(self, seconds: float) -> Answer:
-        # A daemon: a name server that does not answer must not keep the program from ending.
+        # A daemon, because a name server without an answer must not keep the program from ending.
         thread = threading.Thread(target=self._run, name="namepool-request", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # there are no more threads to be had
+        except RuntimeError as error:  # the system has no more threads
             raise Failed(one_line(error)) from None
         if not self._done.wait(seconds):
             what, by = ("connection", self._by_proxy()) if self._socket is None else ("answer", "")
             text = f"no {what} within {seconds:.3g} s{by}"
             self.abandon(Failed(text, final=True, late=True))
         outcome = self._outcome
-        assert outcome is not None  # noqa: S101  whoever sets _done has set it
+        assert outcome is not None  # noqa: S101  _finish sets it before _done
         if isinstance(outcome, Failed):
             raise outcome
         return outcome
 
     def abandon(self, failure: Failed) -> None:
-        """Answer the caller with ``failure`` and end the thread, unless there is an answer."""
+        """Give ``failure`` to the caller, unless there is an answer, and end the thread."""
         self._finish(failure)
         with self._lock:
             self._abandoned = True
@@ -159,21 +160,21 @@ class _Call:
                 self._finish(self._exchange())
         except Failed as failure:
             self._finish(failure)
-        except BaseException as error:  # whatever happens, somebody waits for the outcome
+        except BaseException as error:  # the caller waits for an outcome in any case
             self._finish(self._failure(error))
         finally:
             self._keep(None)
 
     def _failure(self, error: BaseException) -> Failed:
-        # Told, not chained: the frames and requests of an HTTP library hold the key.
+        # The cause is not chained: the frames and requests of an HTTP library hold the key.
         *_, cause = _chain(error)  # "connection refused" rather than five wrappers
         text = one_line(self._endpoint.strike(f"{type(cause).__name__}: {cause}"))
         if self._proxy is not None and any(map(_is_of_proxy, _chain(error))):
             text = f"the proxy {self._proxy} cannot be used: {text}"
-            if not self._proxy:  # what is wrong with it may quote its password
+            if not self._proxy:  # the text of the error may quote its password
                 text = "the proxy cannot be used: its URL is wrong (in a password write '/' as %2F)"
         late = isinstance(error, requests.Timeout)
-        # ValueErrors are about what we asked, the others about how it went.
+        # A ValueError is about our request, and the other errors are about its transport.
         return Failed(text, final=isinstance(error, ValueError), late=late)
 
     def _by_proxy(self) -> str:
@@ -187,9 +188,9 @@ class _Call:
             data=self._body,
             auth=self._authorise,
             headers=self._endpoint.headers,
-            # With the session's own: requests would leave those out.
+            # They include the session's own hooks, because requests would leave those out.
             hooks={"response": [_stay_here, *self._session.hooks["response"]]},
-            # Per read, and later than the deadline, which is to be told in our own words.
+            # It is per read, and later than the deadline, so that the error is in our own words.
             timeout=self._seconds + GRACE,
             allow_redirects=False,
             stream=True,
@@ -204,7 +205,7 @@ class _Call:
             return Answer(response.status_code, headers, self._read(response.raw, unpack))
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # Without a callable, a .netrc entry for the host would replace our Authorization header.
+        # If auth is no callable, a .netrc entry for the host replaces our Authorization header.
         auth: Any = self._session.auth
         if auth:
             login = isinstance(auth, tuple) and len(auth) == 2
@@ -213,7 +214,7 @@ class _Call:
         return request
 
     def holds(self, connection: Any, *, own: bool = False) -> None:
-        """Note the socket to shut down when this call is abandoned; at once if it was."""
+        """Note the socket. It is shut down when this call is abandoned, or now if it was."""
         if connection is None:
             return
         if own:
@@ -225,11 +226,11 @@ class _Call:
             shut_down(connection)
 
     def is_left(self) -> bool:
-        """Tell whether nobody waits for this call any more."""
+        """Return whether nobody waits for this call any more."""
         return self._abandoned
 
     def found_dead(self) -> None:
-        """Note that this call met a kept connection that had ended."""
+        """Note that this call took a kept connection that had already ended."""
         self.was_dead = True
 
     def _keep(self, double: Any) -> None:
@@ -240,7 +241,7 @@ class _Call:
 
     def _read(self, raw: Any, unpack: Unpack) -> bytes:
         """Return the body, unpacked."""
-        read = getattr(raw, "read1", raw.read)  # read1 comes back with what is there
+        read = getattr(raw, "read1", raw.read)  # read1 does not wait for a full piece
         body, came = bytearray(), 0
         while piece := read(PIECE, decode_content=False):
             if self._abandoned:
@@ -248,13 +249,13 @@ class _Call:
             came += len(piece)
             body += unpack(piece, MAX_BODY + 1 - len(body))
             if max(len(body), came) > MAX_BODY:
-                shut_down(self._socket)  # rather than read the rest, to use the connection again
+                shut_down(self._socket)  # else the rest is read, to keep the connection
                 raise Failed(f"a body of more than {MAX_BODY} bytes", final=True)
         return bytes(body)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was made from."""
+    """Yield an error and its causes."""
     found: BaseException | None = error
     for _ in range(20):
         if found is None:
@@ -264,14 +265,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_of_proxy(error: BaseException) -> bool:
-    """Tell whether an error is about the way to a proxy: our own URL has been looked at before."""
+    """Return whether an error is about a proxy. The endpoint's own URL was checked before."""
     kinds = (requests.exceptions.ProxyError, requests.exceptions.InvalidURL, LocationValueError)
     is_socks = type(error).__module__ == "socks" or "SOCKS" in str(error)
     return isinstance(error, kinds) or is_socks
 
 
 def _stay_here(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
-    """Keep a session from preparing to follow a redirect: it would read the whole body for it."""
+    """Hide a redirect from the session. To prepare for it, requests would read the whole body."""
     location = response.headers.pop("Location", None)
     if location is not None:
         response.headers["X-Location"] = location

@@ -1,4 +1,4 @@
-"""Bodies that are packed, unpacked to a limit: urllib3 lets a small piece grow without one."""
+"""Unpacks bodies up to a limit. In urllib3, a small piece can grow without a limit."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import zlib
 from collections.abc import Callable
 
 Unpack = Callable[[bytes, int], bytes]
-"""From a piece, and the most bytes that are of use, to what it holds."""
+"""Takes a piece and the most bytes to return. Returns the unpacked piece."""
 
 
 def unpacking(coding: str) -> Unpack | None:
-    """Return how to read a body of this ``Content-Encoding``; ``None``: nobody knows."""
+    """Return the function that reads a body of this ``Content-Encoding``, ``None`` if unknown."""
     coding = coding.strip().lower()
     if coding in ("", "identity"):
         return lambda piece, most: piece[:most]
@@ -18,10 +18,10 @@ def unpacking(coding: str) -> Unpack | None:
 
 
 class _Members:
-    """A stream of gzip members one after another, or one of zlib."""
+    """Unpacks consecutive gzip members, or one zlib stream."""
 
     def __init__(self) -> None:
-        self._member = zlib.decompressobj(47)  # gzip and zlib, told by their headers
+        self._member = zlib.decompressobj(47)  # takes gzip and zlib, by their headers
         self._left = b""
 
     def __call__(self, piece: bytes, most: int) -> bytes:
@@ -33,7 +33,7 @@ class _Members:
         return bytes(body)
 
     def _begun(self) -> bool:
-        """Begin the next member if one follows; padding does not count."""
+        """Begin the next member, if one follows. Return ``False`` for padding or no data."""
         if self._member.eof:
             if not self._left.startswith(b"\x1f\x8b"):
                 self._left = self._left if self._left == b"\x1f" else b""

@@ -1,4 +1,4 @@
-"""Names in decoded JSON, whatever a language model has put around them. Pure."""
+"""Finds names in decoded JSON, in any of the structures of language models. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _KINDS = frozenset(
 )
 _NOT_NAMES = _KINDS | {
     *("note", "notes", "comment", "reasoning", "thoughts", "rules", "used", "rejected"),
-    *("required", "enum"),  # of a schema
+    *("required", "enum"),  # keys of a schema
 }
 
 
 def decoded(text: str) -> object:
-    """Return what ``text`` is in JSON, ``None`` if it is none; a string in a string is opened."""
+    """Return the JSON value in ``text``, or ``None``. JSON inside a JSON string is decoded too."""
     value: object = text
     for _ in range(3):
         if not isinstance(value, str):
@@ -36,7 +36,7 @@ def decoded(text: str) -> object:
 def list_in(value: object, depth: int = 6) -> list[object]:
     """Return the candidates in decoded JSON: a list, an object around lists, or one name.
 
-    A string that holds JSON counts as what it holds.
+    A string that holds JSON counts as that JSON value.
     """
     value = _opened(value)
     if isinstance(value, list):
@@ -46,7 +46,7 @@ def list_in(value: object, depth: int = 6) -> list[object]:
     for key in ("names", "values"):
         if key in value:
             return list_in(value[key], depth - 1) or _told_apart(value[key])
-    for key in _ARGUMENTS:  # of a tool, whose own name is none of ours; or of a schema
+    for key in _ARGUMENTS:  # of a tool, whose own name does not count, or of a schema
         if key in value:
             return list_in(value[key], depth - 1)
     if isinstance(name := value.get("name"), str):
@@ -62,15 +62,15 @@ def _opened(value: object) -> object:
 
 
 def _item(item: object, depth: int) -> list[object]:
-    """Return the candidates in an item of a list: itself, its name, or a group of them."""
+    """Return the candidates in an item of a list: the item, its name, or its group of names."""
     if not isinstance(_opened(item), dict | list):
         return [item]
     return (list_in(item, depth - 1) if depth else []) or [item]
 
 
 def _told_apart(value: object) -> list[object]:
-    """Return the names in an object that holds one for each kind, or a description for each."""
-    if not isinstance(value, dict) or "type" in value:  # a schema has types
+    """Return the names in an object with a name for each kind, or a description for each name."""
+    if not isinstance(value, dict) or "type" in value:  # it is a schema
         return []
     if not all(isinstance(inner, str) for inner in value.values()):
         return []
@@ -78,7 +78,7 @@ def _told_apart(value: object) -> list[object]:
 
 
 def _grouped(value: dict[str, object], depth: int) -> list[object]:
-    """Return the candidates in the groups of an object; under a key for kinds, only of groups."""
+    """Return the candidates in the groups of an object. A key for kinds must hold groups."""
     groups = {key.lower(): _opened(inner) for key, inner in value.items()}
     named = [inner for key, inner in groups.items() if key not in _NOT_NAMES]
     found = [one for group in named for one in list_in(group, depth - 1)]

@@ -1,4 +1,4 @@
-"""The vendors in the table of the guide: how to tell one, and what it may need. Pure."""
+"""The vendors in the guide: how to recognise one, and a hint for its users. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 
 class Vendor(NamedTuple):
-    """A row of the table."""
+    """A vendor of the guide, by its host, its port or a header of its answers."""
 
     name: str
     host: str = ""
-    """The host, or the domain it is in."""
+    """The host, or its domain."""
     port: int = 0
-    """Where a server on one's own machine listens, unless told otherwise."""
+    """The default port of a server on the user's own machine."""
     header: str = ""
-    """How the name of a header begins that only its answers have."""
+    """The start of the name of a header that only its answers have."""
     hint: str = ""
-    """What to look at first when no names come."""
+    """Advice for a user whose endpoint gives no names."""
 
 
 VENDORS = (
@@ -44,8 +44,8 @@ VENDORS = (
     Vendor(
         "Ollama",
         port=11434,
-        hint="the URL ends in /v1; pull the model first; it cuts off what is beyond its context "
-        "without a word",
+        hint="the URL ends in /v1; pull the model first; it cuts off a prompt beyond its context "
+        "without an error",
     ),
     Vendor("LiteLLM", port=4000, header="x-litellm-", hint="the key is the proxy's own"),
     Vendor("LM Studio", port=1234, hint="load the model first, and start the server"),
@@ -57,9 +57,9 @@ VENDORS = (
 
 
 def likely(host: str, port: int | None = None, headers: Iterable[str] = ()) -> list[Vendor]:
-    """Return the vendors that an endpoint may be; mostly one or none.
+    """Return the likely vendors of an endpoint. Mostly there is one, or none.
 
-    ``headers`` are the names of those that came with an answer, in lower case.
+    ``headers`` are the names of the headers of an answer, in lower case.
     """
     names, domain = list(headers), f".{host.lower()}"
     told = [v for v in VENDORS if v.header and any(name.startswith(v.header) for name in names)]

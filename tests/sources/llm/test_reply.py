@@ -357,7 +357,7 @@ def test_what_is_no_chat_completion_is_told(body: bytes, said: str) -> None:
     "content", ["I cannot.", "{}", "[]", '{"names": []}', "<think>1. Ada", "7"]
 )
 def test_content_without_names_is_told(content: str) -> None:
-    assert "no names in what the model wrote" in _complaint(_message(content=content))
+    assert "no names in the model's text" in _complaint(_message(content=content))
 
 
 def test_what_came_is_cut_and_escaped() -> None:

@@ -1,4 +1,4 @@
-"""A row of the guide's table each: the vendor's own words, and names all the same."""
+"""Each vendor of the guide answers in its own words, and gives names all the same."""
 
 from __future__ import annotations
 
@@ -156,31 +156,47 @@ def test_a_vendor_gives_names(row: Row, ask: Asker) -> None:
         assert len(endpoint.seen) == row.requests + 1
 
 
-def _table() -> dict[str, list[str]]:
-    """Return the rows of the guide's table by vendor, as their cells."""
-    rows: dict[str, list[str]] = {}
-    for line in GUIDE.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-        if line.startswith("| ") and len(cells) == 5 and cells[0] != "vendor":
-            rows[cells[0]] = cells
-    return rows
+class Section(NamedTuple):
+    """A vendor's section in the guide."""
+
+    code: str
+    form: str
+    documentation: str
 
 
-def test_every_vendor_has_its_row_in_the_guide_and_its_test() -> None:
-    names = {re.sub(r" \(.*\)", "", name) for name in _table()}
+def _sections() -> dict[str, Section]:
+    """Return the vendors' sections of the guide by their headings."""
+    text = GUIDE.read_text(encoding="utf-8").partition(HEADING)[2].partition("\n## ")[0]
+    sections: dict[str, Section] = {}
+    for part in text.split("\n### ")[1:]:
+        found = SECTION.fullmatch(part.strip())
+        assert found is not None, part
+        sections[found[1]] = Section(found[2], found[3], found[4])
+    return sections
+
+
+HEADING = "\n## Find the settings of your vendor\n"
+SECTION = re.compile(
+    r"([^\n]+)\n\n```python\n(.+)\n```\n\n- Form: (.+)\n- Documentation: (.+)", re.DOTALL
+)
+
+
+def test_every_vendor_has_its_section_in_the_guide_and_its_test() -> None:
+    names = {re.sub(r" \(.*\)", "", name) for name in _sections()}
     assert names == {row.vendor for row in ROWS} == {vendor.name for vendor in vendors.VENDORS}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.vendor}, {row.rung}")
 def test_the_guide_tells_the_form_a_vendor_takes(row: Row) -> None:
-    told = [cells[2] for name, cells in _table().items() if name.startswith(row.vendor)]
-    assert any(f"`{row.rung}`" in cell for cell in told)
+    told = [one.form for name, one in _sections().items() if name.startswith(row.vendor)]
+    assert any(f"`{row.rung}`" in form for form in told)
 
 
-def test_every_row_of_the_guide_has_a_line_of_code_and_a_source() -> None:
-    for name, (_, code, _, _, source) in _table().items():
-        assert "Nomenclater(" in code, name
-        assert "https://" in source or "run here" in source, name
+def test_every_section_of_the_guide_has_a_line_of_code_and_a_source() -> None:
+    for name, section in _sections().items():
+        assert section.code.startswith("Nomenclater("), name
+        source = section.documentation
+        assert "](https://" in source or "run here" in source, name
 
 
 # -- what may be a refusal ------------------------------------------------------------------------
