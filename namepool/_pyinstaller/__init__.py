@@ -1,4 +1,4 @@
-"""Tells PyInstaller where the hook of the package is."""
+"""The folder of the package's hook for PyInstaller."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def get_hook_dirs() -> list[str]:
-    """Return the folder of ``hook-namepool.py``; PyInstaller asks for it by an entry point."""
+    """Return the folder of ``hook-namepool.py``. PyInstaller calls this through an entry point."""
     return [os.path.dirname(__file__)]

@@ -1,7 +1,7 @@
-"""The hook that PyInstaller runs while it freezes: files and imports that it does not see."""
+"""The hook that PyInstaller runs: the files and imports that PyInstaller does not see itself."""
 
 from PyInstaller.utils.hooks import collect_data_files
 
 datas = collect_data_files("namepool", includes=["sources/themes/*.toml"])
 
-hiddenimports = ["namepool.attribution.logging"]  # a configuration of logging names it in a string
+hiddenimports = ["namepool.attribution.logging"]  # a logging configuration has it in a string

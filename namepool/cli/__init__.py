@@ -1,6 +1,6 @@
 """The command ``namepool``: its parser, the demo, and the doctor that looks at an endpoint.
 
-It may import everything; only ``__main__`` imports it.
+This package may import every other package. Only ``__main__`` imports this one.
 """
 
 from namepool.cli.command import main

@@ -1,4 +1,4 @@
-"""A live board for the demo, on a terminal; needs ``pip install 'namepool[rich]'``."""
+"""A live board for the demo, on a terminal; it needs the extra ``rich``."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from namepool.pool.handle import PoolHandle
 from namepool.sources.base import NameSource, fetch_from
 
 WIDE = 130
-"""Columns from which on what was said lately is shown beside who speaks."""
+"""The least columns of a terminal that has room for the latest lines beside the agents."""
 
 FRAME = 5
-"""Lines of the board besides the agents, with one below it for the cursor."""
+"""Lines of the board that are not agents, and one line below the board for the cursor."""
 
 A_MODELS_PACE = 0.8
-"""Seconds that a chunk of names takes on the board: else nobody would be seen to wait."""
+"""Seconds that a chunk of names takes on the board. Without them nobody would seem to wait."""
 
 
 class Row(NamedTuple):
-    """An agent at work: since when, by the clock, it speaks, and what it did last."""
+    """An agent at work: the moment of its first line, by the clock, and its latest line."""
 
     since: float
     doing: str
 
 
 class Board(Page):
-    """Who speaks, since when, doing what; and how the pool is."""
+    """A board of the agents at work, with the state of their pool below."""
 
     pace: float = 1.0
     narrated: int = 1000
@@ -55,10 +55,10 @@ class Board(Page):
         self._lock = threading.Lock()
         self._began = time.monotonic()
 
-    # -- what the demo tells ----------------------------------------------------------------
+    # -- news of the demo -------------------------------------------------------------------
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note what an agent says."""
+        """Note a line of an agent."""
         name, said = str(vars(record)["agent"]), record.getMessage().strip()
         with self._lock:
             since = self.rows[name].since if name in self.rows else time.monotonic()
@@ -71,7 +71,7 @@ class Board(Page):
             self.rows.pop(name, None)
 
     def title(self, text: str) -> None:
-        """Write it above the board, where it stays."""
+        """Write the title above the board, where it stays."""
         self.console.print(Text(f"-- {text} --", style="bold"))
 
     def slowed(self, source: NameSource, over: threading.Event) -> NameSource:
@@ -80,7 +80,7 @@ class Board(Page):
 
     @contextmanager
     def showing(self, pool: PoolHandle) -> Iterator[None]:
-        """Show the board for the length of the block; what was written above it stays."""
+        """Show the board for the length of the block. The titles above the board stay."""
 
         def drawn() -> Group:
             self.look(pool)
@@ -91,10 +91,10 @@ class Board(Page):
         ):
             yield
 
-    # -- what is drawn ----------------------------------------------------------------------
+    # -- drawing ----------------------------------------------------------------------------
 
     def look(self, pool: PoolHandle) -> None:
-        """See how the pool is; while it is restarting, it is as it was."""
+        """Read the counts of the pool. While the pool restarts, the board shows the last ones."""
         try:
             self.stats = pool.pool_stats(timeout=0.5)
         except (pykka.Timeout, pykka.ActorDeadError):
@@ -105,7 +105,7 @@ class Board(Page):
         width, height = self.console.size
         with self._lock:
             rows, lately = list(self.rows.items()), list(self.lately)
-        self._most = max(self._most, len(rows))  # it grows, and does not jump when they go home
+        self._most = max(self._most, len(rows))  # the board does not jump when agents go home
         room = max(min(height - FRAME, self._most), 1)
         body = Table.grid(expand=True)
         agents = _agents(rows, now, room)
@@ -181,6 +181,6 @@ class _Slow:
         self._source, self._over = source, over
 
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
-        """Return what the source gives, after a while."""
+        """Return names of the source, after a while."""
         self._over.wait(A_MODELS_PACE)
         return list(fetch_from(self._source, count, used, theme))

@@ -1,7 +1,8 @@
 """The command line: ``namepool demo``, ``names``, ``themes``, ``doctor`` and ``ledger``.
 
-Exit codes: 0 all is well, 1 it is not, 2 the arguments are wrong, 130 interrupted, 141 nobody reads
-the output any more. An error is one line on stderr, never a traceback.
+The exit code is 0 if all is well, 1 if the command failed, 2 if the arguments are wrong, 130 if the
+user interrupted the command, and 141 if nobody reads the output any more. An error is one line on
+stderr, never a traceback.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from namepool.sources.offline import OfflineNames, available_themes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that ``argv`` (``None``: the process's) names; return the exit code."""
+    """Run the command of ``argv`` (``None``: the process's arguments); return the exit code."""
     with _escaping(sys.stdout), _escaping(sys.stderr):
         return _ended(argv)
 
 
 @contextmanager
 def _escaping(stream: Any) -> Iterator[None]:
-    """Let a stream escape what its terminal cannot show, rather than fail."""
+    """Let a stream escape characters that its terminal cannot show, rather than fail."""
     if not hasattr(stream, "reconfigure"):
         yield
         return
@@ -56,7 +57,7 @@ def _ended(argv: Sequence[str] | None) -> int:
         return failed("interrupted", 130)
     except BrokenPipeError:
         return _silenced(141)
-    except (NamePoolError, RuntimeError) as error:  # RuntimeError: no more threads to be had
+    except (NamePoolError, RuntimeError) as error:  # RuntimeError: no thread can be started
         return failed(f"error: {one_line(error)}", 1)
     except OSError as error:
         return _silenced(failed(f"error: {one_line(error)}", 1))
@@ -66,18 +67,18 @@ def _run(argv: Sequence[str] | None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         parser = _parser()
-        if any(word.endswith("=--") for word in words):  # argparse would make of it what it likes
+        if any(word.endswith("=--") for word in words):  # argparse would misread it
             parser.refuse("the value of an option must not be '--'")
         args = parser.parse_args(words)
         code: int = args.run(args)
-    except SystemExit as end:  # argparse has printed the help, the version or what is wrong
+    except SystemExit as end:  # argparse has printed the help, the version or an error
         code = int(end.code or 0)
-    print(end="", flush=True)  # a closed pipe shows now, while there is somebody to handle it
+    print(end="", flush=True)  # a closed pipe fails here, where ``_ended`` handles it
     return code
 
 
 def _silenced(code: int) -> int:
-    """Send what stdout still buffers to nowhere, or the interpreter would complain at its exit."""
+    """Send the rest of stdout to nowhere; else the interpreter would complain at its exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -97,7 +98,7 @@ def _parser() -> Parser:
     _themes_arguments(commands.add_parser("themes", help=text, description=text))
     text = "ask an OpenAI-compatible endpoint for names once, and tell how it went"
     _doctor_arguments(commands.add_parser("doctor", help=text, description=text))
-    text = "look into a ledger of claimed names, or free those of the dead"
+    text = "look into a ledger of claimed names, or free the names of dead sessions"
     ledger_arguments(commands.add_parser("ledger", help=text, description=text))
     return parser
 
@@ -115,14 +116,14 @@ def _names_arguments(parser: Parser) -> None:
     text = "how many: 1 to 1000000 (default: 12)"
     parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
     text = (
-        "a theme that the names are to have; may be repeated. Offline, that of a --theme-file or "
+        "a theme for the names; may be repeated. Offline names have the themes of --theme-file and "
     )
-    text += f"one of: {', '.join(themes)}. Themes of all files are added unless one is named here"
+    text += f"{', '.join(themes)}. If no theme of a file is named, those of all files are added"
     parser.add_argument("--theme", action="append", metavar="T", help=text)
     _offline_arguments(parser)
-    text = "print short forms, each the shortest that no other of the names can be read as"
+    text = "print short forms; each is the shortest that fits no other of the names"
     parser.add_argument("--short", action="store_true", help=text)
-    text = "print slugs, fit for branches, files and hosts; after --short, in a second column"
+    text = "print slugs, fit for branches, files and hosts; with --short, in a second column"
     parser.add_argument("--slug", action="store_true", help=text)
     parser.add_argument("--json", action="store_true", help="print one JSON array")
     _source_arguments(parser)
@@ -135,9 +136,7 @@ def _themes_arguments(parser: Parser) -> None:
 
 
 def _offline_arguments(parser: Parser) -> None:
-    text = (
-        "a file with a theme of one's own, FILE.toml; may be repeated. Replaces the built-in themes"
-    )
+    text = "a file with your own theme, FILE.toml; may be repeated. It replaces the built-in themes"
     parser.add_argument("--theme-file", action="append", metavar="FILE", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
 
@@ -146,17 +145,17 @@ def _doctor_arguments(parser: Parser) -> None:
     _endpoint_arguments(parser)
     text = "seconds that the answer may take (default: 30)"
     parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help=text)
-    text = "a header to send, as 'api-key: ...'; may be repeated (others may see a command line)"
+    text = "a header to send, as 'api-key: ...'; may be repeated (other users see a command line)"
     parser.add_argument(
         "--header", type=_header, action="append", default=[], metavar="H", help=text
     )
-    text = "what the names should be about; may be repeated"
+    text = "a theme for the names; may be repeated"
     parser.add_argument("--theme", action="append", metavar="T", help=text)
     parser.set_defaults(run=_doctor, source="openai")
 
 
 def _source_arguments(parser: Parser) -> None:
-    text = "where names come from (default: offline); openai: any OpenAI-compatible endpoint"
+    text = "the source of the names (default: offline); openai: any OpenAI-compatible endpoint"
     parser.add_argument("--source", choices=("offline", "openai"), default="offline", help=text)
     _endpoint_arguments(parser)
 
@@ -226,7 +225,7 @@ def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None
         wrong = f"argument --theme: must be one of{known}"
     except InvalidOption as error:
         wrong = without_value(error)
-        if isinstance(error.__cause__, OSError):  # it repeats the path, which is none
+        if isinstance(error.__cause__, OSError):  # the error itself repeats the path
             reason = error.__cause__.strerror
             wrong = f"argument --theme-file: must be a file that can be read ({reason})"
     raise SystemExit(failed(f"error: {wrong}", 2))

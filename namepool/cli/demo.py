@@ -1,4 +1,4 @@
-"""A crew of agents on threads: what ``namepool demo`` shows, and checks while it runs."""
+"""A crew of agents on threads, which ``namepool demo`` shows and checks while it runs."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ JOBS = (
 )
 
 HEARING = 0.5
-"""Seconds that the main thread waits at once: a Ctrl-C just before that is heard at its end."""
+"""Seconds of one wait of the main thread. It hears an earlier Ctrl-C at the end of the wait."""
 
 
 def run_demo(agents: int, source: NameSource, page: Page | None = None) -> int:
     """Let ``agents`` threads take names, lend them to tools and give them back; show it all.
 
     The pool crashes in the middle, on purpose. Returns 0 if every name was unique while held,
-    stayed with who held it and came home, else 1. Blocks until the last agent has gone home.
+    stayed with its agent and came home, else 1. Blocks until the last agent has gone home.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, once everything has been closed
+        KeyboardInterrupt: the user pressed Ctrl-C; everything is closed by then
     """
     crew = _Crew(agents, page or Lines())
     with _interrupts(crew.over.set), crew.ending(source):
@@ -60,9 +60,9 @@ def run_demo(agents: int, source: NameSource, page: Page | None = None) -> int:
 
 
 def page_for_stdout() -> Page:
-    """Return a board if stdout is a terminal that shows colours, and ``rich`` is there; or lines.
+    """Return a board if stdout is a terminal with colours and ``rich`` is installed, else lines.
 
-    ``NO_COLOR``, a pipe and ``TERM=dumb`` say that there should be lines.
+    ``NO_COLOR``, a pipe and ``TERM=dumb`` ask for lines.
     """
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return Lines()
@@ -75,7 +75,7 @@ def page_for_stdout() -> Page:
 
 @contextmanager
 def _interrupts(end: Callable[[], object]) -> Iterator[None]:
-    """Let Ctrl-C call ``end``: an exception inside ``Thread.start`` may leave a lock held."""
+    """Let Ctrl-C call ``end``, as an exception inside ``Thread.start`` may leave a lock held."""
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not heard or threading.current_thread() is not threading.main_thread():
         yield
@@ -88,7 +88,7 @@ def _interrupts(end: Callable[[], object]) -> Iterator[None]:
 
 
 class _Book:
-    """Who holds which name, kept apart from the pool's own record, to check the pool by."""
+    """A record of the held names, apart from the pool's own record, to check the pool by."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -112,13 +112,13 @@ class _Book:
                 self.held.discard(key)
 
     def expect(self, fulfilled: bool, problem: str) -> None:
-        """Record ``problem`` unless what was expected is so."""
+        """Record ``problem`` unless the expectation is fulfilled."""
         if not fulfilled:
             self.problems.append(problem)
 
 
 class _Crew:
-    """Agents, each on its thread; their tools run on a few threads that all of them share."""
+    """Agents, each on its own thread. Their tools run on a few threads that all agents share."""
 
     pool: PoolHandle
     target: ActorHandle
@@ -146,7 +146,7 @@ class _Crew:
                 self.noon.abort()
             while not done.is_set():
                 close()
-                done.wait(0.1)  # and again: somebody may have asked before all had heard
+                done.wait(0.1)  # and again: an agent may have asked before it heard
 
         thread = threading.Thread(target=end)
         thread.start()
@@ -158,9 +158,9 @@ class _Crew:
             thread.join()
 
     def work(self, source: NameSource) -> int:
-        """Return the verdict when all have gone home, early if ``noon`` was aborted.
+        """Return the verdict when all agents have gone home, early if ``noon`` was aborted.
 
-        Raises what an agent raised.
+        Raises the error of an agent.
         """
         if isinstance(source, OfflineNames):
             source = self.page.slowed(source, self.over)
@@ -171,7 +171,7 @@ class _Crew:
             shown = self.page.showing(self.pool)
             undo = ExitStack()
             with shown, self.tools, ThreadPoolExecutor(self.size) as threads, undo:
-                undo.callback(self.noon.abort)  # nobody waits for those who will not come
+                undo.callback(self.noon.abort)  # nobody waits for agents that will not come
                 for agent in [threads.submit(self._agent, n) for n in range(self.size)]:
                     while wait([agent], HEARING).not_done:
                         pass
@@ -184,7 +184,7 @@ class _Crew:
         with (
             suppress(threading.BrokenBarrierError),
             ExitStack() as undo,
-        ):  # another says what failed
+        ):  # another agent raises the error
             undo.callback(self.noon.abort)
             self._day(number, *JOBS[number % len(JOBS)])
             undo.pop_all()
@@ -198,7 +198,7 @@ class _Crew:
             self.holders[current_owner()] = name
             self.noon.wait()  # here all agents hold their names at the same time
             self._rest(number % 5)
-            if number % 3 == 0:  # the tools of this one speak under its name
+            if number % 3 == 0:  # the tools of this agent speak under its name
                 tool = inherit_owner(self._tool)
                 for run in [self.tools.submit(tool, number, name) for _ in range(2)]:
                     run.result()
@@ -218,7 +218,7 @@ class _Crew:
                 self.page.left(name)
 
     def _rest(self, seconds: float) -> None:
-        """Work for so long, if there is somebody to watch; Ctrl-C ends it."""
+        """Work for so long, if somebody watches; Ctrl-C ends the work."""
         self.over.wait(seconds * self.page.pace)
 
     def _tool(self, number: int, name: str) -> None:
@@ -234,7 +234,7 @@ class _Crew:
 
     def _noon(self) -> None:
         if self.size > self.page.narrated:
-            print(f"... and {self.size - self.page.narrated} more, who work in silence")
+            print(f"... and {self.size - self.page.narrated} more work in silence")
         self._rest(2.0)
         held = self.pool.pool_stats(timeout=30).checked_out_count
         self.book.expect(held == self.size, f"{self.size} agents hold {held} names")
@@ -249,7 +249,7 @@ class _Crew:
         self._rest(2.0)
 
     def _crash(self) -> None:
-        """Have the pool die, as of a bug: what it is told, nobody is there to take the error of."""
+        """Let the pool die, as of a bug: no caller waits for the answer, so none gets the error."""
         silent = logging.NullHandler()
         loggers = [logging.getLogger(name) for name in ("pykka", "namepool")]
         for logger in loggers:
@@ -266,7 +266,7 @@ class _Crew:
 
 @contextmanager
 def _supervised(source: NameSource) -> Iterator[ActorHandle]:
-    """Have a pool that is restarted when it dies; ``open_pool`` keeps its target to itself."""
+    """Yield the target of a pool that is restarted if it dies; ``open_pool`` does not show it."""
     root = Supervisor.start(children=[NamePool.child_spec(id="names", source=source)])
     try:
         yield root.handle("names")
@@ -279,7 +279,7 @@ def _nothing() -> None:
 
 
 def _conclude(book: _Book, stats: PoolStats) -> int:
-    """Print statistics and verdict; return 0 if every name was unique and all came home, else 1."""
+    """Print statistics and verdict; return 0 if every name was unique and came home, else 1."""
     print("\n-- the books --")
     rows = {
         "names held at the same time": book.most_held,

@@ -1,4 +1,4 @@
-"""``namepool doctor``: one question to an endpoint, and a table of how it went."""
+"""``namepool doctor``: one question to an endpoint, and a table of the answer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from namepool.sources.llm.ladder import RUNGS
 from namepool.sources.llm.nomenclater import Nomenclater, Probe
 
 LABELS = 18  # columns
-NARROWEST = 40  # columns; on a narrower terminal lines are broken by it
+NARROWEST = 40  # columns; a narrower terminal breaks the lines itself
 
 BY_PROXY = re.compile("(?:no connection within .* by )?the proxy ?")
-"""An error of a proxy, which is none of the endpoint, begins like this."""
+"""The beginning of an error that comes from a proxy, and not from the endpoint."""
 
 ADVICE = {
     rf"\A{BY_PROXY.pattern}": "look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: does that proxy run? "
-    "NO_PROXY names the hosts that need none",
-    "no (?:answer|connection) within|time for this chunk": "give it longer: --timeout 120 here, "
+    "NO_PROXY names the hosts that need no proxy",
+    "no (?:answer|connection) within|time for this chunk": "allow more time: --timeout 120 here, "
     "timeout= and the pool's fetch_timeout= in a program; for a model that reasons, "
     "extra_body={'reasoning_effort': 'low'}",
     "HTTP 401|api[ _-]?key|unauthori[sz]ed|no connected db": "set OPENAI_API_KEY to a key of this "
@@ -30,24 +30,24 @@ ADVICE = {
     "HTTP 404|not exist|not found|(?:invalid|not a valid|unknown) model": "look at --base-url "
     "(mostly it ends in /v1) and at the name of the model",
     "HTTP 402|quota|billing|balance|credit": "look at the account: its quota or balance is used up",
-    "HTTP 429": "wait, or ask less often: a larger chunk_size",
-    "context|too long|maximum|max_tokens": "the model reads too little: max_used_in_prompt=0, or a "
-    "larger context",
-    "finish_reason: length": "it was cut off before it wrote: a larger max_tokens, or "
-    "extra_body={'reasoning_effort': 'low'}",
+    "HTTP 429": "wait, or ask less often, with a larger chunk_size",
+    "context|too long|maximum|max_tokens": "the model reads too little: set "
+    "max_used_in_prompt=0, or give it a larger context",
+    "finish_reason: length": "the answer ended before the names: set a larger max_tokens, "
+    "or extra_body={'reasoning_effort': 'low'}",
     "refused|unreachable|Name or service|resolution|gaierror": "is the server running, and is "
     "--base-url its address?",
-    "certificate": "set REQUESTS_CA_BUNDLE to the certificates of who vouches for it",
-    "redirect": "give --base-url the address it redirects to",
+    "certificate": "set REQUESTS_CA_BUNDLE to the certificates of the endpoint's authority",
+    "redirect": "set --base-url to the address that the endpoint redirects to",
     "not JSON|no chat completion|the reply is|HTTP 405": "this is no chat completion: look at "
     "--base-url (mostly it ends in /v1)",
-    "no names in|did not keep|wrote nothing": "ask again; if it stays so, take a larger model",
+    "no names in|did not keep|wrote nothing": "ask again; if that fails, take a larger model",
 }
-"""What an error says, and what to change; the first that fits is told."""
+"""The advice for an error, by a pattern of its text. The first pattern that fits counts."""
 
 
 def run_doctor(nomenclater: Nomenclater) -> int:
-    """Print what the endpoint does; return 0 if a usable name came, else 1.
+    """Ask the endpoint and print its answer; return 0 if a usable name came, else 1.
 
     Blocks as ``Nomenclater.fetch`` does.
     """
@@ -69,7 +69,7 @@ def _print_row(label: str, value: str, width: int) -> None:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Yield lines of at most ``width`` columns, escaped as the terminal needs it."""
+    """Yield lines of at most ``width`` columns; escape characters that stdout cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     line = ""
     for word in text.encode(encoding, "backslashreplace").decode(encoding).split():
@@ -85,7 +85,7 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 
 def _columns(text: str) -> int:
-    """Return how wide a terminal shows ``text``: most Chinese, Japanese and Korean takes two."""
+    """Return the columns of ``text``; most Chinese, Japanese and Korean characters take two."""
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
@@ -104,7 +104,7 @@ def _rows(probe: Probe) -> Iterator[tuple[str, object]]:
         yield "", one_line(f"{name!a} {why}")
     if probe.error is not None:
         yield "error", probe.error
-        yield "what to change", advice(probe)
+        yield "try this", advice(probe)
 
 
 def _reachable(probe: Probe) -> str:
@@ -122,7 +122,7 @@ def _form(form: str | None) -> str:
 
 
 def advice(probe: Probe) -> str:
-    """Return what to change, so that names come: by the error, and by whose endpoint it is."""
+    """Return the advice for the error, and the hints for the vendor of the endpoint."""
     said = probe.error or ""
     told = next((text for fits, text in ADVICE.items() if re.search(fits, said, re.I)), "")
     hints = [f"{vendor.name}: {vendor.hint}" for vendor in probe.vendors if vendor.hint]

@@ -1,4 +1,4 @@
-"""``namepool ledger ls``, ``stats`` and ``prune``: who has which name, for people who look."""
+"""``namepool ledger ls``, ``stats`` and ``prune``: the holders of claimed names, for people."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ VARIABLE = "NAMEPOOL_LEDGER"
 
 
 def ledger_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``namepool ledger`` takes."""
+    """Add the arguments of ``namepool ledger``."""
     _add_ledger(parser, default=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    text = "list the claimed names: name, host, process, when it was claimed, how it stands, whose"
+    text = "list the claimed names: name, host, process, time of the claim, state, identity"
     _add(commands, "ls", text, _ls)
     text = "count the names and the sessions that have them"
     _add(commands, "stats", text, _stats)
-    text = "free the names of sessions that died, or ended, so long ago"
+    text = "free the names of sessions that died or ended before a given time"
     prune = _add(commands, "prune", text, _prune)
-    text = "how long ago, such as 12h or 7d; ten minutes at least"
+    text = "the time since the last renewal, such as 12h or 7d; at least ten minutes"
     prune.add_argument("--older-than", type=_age, required=True, metavar="T", help=text)
 
 
@@ -37,14 +37,14 @@ def _add(
     commands: Any, name: str, text: str, work: Callable[[SessionLedger, Any], object]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    _add_ledger(parser, default=argparse.SUPPRESS)  # else it would hide the one before the command
+    _add_ledger(parser, default=argparse.SUPPRESS)  # else it would hide a --ledger before COMMAND
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=lambda args: _run(args, work))
     return parser
 
 
 def _add_ledger(parser: argparse.ArgumentParser, default: str | None) -> None:
-    text = f"such as sqlite:///names.db?namespace=x (default: {VARIABLE}, which others do not see)"
+    text = f"such as sqlite:///names.db?namespace=x (default: {VARIABLE}, hidden from other users)"
     parser.add_argument("--ledger", type=_ledger, default=default, metavar="URL", help=text)
 
 
@@ -122,5 +122,5 @@ def _age(text: str) -> float:
     except InvalidOption:
         raise expected("a time such as 90s, 5m, 2h or 7d") from None
     if age < LEAST_AGE:
-        raise expected("ten minutes (10m) or more: others may live")
+        raise expected("ten minutes (10m) or more: a younger session may live")
     return age

@@ -1,4 +1,4 @@
-"""What ``namepool names`` and ``namepool themes`` print."""
+"""The output of ``namepool names`` and ``namepool themes``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def walked(source: OfflineNames, count: int) -> Blocks:
 
 
 def asked(source: Nomenclater, count: int) -> Blocks:
-    """Yield ``count`` names as a model gives them, then close the source."""
+    """Yield ``count`` names in the chunks of a model, then close the source."""
     names: list[str] = []
     with closing(source):
         while len(names) < count:
@@ -37,7 +37,7 @@ def asked(source: Nomenclater, count: int) -> Blocks:
 
 
 def joined(blocks: Iterable[list[str]]) -> Blocks:
-    """Yield the names in one block: half an array is of no use to who reads it."""
+    """Yield the names in one block, because half an array is of no use to its reader."""
     yield [name for block in blocks for name in block]
 
 
@@ -46,7 +46,7 @@ def run_names(blocks: Blocks, *, short: bool, slugs: bool, array: bool) -> int:
     start, between, end = ("[\n", ",\n", "\n]\n") if array else ("", "\n", "\n")
     written = json.dumps if array else "\t".join if short and slugs else str
     with closing(blocks):
-        # Whether a form is short enough depends on all the others.
+        # A short form depends on all other names.
         for names in joined(blocks) if short else blocks:
             block = between.join(map(written, _shown(names, short, slugs)))
             print(start, block, sep="", end="", flush=True)
@@ -67,6 +67,6 @@ def run_themes(source: OfflineNames) -> int:
     """Print the id, the description and three names of each theme; return the exit code."""
     for theme in source.described():
         names = "; ".join(source.fetch(3, (), theme.id))
-        about = one_line(theme.description, 1000)  # a file's, in which anything may be written
+        about = one_line(theme.description, 1000)  # the text of a file may be anything
         print(f"{one_line(theme.id):<12} {about}\n{'':<12} {names}")
     return 0

@@ -1,4 +1,4 @@
-"""Where the demo is shown: lines on stdout, or a live board (see ``board``) on a terminal."""
+"""The pages of the demo: lines on stdout, or a live board (see ``board``) on a terminal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from namepool.pool.handle import PoolHandle
 from namepool.sources.base import NameSource
 
 WIDTH = 35
-"""Columns for a name: the longest of the first two thousand fits."""
+"""Columns for a name. The longest of the first two thousand names fits."""
 
 
 class Page(logging.Handler):
-    """What the demo is shown on; its handler gets what agents say, each with its ``agent``."""
+    """A page that shows the demo. It handles the log lines of agents, each with its ``agent``."""
 
     pace: float = 0.0
     """Seconds that a second of an agent's work takes."""
@@ -22,23 +22,23 @@ class Page(logging.Handler):
     """Agents whose lines are shown."""
 
     def title(self, text: str) -> None:
-        """Say what happens now."""
+        """Print the title of the next act."""
         print(f"\n-- {text} --", flush=True)
 
     def left(self, name: str) -> None:
-        """Note that who spoke under ``name`` gives it back."""
+        """Note that an agent gives ``name`` back."""
 
     def slowed(self, source: NameSource, over: threading.Event) -> NameSource:
-        """Return the source, or one as slow as a model, until ``over``."""
+        """Return the source, or a source that is as slow as a model until ``over``."""
         return source
 
     def showing(self, pool: PoolHandle) -> AbstractContextManager[object]:
-        """Show what there is, for the length of the block."""
+        """Show the pool for the length of the block."""
         return nullcontext()
 
 
 class Lines(Page):
-    """Stdout; a closed pipe ends the demo, where ``StreamHandler`` would report each line."""
+    """Lines on stdout. A closed pipe ends the demo; ``StreamHandler`` would report each line."""
 
     def __init__(self) -> None:
         super().__init__()

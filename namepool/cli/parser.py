@@ -1,4 +1,4 @@
-"""A parser of command lines. Its errors repeat no value, as any may be a password."""
+"""A parser of command lines. Its errors repeat no value, as any value may be a password."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from namepool.errors import InvalidOption
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage above it; guesses no option.
+    """A parser that prints an error in one line, without the usage above it.
 
-    An error names the argument and what it may be. A type of an argument raises ``expected``.
+    It guesses no option. An error names the argument and the values that it takes. The type of an
+    argument raises the error ``expected``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -23,25 +24,25 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Any = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse all: what is unknown to a command is unknown to the others, too."""
+        """Parse all arguments; refuse an argument that the command does not know."""
         known, others = super().parse_known_args(args, namespace)
         if others:
             self.refuse(f"an argument is unknown, or too many: {self.prog} takes {self.takes()}")
         return known, others
 
     def error(self, message: str) -> NoReturn:
-        """Refuse in argparse's own words where they repeat nothing."""
+        """Refuse in argparse's own words if these repeat no value."""
         argument, what = re.fullmatch("(argument [^:]+: )?(.*)", message, re.S).groups("")  # type: ignore[union-attr]
         if not what.startswith(("must be ", "expected ", "the following arguments are required")):
             what = f"it takes no such value; see {self.prog} --help"
         self.refuse(argument + what)
 
     def refuse(self, text: str) -> NoReturn:
-        """End the command: its arguments are wrong."""
+        """End the command, because its arguments are wrong."""
         raise SystemExit(failed(f"error: {one_line(text, 1000)}", 2))
 
     def takes(self) -> str:
-        """Return the options and arguments there are."""
+        """Return a list of the options and arguments, as a text."""
         return ", ".join(
             "/".join(action.option_strings) or str(action.metavar or action.dest)
             for action in self._actions
@@ -51,7 +52,7 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         what = f"must be one of {', '.join(action.choices)}"
-        if not action.option_strings:  # it may be what belongs to an option that does not exist
+        if not action.option_strings:  # an unknown option may stand before it
             what += f"; {self.prog} takes {self.takes()}"
         raise argparse.ArgumentError(action, what)
 
@@ -62,11 +63,11 @@ def expected(what: str) -> argparse.ArgumentTypeError:
 
 
 def failed(message: str, code: int) -> int:
-    """Print what is wrong; return the exit code."""
+    """Print the error; return the exit code."""
     print(f"namepool: {message}", file=sys.stderr)
     return code
 
 
 def without_value(error: InvalidOption) -> str:
-    """Return what an error of ours says, up to the value that it shows."""
+    """Return the text of an error of ours, up to the value that it shows."""
     return one_line(str(error).partition(", not ")[0], 400)

@@ -1,7 +1,7 @@
-"""Claiming names across processes: the protocol ``Ledger``, and its engines.
+"""Ledgers, in which processes claim names: the protocol ``Ledger`` and its engines.
 
-It imports ``actors``, ``core`` and ``errors``; the pool, the command and users import it. Engines
-are imported when they are first asked for.
+This package imports ``actors``, ``core`` and ``errors``. The pool, the command and users import it.
+The first use of an engine imports the engine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a ledger of claimed names promises: the protocol, and what it tells of itself."""
+"""The protocol of a ledger of claimed names, and the records that a ledger returns."""
 
 from __future__ import annotations
 
@@ -9,125 +9,192 @@ from namepool.core.names import one_line
 from namepool.core.options import invalid
 
 RENEW_EVERY = 30.0
-"""Seconds from one renewal of a session to the next; it is renewed by every claim, too."""
+"""Seconds from one renewal of a session to the next. Every claim renews the session, too."""
 
 LIVING_FOR = 150.0
-"""Seconds without a renewal after which nobody takes a session for a living one."""
+"""Seconds without a renewal after which a session no longer counts as living."""
 
 LEAST_AGE = 600.0
-"""Seconds; what was seen more recently is never pruned."""
+"""Seconds. A session that was renewed more recently is never pruned."""
 
 
 LONGEST = 300
-"""Characters; a longer text in a ledger is none of ours."""
+"""Characters that are read of a text in a ledger. No text that namepool writes is longer."""
 
 LATEST = 253402300799.0
-"""Seconds; the end of the year 9999, which is the last that can be shown."""
+"""Seconds of the Unix clock: the end of the year 9999, the last year that can be shown."""
 
 
 class Session(NamedTuple):
-    """One process, or one pool of it, that claims names."""
+    """A process, or one pool of a process, that claims names.
+
+    Examples:
+        >>> ledger = namepool.ledgers.MemoryLedger()
+        >>> ledger.take("Ada the Yak Shaver")
+        >>> [holder] = ledger.holders()
+        >>> holder.session.id == ledger.session, holder.session.ended
+        (True, False)
+    """
 
     id: str
     host: str
     pid: int
     place: str
-    """Which process of which machine it is, where that can be told; else empty."""
+    """A text that identifies the machine and the process; empty if the system does not tell it."""
     started: float
-    """When it first claimed something, as the seconds of a Unix clock."""
+    """The moment when the ledger registered the session, in seconds of the Unix clock."""
     seen: float
-    """When it was renewed last, by the same clock."""
+    """The moment of the last renewal, by the same clock."""
     silent: float
-    """Seconds since then, by the ledger's own clock."""
+    """Seconds since the last renewal, by the ledger's clock."""
     ended: bool
-    """It was closed; what it still holds was checked out then."""
+    """Whether the session was closed. It still holds the names that it did not release."""
 
     def __str__(self) -> str:
         return one_line(f"process {self.pid} on {self.host}", LONGEST)
 
 
 class Holder(NamedTuple):
-    """A claimed name, and who holds it."""
+    """A claimed name, and the session that holds it."""
 
     name: str
     session: Session
     claimed: float
-    """When, as the seconds of a Unix clock."""
+    """The moment of the claim, in seconds of the Unix clock."""
     identity: str | None
-    """Whose name it is, if it was taken for somebody who may come back for it."""
+    """The identity that may take the name back, or ``None`` if it was taken without one."""
 
 
 class LedgerStats(NamedTuple):
-    """A namespace at one moment."""
+    """The counts of a namespace at one moment."""
 
     namespace: str
     claimed: int
     """Names that are claimed."""
     living: int
-    """Sessions that were renewed of late, or whose process is known to run."""
+    """Sessions whose process runs. If that is unknown, a renewal in the last 150 seconds counts."""
     silent: int
-    """Sessions that were not, and were not closed either: their processes died, or are cut off."""
+    """Sessions that are neither living nor closed: the process died, or cannot reach the ledger."""
     ended: int
     """Sessions that were closed and left names behind."""
 
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Who has which name, for every process that shares a namespace; any thread may call it.
+    """A ledger of claimed names, which all processes with one namespace share.
 
-    A name is claimed by its ``name_key``, for the session of the process that calls: a forked child
-    is a session of its own. Each call waits a bounded time and raises ``LedgerError`` if it cannot
-    be done.
+    Any thread may call the methods. A claim is for the session of the calling process. A forked
+    child has a session of its own. Names with the same ``name_key`` are one name. Each call waits a
+    bounded time. It raises ``LedgerError`` if it cannot be done.
+
+    Examples:
+        >>> ledger = namepool.ledgers.MemoryLedger()
+        >>> ledger.claim(["Ada the Yak Shaver"], token="first")
+        ['Ada the Yak Shaver']
     """
 
     def claim(self, names: Sequence[str], token: str) -> list[str]:
-        """Claim ``names`` and return those that are ours by this ``token``, in their order.
+        """Claim ``names``, and return the names that this session holds by this ``token``.
 
-        Asking again with the same token gives the same answer, also if the first was lost on its
-        way. What the session got by another token is not among them.
+        The order is that of ``names``. A second call with the same token returns the same names, so
+        a caller may repeat a call whose answer was lost. The result leaves out the names that the
+        session holds by another token.
+
+        Examples:
+            >>> ledger.claim(["Ada the Yak Shaver", "Chet Electron"], token="second")
+            ['Chet Electron']
         """
         ...
 
     def take(self, name: str, identity: str | None = None) -> Holder | None:
-        """Claim one name, whoever proposed it; return ``None`` if it is ours, else who has it.
+        """Claim one name; return ``None`` if this session now holds it, else its holder.
 
-        A name that was taken for an ``identity`` is given back to that identity once the session
-        that held it has ended.
+        A name that was taken for an ``identity`` belongs to that identity. A later session with the
+        same identity gets the name, once the session that held the name has ended or died.
+
+        Examples:
+            >>> ledger.take("Grace Under Load", identity="planner")
+            >>> ledger.take("Grace Under Load", identity="tester").identity
+            'planner'
         """
         ...
 
     def release(self, names: Iterable[str], token: str | None = None) -> None:
-        """Free those of ``names`` that are ours (by this ``token``): others may claim them.
+        """Free the ``names`` that this session holds, so that other sessions may claim them.
 
-        A name that was taken for an identity stays claimed for it.
+        With a ``token``, only the names that were claimed by this token are freed. A name that was
+        taken for an identity stays claimed for that identity.
+
+        Examples:
+            >>> ledger.release(["Ada the Yak Shaver"])
+            >>> ledger.stats().claimed
+            0
         """
         ...
 
     def renew(self) -> None:
-        """Tell the others that this session lives."""
+        """Tell the other sessions that this session lives.
+
+        Examples:
+            >>> ledger.renew()
+            >>> ledger.stats().living
+            1
+        """
         ...
 
     def advance(self, walk: str, count: int) -> int:
-        """Take the next ``count`` positions of a walk that all share; return the first of them."""
+        """Take the next ``count`` positions of a shared walk, and return the first position.
+
+        No other session gets one of these positions.
+
+        Examples:
+            >>> ledger.advance("offline names", 12), ledger.advance("offline names", 12)
+            (0, 12)
+        """
         ...
 
     def close(self) -> None:
-        """End the session. What it has not released stays claimed. Twice does no harm."""
+        """End the session.
+
+        Each name that the session has not released stays claimed. A second call does nothing.
+
+        Examples:
+            >>> ledger.close()
+            >>> ledger.renew()
+            Traceback (most recent call last):
+                ...
+            namepool.errors.LedgerError: MemoryLedger(namespace='default') is closed
+        """
         ...
 
     def holders(self) -> Iterator[Holder]:
-        """Yield every claimed name, for people who look."""
+        """Yield a ``Holder`` for each claimed name of the namespace.
+
+        Examples:
+            >>> [holder.name for holder in ledger.holders()]
+            ['Ada the Yak Shaver']
+        """
         ...
 
     def stats(self) -> LedgerStats:
-        """Return the counts of the namespace."""
+        """Return the counts of the namespace.
+
+        Examples:
+            >>> ledger.stats()
+            LedgerStats(namespace='default', claimed=1, living=1, silent=0, ended=0)
+        """
         ...
 
     def prune(self, older_than: float) -> int:
-        """Free what sessions hold that were not seen for so many seconds; return how many names.
+        """Free the names of sessions that were not renewed for ``older_than`` seconds.
 
-        A session whose process is known to run keeps its names, however long it was silent. That
-        can be known only of processes of this machine and, with containers, of this PID namespace.
+        Returns the number of freed names. A session whose process is known to run keeps its names,
+        even after a longer silence. A caller can know this only of processes on its own machine
+        and, with containers, in its own PID namespace.
+
+        Examples:
+            >>> ledger.prune(older_than=7 * 86400.0)
+            0
         """
         ...
 
@@ -142,10 +209,11 @@ def read_session(
     silent: object,
     ended: object,
 ) -> Session:
-    """Return a session as it is stored. Somebody else may have written it: it may be anything.
+    """Return the session of the stored values.
 
-    Its texts are fit for one log line, its numbers are numbers. The id and the place are not for
-    people, and are left as they are.
+    Another program may have written the values, so they may be anything. The result has texts that
+    fit in one log line, and numbers that are numbers. Nobody shows the id and the place to people,
+    so these two stay as they are.
     """
     return Session(
         str(id_),
@@ -160,13 +228,13 @@ def read_session(
 
 
 def read_holder(name: object, session: Session, claimed: object, identity: object) -> Holder:
-    """Return a claim as it is stored; see ``read_session``."""
+    """Return the holder of the stored values; see ``read_session``."""
     whose = None if identity is None else one_line(identity, LONGEST)
     return Holder(one_line(name, LONGEST), session, _number(claimed), whose)
 
 
 def _number(stored: Any) -> float:
-    """Return a moment or a number of seconds, 0 where there is none."""
+    """Return a stored moment or duration in seconds, or 0 if the value is no number."""
     try:
         number = float(stored)
     except (TypeError, ValueError, OverflowError):
@@ -175,6 +243,6 @@ def _number(stored: Any) -> float:
 
 
 def check_ledger(ledger: object) -> None:
-    """Refuse what is not a ledger: it lacks a method, or it is a class that was not called."""
+    """Refuse an object that lacks a method of a ledger, and a class that was not called."""
     if isinstance(ledger, type) or not isinstance(ledger, Ledger):
         raise invalid("ledger", ledger, "a URL, or an object with the methods of namepool.Ledger")

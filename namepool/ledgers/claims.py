@@ -1,7 +1,7 @@
 """``ClaimedNames``: a source whose names are claimed in a ledger before the pool sees them.
 
-Its ``fetch`` runs in the fetchers, once per chunk; what else is to be claimed, renewed or released
-is the ``LedgerKeeper``'s, behind everybody's back. The pool itself never waits for a ledger.
+The fetchers call ``fetch`` once per chunk. The ``LedgerKeeper`` makes all other claims, renewals
+and releases in the background. The pool itself never waits for a ledger.
 """
 
 from __future__ import annotations
@@ -24,41 +24,44 @@ from namepool.errors import LedgerError, SourceError
 from namepool.ledgers.base import Ledger
 from namepool.sources.base import NameSource, read_answer, time_left
 
-warn: Callable[..., None] = Logger("namepool.pool").warning  # it is the pool that has a ledger
+warn: Callable[..., None] = Logger("namepool.pool").warning  # the ledger belongs to the pool
 
 ENOUGH = 0.5
-"""The share of a chunk below which the source is asked for the rest of it."""
+"""The share of a chunk. If fewer names are claimed, the source is asked for the rest."""
 
 ROUNDS = 3
-"""Times that a source is asked for one chunk, at most, unless it is a quick one."""
+"""The most times that a source is asked for one chunk, unless the source is quick."""
 
 QUICK = 1.0
-"""Seconds in which a source may be asked as often as it takes."""
+"""Seconds. Within this time a source may be asked any number of times for one chunk."""
 
 BATCH = 500
-"""Names that are claimed anew at a time."""
+"""Names that are claimed again in one call."""
 
 UNCERTAIN = 100
-"""Claims whose answer never came that are remembered, to be taken back."""
+"""The most claims without an answer that are remembered, to be taken back later."""
 
 CLAIMING = 1.0
 """Seconds that the end of a pool waits, at most, for claims that are under way."""
 
 ENDING = 10.0
-"""Seconds that it waits then, at most, until the ledger has what is given back."""
+"""Seconds that the end then waits, at most, until the ledger has the released names."""
 
 
 def _token() -> str:
-    """Return what tells one claim from any other."""
+    """Return a new token, which tells one claim from all others."""
     return os.urandom(16).hex()
 
 
 class _Closed(LedgerError):
-    """The pool has ended: nothing more is claimed for it."""
+    """The pool has ended, so nothing more is claimed for it."""
 
 
 class ClaimedNames:
-    """The names of ``source`` that the ledger says are ours; both are closed with it."""
+    """A source of the names of ``source`` that the ledger has claimed for this pool.
+
+    ``close`` closes the source and the ledger.
+    """
 
     def __init__(self, source: NameSource, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -68,34 +71,35 @@ class ClaimedNames:
         self._session: object = getattr(ledger, "session", None)
         self._uncertain: list[tuple[list[str], str]] = []
         self._spoken: dict[str, None] = {}
-        self._on_its_way: dict[str, None] = {}  # claimed, and unknown to the pool yet
+        self._on_its_way: dict[str, None] = {}  # claimed, and not yet known to the pool
         self._working = 0
         self._is_closing = False
         self._pid = os.getpid()
         self._claimed = threading.Event()  # the pool ends, and no claim is under way any more
         self._ended = threading.Event()
-        # It looks as its source does: whether that knows themes shows in the signature.
+        # The signature is that of the source, because it shows whether the source knows themes.
         self.fetch: Any = update_wrapper(partial(self._fetch), source.fetch)
 
     def serve(self, state: PoolState) -> None:
-        """Work for the pool that has this state, from its first incarnation on."""
+        """Work for the pool with this state, from the first incarnation of the pool on."""
         self._state = state
 
     @property
     def last_source(self) -> str:
-        """Where the last names came from."""
+        """The name of the source that gave the last names."""
         return getattr(self._source, "last_source", None) or type(self._source).__name__
 
     # -- in a fetcher -----------------------------------------------------------------------
 
     def _fetch(self, count: int, used: Sequence[str], **wishes: Any) -> list[object]:
-        """Return names that are claimed for this pool, and what is no name, for it to count.
+        """Return names that are claimed for this pool, and values that are no names.
 
-        What others have costs no further call of the source while half of the chunk is left.
+        The pool counts the values that are no names. If other sessions hold some of the source's
+        names, the source is asked again only if less than half of the chunk is left.
 
         Raises:
-            LedgerError: the ledger cannot be reached: nothing unclaimed is handed out
-            SourceError: others have all that the source gave
+            LedgerError: the ledger cannot be reached, so no name is handed out
+            SourceError: other sessions hold all names that the source gave
         """
         self.settle()
         self.forget_admitted()
@@ -134,10 +138,10 @@ class ClaimedNames:
         self._look_at_session()
         return claimed
 
-    # -- behind everybody's back ------------------------------------------------------------
+    # -- in the background ------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Take back what may have been claimed and never came; claim what agents speak under.
+        """Take back the claims without an answer, and claim the names that agents speak under.
 
         Raises:
             LedgerError: the ledger cannot be reached
@@ -159,7 +163,7 @@ class ClaimedNames:
 
     @contextmanager
     def _doubted(self, names: list[str], token: str) -> Iterator[None]:
-        """Have names taken back later, if the ledger does not say what became of them."""
+        """Take the names back later if the block fails: the ledger may have claimed them."""
         with ExitStack() as undo:
             undo.callback(self._doubt, names, token)
             yield
@@ -172,7 +176,7 @@ class ClaimedNames:
     def keep(self, name: str) -> None:
         """Claim a name that an agent speaks under already, now or when the ledger can be reached.
 
-        If another session has it, that is logged and counted: the agent goes on.
+        If another session holds the name, the conflict is logged and counted. The agent goes on.
         """
         self._spoken[name] = None
         self._try(self.settle)
@@ -184,7 +188,7 @@ class ClaimedNames:
             self._conflict(name, f"is held by {holder.session} too")
 
     def release(self, names: Iterable[object]) -> None:
-        """Free names that came too late for the pool to take them, unless it has them anyway."""
+        """Free names that came too late for the pool, unless the pool knows them already."""
         valid = [cast("str", name) for name in names if why_invalid(name) is None]
         self._try(partial(self._release, [n for n in valid if n not in self._state.known]))
 
@@ -196,13 +200,13 @@ class ClaimedNames:
                     self._on_its_way.pop(name, None)
 
     def forget_admitted(self) -> None:
-        """Note what the pool knows by now: that is its own to give back."""
+        """Forget the claimed names that the pool knows by now: the pool gives them back itself."""
         with self._lock:
             late = [name for name in self._on_its_way if name not in self._state.known]
             self._on_its_way = dict.fromkeys(late)
 
     def renew(self) -> None:
-        """Tell the others that this pool lives."""
+        """Tell the other sessions that this pool lives."""
         self._try(self.ledger.renew)
         self._try(self.settle)
         self._look_at_session()
@@ -211,15 +215,15 @@ class ClaimedNames:
         try:
             work()
         except _Closed:
-            pass  # what there is to say says who ends it
+            pass  # the end of the pool logs its own failures
         except LedgerError as error:
-            if not self._ended.is_set():  # else it was under way when the ledger was closed
+            if not self._ended.is_set():  # else the ledger was closed during the work
                 warn("%s", one_line(error))
-        except Exception as error:  # it may be somebody else's ledger
+        except Exception as error:  # the ledger may be the user's own class
             warn("the ledger failed: %s", one_line(repr(error)))
 
     def _look_at_session(self) -> None:
-        """Claim all names anew where the ledger has forgotten that they are ours."""
+        """Claim all names again if the ledger has forgotten the session that held them."""
         session = getattr(self.ledger, "session", None)
         with self._lock:
             before, self._session = self._session, session
@@ -242,15 +246,15 @@ class ClaimedNames:
     # -- the end ----------------------------------------------------------------------------
 
     def wait_ended(self) -> None:
-        """See ``wait_released``; at once in a forked child, whose parent does it."""
+        """Wait as ``wait_released`` does; in a forked child do not wait: the parent releases."""
         if self._pid == os.getpid() and self._claimed.wait(max(CLAIMING - exiting_for(), 0.0)):
             self._ended.wait(ENDING)
 
     def close(self) -> None:
-        """Release what is not checked out, end the session, and close the source.
+        """Release the names that are not checked out, end the session, and close the source.
 
-        Waits up to ``CLAIMING`` seconds for claims that are under way. A later one is released by
-        the fetcher that gets it, if the process still runs then.
+        Waits up to ``CLAIMING`` seconds for claims that are under way. If a claim takes longer, its
+        fetcher releases the stock when the claim is done, if the process still runs then.
         """
         with self._lock:
             self._is_closing = True
@@ -263,7 +267,7 @@ class ClaimedNames:
 
     @contextmanager
     def _before_the_end(self) -> Iterator[None]:
-        """Have the end wait for what is done here; who is the last then brings it about."""
+        """Let the end of the pool wait for this block; after ``close`` the last block ends it."""
         with self._lock:
             if self._is_closing:
                 raise _Closed("the pool is closed")
@@ -292,19 +296,19 @@ class ClaimedNames:
 
 
 class Chunk:
-    """What has come of a chunk of ``size`` names up to now."""
+    """The progress of a chunk of ``size`` names."""
 
     def __init__(self, size: int, began: float) -> None:
         self.size: int = size
         self.claimed: list[str] = []
         self.rejected: list[str] = []
         self.others: list[object] = []
-        """No names; the pool counts them."""
+        """Values that are no names; the pool counts them."""
         self._began = began
         self._rounds = 0
 
     def may_ask(self) -> bool:
-        """Tell whether too few came and there is time to ask for more."""
+        """Tell whether names are missing and there is time to ask for more."""
         if not self._rounds:
             return True
         took = time.monotonic() - self._began
@@ -316,7 +320,7 @@ class Chunk:
     def take_in(
         self, candidates: Iterable[object], claim: Callable[[list[str]], list[str]]
     ) -> bool:
-        """Claim what is new of the candidates; tell whether anything was."""
+        """Claim the candidates that are new; tell whether the source may be asked again."""
         self._rounds += 1
         known = set(map(name_key, [*self.claimed, *self.rejected]))
         fresh: list[str] = []
@@ -338,10 +342,10 @@ class Chunk:
 
 
 def wait_released(source: object) -> None:
-    """Wait until a pool that was stopped has released what it had in a ledger, if it had one.
+    """Wait until a pool that was stopped has released its names in its ledger, if it has one.
 
-    So the next pool that is opened finds it done. A claim under way gets ``CLAIMING`` seconds, and
-    then the ledger ``ENDING`` seconds.
+    The next pool that is opened then finds these names free. The wait lasts up to ``CLAIMING``
+    seconds for claims under way, and then up to ``ENDING`` seconds for the ledger.
     """
     if isinstance(source, ClaimedNames):
         source.wait_ended()

@@ -1,8 +1,8 @@
-"""The SQLite file of a ledger: opened when it is needed, and again after a failure or a fork.
+"""The SQLite file of a ledger, opened by the first call and again after a failure or a fork.
 
-SQLite keeps one table of all files that its process has open, with the locks it holds on them. A
-forked child inherits the table, but not the locks: it would read and write without any. So no file
-is open while the process forks.
+SQLite keeps one table of all files that its process has open, with its locks on them. A forked
+child inherits the table but not the locks, so the child would read and write without a lock. For
+this reason no file is open while the process forks.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ _HINTS = {
 _CLOSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 _SETTLING, _PAUSE = 0.5, 0.01
-"""Seconds after which a file that may not be written stays so, and between two tries."""
+"""Seconds after which an unwritable file is an error, and seconds between two tries."""
 
 _NO_FILE = (0, 0)
 
 _gate = threading.RLock()
-"""Held while the process forks, so that no file is opened meanwhile; taken to know one more."""
+"""Held during a fork, so that no file is opened then, and while ``_known`` gets one more."""
 
 _making = threading.Lock()
-"""Held while a file is made: closing it drops what other threads have locked of it since."""
+"""Held while a file is made. Closing a new file drops the locks of other threads on it."""
 
 _known: weakref.WeakSet[Database] = weakref.WeakSet()
 
 _held: list[Database] = []
-"""During a fork: those that are closed, and that no thread may use."""
+"""During a fork, the databases that are closed: no thread may use them."""
 
 _spoilt: set[tuple[int, int]] = set()
-"""Files that this process may not use: they were in use when its parent forked it."""
+"""Files that this process may not use: its parent used them during the fork."""
 
 _left_to_the_parent: list[sqlite3.Connection | None] = []
 
@@ -62,12 +62,12 @@ _NUMBERED = re.compile(r"\?(\d+)")
 
 
 class Database:
-    """One connection to the file at ``path``; one thread at a time works with it.
+    """A connection to the file at ``path``; one thread at a time works with it.
 
-    A fork waits for the thread that works with it, up to the timeout, and closes the connection;
-    it is opened again when it is needed, here and in the child. If the thread takes longer, the
-    child cannot use the file: its calls raise ``LedgerError``. A file that is missing is made with
-    exactly this ``mode``, which SQLite gives to those that it puts beside it, too.
+    A fork waits for this thread, up to the timeout, and closes the connection. The parent and the
+    child open the file again when they need it. If the thread takes longer, the child cannot use
+    the file: its calls raise ``LedgerError``. A missing file is made with exactly this ``mode``.
+    SQLite gives the same mode to the files that it puts beside the database.
     """
 
     def __init__(self, path: str, timeout: float, mode: int) -> None:
@@ -81,13 +81,14 @@ class Database:
             _known.add(self)
 
     def transact(self, work: Callable[[], T], begin: str = "BEGIN IMMEDIATE") -> T:
-        """Do ``work`` in a transaction that waits for those of others, up to the timeout.
+        """Do ``work`` in a transaction that waits for other transactions, up to the timeout.
 
-        With ``begin="BEGIN"`` it may only read, one moment's state, and nobody waits for it. Who
-        writes needs the other: a transaction that reads first could not wait for the lock.
+        With ``begin="BEGIN"`` the work may only read. It sees the state of one moment, and nobody
+        waits for it. Work that writes needs the default, because a transaction that reads first
+        cannot wait for the lock.
 
         Raises:
-            LedgerError: the file cannot be used, and nothing was done; it is opened anew next time
+            LedgerError: the file cannot be used, and nothing was done; the next call opens it again
         """
         if not self._mutex.acquire(timeout=self._timeout):
             raise LedgerError(f"{self}: another thread has used it for over {self._timeout:g} s")
@@ -104,21 +105,21 @@ class Database:
             self._mutex.release()
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Execute a statement, its values as ``?`` or ``?1``; for what ``transact`` does."""
+        """Execute a statement with values for ``?`` or ``?1``; only work in a transaction may."""
         assert self._connection is not None  # noqa: S101  it is open in a transaction
         named, numbered = _NUMBERED.subn(r":v\1", statement)
         if not numbered:
             return self._connection.execute(statement, values)
-        # By name: CPython 3.14 binds no sequence to numbered ones, and 3.12 warns of it.
+        # Bound by name: CPython 3.14 binds no sequence to numbered ones, and 3.12 warns of it.
         return self._connection.execute(named, {f"v{n}": v for n, v in enumerate(values, 1)})
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file. The next call opens it again."""
         with self._mutex:
             self._hang_up()
 
     def before_fork(self, began: float) -> bool:
-        """Close the file and let no thread use it; ``False``: one has used it for too long."""
+        """Close the file, and keep threads off it; return ``False`` if a thread took too long."""
         left = began + self._timeout - time.monotonic()
         if not self._mutex.acquire(timeout=max(left, 0.0)):
             return False
@@ -126,11 +127,11 @@ class Database:
         return True
 
     def after_fork(self) -> None:
-        """Let threads use the file again, which ``before_fork`` closed."""
+        """Let threads use the file again after ``before_fork``."""
         self._mutex.release()
 
     def forked(self) -> None:
-        """Give up, in the child, a file that was in use: to close it here could damage it."""
+        """In the child, give up a file that was in use: to close it here could damage it."""
         if self._connection is not None or self._mutex.locked():
             _left_to_the_parent.append(self._connection)
             self._connection = None
@@ -138,17 +139,18 @@ class Database:
             _spoilt.update({_inode_of(self.path)} - {_NO_FILE})
 
     def __del__(self) -> None:
-        if getattr(self, "_connection", None) is not None:  # else its making was cut short
+        if getattr(self, "_connection", None) is not None:  # else ``__init__`` was cut short
             self._hang_up()
 
     def __str__(self) -> str:
         return f"the ledger {str(self.path)!r}"
 
     def _settled(self, work: Callable[[], T], begin: str) -> T:
-        """Do the work; try again for a moment where it may not write, which changes nothing.
+        """Do the work; if the file may not be written, try again for a moment.
 
-        A process that makes a file gives it its mode a little later, and so does SQLite with the
-        files beside it. Until then the file may be closed to the others of a group.
+        A process makes a file first and sets its mode a little later. SQLite does the same with the
+        files beside it. Until then the other users of a group may not write. A failed try has
+        changed nothing.
         """
         deadline = time.monotonic() + min(_SETTLING, self._timeout)
         while True:
@@ -187,7 +189,7 @@ class Database:
             )
         check_beside(self.path)
         connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode=rw",  # it must not make one, which all could read
+            f"{self.path.as_uri()}?mode=rw",  # SQLite would make a file that all could read
             uri=True,
             timeout=self._timeout,
             isolation_level=None,
@@ -197,7 +199,7 @@ class Database:
             undo.callback(connection.close)
             connection.text_factory = _text
             schema.prepare(connection, time.monotonic() + self._timeout)
-            check_beside(self.path)  # one may have been put there before SQLite has made its own
+            check_beside(self.path)  # another user may have been faster than SQLite
             self._inode = _inode_of(self.path)
             undo.pop_all()
         return connection
@@ -209,7 +211,7 @@ class Database:
 
 
 def _text(raw: bytes) -> str:
-    """Return a text of the file; somebody else may have written one that is not UTF-8."""
+    """Return a text of the file; another program may have written one that is not UTF-8."""
     return raw.decode("utf-8", "backslashreplace")
 
 
@@ -245,7 +247,7 @@ def _after_fork_in_child() -> None:
     for database in _known:
         database.forked()
     _making = threading.Lock()
-    _gate = threading.RLock()  # who forks past Python does not hold the old one
+    _gate = threading.RLock()  # this thread may not hold the old one, if C code forked
 
 
 if hasattr(os, "register_at_fork"):

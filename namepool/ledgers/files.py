@@ -1,4 +1,4 @@
-"""Whether a file can be a ledger at all, and who may use it: before SQLite opens it."""
+"""Checks before SQLite opens a file: can the file be a ledger, and which users may use it?"""
 
 from __future__ import annotations
 
@@ -15,26 +15,24 @@ _NETWORK = re.compile(
     r"nfs\d*|cifs|smb\d*|smbfs|ncpfs|afs|9p|ceph|glusterfs|lustre|beegfs|ocfs2|gfs2|"
     r"fuse\.(?!fuse-overlayfs|ext\d|ntfs|exfat|bindfs).*",
 )
-"""File systems whose locks, or shared memory, do not reach every process that has the file."""
+"""File systems whose locks, or shared memory, do not reach every process that uses the file."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _NO_MODES = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""How a file system says that its files have no modes of their own, as vfat and exfat do."""
+"""The errors of a file system whose files have no modes of their own, such as vfat and exfat."""
 
 _BESIDE = ("-wal", "-shm", "-journal")
-"""How the names of the files end that SQLite puts beside a database."""
+"""The endings of the files that SQLite puts beside a database."""
 
 
 def check_mode(mode: object, given: object) -> int:
-    """Return the mode of a new file if it can be one; ``given`` is how the user has written it."""
+    """Return the mode of a new file, or refuse it; ``given`` is the mode as the user wrote it."""
     is_number = isinstance(mode, int) and not isinstance(mode, bool)
     if is_number and mode | 0o66 == 0o666:  # type: ignore[operator]
         return mode  # type: ignore[return-value]
     one, group = ("600", "660") if isinstance(given, str) else ("0o600", "0o660")
-    expected = (
-        f"{one} (for this user), {group} (for its group, too), or others of the bits to read "
-    )
+    expected = f"{one} (for this user), {group} (for its group, too), or other bits to read "
     expected += "and to write"
     if isinstance(mode, str):
         expected = "an integer such as 0o660"
@@ -43,14 +41,15 @@ def check_mode(mode: object, given: object) -> int:
 
 
 def check_file(path: Path) -> bool:
-    """Tell whether there is a file; refuse what is no regular one.
+    """Tell whether the file exists; refuse a path that is no regular file.
 
-    It is not opened: closing it would drop every lock that SQLite holds on it for this process.
+    This function does not open the file, because closing it would drop every lock that SQLite holds
+    on it for this process.
 
     Raises:
-        LedgerError: it is a folder, a pipe, a device, a socket, a link to nothing, or a link made
-            by another user, who does not own the folder either
-        OSError: it cannot be looked at
+        LedgerError: the path is a folder, a pipe, a device, a socket, a link to nothing, or a link
+            of another user, and the folder is not that user's own
+        OSError: the path cannot be looked at
     """
     try:
         link = path.lstat()
@@ -64,7 +63,7 @@ def check_file(path: Path) -> bool:
 
 
 def _check_link(path: Path, owner: int) -> None:
-    # As Linux does in folders like /tmp; other systems, and other folders, would follow it.
+    # Linux refuses such a link in folders like /tmp. Other systems and folders would follow it.
     if hasattr(os, "geteuid") and owner not in (0, os.geteuid(), path.parent.stat().st_uid):
         raise LedgerError("it is a symbolic link of another user: name the file itself")
     if not path.exists():
@@ -72,12 +71,14 @@ def _check_link(path: Path, owner: int) -> None:
 
 
 def make_file(path: Path, mode: int) -> None:
-    """Make an empty file of exactly this mode, whatever the umask; one that is there stays.
+    """Make an empty file with exactly this mode, also against the umask.
+
+    A file that exists stays as it is.
 
     Raises:
-        LedgerError: it cannot be made
+        LedgerError: the file cannot be made
     """
-    # Never through a link, and never one that somebody else has made meanwhile.
+    # It follows no link, and takes no file that another process has made meanwhile.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
         made = os.open(path, flags, mode)
@@ -90,7 +91,7 @@ def make_file(path: Path, mode: int) -> None:
         finally:
             os.close(made)
     except FileExistsError:
-        return  # another process was faster: it is that one's
+        return  # another process was faster and has made the file
     except OSError as error:
         raise LedgerError(
             "it cannot be made: does its folder exist, and may one write there? "
@@ -99,28 +100,28 @@ def make_file(path: Path, mode: int) -> None:
 
 
 def _set_mode(made: int, mode: int) -> None:
-    """Give a new file its mode; where that is refused, its own will do if it is no more open."""
+    """Give a new file its mode; if that is refused, keep a mode that is no more open."""
     try:
         os.fchmod(made, mode)
     except OSError as error:
         if error.errno not in _NO_MODES:
             raise
-        if os.fstat(made).st_mode & 0o077 & ~mode:  # the user's own bits keep nobody else out
+        if os.fstat(made).st_mode & 0o077 & ~mode:  # the user's own bits do not let others in
             raise LedgerError(
                 "its file system cannot keep the file from other users: put the ledger on another "
-                f"({one_line(error)})"
+                f"one ({one_line(error)})"
             ) from error
 
 
 def check_beside(path: Path) -> None:
     """Refuse a file that another user has put beside ``path``: SQLite would write claims into it.
 
-    In a folder like /tmp anybody may do so. Users who share a ledger make such files, too: then the
-    ledger is open to others itself, and those files have its mode.
+    In a folder like /tmp any user may do so. Users who share a ledger make such files, too. Then
+    the ledger itself is open to other users, and the files beside it are no more open.
 
     Raises:
-        LedgerError: naming the file
-        OSError: it cannot be looked at
+        LedgerError: there is such a file; the message names it
+        OSError: a file cannot be looked at
     """
     if not hasattr(os, "geteuid"):
         return
@@ -145,15 +146,15 @@ def check_beside(path: Path) -> None:
 
 
 def check_file_system(path: Path) -> None:
-    """Refuse a network file system, where two machines would not see each other's locks.
+    """Refuse a network file system, on which two machines do not see each other's locks.
 
     Raises:
-        LedgerError: naming the kind of file system
+        LedgerError: the file system is one; the message names its kind
     """
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
-        return  # not Linux: it cannot be told
+        return  # only Linux tells the kind of a file system
     kind = kind_of_file_system(path.parent.resolve() / path.name, mounts)
     if _NETWORK.fullmatch(kind):
         raise LedgerError(
@@ -163,12 +164,12 @@ def check_file_system(path: Path) -> None:
 
 
 def kind_of_file_system(path: Path, mounts: str) -> str:
-    """Return the kind of the file system that holds ``path``, by the kernel's list of mounts."""
+    """Return the kind of the file system that holds ``path``; ``mounts`` is the kernel's list."""
     best, kind = "", ""
     for line in mounts.splitlines():
         fields, _, rest = line.partition(" - ")
         point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields.split()[4])
         inside = point == "/" or path == Path(point) or Path(point) in path.parents
-        if inside and len(point) >= len(best):  # the later of two on one point covers the other
+        if inside and len(point) >= len(best):  # a later mount on a point covers an earlier one
             best, kind = point, rest.split()[0]
     return kind

@@ -1,6 +1,7 @@
-"""``LedgerKeeper``: claims, renews and releases in the background; one for each pool with a ledger.
+"""``LedgerKeeper``: an actor that claims, renews and releases names in the background.
 
-It waits for the ledger, so that neither the pool nor its callers do.
+Each pool with a ledger has one. The keeper waits for the ledger, so that neither the pool nor its
+callers wait.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ class Spoken(NamedTuple):
 
 
 class Unwanted(NamedTuple):
-    """Names came too late."""
+    """Names came too late for the pool."""
 
     names: tuple[object, ...]
 
 
 class Renew(NamedTuple):
-    """Tell the other sessions that this one lives, from now on and unless that is done already."""
+    """Renew the session now and from now on, unless the keeper does so already."""
 
 
 class Again(NamedTuple):
-    """It is time to tell them again."""
+    """It is time for the next renewal."""
 
 
 class LedgerKeeper(ServiceActor):
-    """Keeps the claims of one incarnation of a pool; a ledger that fails is tried again."""
+    """The keeper of the claims of one incarnation of a pool; it tries a failed ledger again."""
 
-    delays_exit = False  # closing the claims waits for what must be done before
+    delays_exit = False  # ``ClaimedNames.close`` waits for the keeper's work
 
     def __init__(self, claims: ClaimedNames) -> None:
         super().__init__()
@@ -64,18 +65,18 @@ class LedgerKeeper(ServiceActor):
 
 
 class Keeping:
-    """Has a pool's ledger, if it has one, told behind everybody's back."""
+    """The way from a pool to the keeper of its ledger, if it has a ledger."""
 
     def __init__(self, source: object, state: PoolState) -> None:
         self._claims = source if isinstance(source, ClaimedNames) else None
         self._keeper: Any = None
         self._untold: list[Spoken | Unwanted | Renew] = []
-        """Messages for the keeper, until its thread can be started."""
+        """Messages that wait until the keeper's thread can be started."""
         if self._claims is not None:
             self._claims.serve(state)
 
     def tell(self, message: Spoken | Unwanted | Renew) -> None:
-        """Tell the keeper; nothing happens without a ledger."""
+        """Tell the keeper. Without a ledger do nothing."""
         if self._claims is None:
             return
         if message not in self._untold:
@@ -84,18 +85,18 @@ class Keeping:
             try:
                 self._keeper = LedgerKeeper.start(self._claims)
             except Exception as error:
-                if self._untold == [message]:  # else it has been said
-                    warn("the ledger is told later, no thread can be started: %s", one_line(error))
+                if self._untold == [message]:  # else the warning was logged before
+                    warn("no thread starts, so the ledger is told later: %s", one_line(error))
                 return
         while self._untold and self._keeper.try_tell(self._untold[0]):
             del self._untold[0]
 
     def forget_admitted(self) -> None:
-        """Note what the pool knows, before it forgets that; nothing happens without a ledger."""
+        """Note the names that the pool knows, before it forgets them, if it has a ledger."""
         if self._claims is not None:
             self._claims.forget_admitted()
 
     def let_go(self) -> None:
-        """Stop the keeper, without waiting for it."""
+        """Stop the keeper without waiting for it."""
         if self._keeper is not None:
             self._keeper.stop(block=False)

@@ -1,18 +1,20 @@
-"""What a Redis ledger does in one step, each as a script of Redis.
+"""The steps of a Redis ledger, each as one script of Redis.
 
-All keys of a namespace have one hash tag, so a cluster keeps them on one node. The keys of every
-script begin with: the claims, the sessions, when they were seen, and the names of this session. Its
-arguments begin with: this session, what is to be known of it, and "1" if it is registered already.
+All keys of a namespace have one hash tag, so a cluster keeps them on one node. The first four keys
+of every script are the claims, the sessions, the moments of their last renewals, and the names of
+this session. The first three arguments are this session, its description, and "1" if it is
+registered already.
 
-A claim is session, token, moment, identity and name; a session is "1" if it has ended, host,
-process, place and moment; in this order, with a unit separator between.
+A claim is a text with the fields session, token, moment, identity and name. A session is a text
+with the fields ended ("1" or "0"), host, process, place and moment. A unit separator stands between
+two fields.
 """
 
 from __future__ import annotations
 
 SEPARATOR = "\x1f"
 
-# A moment of 0 marks a session that is being pruned: it must not go on.
+# A moment of 0 marks a session that is being pruned. Such a session must not go on.
 _KNOWN = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -44,11 +46,11 @@ end
 
 _SESSION = _KNOWN + _NOTED
 
-# A server that is out of memory lets a script write whose first write can only free some. So these
-# begin with one, and those that claim must not.
+# A server that is out of memory still runs a script whose first write can only free memory. The
+# scripts that free names begin with such a write. The scripts that claim names must not.
 _FREEING = _KNOWN + "redis.call('ZREM', KEYS[3], ARGV[1])" + _NOTED
 
-# Then: token, and by turns keys and names.
+# Further arguments: the token, and then by turns a key and its name.
 CLAIM = (
     _SESSION
     + """
@@ -68,7 +70,8 @@ return ours
 """
 )
 
-# Fifth key: the names of the session before. Then: key, name, identity and session before, or ''.
+# The fifth key has the names of the session before. Further arguments: the key, the name, the
+# identity or '', and the session before or ''.
 TAKE = (
     _SESSION
     + """
@@ -95,7 +98,7 @@ return {'ok'}
 """
 )
 
-# Then: token or '', and keys.
+# Further arguments: the token or '', and then the keys.
 RELEASE = (
     _FREEING
     + """
@@ -115,7 +118,7 @@ return {'ok'}
 
 RENEW = _FREEING + "return {'ok'}"
 
-# Fifth key: the walks. Then: walk and count.
+# The fifth key has the walks. Further arguments: the walk and the count.
 ADVANCE = (
     _SESSION
     + """
@@ -136,8 +139,9 @@ return {'ok'}
 """
 )
 
-# Frees some names of a session; the fourth key and the first argument are that session's. Then:
-# how long it must have been silent, and how many names. Answers with how many, and what is left.
+# Frees some names of a session. The fourth key and the first argument are those of that session.
+# Further arguments: the seconds that it must have been silent for, and the most names to free. The
+# answer is the number of freed names, and the number of names that are left.
 FREE = """
 local time = redis.call('TIME')
 local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])

@@ -1,4 +1,4 @@
-"""A ledger in memory: for tests and simulations, and the plainest form of what a ledger does."""
+"""A ledger in memory, for tests and simulations: the plainest engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from namepool.ledgers.session import Me, SessionLedger, SessionLost
 T = TypeVar("T")
 
 KEPT_ELSEWHERE = "use a ledger in a file or on a server"
-"""What to do to share names with another process."""
+"""The advice for sharing names with another process."""
 
 
 class _Claim(NamedTuple):
@@ -34,7 +34,17 @@ class _Namespace:
 
 
 class Book(NeverCopied):
-    """What several ``MemoryLedger`` of one process share."""
+    """The storage that several ``MemoryLedger`` of one process share.
+
+    Examples:
+        >>> book = namepool.ledgers.Book()
+        >>> first = namepool.ledgers.MemoryLedger(book)
+        >>> second = namepool.ledgers.MemoryLedger(book)
+        >>> first.claim(["Ada the Yak Shaver"], token="first")
+        ['Ada the Yak Shaver']
+        >>> second.claim(["Ada the Yak Shaver"], token="second")
+        []
+    """
 
     _instead = KEPT_ELSEWHERE
 
@@ -44,12 +54,25 @@ class Book(NeverCopied):
         self._namespaces: dict[str, _Namespace] = {}
 
     def namespace(self, name: str) -> Any:
-        """Return what is kept of a namespace."""
+        """Return the storage of a namespace.
+
+        Examples:
+            >>> len(book.namespace("default").claims)
+            1
+        """
         return self._namespaces.setdefault(name, _Namespace())
 
 
 class MemoryLedger(SessionLedger):
-    """A ledger that ends with its process; those of one ``Book`` share their names."""
+    """A ledger that ends with its process; ledgers of one ``Book`` share their names.
+
+    Examples:
+        >>> ledger = namepool.ledgers.MemoryLedger(namespace="crew")
+        >>> ledger.claim(["Ada the Yak Shaver", "Chet Electron"], token="first")
+        ['Ada the Yak Shaver', 'Chet Electron']
+        >>> ledger.stats()
+        LedgerStats(namespace='crew', claimed=2, living=1, silent=0, ended=0)
+    """
 
     _instead = KEPT_ELSEWHERE
 
@@ -68,7 +91,7 @@ class MemoryLedger(SessionLedger):
             return work()
 
     def _seen(self) -> Me:
-        """Note that the session lives; register it at first."""
+        """Renew the session, or register it at first; return it."""
         me, now, sessions = self._me, self._book.clock(), self._all.sessions
         known = sessions.get(me.id)
         if known is None:

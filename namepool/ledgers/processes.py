@@ -1,7 +1,7 @@
-"""Which process of which machine this is, and whether another one of this machine still runs.
+"""The identity of this process, and whether another process of this machine still runs.
 
-A process id means nothing on another machine, in another container or after a restart. With the
-boot's id, the id of the PID namespace and the moment the process started it is unmistakable.
+A process id means nothing on another machine, in another container or after a restart. Together
+with the boot's id, the id of the PID namespace and the start of the process it is unmistakable.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ _PROC = Path("/proc")
 
 
 def place_of_this_process() -> str:
-    """Return which process this is; empty where the system does not tell."""
+    """Return a text that identifies this process; empty if the system does not tell it."""
     started = _started(os.getpid())
     return f"{_machine()} {started}" if started and _machine() else ""
 
 
 def runs_here(place: str, pid: int) -> bool | None:
-    """Tell whether the process at ``place`` runs; ``None``: that cannot be told from here.
+    """Tell whether the process at ``place`` runs; return ``None`` if nobody can tell it here.
 
-    It can be told of processes of this machine and PID namespace: not of another container's.
+    It can be told of the processes of this machine and this PID namespace, but not of the processes
+    of another container.
     """
     machine, _, started = place.rpartition(" ")
     if not machine or machine != _machine():
@@ -40,10 +41,11 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when the process started, in the kernel's ticks; empty if there is none."""
+    """Return the start of the process, in the kernel's ticks; empty if it does not run."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    state, *fields = stat.rpartition(")")[2].split()  # its name, before that, may be anything
+    # The name of the process stands before the last ")", and may be anything.
+    state, *fields = stat.rpartition(")")[2].split()
     return "" if state in "ZX" else fields[18]

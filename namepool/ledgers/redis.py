@@ -1,4 +1,4 @@
-"""A ledger in Redis, or Valkey: for fleets on many machines."""
+"""A ledger in Redis or Valkey, for fleets on many machines."""
 
 from __future__ import annotations
 
@@ -15,20 +15,30 @@ from namepool.ledgers.session import SessionLedger, SessionLost
 T = TypeVar("T")
 
 _BATCH = 1000
-"""Names that one script frees or releases: it blocks everybody else meanwhile."""
+"""Names that one script frees or releases. A script blocks all other clients meanwhile."""
 
 
 class RedisLedger(SessionLedger):
     """A ledger in the Redis (6.2 or later) or Valkey at ``url``; see ``SessionLedger``.
 
-    Needs redis-py: ``pip install 'namepool[redis]'``. The URL is redis-py's: ``redis://``,
-    ``rediss://`` for TLS, or ``unix://``, with user and password if need be; they are never shown.
-    The clock is the server's alone. A claim that is answered may still be lost if the server loses
-    its data, or fails over to a replica that lags: see the guide on fleets.
+    It needs redis-py, which comes with the extra ``redis``. The URL is one of redis-py:
+    ``redis://``, ``rediss://`` for TLS, or ``unix://``, with a user and a password if the server
+    wants them. The ledger never shows them. It uses the server's clock only. The first call
+    connects. A claim that was answered may still be lost if the server loses its data, or fails
+    over to a replica that lags: see the guide on fleets.
 
     Args:
-        replicas: replicas that must have a claim before it counts; fewer are a ``LedgerError``
-        cluster: the URL is that of a node of a Redis cluster
+        replicas: the replicas that must have a claim before it counts; if fewer have it, the call
+            raises ``LedgerError``
+        cluster: whether the URL is that of a node of a Redis cluster
+
+    Raises:
+        InvalidOption: the URL is no URL of redis-py, or another option is wrong
+        LedgerError: redis-py is missing
+
+    Examples:
+        >>> namepool.ledgers.RedisLedger("redis://ada:secret@redis.example:6379/0", "crew")
+        RedisLedger('redis://redis.example:6379/0', namespace='crew')
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class RedisLedger(SessionLedger):
     def _run(
         self, script: str, *arguments: str | int, key: str | None = None, replicas: int = 0
     ) -> list[Any]:
-        """Run a script for this session; return what it answers behind "ok" or "held"."""
+        """Run a script for this session; return its answer without the "ok" or "held" in front."""
         me = self._me
         about = lua.SEPARATOR.join(["0", me.host, str(me.pid), me.place])
         keys = self._keys(me.id) + ([] if key is None else [self._key(key)])
@@ -77,7 +87,7 @@ class RedisLedger(SessionLedger):
             raise SessionLost
         return answer[1:]
 
-    # -- what is claimed --------------------------------------------------------------------
+    # -- the claims -------------------------------------------------------------------------
 
     def _claim(self, wanted: Mapping[str, str], token: str) -> Collection[str]:
         pairs = [text for pair in wanted.items() for text in pair]
@@ -109,7 +119,7 @@ class RedisLedger(SessionLedger):
         return int(self._run(lua.ADVANCE, walk, count, key="walks")[0])
 
     def _end(self) -> None:
-        self._run(lua.END)  # sent again after a lost answer, it finds no session: that is an end
+        self._run(lua.END)  # if its answer is lost, the next try finds no session
 
     def _free(self, session: str, silent: float) -> int:
         freed, left = 0, 1
@@ -131,12 +141,12 @@ class RedisLedger(SessionLedger):
     def _holders(self) -> Iterable[Holder]:
         about, seen, now = self._all()
         claims = self._server.client.hscan_iter(self._key("claims"), count=_BATCH)
-        # A scan may tell of a name twice.
+        # A scan may return a name twice.
         found = {key: _holder(claim, about, seen, now) for key, claim in claims}
         return found.values()
 
     def _all(self) -> tuple[dict[str, str], dict[str, float], float]:
-        """Return what is known of each session, when it was seen, and what time it is."""
+        """Return the description of each session, its last renewal, and the time now."""
         client = self._server.client
         about = client.hgetall(self._key("sessions"))
         seen = dict(client.zrange(self._key("seen"), 0, -1, withscores=True))
@@ -158,5 +168,5 @@ def _session(id_: str, about: str, seen: float | str, now: float) -> Session:
 
 
 def _fields(text: str) -> list[str]:
-    """Return the five fields of a claim or a session, also of one that we have not written."""
+    """Return the five fields of a claim or a session, also if another program wrote it."""
     return [*text.split(lua.SEPARATOR, 4), *[""] * 4][:5]

@@ -1,4 +1,4 @@
-"""The tables of a ledger's SQLite file, and who may make them."""
+"""The tables of a ledger's SQLite file: making them, and checking them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from namepool.errors import LedgerError
 
 APPLICATION = 0x6E706C67
-"""Marks the file as a ledger (SQLite's ``application_id``): "nplg"."""
+"""The ``application_id`` of SQLite that marks the file as a ledger: "nplg"."""
 
 VERSION = 1
-"""Of the tables (SQLite's ``user_version``)."""
+"""The version of the tables (SQLite's ``user_version``)."""
 
 _TABLES = (
     """CREATE TABLE session (
@@ -31,19 +31,22 @@ _TABLES = (
 )
 
 _PAUSE = 0.01
-"""Seconds between two tries to switch the file to its journal while others open it."""
+"""Seconds between two tries to switch the file to its journal while other processes open it."""
 
 
 def prepare(connection: sqlite3.Connection, deadline: float) -> None:
-    """Make the tables if the file is empty, and check that they are ours; many may do so at once.
+    """Make the tables if the file is empty, else check that they are those of a ledger.
+
+    Several processes may call this at once.
 
     Raises:
-        LedgerError: it is another program's database, or of a newer version; nothing was changed
-        sqlite3.Error: it cannot be read, or written, before ``deadline``
+        LedgerError: SQLite is too old, or the file is another program's database or has tables of
+            another version; the file is unchanged
+        sqlite3.Error: the file cannot be read, or cannot be written before ``deadline``
     """
     if sqlite3.sqlite_version_info < (3, 35):
         raise LedgerError(f"SQLite 3.35 or later is needed, not {sqlite3.sqlite_version}")
-    with _transaction(connection, "BEGIN"):  # one moment: others may be making the tables
+    with _transaction(connection, "BEGIN"):  # other processes may be making the tables
         ready = _is_ready(connection)
     if not ready:
         _switch_to_wal(connection, deadline)
@@ -72,7 +75,7 @@ def _make(connection: sqlite3.Connection) -> None:
 
 
 def _is_ready(connection: sqlite3.Connection) -> bool:
-    """Tell whether the tables are there; ``False`` if the file is empty."""
+    """Tell whether the tables are there; refuse a file that is neither a ledger nor empty."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application == APPLICATION and version == VERSION:
@@ -88,12 +91,15 @@ def _is_ready(connection: sqlite3.Connection) -> bool:
 
 
 def _switch_to_wal(connection: sqlite3.Connection, deadline: float) -> None:
-    """Readers and the writer do not block each other in this journal; the file remembers it."""
+    """Switch to a journal in which readers and the writer do not block each other.
+
+    The file remembers its journal.
+    """
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError as error:  # its lock is one that SQLite does not wait for
+        except sqlite3.OperationalError as error:  # SQLite does not wait for this lock
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE)

@@ -1,4 +1,4 @@
-"""The Redis server of a ledger: reached within a bounded time, whatever happens to it."""
+"""The Redis server of a ledger. A call to it ends within a bounded time in all cases."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from namepool.ledgers.session import SessionLost
 T = TypeVar("T")
 
 _TRIES = 3
-"""Into so many tries the time for a call is divided, where the server does not answer."""
+"""The tries that share the time for a call, if the server does not answer."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
-"""Seconds between two tries, where it refuses."""
+"""Seconds between two tries, if the server refuses the connection."""
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
@@ -27,17 +27,17 @@ _OF_REDIS_PY = (
     *("ssl_password", "ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"),
     *("ssl_include_verify_flags", "ssl_exclude_verify_flags"),
 )
-"""Options of redis-py that a URL may have. Others are none of a text, or would replace ours: a
-URL's win over those that a client is made with."""
+"""Options of redis-py that a URL may have. Other options cannot be given as a text, or would
+replace the ledger's own: redis-py prefers an option of the URL to an option of the client."""
 
 
 class Server:
     """A client of the server at ``url``, made when it is needed.
 
     Raises:
-        InvalidOption: it is no URL of redis-py's, has an option that is none, or a password that
-            would be taken for its host, path or options; of the URL the message repeats no more
-            than the name of that option
+        InvalidOption: the URL is no URL of redis-py, has an unknown option, or has a password that
+            redis-py would read as a host, path or options; of the URL the message repeats at most
+            the name of that option
         LedgerError: redis-py is missing
     """
 
@@ -56,8 +56,8 @@ class Server:
         self._is_checked = False
         try:
             self.shown: str = _shown(url)
-            """Its URL without user, password and options."""
-            redis.ConnectionPool.from_url(url).make_connection()  # it is made, not connected
+            """The URL without user, password and options."""
+            redis.ConnectionPool.from_url(url).make_connection()  # this does not connect
         except InvalidOption:
             raise
         except Exception:
@@ -78,8 +78,8 @@ class Server:
             client = self._client = kind.from_url(
                 self._url,
                 decode_responses=True,
-                encoding_errors="backslashreplace",  # of what somebody else has written there
-                protocol=2,  # it needs nothing of the third, which some proxies do not speak
+                encoding_errors="backslashreplace",  # in the texts of other programs
+                protocol=2,  # some proxies do not speak protocol 3
                 socket_timeout=seconds,
                 socket_connect_timeout=seconds,
                 retry=Retry(NoBackoff(), 0),  # ``reach`` tries again, and knows when to stop
@@ -87,10 +87,10 @@ class Server:
         return client
 
     def reach(self, work: Callable[[], T]) -> T:
-        """Do ``work``, again and again while the server cannot be reached, up to the timeout.
+        """Do ``work``; while the server cannot be reached, try again up to the timeout.
 
         Raises:
-            LedgerError: it was not reached, or it refuses
+            LedgerError: the server cannot be reached, or it refuses
         """
         deadline, pause = time.monotonic() + self._timeout, _FIRST_PAUSE
         while True:
@@ -100,7 +100,7 @@ class Server:
             except (LedgerError, SessionLost):
                 raise
             except Exception as error:
-                if not self._is_known(error):  # its text may have a value of the URL in it
+                if not self._is_known(error):  # its text may repeat a value of the URL
                     raise LedgerError(
                         f"{self} cannot be used: redis-py fails with {type(error).__name__}; "
                         "are the options of its URL right?"
@@ -109,25 +109,25 @@ class Server:
                 if what is not None:
                     raise self._failed(what, error) from error
                 if self._is_elsewhere(error) or time.monotonic() + pause >= deadline:
-                    self.close()  # the next try finds out anew where the server is
+                    self.close()  # the next try looks up the server again
                 if time.monotonic() + pause >= deadline:
                     raise self._failed("cannot be reached", error) from error
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _is_known(self, error: Exception) -> bool:
-        """Tell whether it is an error of a server, or of the way to it."""
+        """Tell whether the error is one of a server, or of the connection to it."""
         errors = self._redis.exceptions
         if isinstance(error, ValueError):
             return "closed file" in str(error)  # another thread has closed the connection
         return isinstance(error, (errors.RedisError, errors.RedisClusterException))
 
     def _refusal(self, error: Exception) -> str | None:
-        """Say how the server refuses; ``None`` if it may be better soon."""
+        """Return a text for the refusal, or ``None`` if a later try may succeed."""
         errors, text = self._redis.exceptions, str(error)
         if isinstance(error, errors.AuthenticationError):
             return "does not let this user in"
-        # Up to Redis 7.0 the errors of scripts are of no kind of their own.
+        # Up to Redis 7.0 the errors of scripts have no class of their own.
         if isinstance(error, errors.OutOfMemoryError) or "OOM " in text:
             return "is out of memory and takes no writes"
         again = (errors.ConnectionError, errors.TimeoutError)
@@ -136,17 +136,17 @@ class Server:
         return None if may_pass else "refuses"
 
     def _is_elsewhere(self, error: Exception) -> bool:
-        """Tell whether this is a replica: the primary is another server now."""
+        """Tell whether the server is a replica, because another server is the primary now."""
         return isinstance(error, self._redis.exceptions.ReadOnlyError) or "READONLY" in str(error)
 
     def run(
         self, script: str, keys: Sequence[str], arguments: Sequence[str | int], replicas: int = 0
     ) -> list[Any]:
-        """Run a script; return its answer once so many replicas have what it wrote."""
+        """Run a script; return its answer when so many replicas have its writes."""
         digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         try:
             return self._run("EVALSHA", digest, keys, arguments, replicas)
-        except self._redis.exceptions.NoScriptError:  # a new server, or its cache was flushed
+        except self._redis.exceptions.NoScriptError:  # the server is new, or its cache was flushed
             return self._run("EVAL", script, keys, arguments, replicas)
 
     def _run(
@@ -161,7 +161,7 @@ class Server:
         if not replicas:
             answer: list[Any] = run(script, len(keys), *keys, *arguments)
             return answer
-        with self.client.pipeline(transaction=False) as pipe:  # WAIT is for its own connection
+        with self.client.pipeline(transaction=False) as pipe:  # WAIT needs the same connection
             getattr(pipe, command.lower())(script, len(keys), *keys, *arguments)
             pipe.execute_command("WAIT", replicas, int(self._timeout / _TRIES * 500))
             answer, acknowledged = pipe.execute()
@@ -177,13 +177,13 @@ class Server:
         return float(seconds) + float(microseconds) / 1e6
 
     def close(self) -> None:
-        """Close the connections; the next call opens others."""
+        """Close the connections. The next call opens new ones."""
         client, self._client, self._is_checked = self._client, None, False
         if client is not None:
             client.close()
 
     def forked(self) -> None:
-        """Leave the connections to the parent."""
+        """Leave the connections to the parent process."""
         self._client, self._is_checked = None, False
 
     def __str__(self) -> str:
@@ -193,14 +193,14 @@ class Server:
         return LedgerError(f"{self} {what}: {one_line(error)}")
 
     def _check(self) -> None:
-        """Refuse a server that may throw claims away, or is too old."""
+        """Refuse a server that may throw claims away or is too old."""
         if self._is_checked:
             return
         try:
             found = self.client.info()
         except self._redis.exceptions.NoPermissionError:
-            found = {}  # who may not ask, must know
-        nodes = all(isinstance(info, dict) for info in found.values())  # of a cluster
+            found = {}  # the user may not ask, so the server is trusted
+        nodes = all(isinstance(info, dict) for info in found.values())  # a cluster answers by node
         for info in found.values() if nodes else [found]:
             policy = one_line(info.get("maxmemory_policy", ""), 40)
             if policy.startswith("allkeys") and info.get("maxmemory"):
@@ -216,12 +216,12 @@ class Server:
 
 
 def check_url(url: SplitResult) -> None:
-    """Refuse a URL whose password may have been cut in two: what is behind it would be shown.
+    """Refuse a URL whose password may have been cut in two: its second part would be shown.
 
     Raises:
-        InvalidOption: there is a "#", or an "@" behind the host; a database that is no number, for
-            which redis-py would take 0; a host or no path, where it is a socket's; the message
-            repeats nothing
+        InvalidOption: the URL has a "#", or an "@" behind the host; its database is no number, so
+            that redis-py would use 0; or it is the URL of a socket and has a host or no path. The
+            message repeats nothing of the URL
     """
     if url.fragment or "@" in url.path + url.query:
         raise InvalidOption(
@@ -238,10 +238,10 @@ def check_url(url: SplitResult) -> None:
 
 
 def check_options(names: Iterable[str], own: Sequence[str] = ()) -> None:
-    """Refuse what is no option of redis-py that a URL may have, nor one of the ledger's ``own``.
+    """Refuse an option that a URL may not have: neither redis-py nor the ledger's ``own`` know it.
 
     Raises:
-        InvalidOption: with its name, where it looks like one
+        InvalidOption: an option is unknown; the message repeats its name if it looks like one
     """
     known = (*own, *_OF_REDIS_PY)
     for name in names:

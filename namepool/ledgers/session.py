@@ -1,4 +1,4 @@
-"""``SessionLedger``: what all engines share; an engine stores claims and sessions, no more."""
+"""``SessionLedger``: the common part of all engines. An engine only stores claims and sessions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger: Logger = Logger(__name__)
 T = TypeVar("T")
 
 _open: weakref.WeakValueDictionary[str, SessionLedger] = weakref.WeakValueDictionary()
-"""The sessions of this process, by their ids."""
+"""The open ledgers of this process, by the ids of their sessions."""
 
 
 class Me(NamedTuple):
@@ -45,17 +45,22 @@ class Me(NamedTuple):
 
 
 class SessionLost(Exception):
-    """The ledger does not know this session any more; raised by engines."""
+    """The ledger does not know this session any more. Engines raise it."""
 
 
 class SessionLedger(NeverCopied, ABC):
-    """A ledger without its storage; see ``Ledger`` for what its methods promise.
+    """A ledger without its storage; ``Ledger`` has the promises of its methods.
 
     Args:
-        namespace: names are unique within one; others are not seen
-        retire_after: seconds after which the names of a session that died are freed without being
-            asked to; ``None``: never
+        namespace: names are unique within a namespace; a ledger does not see other namespaces
+        retire_after: seconds. Each renewal also frees the names of dead sessions that were silent
+            for longer. ``None``: no renewal does
         timeout: seconds that a call waits for the storage
+
+    Examples:
+        >>> ledger = namepool.ledgers.MemoryLedger(namespace="crew", retire_after=7 * 86400.0)
+        >>> ledger.claim(["Ada the Yak Shaver"], token="first")
+        ['Ada the Yak Shaver']
     """
 
     _instead = "open the ledger there, for a session of its own"
@@ -78,7 +83,7 @@ class SessionLedger(NeverCopied, ABC):
         self._begin()
 
     def _begin(self) -> None:
-        """Be a new session; it is registered with its first call."""
+        """Begin a new session. Its first call registers it."""
         place = place_of_this_process()
         self._me = Me(uuid.uuid4().hex, socket.gethostname()[:255], os.getpid(), place)
         self._registered = False
@@ -86,11 +91,28 @@ class SessionLedger(NeverCopied, ABC):
 
     @property
     def session(self) -> str:
-        """The id of the session that calls made now belong to."""
+        """The id of the session that makes the calls now.
+
+        A fork changes it in the child. It also changes if the ledger forgets the session.
+
+        Examples:
+            >>> [holder] = ledger.holders()
+            >>> holder.session.id == ledger.session
+            True
+        """
         return self._me.id
 
     def after_fork(self) -> None:
-        """Be a session of its own in a forked child; nothing else runs there yet."""
+        """Begin a session of its own in a forked child, before anything else runs there.
+
+        A fork by Python calls this method itself.
+
+        Examples:
+            >>> before = ledger.session
+            >>> ledger.after_fork()
+            >>> ledger.session == before
+            False
+        """
         self._lock = threading.Lock()
         self._forked()
         self._begin()
@@ -98,10 +120,10 @@ class SessionLedger(NeverCopied, ABC):
     # -- the protocol -----------------------------------------------------------------------
 
     def claim(self, names: Sequence[str], token: str) -> list[str]:
-        """See ``Ledger.claim``. Of names that read alike only the first is asked for.
+        """See :meth:`namepool.Ledger.claim`. If names read alike, only the first is claimed.
 
         Raises:
-            LedgerError: it cannot be reached or used; nothing may be taken for claimed
+            LedgerError: the ledger cannot be reached or used; take no name for claimed
         """
         wanted: dict[str, str] = {}
         for name in names:
@@ -111,42 +133,42 @@ class SessionLedger(NeverCopied, ABC):
         return [name for key, name in wanted.items() if key in ours]
 
     def take(self, name: str, identity: str | None = None) -> Holder | None:
-        """See ``Ledger.take``."""
+        """See :meth:`namepool.Ledger.take`."""
         if is_default_name(validate_name(name)):
             raise invalid("name", name, "a name of one's own")
         if identity is not None:
             check_text("identity", identity, 256)
         holder = self._call(lambda: self._take(name_key(name), name, identity, None))
         if holder is None or identity is None or holder.identity != one_line(identity, LONGEST):
-            return holder  # as it is read: the engine compares what is stored
+            return holder  # read in one line; the engine compares it as stored
         if self.lives(holder.session):
             return holder
-        before = holder.session.id  # somebody else may have been faster: then that one has it
+        before = holder.session.id  # another session may be faster and get it
         return self._call(lambda: self._take(name_key(name), name, identity, before))
 
     def release(self, names: Iterable[str], token: str | None = None) -> None:
-        """See ``Ledger.release``."""
+        """See :meth:`namepool.Ledger.release`."""
         keys = list(dict.fromkeys(name_key(validate_name(name)) for name in names))
         if keys:
             self._call(lambda: self._release(keys, token))
 
     def renew(self) -> None:
-        """See ``Ledger.renew``; frees what is to be retired, too."""
+        """See :meth:`namepool.Ledger.renew`. It also frees names by ``retire_after``."""
         self._call(self._renew)
         if self._retire_after is not None:
             self.prune(self._retire_after)
 
     def advance(self, walk: str, count: int) -> int:
-        """See ``Ledger.advance``. A stretch whose answer was lost is left out by everybody."""
+        """See :meth:`namepool.Ledger.advance`. If an answer is lost, nobody gets its positions."""
         check_text("walk", walk, 200)
         check_count("count", count, 1)
         return self._call(lambda: self._advance(walk, count))
 
     def close(self) -> None:
-        """See ``Ledger.close``."""
+        """See :meth:`namepool.Ledger.close`."""
         if self._closed:
             return
-        self._closed = True  # first: who renews it meanwhile must not begin another
+        self._closed = True  # first: a renewal must not begin a new session
         self._leave()
 
     def _leave(self) -> None:
@@ -154,44 +176,67 @@ class SessionLedger(NeverCopied, ABC):
             if self._registered:
                 self._guarded(self._end)
         except SessionLost:
-            pass  # it was pruned, and has ended all the same
+            pass  # the session was pruned: this is an end, too
         finally:
             _open.pop(self._me.id, None)
             self._disconnect()
 
     def holders(self) -> Iterator[Holder]:
-        """See ``Ledger.holders``."""
+        """See :meth:`namepool.Ledger.holders`."""
         yield from self._look(self._holders)
 
     def stats(self) -> LedgerStats:
-        """See ``Ledger.stats``."""
+        """See :meth:`namepool.Ledger.stats`."""
         claimed, sessions = self._look(self._count)
         living = sum(self.lives(session) for session in sessions)
         ended = sum(session.ended for session in sessions)
         return LedgerStats(self.namespace, claimed, living, len(sessions) - living - ended, ended)
 
     def exists(self) -> bool:
-        """Tell whether there is something to look into, without making it."""
+        """Tell whether the storage exists, without making it.
+
+        Examples:
+            >>> ledger.exists()
+            True
+        """
         return True
 
     def lives(self, session: Session) -> bool:
-        """Tell whether a session is to be taken for living: its process runs, or it was renewed."""
+        """Tell whether a session counts as living.
+
+        A session lives until it ends, as long as its process runs. If it is unknown whether the
+        process runs, the session counts as living for 150 seconds after its last renewal.
+
+        Examples:
+            >>> [holder] = ledger.holders()
+            >>> ledger.lives(holder.session)
+            True
+        """
         if session.ended:
             return False
         runs = self.runs(session)
         return session.silent < LIVING_FOR if runs is None else runs
 
     def runs(self, session: Session) -> bool | None:
-        """Tell whether a session's process runs; ``None``: that cannot be known here."""
+        """Tell whether a session's process runs; return ``None`` if nobody can know it here.
+
+        A session of this process runs until its ledger is closed.
+
+        Examples:
+            >>> [holder] = ledger.holders()
+            >>> ledger.runs(holder.session)
+            True
+        """
         if session.pid == os.getpid() and session.place == self._me.place and session.place:
             return session.id in _open
         return runs_here(session.place, session.pid)
 
     def prune(self, older_than: float) -> int:
-        """See ``Ledger.prune``.
+        """See :meth:`namepool.Ledger.prune`.
 
         Raises:
-            InvalidOption: less than ten minutes, which a living session may be silent for
+            InvalidOption: ``older_than`` is less than ten minutes; a living session may be silent
+                for that long
         """
         _check_age("older_than", older_than)
         freed = 0
@@ -204,7 +249,7 @@ class SessionLedger(NeverCopied, ABC):
     # -- for engines ------------------------------------------------------------------------
 
     def _call(self, work: Callable[[], T]) -> T:
-        """Do ``work`` for the session of this process, once more if it is not known any more."""
+        """Do ``work`` for this session; if the ledger has forgotten it, do so for a new one."""
         session = self.session
         try:
             result = self._do(work)
@@ -213,7 +258,7 @@ class SessionLedger(NeverCopied, ABC):
                 raise LedgerError(f"{self} is closed") from None
             logger.warning(
                 "the ledger has forgotten session %s (pruned, or the ledger lost its data): "
-                "its names are claimed anew, others may have some of them",
+                "its names are claimed again; other sessions may hold some of them",
                 session,
             )
             with self._lock:
@@ -222,7 +267,7 @@ class SessionLedger(NeverCopied, ABC):
             result = self._do(work)
         self._registered = True
         if self._closed:
-            self._leave()  # it was under way at the end, which may not have known of the session
+            self._leave()  # ``close`` may not have known of the session of this call
         return result
 
     def _do(self, work: Callable[[], T]) -> T:
@@ -232,27 +277,27 @@ class SessionLedger(NeverCopied, ABC):
         return self._guarded(work)
 
     def _look(self, work: Callable[[], T]) -> T:
-        """Do ``work``, which only reads: nobody who writes waits for it."""
+        """Do ``work``, which only reads: no writer waits for it."""
         return self._do(work)
 
     @abstractmethod
     def _guarded(self, work: Callable[[], T]) -> T:
-        """Do ``work`` with the storage at hand; its failures become ``LedgerError``."""
+        """Do ``work`` with the storage; failures of the storage become ``LedgerError``."""
 
     @abstractmethod
     def _claim(self, wanted: Mapping[str, str], token: str) -> Collection[str]:
-        """Return the keys, of keys and names, that are claimed by this session and token now."""
+        """Claim the keys, given with their names; return those that session and token hold now."""
 
     @abstractmethod
     def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
-        """Claim a name that is free, ours, or held by the session ``before``; else who has it.
+        """Claim a name that is free, ours, or held by the session ``before``, or return its holder.
 
-        What is ours and was taken for another identity is not given.
+        A name of ours that was taken for another identity is not given.
         """
 
     @abstractmethod
     def _release(self, keys: Sequence[str], token: str | None) -> None:
-        """Free those that are ours, by the token if one is given, and have no identity."""
+        """Free our names that have no identity, and have the token if one is given."""
 
     @abstractmethod
     def _renew(self) -> None:
@@ -260,15 +305,15 @@ class SessionLedger(NeverCopied, ABC):
 
     @abstractmethod
     def _advance(self, walk: str, count: int) -> int:
-        """Move a walk on; return where it was."""
+        """Move a walk on; return its position before."""
 
     @abstractmethod
     def _end(self) -> None:
-        """Note that the session has ended; forget it if it holds nothing."""
+        """Note that the session has ended; forget it if it holds no name."""
 
     @abstractmethod
     def _free(self, session: str, silent: float) -> int:
-        """Forget a session and its claims, if it is still silent that long; return how many."""
+        """Forget a session that is still silent so long; return the number of its claims."""
 
     @abstractmethod
     def _sessions(self) -> list[Session]:
@@ -276,17 +321,17 @@ class SessionLedger(NeverCopied, ABC):
 
     @abstractmethod
     def _count(self) -> tuple[int, list[Session]]:
-        """Return how many names are claimed, and the sessions."""
+        """Return the number of claimed names, and the sessions."""
 
     @abstractmethod
     def _holders(self) -> Iterable[Holder]:
-        """Return who holds which name."""
+        """Return the holder of each name."""
 
     def _forked(self) -> None:
-        """Let go of what the parent process has open, without closing it for the parent."""
+        """Let go of the parent's open storage, without closing it for the parent."""
 
     def _disconnect(self) -> None:
-        """Close what is open."""
+        """Close the storage."""
 
 
 def _check_age(option: str, value: object) -> None:
@@ -294,7 +339,7 @@ def _check_age(option: str, value: object) -> None:
     if value < LEAST_AGE:  # type: ignore[operator]
         raise InvalidOption(
             f"{option} must be at least {LEAST_AGE:g} seconds, not {shown(value)}: "
-            "a session may live and be silent that long"
+            "a living session may be silent for that long"
         )
 
 

@@ -1,4 +1,4 @@
-"""A ledger in an SQLite file: for several processes on one machine, without a server."""
+"""A ledger in an SQLite file, for several processes on one machine, without a server."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ _SESSION = "uuid, host, pid, place, started, seen, ?1 - seen, ended"
 class SQLiteLedger(SessionLedger):
     """A ledger in the file at ``path``, which is made if it is missing; see ``SessionLedger``.
 
-    Several processes of one machine share it, also from several containers that mount the same
-    local disk. What was claimed survives a crash of the machine (``synchronous=FULL``). It is
-    opened by the first call.
+    Several processes of one machine can share the file, also in containers that mount the same
+    local disk. A claim survives a crash of the machine (``synchronous=FULL``). The first call opens
+    the file.
 
     Args:
-        mode: who may use a file that is made, whatever the umask: ``0o600`` only this user,
-            ``0o660`` its group, too. One that is there keeps its own
+        mode: the mode of a new file, also against the umask: with ``0o600`` only this user may use
+            it, with ``0o660`` its group, too. An existing file keeps its mode
 
     Raises:
-        LedgerError: from its calls; the file is left as it is
+        LedgerError: a call cannot use the file; the file stays as it is
+
+    Examples:
+        >>> ledger = namepool.ledgers.SQLiteLedger("names.db", namespace="crew")
+        >>> ledger.claim(["Ada the Yak Shaver"], token="first")
+        ['Ada the Yak Shaver']
     """
 
     def __init__(
@@ -54,7 +59,12 @@ class SQLiteLedger(SessionLedger):
         return f"SQLiteLedger({str(self._file.path)!r}, namespace={self.namespace!r})"
 
     def exists(self) -> bool:
-        """Tell whether there is a file; a look into one that is missing would make it."""
+        """Tell whether the file exists. Calls that read or write the ledger make a missing file.
+
+        Examples:
+            >>> ledger.exists(), namepool.ledgers.SQLiteLedger("other.db").exists()
+            (True, False)
+        """
         return self._file.path.exists()
 
     def _guarded(self, work: Callable[[], T]) -> T:
@@ -71,7 +81,7 @@ class SQLiteLedger(SessionLedger):
     # -- the session ------------------------------------------------------------------------
 
     def _seen(self) -> tuple[Me, int]:
-        """Note that the session lives, registering it at first; return it and its number."""
+        """Renew the session, or register it at first; return it and its number."""
         me, now = self._me, self._clock()
         found = self._sql(
             "UPDATE session SET seen = max(seen, ?) WHERE uuid = ? RETURNING number", now, me.id

@@ -22,21 +22,30 @@ _SAMPLE = "ledger must be a URL such as 'sqlite:///names.db' or 'redis://host:63
 
 
 def open_ledger(url: str) -> SessionLedger:
-    """Return the ledger that a URL names; nothing is opened before the first call.
+    """Return the ledger at a URL. The ledger opens nothing before its first call.
 
-    ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``sqlite:///C:/path``; or what
-    redis-py takes: ``redis://user:password@host:6379/0``, ``rediss://…`` for TLS, ``unix://…``.
-    Behind a ``?`` come ``namespace``, ``retire_after`` (such as ``7d``) and ``timeout`` (such as
-    ``5s``); for SQLite ``mode``, who may use a file that is made (``600``; ``660`` its group, too);
-    for Redis ``replicas``, ``cluster=true`` and redis-py's own options.
+    A URL of an SQLite file is ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
+    ``sqlite:///C:/path``. A URL of a Redis server is one of redis-py:
+    ``redis://user:password@host:6379/0``, ``rediss://…`` for TLS, or ``unix://…``.
+
+    Options stand behind a ``?``: ``namespace``, ``retire_after`` (such as ``7d``) and ``timeout``
+    (such as ``5s``). SQLite also has ``mode``, the mode of a new file: ``600`` for this user only,
+    ``660`` for its group, too. Redis also has ``replicas``, ``cluster=true`` and the options of
+    redis-py.
 
     Raises:
-        InvalidOption: it is no such URL. As it may hold a password, the message repeats no more of
-            it than the name of an unknown option, the value of one of the options above that is
-            not redis-py's, or an SQLite path that cannot be one
+        InvalidOption: the text is no such URL. It may hold a password, so the message repeats at
+            most the name of an unknown option, the value of an option above that is not one of
+            redis-py, or the path of an SQLite file that cannot be one
+        LedgerError: the URL is one of Redis, and redis-py is missing
+
+    Examples:
+        >>> ledger = namepool.ledgers.open_ledger("sqlite:///names.db?namespace=crew&timeout=2s")
+        >>> ledger.claim(["Ada the Yak Shaver"], token="first")
+        ['Ada the Yak Shaver']
     """
     try:
-        url = url.strip()  # as it may be read from a file
+        url = url.strip()  # a URL that is read from a file may end with a newline
         parts = urlsplit(url)
     except (AttributeError, TypeError, ValueError):
         raise InvalidOption(_SAMPLE) from None
@@ -60,9 +69,9 @@ def open_ledger(url: str) -> SessionLedger:
 
 
 def _check_scheme(url: str, parts: SplitResult) -> None:
-    """Refuse a text that is no URL of a ledger; any part of it may be a password: none is shown."""
+    """Refuse a text that is no URL of a ledger; show no part of it, as it may be a password."""
     if parts.scheme in _REDIS:
-        check_url(parts)  # before all else: a "/" in a password turns the rest into a path
+        check_url(parts)  # first, because a "/" in a password turns the rest into a path
     elif parts.scheme != "sqlite":
         raise InvalidOption(
             f"ledger's scheme must be sqlite, {', '.join(_REDIS)}: a file is 'sqlite:///names.db'"
@@ -77,7 +86,7 @@ def _check_scheme(url: str, parts: SplitResult) -> None:
 
 
 def _sqlite(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -> SessionLedger:
-    from namepool.ledgers.sqlite import SQLiteLedger  # only now: not every ledger is a file
+    from namepool.ledgers.sqlite import SQLiteLedger  # here, because not every ledger is a file
 
     if "mode" in query:
         options["mode"] = _mode(query.pop("mode"))
@@ -87,7 +96,7 @@ def _sqlite(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) 
 
 
 def _redis(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -> SessionLedger:
-    from namepool.ledgers.redis import RedisLedger  # only now: its library is an extra
+    from namepool.ledgers.redis import RedisLedger  # here, because its library is an extra
 
     check_options(query, (*_OWN, "replicas", "cluster"))
     replicas, cluster = query.pop("replicas", "0"), query.pop("cluster", "false")
@@ -96,7 +105,7 @@ def _redis(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -
     if cluster not in ("true", "false"):
         raise invalid("cluster", cluster, "true or false")
     url = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit would write unix:/path
-    if query:  # the rest is redis-py's
+    if query:  # the other options are for redis-py
         url += f"?{urlencode(query)}"
     return RedisLedger(url, replicas=int(replicas), cluster=cluster == "true", **options)
 
@@ -106,7 +115,7 @@ def _mode(text: str) -> int:
 
 
 def seconds(option: str, text: str) -> float:
-    """Read ``"90"``, ``"90s"``, ``"5m"``, ``"2h"``, ``"7d"`` or ``"1w"`` as seconds."""
+    """Read ``"90"``, ``"90s"``, ``"5m"``, ``"2h"``, ``"7d"`` or ``"1w"`` as a number of seconds."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw]?)", text)
     if match is None:
         raise invalid(option, text, "a time such as 90s, 5m, 2h or 7d")

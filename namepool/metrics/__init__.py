@@ -1,4 +1,4 @@
-"""What a pool measures, for Prometheus and OpenTelemetry: each an extra, in a module of its own.
+"""The metrics of a pool, for Prometheus and OpenTelemetry. Each has a module and an extra.
 
-Both read ``pool_stats()`` when they are asked, so that agents pay nothing for being counted.
+Both read ``pool_stats()`` when they are asked, so agents pay nothing for being counted.
 """

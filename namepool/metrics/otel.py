@@ -1,4 +1,4 @@
-"""What a pool measures, for OpenTelemetry: ``pip install 'namepool[otel]'``."""
+"""The metrics of a pool for OpenTelemetry; they need the extra ``otel``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ except ImportError as _missing:
 
 
 class PoolInstruments:
-    """The instruments of one pool, or of several by name; see ``instrument``."""
+    """The instruments of one pool, or of several pools by name; ``instrument`` returns them.
+
+    Examples:
+        >>> from namepool.metrics import otel
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> instruments = otel.instrument({"crew": pool})
+        >>> type(instruments).__name__
+        'PoolInstruments'
+    """
 
     def __init__(self, pools: Mapping[str, PoolHandle], meter: metrics.Meter) -> None:
         self._pools: dict[str, PoolHandle] = dict(pools)
@@ -38,7 +46,11 @@ class PoolInstruments:
         ]
 
     def close(self) -> None:
-        """Measure nothing more. The instruments stay: OpenTelemetry has no way to remove them."""
+        """Stop measuring. The instruments stay, because OpenTelemetry cannot remove them.
+
+        Examples:
+            >>> instruments.close()
+        """
         self._pools.clear()
         for subscription in self._subscriptions:
             subscription.close()
@@ -59,9 +71,9 @@ class PoolInstruments:
         return f"namepool.{metric.name}", [observe], metric.unit, metric.text
 
     def _stats_for(self, instrument: str) -> dict[str, PoolStats]:
-        """Return the counts for an instrument: those that others had, if it had not, else new ones.
+        """Return the counts for an instrument: new counts if it has had the last ones already.
 
-        So one collection, which asks each instrument once, asks each pool once.
+        One collection asks each instrument once. So it asks each pool once.
         """
         if not self._have_read or instrument in self._have_read:
             read = {name: stats_of(pool) for name, pool in [*self._pools.items()]}
@@ -85,13 +97,22 @@ def instrument(
 ) -> PoolInstruments:
     """Measure a pool, or several by name, until ``close()`` or the end of a ``with`` block.
 
-    The attribute ``pool`` of each measurement is the name, or "default". Without a
-    ``meter_provider`` it is the program's. Counters count from the pool's start; the histograms
-    begin now, and one thread for each pool waits for what goes into them.
+    The attribute ``pool`` of each measurement is the name of the pool, or "default". Without a
+    ``meter_provider``, the instruments use that of the program. Counters count from the pool's
+    start. Histograms begin with this call, and one thread for each pool fills them.
 
     Raises:
-        InvalidOption: it is not a pool's handle, or some of them by name
+        InvalidOption: ``pools`` is neither the handle of a pool nor a dict of handles by name
         pykka.ActorDeadError: a pool has ended
+
+    Examples:
+        >>> from namepool.metrics import otel
+        >>> from opentelemetry.sdk.metrics import MeterProvider
+        >>> provider = MeterProvider()  # with the readers of the program
+        >>> with namepool.open_pool(source=namepool.NumberedNames()) as pool:
+        ...     with otel.instrument({"crew": pool}, provider):
+        ...         pool.checkout_name()
+        'NPC #1'
     """
     known = named_pools(pools)
     return PoolInstruments(known, metrics.get_meter("namepool", meter_provider=meter_provider))

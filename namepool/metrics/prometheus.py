@@ -1,4 +1,4 @@
-"""What a pool measures, for Prometheus: ``pip install 'namepool[prometheus]'``."""
+"""The metrics of a pool for Prometheus; they need the extra ``prometheus``."""
 
 from __future__ import annotations
 
@@ -24,25 +24,34 @@ except ImportError as _missing:
 
 
 class PoolCollector(Collector):
-    """A collector of one pool, or of several by name: ``REGISTRY.register(PoolCollector(pool))``.
+    """A collector of one pool, or of several pools by name, for a registry of Prometheus.
 
-    The label ``pool`` of each sample is the name, or "default". The pools are asked when the page
-    is scraped; one that has ended, or does not answer in 5 seconds, has no samples. A registry
-    refuses a second collector: give one of them all pools.
+    The label ``pool`` of each sample is the name of the pool, or "default". The collector asks the
+    pools when Prometheus scrapes the page. A pool that has ended, or does not answer in 5 seconds,
+    has no samples. A registry refuses a second collector, so give all pools to one collector.
 
     Raises:
-        InvalidOption: it is not a pool's handle, or some of them by name
+        InvalidOption: ``pools`` is neither the handle of a pool nor a dict of handles by name
+
+    Examples:
+        >>> from namepool.metrics.prometheus import PoolCollector
+        >>> from prometheus_client import CollectorRegistry
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> registry = CollectorRegistry()
+        >>> registry.register(PoolCollector(pool))
+        >>> registry.get_sample_value("namepool_checked_out", {"pool": "default"})
+        0
     """
 
     def __init__(self, pools: PoolHandle | Mapping[str, PoolHandle]) -> None:
         self._pools: dict[str, PoolHandle] = named_pools(pools)
 
     def describe(self) -> Iterable[Family]:
-        """Return the metrics, without samples; asks no pool."""
+        """Return the metrics without samples. This asks no pool."""
         return _families({})
 
     def collect(self) -> Iterable[Family]:
-        """Return the metrics of all pools as they are now; blocks until they have answered."""
+        """Return the metrics of all pools as they are now. This blocks until the pools answer."""
         read = {name: stats_of(pool) for name, pool in self._pools.items()}
         return _families({name: stats for name, stats in read.items() if stats is not None})
 

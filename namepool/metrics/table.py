@@ -1,4 +1,4 @@
-"""The metrics, with the names that Prometheus and OpenTelemetry have for them."""
+"""The metrics, with their names for Prometheus and OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from namepool.core.stats import Durations, PoolStats
 from namepool.pool.handle import PoolHandle
 
 DEFAULT_POOL = "default"
-"""What a pool is called that is given no name."""
+"""The name of a pool that is given without one."""
 
 
 class Metric(NamedTuple):
-    """A number. ``name`` has dots, as OpenTelemetry's names do; ``unit`` is one of UCUM."""
+    """A metric with one number. ``name`` has dots, as in OpenTelemetry; ``unit`` is one of UCUM."""
 
     name: str
     unit: str
     text: str
     attribute: str
-    """Where ``PoolStats`` has it."""
+    """The attribute of ``PoolStats`` with the number."""
 
     def read(self, stats: PoolStats) -> int:
-        """Return the number."""
+        """Return the number of this metric."""
         return getattr(stats, self.attribute)  # type: ignore[no-any-return]
 
 
 class Histogram(NamedTuple):
-    """Durations, in seconds."""
+    """A metric of durations, in seconds."""
 
     name: str
     text: str
@@ -47,7 +47,7 @@ GAUGES = (
 COUNTERS = (
     Metric("checkouts", "{checkout}", "Names handed out", "checkout_count"),
     Metric("checkins", "{checkin}", "Names given back", "checkin_count"),
-    Metric("checkout.timeouts", "{checkout}", "Waits in vain", "timeout_count"),
+    Metric("checkout.timeouts", "{checkout}", "Waits that timed out", "timeout_count"),
     Metric("checkout.failures", "{checkout}", "Waits that a failure ended", "unavailable_count"),
     Metric("checkout.withdrawals", "{checkout}", "Waits that were given up", "withdrawn_count"),
     Metric("fetches", "{fetch}", "Fetches begun", "fetch_count"),
@@ -63,7 +63,7 @@ def named_pools(pools: PoolHandle | Mapping[str, PoolHandle]) -> dict[str, PoolH
     """Return the pools by name.
 
     Raises:
-        InvalidOption: it is not a pool's handle, or some of them by name
+        InvalidOption: ``pools`` is neither the handle of a pool nor a dict of handles by name
     """
     if isinstance(pools, PoolHandle):
         return {DEFAULT_POOL: pools}

@@ -226,7 +226,7 @@ def test_the_doctor_names_a_proxy_that_is_down(
     table = _table(out)
     assert table["reachable"] == "not by the proxy"
     assert f"the proxy http://{address} cannot be used: ConnectionRefused" in table["error"]
-    assert table["what to change"].startswith("look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY")
+    assert table["try this"].startswith("look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY")
     assert "bob" not in out
 
 
@@ -236,7 +236,7 @@ def test_the_doctor_tells_late_from_unreachable(capsys: Capture) -> None:
         assert cli.main(["doctor", *_arguments(endpoint), "--timeout", "0.5"]) == 1
     table = _table(capsys.readouterr().out)
     assert table["reachable"] == "it took too long: no answer within 0.45 s"
-    assert "--timeout" in table["what to change"]
+    assert "--timeout" in table["try this"]
 
 
 def test_the_doctor_sends_headers_and_themes(endpoint: Endpoint, capsys: Capture) -> None:
@@ -275,7 +275,7 @@ def test_the_doctor_tells_an_error_in_words(capsys: Capture) -> None:
         cli.main(["doctor", *_arguments(endpoint)])
     table = _table(capsys.readouterr().out)
     assert table["error"].endswith(": This model is on holiday.")
-    assert "its rights" in table["what to change"]
+    assert "its rights" in table["try this"]
 
 
 def test_the_doctor_tells_whose_endpoint_it_looks_like(capsys: Capture) -> None:
@@ -284,7 +284,7 @@ def test_the_doctor_tells_whose_endpoint_it_looks_like(capsys: Capture) -> None:
         cli.main(["doctor", *_arguments(endpoint)])
     table = _table(capsys.readouterr().out)
     assert table["looks like"] == "LiteLLM"
-    assert "the proxy's own" in table["what to change"]
+    assert "the proxy's own" in table["try this"]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_the_doctor_tells_whose_endpoint_it_looks_like(capsys: Capture) -> None:
 def test_the_doctor_tells_what_to_change(told: Told, advice: str, capsys: Capture) -> None:
     with Endpoint(told) as endpoint:
         cli.main(["doctor", *_arguments(endpoint)])
-    assert advice in _table(capsys.readouterr().out)["what to change"]
+    assert advice in _table(capsys.readouterr().out)["try this"]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 100])

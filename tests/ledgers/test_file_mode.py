@@ -399,13 +399,13 @@ def test_a_mode_that_is_none_is_refused_by_the_class(mode: object, path: Path) -
     [
         (
             0o700,
-            "mode must be 0o600 (for this user), 0o660 (for its group, too), or others of the "
-            "bits to read and to write, not 0o700",
+            "mode must be 0o600 (for this user), 0o660 (for its group, too), or other bits "
+            "to read and to write, not 0o700",
         ),
         (
             660,
-            "mode must be 0o600 (for this user), 0o660 (for its group, too), or others of the "
-            "bits to read and to write, not 0o1224",
+            "mode must be 0o600 (for this user), 0o660 (for its group, too), or other bits "
+            "to read and to write, not 0o1224",
         ),
         ("660", "mode must be an integer such as 0o660, not '660'"),
     ],
