@@ -1,6 +1,7 @@
-"""The blocks of a page: ``python`` and ``sh`` are run, ``text`` is what the one before printed.
+"""The blocks of a page: ``python`` and ``sh`` are run, ``text`` is the output of the one before.
 
-``yaml`` is a manifest of Kubernetes and ``redis`` a server's configuration: see ``test_fleets``.
+``log`` is the output of an example. ``yaml`` is a manifest of Kubernetes and ``redis`` a server's
+configuration: see ``test_fleets``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGES = {"python", "sh", "text", "mermaid", "yaml", "redis"}
+LANGUAGES = {"python", "sh", "text", "mermaid", "yaml", "redis", "log"}
 
 _FENCE = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 

@@ -21,8 +21,10 @@ INSTALL = "python3 -m venv .venv && .venv/bin/pip install --quiet"
 NOT_RUN = {
     f"{INSTALL} '.[rich]' && .venv/bin/namepool demo": ".ci/run runs it; it needs a package index",
     f"{INSTALL} -e '.[test]' && .venv/bin/pytest": ".ci/run runs it; it would run this test",
-    f"{INSTALL} -e '.[docs]' && .venv/bin/mkdocs serve": "it never ends; .ci/run builds the site",
     f"{INSTALL} .": "it needs a package index; .ci/run runs it with the demo behind it",
+    f"{INSTALL} build && .venv/bin/python -m build --wheel && .venv/bin/pip install dist/*.whl": (
+        ".ci/run runs it; it needs a package index"
+    ),
     "python -m tests.benchmarks.runtime": "it takes minutes; .ci/run runs it with --quick",
     "python -m tests.benchmarks.ledger": "it takes minutes; .ci/run runs it with --quick",
     "python -m tests.benchmarks.refill": "it takes minutes; .ci/run runs it with --quick",
@@ -41,11 +43,24 @@ NEEDS = {
 IN_THE_SUITE = {"README.md", "docs/index.md", "docs/tutorial.md"}
 """The pages whose programs a quick suite runs; those of all the others are among the proofs."""
 
+EACH_ALONE = {"README.md", "docs/index.md"}
+"""The pages whose blocks are programs of their own; elsewhere a block goes on from the last."""
+
+LOG = "examples/before_and_after.py"
+"""The program whose two parts are the blocks of the language ``log``."""
+
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 PROGRAMS = [
     pytest.param(page, id=name, marks=[] if name in IN_THE_SUITE else pytest.mark.proof)
     for page, name in zip(PAGES, IDS, strict=True)
-    if any(block.language == "python" for block in blocks(page))
+    if name not in EACH_ALONE and any(block.language == "python" for block in blocks(page))
+]
+ALONE = [
+    pytest.param(block, id=f"{name}:{block.line}")
+    for page, name in zip(PAGES, IDS, strict=True)
+    if name in EACH_ALONE
+    for block in blocks(page)
+    if block.language == "python"
 ]
 SHELL = [
     pytest.param(
@@ -91,6 +106,18 @@ def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         missing = f"{name} WAS NOT RUN: install 'namepool[frameworks]'"
         pytest.importorskip(NEEDS[name], reason=missing)
     assert "Traceback" not in run([sys.executable, "-m", "tests.docs.run", str(page)], tmp_path)
+
+
+@pytest.mark.parametrize("block", ALONE)
+def test_a_block_of_a_first_page_runs_in_a_file_of_its_own(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "pasted.py").write_text(block.text, encoding="utf-8")
+    block.check(run([sys.executable, "pasted.py"], tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(EACH_ALONE))
+def test_the_log_of_a_first_page_is_that_of_the_example(name: str, tmp_path: Path) -> None:
+    shown = [block.text for block in blocks(ROOT / name) if block.language == "log"]
+    assert run([sys.executable, str(ROOT / LOG)], tmp_path) == "\n".join(shown)
 
 
 @pytest.mark.parametrize("write", [(), ("--write",)])
