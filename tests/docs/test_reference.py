@@ -62,3 +62,19 @@ def test_what_attributes_logs_and_spans_is_in_the_reference(name: str) -> None:
         if own and (inspect.isclass(value) or inspect.isfunction(value)):
             exported = name == "who" or public in namepool.__all__
             assert exported or f"::: namepool.attribution.{name}.{public}" in listed, public
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in REFERENCE.glob("*.md")))
+def test_the_contents_of_a_page_have_at_most_20_entries(page: str) -> None:
+    text = (REFERENCE / page).read_text(encoding="utf-8")
+    with_members = re.compile(
+        r"^::: ([\w.]+)\n    options:\n      show_root_heading: false\n(?! )", re.M
+    )
+    whole = with_members.findall(text + "\n")
+    classes = sum(len(_classes(module)) for module in whole)
+    assert len(re.findall(r"^(?:## |::: )", text, re.MULTILINE)) + classes <= 20
+
+
+def _classes(module: str) -> list[str]:
+    own = vars(importlib.import_module(module)).items()
+    return [name for name, value in own if getattr(value, "__module__", "") == module]
