@@ -1,6 +1,6 @@
 """Lines of loguru that say which agent wrote them, also those that another thread writes down.
 
-Needs loguru: pip install 'namepool[loguru]'.
+It needs loguru, which the extra ``loguru`` installs.
 """
 
 from __future__ import annotations

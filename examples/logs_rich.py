@@ -1,6 +1,6 @@
 """A terminal's log with a column for the agent, each in a colour of its own.
 
-Needs rich: pip install 'namepool[rich]'.
+It needs rich, which the extra ``rich`` installs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """JSON events of structlog that say which agent they are about.
 
-Needs structlog: pip install 'namepool[structlog]'.
+It needs structlog, which the extra ``structlog`` installs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Spans that say which agent began them, also in the process that an agent asks for something.
 
-Needs OpenTelemetry's SDK: pip install 'namepool[otel]'.
+It needs OpenTelemetry's SDK, which the extra ``otel`` installs.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class _Ending(weakref.ref[Identity]):
 
 
 _endings: dict[str, _Ending] = {}
-"""Owner → the reference that tells of its end, until that has been told."""
+"""Owner → the weak reference that reports the owner's end. The report removes the entry."""
 
 _roomless: weakref.WeakKeyDictionary[object, Identity] = weakref.WeakKeyDictionary()
 """The identities of objects that take no attribute, such as a task of trio.
@@ -90,9 +90,11 @@ Such an owner ends when its object is collected.
 
 
 def identity_of(thing: object, owner: str) -> Identity:
-    """Return the identity of ``thing``; ``owner`` is its id, or its kind if it has no id yet.
+    """Return the identity of ``thing``; make it if ``thing`` has none.
 
-    The identity is made and stored under a lock. If one call is cut short, the next call finds it.
+    ``owner`` is the id of a new identity. If ``owner`` is ``"thread"`` or ``"task"``, this function
+    mints a new id of that kind. The identity is made and stored under a lock. If one call is cut
+    short, the next call finds it.
     """
     return under(_lock, _identity_of, thing, owner)
 

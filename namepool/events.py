@@ -54,8 +54,8 @@ class NameCheckedOut(LeaseEvent):
 class NameCheckedIn(LeaseEvent):
     """A lease ended, and every speaker lost the name. ``owner`` is the owner that checked it out.
 
-    The event also comes if the owner never received the name, because a future was dropped or a
-    timeout crossed the grant.
+    The event also comes if the owner never received the name. This happens if the owner dropped the
+    future, or if the timeout passed while the pool granted the name.
     """
 
     held_seconds: float

@@ -79,10 +79,10 @@ class Scope:
         """It ended where it could not be put back, as in a generator that another task closed."""
 
     def is_here(self) -> bool:
-        """Tell whether the scope holds in the caller's context.
+        """Tell whether the scope's owner is the owner of the caller's context now.
 
-        It holds until it is over. In the tasks started inside, it holds longer, unless the scope
-        was broken off.
+        This is true until the scope's block ends. In a task that was started in the block, it stays
+        true after that, unless the scope was broken off.
         """
         return not self.is_over or not (self.is_broken_off or self.stack == whose_stack())
 
@@ -184,7 +184,7 @@ def owner_scope(owner: OwnerLike) -> Iterator[str]:
 
 @contextmanager
 def entered(scope: Scope) -> Iterator[None]:
-    """Let a scope hold in this context."""
+    """Make the scope's owner the owner of this context, until the ``with`` block ends."""
     try:  # no ``contextvars`` token: an exception from outside could come before it is stored
         acting.set(scope)
         yield
@@ -236,9 +236,10 @@ def owner_id(owner: object) -> str:
 
 
 def given_owner(owner: object) -> str:
-    """Return the id of an owner that another party gives a name, as ``owner_id`` does.
+    """Return the id of ``owner``, as ``owner_id`` does. Another party takes a name for this owner.
 
-    If the owner is a thread that has ended already, its end is told once more when its object goes.
+    The owner may be a thread that has ended already. Then the pools are told of its end once more,
+    when its ``Thread`` object is deleted. So they can take the name back.
     """
     given = owner_id(owner)
     if isinstance(owner, threading.Thread):

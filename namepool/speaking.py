@@ -16,10 +16,13 @@
 8. Another party may take a name for an owner (``owner=``), and the owner of an ``owner_scope`` may
    have a name. The pool finds such a name by the owner. Between that name and the caller's own
    latest name, the later one counts. Both of them count before inherited names.
-9. A thread may run a context whose first link is not the thread's own. Then rule 8 does not apply.
+9. A thread may run the context of another owner. For example, ``asyncio.to_thread`` runs a copy of
+   a task's context on a worker thread. Rule 8 does not apply there: a name that another party took
+   for the worker thread does not count.
 10. The handlers of an actor run in the actor's own context, even on another thread.
 
-To put a chain back only saves memory and time, because a link that is over says nothing.
+At the end of a block, the code puts the old chain back. This only saves memory and time. Without it
+the names would be the same, because a link that is over says nothing.
 """
 
 from __future__ import annotations
@@ -123,7 +126,10 @@ def to_speak(
 
 
 def received(token: Token) -> None:
-    """Speak by ``token`` from here on: its answer is read here, for the first time or again."""
+    """Let this context speak under the name of ``token`` from now on.
+
+    Each reader of the token's answer calls this function, also a second reader.
+    """
     if isinstance(token, Binding):
         token = token.spoken
         if token is None:
@@ -250,7 +256,10 @@ def run_following(
 
 
 def put_back(mark: Link, before: Link | None) -> Link | None:
-    """Return ``before`` if this context has ``mark``; in any other context, the chain as it is."""
+    """Return the chain that this context has from now on.
+
+    It is ``before`` if the present chain has the link ``mark``. Otherwise it is the present chain.
+    """
     return before if is_linked(mark) else _chain()
 
 

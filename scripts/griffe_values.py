@@ -23,15 +23,30 @@ class Values(griffe.Extension):
                 for listed in section.value:
                     listed.value = _value(func, listed.name, listed.value)
 
+    def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
+        """Show the value of an attribute that names a constant."""
+        attr.value = _value(attr, attr.name, attr.value)
 
-def _value(func: griffe.Function, name: str, default: Any) -> Any:
+
+def _value(where: griffe.Object, name: str, default: Any) -> Any:
     if str(default) == "...":
-        options = func.package["core.options.PoolOptions"].attributes
-        return options[name].value if name in options else "None"
+        return _options(where.package)[name]
     if isinstance(default, griffe.ExprName):
         try:
-            value = func.modules_collection[default.canonical_path].value
+            value = where.modules_collection[default.canonical_path].value
         except (KeyError, AttributeError, griffe.GriffeError):
             return default
         return value if isinstance(value, str) else default
     return default
+
+
+def _options(package: griffe.Module) -> dict[str, Any]:
+    """Return the defaults of the options of a pool and of a supervisor."""
+    of_a_pool = package["core.options.PoolOptions"].attributes
+    of_a_supervisor = package["actors.supervision.supervisor.Supervisor.__init__"].parameters
+    return {
+        "source": "None",
+        "state": "None",
+        **{name: attribute.value for name, attribute in of_a_pool.items()},
+        **{parameter.name: parameter.default for parameter in of_a_supervisor},
+    }

@@ -86,7 +86,7 @@ def module(lines: list[str]) -> str:
         groups[twin].append(letter)
     rows = (f"    {twin!a}: {''.join(of)!a},\n" for twin, of in sorted(groups.items()))
     text = HEAD.format(version=version) + "".join(rows).replace("'", '"') + "}\n"
-    return text + '"""Letter, or letters → all that are read as it, in their folded form."""\n'
+    return text + '"""A letter or group of letters → the folded letters that look like it."""\n'
 
 
 def data() -> list[str]:

@@ -1,4 +1,4 @@
-"""Objects that are told in a forked child that their thread stayed in the parent.
+"""A list of objects, and a hook that calls ``forked()`` of each of them in a forked child.
 
 Only the forking thread exists in the child. So an actor has no thread there. If another thread
 held a lock at the fork, nobody releases that lock in the child.

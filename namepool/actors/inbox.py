@@ -15,8 +15,9 @@ puts them there, so a finaliser may make that call. The actor gets these objects
 next message.
 
 **Closing.** After ``close`` no caller may take the turn. An *envelope* is a message with its reply.
-Every envelope is handed to ``refuse`` exactly once, also an envelope that is put later. Two threads
-never refuse the same envelope, because ``deque.popleft`` gives it to one of them.
+``close`` refuses each envelope that is still queued, and ``put`` refuses each later envelope: they
+hand it to the function ``refuse``. No envelope is refused twice, because ``deque.popleft`` gives it
+to only one thread.
 
 A finaliser may call everything here, because no step holds a lock that ``put`` needs.
 """
@@ -52,7 +53,7 @@ class CutShort(NamedTuple):
 
 
 class Signalled(NamedTuple):
-    """A message that ``Inbox.signalled`` is not empty."""
+    """The message that tells an actor to handle the objects in ``Inbox.signalled``."""
 
 
 _SIGNALLED: Envelope[Any] = Envelope(Signalled())

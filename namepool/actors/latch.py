@@ -28,7 +28,8 @@ def shut() -> threading.Lock:
 def passed_on(error: RuntimeError) -> None:
     """Raise ``error`` unless it is a lock's own error, which tells that the lock was not taken.
 
-    An error of a subclass came from outside, or from the recursion limit.
+    A lock's own error is a plain ``RuntimeError``. If the error is of a subclass, it came from
+    outside, or it is the ``RecursionError`` of a full stack.
     """
     if type(error) is not RuntimeError:
         raise error

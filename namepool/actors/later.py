@@ -1,4 +1,4 @@
-"""``LATER``: the answer of an operation that cannot run now and has changed nothing. Pure."""
+"""``LATER``, the answer of an operation that cannot run now and has changed nothing."""
 
 from __future__ import annotations
 

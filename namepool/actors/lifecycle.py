@@ -29,7 +29,8 @@ _numbers = itertools.count()
 class Lifecycle:
     """A record of an actor's way from its start to its death.
 
-    Each watcher is told once that the actor came up, or that it died and of which error.
+    ``watch_up`` adds a watcher that is called once, when the actor is up. ``watch`` adds a watcher
+    that is called once, when the actor is dead, with the reason of its death.
     """
 
     def __init__(self, name: str) -> None:

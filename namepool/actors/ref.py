@@ -31,7 +31,7 @@ FORKED = (
 )
 
 ANOTHER = "start an actor there"
-"""The advice for another process, at the end of the error of a pickled ref, proxy or handle."""
+"""The advice at the end of the error that a program gets if it pickles a ref, proxy or handle."""
 
 
 class QueuingProxy(NeverCopied, pykka.ActorProxy[A]):
@@ -57,9 +57,9 @@ class QueuingRef(NeverCopied, pykka.ActorRef[A]):
     actor_stopped: threading.Event
     _why_dead = "not found"
     makes_tokens: ClassVar[bool] = False
-    """Whether ``ask`` takes a list ``made`` of tokens.
+    """Whether ``ask`` has a parameter ``made``: a list to which it appends the request's token.
 
-    If the answer does not arrive, the caller gives up these tokens.
+    If the answer does not reach the caller, the caller gives up this token.
     """
 
     def __init__(self, actor: A) -> None:

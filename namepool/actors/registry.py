@@ -47,7 +47,7 @@ def _leave(ref: pykka.ActorRef[Any]) -> None:
 def retire(ref: pykka.ActorRef[Any]) -> None:
     """Mark an actor as stopped, and take it out of the registry.
 
-    From then on nobody takes the actor for alive.
+    From then on ``ref.is_alive()`` returns ``False``.
     """
     ref.actor_stopped.set()
     leave(ref)

@@ -79,8 +79,8 @@ class Resolving(pykka.Future[T]):
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
         """Let a hook, ``func(timeout)``, produce the value when a reader asks for it.
 
-        Readers that wait already call the hook at once. Each of them passes the rest of its own
-        timeout.
+        If readers are waiting now, one of them calls the hook at once, with the time that is left
+        of its own timeout. The other readers get the same value.
 
         Raises:
             queue.Full: the reply was resolved, hooked or withdrawn before
@@ -237,13 +237,16 @@ def watched(
 
 
 class GivingUp(Resolving[T]):
-    """The part of a reply that sees to a grant: the grant is read, or it goes home."""
+    """The part of a reply that loses no grant.
+
+    If a reader reads the answer, the reader has the grant. Otherwise the sink takes the grant back.
+    """
 
     _upstream: tuple[pykka.Future[Any], ...] = ()
     """The futures from which this reply was derived. They are given up with it."""
     _dropped: Dropped | None = None
     _is_given_up: bool = False
-    """Whether the reply was given up: nobody will read it, or only in vain."""
+    """Whether ``give_up`` was called. A grant that comes later goes to the sink at once."""
 
     def watched(
         self,
@@ -288,7 +291,8 @@ class GivingUp(Resolving[T]):
     def give_up(self) -> None:
         """Tell that nobody will read this reply.
 
-        Unless the answer was read before, its grant goes home: a name goes back to the pool.
+        If the answer was not read before, its grant is taken back. For example, a name goes back
+        to the pool.
 
         Examples:
             >>> pool = namepool.NamePool.start(source=namepool.NumberedNames()).proxy()
@@ -512,8 +516,9 @@ class Reply(NeverCopied, Waiting[T]):
     def is_deferred(self) -> bool:
         """Tell whether a handler that returns this reply will answer later.
 
-        That is so if the handler made the reply. The reply to another request is a value like any
-        other, as in Pykka. The same holds for a future that was derived from such a reply.
+        The result is ``True`` if the handler made the reply. It is ``False`` for the reply to
+        another request, which is a value like any other, as in Pykka. It is also ``False`` for a
+        future that was derived from a reply, for example by ``map``.
         """
         return self._inbox is None and not self._upstream
 

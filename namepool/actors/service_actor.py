@@ -34,7 +34,10 @@ _pykka: Logger = Logger("pykka")
 
 
 class Acting(Protocol):
-    """The party that acts in a context, if it is not the thread, task or actor of the stack."""
+    """A party that acts in a context in place of the running thread or task.
+
+    It is an actor whose handler runs on a caller's thread, or the owner of an ``owner_scope``.
+    """
 
     owner: str
 

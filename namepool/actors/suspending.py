@@ -29,7 +29,7 @@ def trio_task() -> Any:
 
 
 async def called_back(subscribe: Subscribe, timeout: float | None = None) -> None:
-    """Suspend the task until something calls the function that ``subscribe`` is given.
+    """Pass a callback to ``subscribe``, and suspend the task until some thread calls it.
 
     The task is suspended for at most ``timeout`` seconds.
     """

@@ -25,13 +25,14 @@ _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
 class AgentFilter(NeverCopied, logging.Filter):
     """A filter that gives each record the attribute ``agent``; use ``%(agent)s`` in the format.
 
-    Each record also gets ``agent_short``, the shortest form that fits no other agent at work
-    ("Ada"), and ``agent_slug``, a form for files and branches ("ada-the-yak-shaver"). The short
-    form takes about 0.2 µs for each agent at work.
+    Each record also gets ``agent_short`` and ``agent_slug``. ``agent_short`` is the shortest form
+    of the name that does not read like another name in use ("Ada"). The filter takes about 0.2 µs
+    for each agent at work to find this form. ``agent_slug`` is a form of the name for files and
+    branches ("ada-the-yak-shaver").
 
     Attach the filter to a handler that runs on the logging thread. If a ``QueueHandler`` stands
-    before the handler, attach the filter to the ``QueueHandler``. A record that has its agent
-    already keeps it.
+    before the handler, attach the filter to the ``QueueHandler``. If a record already has an agent,
+    the filter does not change this agent.
 
     Raises:
         InvalidOption: ``pool`` is no pool, or ``attribute`` is no free identifier

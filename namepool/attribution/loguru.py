@@ -1,4 +1,4 @@
-"""Records of loguru with the agent's name: ``namepool[loguru]``.
+"""Records of loguru with the agent's name: the extra ``loguru``.
 
 The module does not import loguru, because a patcher is a plain function of the record.
 """

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class NamedActor(pykka.Actor):
-    """A mixin, before an actor class, that gives each actor a name from its start to its end.
+    """A mixin that gives each actor a name from its start to its end.
 
-    Start an actor with ``Agent.start(pool=pool)``. A class attribute ``pool`` serves all actors of
-    the class. The actor takes its name on its own thread, before ``on_start`` runs, and ``start``
-    does not wait for that. The actor speaks under the name in every hook and handler, on every
-    thread that runs them. After ``on_stop`` or ``on_failure`` the name is checked in, however the
-    actor ends. No hook has to call ``super()``. An actor that gets no name ends as if its
-    ``on_start`` had failed.
+    Write the mixin before the actor class in the list of base classes. Start an actor with
+    ``Agent.start(pool=pool)``. A class attribute ``pool`` serves all actors of the class. The actor
+    takes its name on its own thread, before ``on_start`` runs, and ``start`` does not wait for
+    that. The actor speaks under the name in every hook and handler, on every thread that runs them.
+    After ``on_stop`` or ``on_failure`` the name is checked in, however the actor ends. No hook has
+    to call ``super()``. An actor that gets no name ends as if its ``on_start`` had failed.
 
     Args:
         pool: a ``PoolHandle``, a pool's ref, or a supervisor's handle of a pool

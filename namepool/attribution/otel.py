@@ -1,4 +1,4 @@
-"""Spans with the agent's name, also in the next process: ``namepool[otel]``."""
+"""Spans with the agent's name, also in the next process: the extra ``otel``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ try:
     from opentelemetry.sdk.trace import Span, SpanProcessor
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"namepool.attribution.otel needs an SDK: pip install 'namepool[otel]' ({_error})",
+        "namepool.attribution.otel needs an SDK: install namepool with the extra 'otel'"
+        f" ({_error})",
         name=_error.name,
     ) from _error
 

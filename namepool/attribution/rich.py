@@ -1,4 +1,4 @@
-"""Log lines on a terminal, with a column for the agent: ``namepool[rich]``."""
+"""Log lines on a terminal, with a column for the agent: the extra ``rich``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ try:
     from rich.traceback import Traceback
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"namepool.attribution.rich needs rich: pip install 'namepool[rich]' ({_error})",
+        f"namepool.attribution.rich needs rich: install namepool with the extra 'rich' ({_error})",
         name=_error.name,
     ) from _error
 
@@ -31,7 +31,7 @@ class AgentRichHandler(RichHandler):
     ``AgentFilter`` on the ``QueueHandler``. The handler also takes the keywords of ``RichHandler``.
 
     Raises:
-        InvalidOption: ``pool`` is no pool, or ``agent_width`` is no number from 1
+        InvalidOption: ``pool`` is no pool, or ``agent_width`` is not an integer of at least 1
 
     Examples:
         >>> import logging

@@ -1,4 +1,4 @@
-"""Events of structlog with the agent's name: ``namepool[structlog]``.
+"""Events of structlog with the agent's name: the extra ``structlog``.
 
 The module does not import structlog, because a processor is a plain function of three arguments.
 """

@@ -23,13 +23,13 @@ from namepool.pool.handle import PoolHandle
 from namepool.sources.base import NameSource, fetch_from
 
 WIDE = 130
-"""The least columns of a terminal that has room for the latest lines beside the agents."""
+"""On a terminal of at least this many columns, the latest lines stand beside the agents."""
 
 FRAME = 5
 """Lines of the board that are not agents, and one line below the board for the cursor."""
 
 A_MODELS_PACE = 0.8
-"""Seconds that a chunk of names takes on the board. Without them nobody would seem to wait."""
+"""Seconds that a chunk of names takes on the board, so that the board shows agents that wait."""
 
 
 class Row(NamedTuple):

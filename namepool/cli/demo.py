@@ -34,7 +34,10 @@ JOBS = (
 )
 
 HEARING = 0.5
-"""Seconds of one wait of the main thread. It hears an earlier Ctrl-C at the end of the wait."""
+"""Seconds of one wait of the main thread.
+
+If the user presses Ctrl-C, Python calls the handler at the end of this wait at the latest.
+"""
 
 
 def run_demo(agents: int, source: NameSource, page: Page | None = None) -> int:

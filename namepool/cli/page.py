@@ -17,7 +17,7 @@ class Page(logging.Handler):
     """A page that shows the demo. It handles the log lines of agents, each with its ``agent``."""
 
     pace: float = 0.0
-    """Seconds that a second of an agent's work takes."""
+    """The factor for the duration of an agent's work. With 0 the agent does not pause at all."""
     narrated: int = 24
     """Agents whose lines are shown."""
 
@@ -38,7 +38,11 @@ class Page(logging.Handler):
 
 
 class Lines(Page):
-    """Lines on stdout. A closed pipe ends the demo; ``StreamHandler`` would report each line."""
+    """A page that prints lines on stdout.
+
+    If stdout is a pipe and its reader is gone, ``print`` raises an error, and the demo ends. A
+    ``StreamHandler`` would print a report for each line, and the demo would go on.
+    """
 
     def __init__(self) -> None:
         super().__init__()

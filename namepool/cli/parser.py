@@ -14,8 +14,8 @@ from namepool.errors import InvalidOption
 class Parser(argparse.ArgumentParser):
     """A parser that prints an error in one line, without the usage above it.
 
-    It guesses no option. An error names the argument and the values that it takes. The type of an
-    argument raises the error ``expected``.
+    It guesses no option. An error names the argument and the values that it takes. If the ``type``
+    function of an argument refuses a value, the function raises the error from ``expected``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def expected(what: str) -> argparse.ArgumentTypeError:
-    """Return the error of a type, for a value that is not ``what``."""
+    """Return the error that says that the value of an argument must be ``what``."""
     return argparse.ArgumentTypeError(f"must be {what}")
 
 

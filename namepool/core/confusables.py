@@ -95,4 +95,4 @@ TWINS = {
     "\ua793": "\u025b\u0454\u0511\u13cb\u2c89\U00010429",
     "\U0001043a": "\ua79b",
 }
-"""Letter, or letters → all that are read as it, in their folded form."""
+"""A letter or group of letters → the folded letters that look like it."""

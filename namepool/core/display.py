@@ -47,7 +47,7 @@ ORDINALS = (
     *("Eleventh", "Twelfth", "Thirteenth", "Fourteenth", "Fifteenth", "Sixteenth"),
     *("Seventeenth", "Eighteenth", "Nineteenth", "Twentieth"),
 )
-"""The words that tell the later bearers of a name from the first one."""
+"""The words for the second to the twentieth agent of the same name: "Ada the Second"."""
 _LATER = frozenset({*map(str.lower, ORDINALS), "jr", "junior", "senior"})
 _NUMERAL = re.compile("x{0,3}(ix|iv|v?i{0,3})|[0-9]+(st|nd|rd|th)")
 _JOINING = frozenset(
@@ -118,13 +118,15 @@ def _beginnings(words: Sequence[str], first: int) -> Iterator[str]:
 def given_name(name: str) -> str:
     """Return the word by which people call the bearer: the first word after the titles.
 
-    A word is a title only if a given name follows it. So people call "Duke Ellington" Ellington.
-    But they call "Duke of the Jolly Whale", "Dean the Baker", "Earl III" and "Sheriff, Owner of One
-    Plank" Duke, Dean, Earl and Sheriff. If a name has nothing but titles, its last title is its
-    given name.
+    A word is a title only if a given name follows it. So the given name of "Duke Ellington" is
+    "Ellington", but the given name of "Duke of the Jolly Whale" is "Duke". For the same reason
+    "Dean the Baker" has the given name "Dean", "Earl III" has "Earl", and "Sheriff, Owner of One
+    Plank" has "Sheriff". If a name has nothing but titles, its last title is its given name.
 
-    A number, or a lone V or X, is a given name after most titles: "Agent 7", "Captain X". It is
-    none after a title that is numbered, such as duke or king.
+    After most titles, a number or a single letter is a given name: the given name of "Agent 7" is
+    "7", and that of "Captain X" is "X". But some titles, such as duke or king, often have a number.
+    After such a title, a number or a lone I, V or X is not the given name: the given name of
+    "King V" is "King".
     """
     return untitled(name)[0].rstrip(",&-")
 

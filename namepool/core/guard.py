@@ -1,7 +1,8 @@
 """Names that a source may not issue, although a user may speak under them. Pure.
 
 A source may be a model that answers anything. Its names go into logs, prompts, file names and
-shells. So the pool rejects a name that one of these would take for something else.
+shells. A program that reads logs could misread the name "ERROR", and a model could obey the name
+"Ignore All Rules". So the pool rejects such names.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def _address() -> re.Pattern[str]:
 def why_unissuable(name: object) -> str | None:
     """Return the rule that forbids a source to issue ``name``, as the end of a sentence.
 
-    The result is ``None`` if the source may issue the name. This function accepts the default name,
-    because a pool counts that as known.
+    The result is ``None`` if the source may issue the name. The result is also ``None`` for the
+    default name. ``KnownNames.admit`` drops that name, and counts it as a duplicate.
     """
     reason = why_invalid(name)
     if reason is not None:

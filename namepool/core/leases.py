@@ -1,8 +1,9 @@
 """Leases and bindings: the tokens by which callers ask for names. Pure.
 
 A caller makes a token before the pool hears of the request. The token is three things in one. It is
-the *token* with which every way out ends the request. It is the *record* of the owner and of the
-result. It is the *link* by which a context speaks under the name.
+the *token* of the request: the code that ends the request, for any reason, passes the token to
+``PoolState.end``. It is the *record* of the owner and of the result. It is the *link* by which a
+context speaks under the name.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from namepool.core.links import Link
 
 
 class Asked(Link):
-    """Base of the tokens: a lease or a binding, from before its beginning to its end."""
+    """The base class of the tokens: a token is a lease or a binding.
+
+    The caller makes the token before the lease or the binding begins. The token stays the same
+    object until the end.
+    """
 
     __slots__ = ("further", "in_block", "name", "seen", "theme", "timeout", "watch")
 
@@ -29,11 +34,14 @@ class Asked(Link):
     watch: Any
     """The object that reports a dropped reply of this token: see ``Reply.watched``."""
     seen: Any
-    """The note of an observer on this token; before that, the line of the program that asked."""
+    """The line of the program that made the request, if the pool wants to know the line.
+
+    When the lease begins, the observer of the pool stores its own note here instead.
+    """
 
 
 class Lease(Asked):
-    """A lease of a name: one checkout, from before its beginning to its end.
+    """A lease of a name, for one checkout.
 
     ``pool_ref.ask(CheckoutLease())`` returns a lease. ``ask(CheckinLease(lease))`` ends this lease,
     and no later checkout of the same ``name``. ``token`` is the number of the checkout.
@@ -54,7 +62,11 @@ class Lease(Asked):
     is_lent: bool = False
     """The lease ends with the last block that speaks under its name."""
     by: Binding | None = None
-    """The binding that the lease began with; ``None`` once another binding counts on the lease."""
+    """The binding with which the lease began. The end of this binding may end the lease, too.
+
+    The value becomes ``None`` if another binding, outside a block, joins the lease. From then on,
+    the end of the first binding does not end the lease.
+    """
 
     stock: Any
     """The stock that the name came from and goes back to."""
@@ -63,7 +75,7 @@ class Lease(Asked):
 
     @property
     def token(self) -> int:
-        """The number that tells this checkout from every other one of the pool.
+        """The number of this checkout. No other checkout of the pool has the same number.
 
         Examples:
             >>> lease.token

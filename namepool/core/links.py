@@ -2,9 +2,9 @@
 
 A context carries a chain of links, the latest first (see ``namepool.speaking``). ``says`` is the
 name that a link speaks under. It is ``None`` until the link has begun, and ``OVER`` once the link
-speaks no more. Only a thread that has the pool's turn writes ``says``, or a caller that gives up
-its own link. Any thread may read it. A link that is over says nothing in any copy of its context.
-So no copy has to be changed when a link ends.
+speaks no more. Only two parties may write ``says``: a thread that has the pool's turn, and a caller
+that gives up its own link. Any thread may read ``says``. A link that is over says nothing in any
+copy of its context. So no copy has to be changed when a link ends.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ class Link(NeverCopied):
 
 
 class Echo(Link):
-    """A repeated link, for a chain that does not have that link, or does not have it first."""
+    """A link that repeats another link in front of a chain.
+
+    A link stands in front of one chain only, the chain ``before``. An ``Echo`` of the link stands
+    in front of another chain.
+    """
 
     __slots__ = ("_origin",)
 

@@ -84,7 +84,7 @@ def validate_name(name: object) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return the key of a name. People take two names for one another if the keys are the same.
+    """Return the key of a name. Two names with the same key read alike, so people confuse them.
 
     ``"Ada, the Yak-Shaver"`` and ``"ada the yak shaver"`` have the same key. So a pool that knows
     one of them never issues the other. A key consists of letters and digits only. They are folded
@@ -97,9 +97,9 @@ def name_key(name: str) -> str:
     - The digits 3, 4, 5, 7 and 8 count as E, A, S, T and B if letters follow: ``"3va"`` has the key
       of ``"Eva"``.
 
-    Different numbers have different keys. So have different vowel signs, different CJK characters,
-    and different letters of a script that is not drawn like Latin. The key of a name is the same in
-    every process and on every Python. So it may be stored.
+    Two names have different keys if they differ in a number, in a vowel sign or in a CJK character.
+    They also have different keys if they differ in a letter of a script that is not drawn like
+    Latin. The key of a name is the same in every process and on every Python. So it may be stored.
 
     Examples:
         >>> namepool.name_key("Ada, the Yak-Shaver")
@@ -132,7 +132,11 @@ _LUNATE = {0x03F2: "c", 0x03F9: "C"}  # NFKC would turn this sigma, drawn as a c
 
 
 def drawn(name: str) -> str:
-    """Return the letters and digits of ``name``, folded and without accents, each as its twin."""
+    """Return the letters and digits of ``name``, folded and without accents.
+
+    If a letter looks like another letter, or like a group of letters, the other one replaces it
+    (see ``confusables.TWINS``).
+    """
     twins = _twins()
     compatible = unicodedata.normalize("NFKC", name.translate(_LUNATE))
     folded = unicodedata.normalize("NFKC", compatible.casefold())

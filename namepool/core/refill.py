@@ -4,8 +4,9 @@ The pool fetches the next chunk while callers use the last one. The chunk grows 
 fast. Segment allocators (Leaf, TiDB) keep their callers from waiting in the same way.
 
 The pool learns the demand and the duration of a fetch. It learns the duration as TCP learns its
-round trip (SRTT and RTTVAR of RFC 6298). The gains are larger here, because fetches are rarer than
-segments. The pause after a failure grows, has jitter and a cap, as in HikariCP's creation backoff.
+round trip (SRTT and RTTVAR of RFC 6298). A *gain* is the weight of the latest measurement. The
+gains are larger here than in TCP, because a pool measures fewer fetches than TCP measures segments.
+The pause after a failure grows, has jitter and a cap, as in HikariCP's creation backoff.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ DEVIATION_GAIN = 1 / 4
 """The weight of the latest fetch in the learnt deviation and in the learnt share."""
 
 MEMORY = 1.5
-"""Latencies (durations of a fetch) after which an observed demand counts for 1/e."""
+"""The memory of the demand, as a multiple of the duration of a fetch.
+
+After this time, the weight of an observed demand is down to 1/e.
+"""
 
 FIRST_DEVIATION = 1 / 8
 """The deviation after the first fetch, in latencies."""
@@ -40,14 +44,17 @@ SHORTEST_MEMORY = 0.05
 """Seconds. With a fast source, a shorter memory would see only noise."""
 
 LEAST_SHARE = 0.1
-"""The smallest share that is learnt. So a fetch asks for at most ten times the names needed."""
+"""The smallest value of ``Learnt.share``, the share of the names asked for that come and are new.
+
+So a fetch asks for at most ten times the names needed.
+"""
 
 
 class RefillPolicy(NamedTuple):
     """The numbers that decide when to fetch, and how many names.
 
-    The options of a pool are one policy: the bounds. ``Learnt.policy`` returns the policy of the
-    moment.
+    The options of a pool make up one policy, the *bounds*. ``Learnt.policy`` returns the policy of
+    the moment. It fits the learnt demand, and stays within the bounds.
     """
 
     chunk_size: int = 12
@@ -71,7 +78,7 @@ class RefillPolicy(NamedTuple):
         return min(max(share, self.chunk_size), self.max_chunk_size)
 
     def floor(self, fetching: int, expected: int) -> int:
-        """Return how many names a checkout must leave so that it makes no fetch due."""
+        """Return the floor: if a checkout leaves fewer ready names than this, a fetch is due."""
         return 0 if fetching >= self.max_fetches else max(self.low_water_mark - expected, 0)
 
 
@@ -91,8 +98,9 @@ class Learnt:
         self._drawn = 0
 
     def look(self, now: float, drawn: int) -> None:
-        """Learn the demand: by ``now``, ``drawn`` more names were asked for than given back.
+        """Learn the demand up to ``now``.
 
+        ``drawn`` is the number of names asked for so far, minus the names given back so far.
         Older demand counts less and less, so a look after a long rest finds none. The number of
         looks makes no difference.
         """

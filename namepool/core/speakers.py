@@ -236,8 +236,9 @@ class Speakers:
     def end_binding(self, binding: Binding) -> bool:
         """End a binding; return whether it spoke.
 
-        The lease ends, too, if nobody else speaks under its name, and one of these is true: the
-        binding is a block's and the lease is lent, or the lease began with the binding.
+        If nobody else speaks under the name of the lease, the lease may end, too. If the binding
+        belongs to a block, the lease ends if it is lent. Otherwise the lease ends if ``lease.by``
+        is this binding.
         """
         lease, spoke = binding.lease, bool(binding.says)
         if lease is None:

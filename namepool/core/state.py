@@ -9,13 +9,13 @@ exception from outside. ``end`` may be called twice, or for a token that never b
 before ``begin``, ``begin`` grants nothing. So the pool needs no proof that a grant arrived. And a
 caller that gives up need not know how far the pool had come.
 
-*The truth, and its index.* Four things are true: the names in the ``stocks``, the ``leases`` by
-name, their further speakers, and the value of ``says`` in each of these tokens. All the rest is an
-index, which ``recover`` rebuilds:
+*The true parts, and their index.* The state has four *true parts*: the names in the ``stocks``, the
+``leases`` by name, the further speakers of each lease, and the value of ``says`` in each token. All
+other parts are an index, which ``recover`` rebuilds from the true parts:
 
 - ``owners``: owner → its tokens, the latest last;
 - ``given``: owner → the latest of its tokens that another party took for it;
-- ``orphans``: the leases that no owner is left to speak under, except in blocks;
+- ``orphans``: the leases whose owners have ended, so that only blocks may speak under the name;
 - ``known``: the names that are known.
 
 The published view, ``speaking``, reads the index.
@@ -37,8 +37,8 @@ its old place. So ``recover`` can decide all cases:
 - A token that speaks without its lease is over.
 
 Nothing can tear ``begin`` in a state without an observer, because it has no call and no jump back
-between the two marks of ``torn``. The same is true for ``end`` of an ordinary lease: it has one
-speaker, which took it for itself, and there are no orphans.
+between the two marks of ``torn``. The same is true for ``end`` of an ordinary lease while the state
+has no orphans. An ordinary lease has only one speaker: the owner that took the lease for itself.
 
 All steps that may need memory come before one decisive line. From that line on, a token speaks, or
 is over. So either all of the transition has happened, or nothing.
@@ -53,10 +53,10 @@ writes the event between its two marks and before the decisive line, without a c
 either the change happens and its event is told once and in order, or neither happens.
 
 *Work for the pool's own thread.* If a lease finds no name to spare, the answer is ``LATER``. Then
-the pool's own thread grants one of the last names and has more fetched, or lets the lease wait:
-``pool.operations``. Other work comes without a turn: an owner ends, a finaliser gives up a token, a
-chunk comes for a dead pool. Each of these is put into ``signal``, which outlives the actors, and
-the pool's own thread handles it.
+the pool's own thread handles the request (see ``pool.operations``). It grants one of the last names
+and begins a fetch, or it lets the lease wait. Other work comes without a turn: an owner ends, a
+finaliser gives up a token, a chunk comes for a dead pool. Each of these is put into ``signal``,
+which outlives the actors, and the pool's own thread handles it.
 
 *Order.* ``number`` counts the moments. If an owner has two tokens, it speaks under the later one.
 When the later one ends, the earlier one speaks again. A name that is given back goes to the end of
@@ -131,9 +131,10 @@ class PoolState(Speakers):
     def begin(self, lease: Lease, spare: int | None = None) -> Any:
         """Grant the oldest name of the lease's theme and return it, or return ``LATER``.
 
-        The answer is ``LATER``, and nothing changes, unless more than ``spare`` names are ready.
-        Without ``spare``, the answer is ``LATER`` if a fetch becomes due, or if a lease waits. A
-        lease that has begun already gets its own name.
+        With ``spare``, the answer is ``LATER`` if the number of ready names is at most ``spare``.
+        Without ``spare``, the answer is ``LATER`` if a fetch becomes due, or if another lease
+        waits. If the answer is ``LATER``, nothing has changed. If the lease began before this call,
+        the answer is its name, and nothing changes either.
 
         Raises:
             LookupError: the lease ended before it began
@@ -262,7 +263,7 @@ class PoolState(Speakers):
         self.torn = False
 
     def reclaim(self, before: float, now: float) -> list[str]:
-        """End the leases that are orphans since ``before`` or earlier; return their names.
+        """End the leases that became orphans at ``before`` or earlier; return their names.
 
         If a block still speaks under the name of a lease, the pool looks at the lease again later.
         """

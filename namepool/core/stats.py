@@ -31,7 +31,10 @@ class Durations(NamedTuple):
 
 
 class Counters:
-    """The counts over the life of a pool, restarts included, with their names in ``PoolStats``."""
+    """The counts of a pool over its whole life, restarts included.
+
+    A count has the same name here and in ``PoolStats``.
+    """
 
     def __init__(self) -> None:
         self.fetch_count = self.fetch_failure_count = 0

@@ -29,7 +29,7 @@ class Waiters(dict[Lease, None]):
     """The leases that wait for a name, in the order of their arrival."""
 
     def first(self) -> Lease:
-        """Return the lease that is served next. This line decides the order."""
+        """Return the lease that is served next. No other code decides the order of serving."""
         return next(iter(self))
 
     def since(self) -> float:
@@ -57,8 +57,9 @@ class Stock:
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
         self.floor: float = inf
-        """While more names than this are ready, a checkout makes no fetch due. So the pool looks at
-        the stock only when half of it is gone. Until then callers compare, and write nothing."""
+        """While more names than this are ready, a checkout needs no fetch. The floor is at least
+        half of the names that were ready at the last look. So the pool looks at the stock again
+        when half of it is gone. Until then, callers only compare numbers, and write nothing."""
         self.in_use: bool = False
         """It was asked for after the last reset. So the pool refills it before it is empty."""
         self.stocked: int = 0

@@ -19,7 +19,7 @@ LEAST_AGE = 600.0
 
 
 LONGEST = 300
-"""Characters that are read of a text in a ledger. No text that namepool writes is longer."""
+"""The most characters that are read from a text in a ledger. No text of namepool is longer."""
 
 LATEST = 253402300799.0
 """Seconds of the Unix clock: the end of the year 9999, the last year that can be shown."""
@@ -72,7 +72,11 @@ class LedgerStats(NamedTuple):
     claimed: int
     """Names that are claimed."""
     living: int
-    """Sessions whose process runs. If that is unknown, a renewal in the last 150 seconds counts."""
+    """Sessions whose process runs.
+
+    If nobody can tell whether the process of a session runs, the session counts as living for 150
+    seconds after its last renewal.
+    """
     silent: int
     """Sessions that are neither living nor closed: the process died, or cannot reach the ledger."""
     ended: int

@@ -45,7 +45,10 @@ CLAIMING = 1.0
 """Seconds that the end of a pool waits, at most, for claims that are under way."""
 
 ENDING = 10.0
-"""Seconds that the end then waits, at most, until the ledger has the released names."""
+"""The most seconds that the end of a pool waits for the ledger to release the unused names.
+
+This wait begins after the wait for claims.
+"""
 
 
 def _token() -> str:
@@ -58,9 +61,9 @@ class _Closed(LedgerError):
 
 
 class ClaimedNames:
-    """A source of the names of ``source`` that the ledger has claimed for this pool.
+    """A source that gives only names that the ledger has claimed for this pool.
 
-    ``close`` closes the source and the ledger.
+    The names come from another source, ``source``. ``close`` closes that source and the ledger.
     """
 
     def __init__(self, source: NameSource, ledger: Ledger) -> None:
@@ -81,7 +84,10 @@ class ClaimedNames:
         self.fetch: Any = update_wrapper(partial(self._fetch), source.fetch)
 
     def serve(self, state: PoolState) -> None:
-        """Work for the pool with this state, from the first incarnation of the pool on."""
+        """Note the state of the pool for which this source claims names.
+
+        Each incarnation of the pool calls this method with the same state.
+        """
         self._state = state
 
     @property
@@ -200,7 +206,10 @@ class ClaimedNames:
                     self._on_its_way.pop(name, None)
 
     def forget_admitted(self) -> None:
-        """Forget the claimed names that the pool knows by now: the pool gives them back itself."""
+        """Remove each name that the pool knows by now from the names on their way.
+
+        ``close`` finds these names in the state of the pool, and releases the unused ones.
+        """
         with self._lock:
             late = [name for name in self._on_its_way if name not in self._state.known]
             self._on_its_way = dict.fromkeys(late)
@@ -246,7 +255,10 @@ class ClaimedNames:
     # -- the end ----------------------------------------------------------------------------
 
     def wait_ended(self) -> None:
-        """Wait as ``wait_released`` does; in a forked child do not wait: the parent releases."""
+        """Wait as ``wait_released`` does.
+
+        A forked child does not wait, because its parent releases the names.
+        """
         if self._pid == os.getpid() and self._claimed.wait(max(CLAIMING - exiting_for(), 0.0)):
             self._ended.wait(ENDING)
 

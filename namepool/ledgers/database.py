@@ -42,10 +42,17 @@ _SETTLING, _PAUSE = 0.5, 0.01
 _NO_FILE = (0, 0)
 
 _gate = threading.RLock()
-"""Held during a fork, so that no file is opened then, and while ``_known`` gets one more."""
+"""A lock that is held during a fork, and while a database is added to ``_known``.
+
+So no thread can make a new database, and open its file, during a fork.
+"""
 
 _making = threading.Lock()
-"""Held while a file is made. Closing a new file drops the locks of other threads on it."""
+"""A lock that is held while ``make_file`` makes a file and closes it.
+
+If a process closes a file, the locks of its other threads on this file are lost. So no other thread
+may open the file before ``make_file`` has closed it.
+"""
 
 _known: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -105,7 +112,10 @@ class Database:
             self._mutex.release()
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Execute a statement with values for ``?`` or ``?1``; only work in a transaction may."""
+        """Execute a statement with values for ``?`` or ``?1``.
+
+        Only the ``work`` of ``transact`` may call this method.
+        """
         assert self._connection is not None  # noqa: S101  it is open in a transaction
         named, numbered = _NUMBERED.subn(r":v\1", statement)
         if not numbered:

@@ -47,8 +47,8 @@ def check_file(path: Path) -> bool:
     on it for this process.
 
     Raises:
-        LedgerError: the path is a folder, a pipe, a device, a socket, a link to nothing, or a link
-            of another user, and the folder is not that user's own
+        LedgerError: the path is a folder, a pipe, a device, a socket or a link to nothing. Or the
+            path is a link of another user, unless this user is root or owns the folder
         OSError: the path cannot be looked at
     """
     try:
@@ -71,12 +71,13 @@ def _check_link(path: Path, owner: int) -> None:
 
 
 def make_file(path: Path, mode: int) -> None:
-    """Make an empty file with exactly this mode, also against the umask.
+    """Make an empty file with exactly this mode, even if the umask forbids some of its bits.
 
-    A file that exists stays as it is.
+    If the file exists, it stays as it is. A file system without modes, such as vfat, sets the mode
+    itself.
 
     Raises:
-        LedgerError: the file cannot be made
+        LedgerError: the file cannot be made, or its file system would let other users in
     """
     # It follows no link, and takes no file that another process has made meanwhile.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
@@ -116,8 +117,9 @@ def _set_mode(made: int, mode: int) -> None:
 def check_beside(path: Path) -> None:
     """Refuse a file that another user has put beside ``path``: SQLite would write claims into it.
 
-    In a folder like /tmp any user may do so. Users who share a ledger make such files, too. Then
-    the ledger itself is open to other users, and the files beside it are no more open.
+    In a folder like /tmp any user may do so. But users who share a ledger also make such files. So
+    a file of another user is accepted if the ledger itself is open to other users, and if the mode
+    of the file gives no right that the mode of the ledger does not give.
 
     Raises:
         LedgerError: there is such a file; the message names it

@@ -65,7 +65,10 @@ class LedgerKeeper(ServiceActor):
 
 
 class Keeping:
-    """The way from a pool to the keeper of its ledger, if it has a ledger."""
+    """The part of a pool that sends messages to the ``LedgerKeeper``.
+
+    If the pool has no ledger, this part does nothing.
+    """
 
     def __init__(self, source: object, state: PoolState) -> None:
         self._claims = source if isinstance(source, ClaimedNames) else None
@@ -92,7 +95,10 @@ class Keeping:
             del self._untold[0]
 
     def forget_admitted(self) -> None:
-        """Note the names that the pool knows, before it forgets them, if it has a ledger."""
+        """Call ``ClaimedNames.forget_admitted``. Without a ledger do nothing.
+
+        The pool calls this before a reset, because a reset forgets the known names.
+        """
         if self._claims is not None:
             self._claims.forget_admitted()
 

@@ -20,10 +20,10 @@ def place_of_this_process() -> str:
 
 
 def runs_here(place: str, pid: int) -> bool | None:
-    """Tell whether the process at ``place`` runs; return ``None`` if nobody can tell it here.
+    """Tell whether the process at ``place`` runs; return ``None`` if this process cannot know it.
 
-    It can be told of the processes of this machine and this PID namespace, but not of the processes
-    of another container.
+    This process knows it only of the processes on its own machine and in its own PID namespace. So
+    it knows nothing of a process in another container.
     """
     machine, _, started = place.rpartition(" ")
     if not machine or machine != _machine():

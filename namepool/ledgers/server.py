@@ -36,8 +36,8 @@ class Server:
 
     Raises:
         InvalidOption: the URL is no URL of redis-py, has an unknown option, or has a password that
-            redis-py would read as a host, path or options; of the URL the message repeats at most
-            the name of that option
+            redis-py would read as a host, path or options. The message repeats no part of the URL
+            except the name of an unknown option
         LedgerError: redis-py is missing
     """
 
@@ -46,7 +46,7 @@ class Server:
             import redis
         except ImportError:
             raise LedgerError(
-                "a Redis ledger needs redis-py: pip install 'namepool[redis]'"
+                "a Redis ledger needs redis-py: install namepool with the extra 'redis'"
             ) from None
         self._redis = redis
         self._url = url
@@ -142,7 +142,11 @@ class Server:
     def run(
         self, script: str, keys: Sequence[str], arguments: Sequence[str | int], replicas: int = 0
     ) -> list[Any]:
-        """Run a script; return its answer when so many replicas have its writes."""
+        """Run a script; return its answer when at least ``replicas`` replicas have its writes.
+
+        Raises:
+            LedgerError: fewer replicas have the writes in time
+        """
         digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         try:
             return self._run("EVALSHA", digest, keys, arguments, replicas)
@@ -219,9 +223,9 @@ def check_url(url: SplitResult) -> None:
     """Refuse a URL whose password may have been cut in two: its second part would be shown.
 
     Raises:
-        InvalidOption: the URL has a "#", or an "@" behind the host; its database is no number, so
-            that redis-py would use 0; or it is the URL of a socket and has a host or no path. The
-            message repeats nothing of the URL
+        InvalidOption: the URL has a "#", or it has an "@" behind the host. Or its database is not a
+            number, so redis-py would use database 0. Or the URL of a socket has a host, or lacks a
+            path. The message repeats no part of the URL
     """
     if url.fragment or "@" in url.path + url.query:
         raise InvalidOption(
@@ -238,10 +242,13 @@ def check_url(url: SplitResult) -> None:
 
 
 def check_options(names: Iterable[str], own: Sequence[str] = ()) -> None:
-    """Refuse an option that a URL may not have: neither redis-py nor the ledger's ``own`` know it.
+    """Refuse an option of a URL that is neither a known option of redis-py nor one of ``own``.
+
+    ``own`` are the options of the ledger itself.
 
     Raises:
-        InvalidOption: an option is unknown; the message repeats its name if it looks like one
+        InvalidOption: an option is unknown. The message repeats the option only if it has at most
+            40 characters, all of them small letters or "_"
     """
     known = (*own, *_OF_REDIS_PY)
     for name in names:

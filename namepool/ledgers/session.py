@@ -49,7 +49,7 @@ class SessionLost(Exception):
 
 
 class SessionLedger(NeverCopied, ABC):
-    """A ledger without its storage; ``Ledger`` has the promises of its methods.
+    """A ledger without its storage, which a subclass adds. ``Ledger`` describes the methods.
 
     Args:
         namespace: names are unique within a namespace; a ledger does not see other namespaces
@@ -123,7 +123,7 @@ class SessionLedger(NeverCopied, ABC):
         """See :meth:`namepool.Ledger.claim`. If names read alike, only the first is claimed.
 
         Raises:
-            LedgerError: the ledger cannot be reached or used; take no name for claimed
+            LedgerError: the ledger cannot be reached or used. Then assume that no name is claimed
         """
         wanted: dict[str, str] = {}
         for name in names:

@@ -34,9 +34,9 @@ def open_ledger(url: str) -> SessionLedger:
     redis-py.
 
     Raises:
-        InvalidOption: the text is no such URL. It may hold a password, so the message repeats at
-            most the name of an unknown option, the value of an option above that is not one of
-            redis-py, or the path of an SQLite file that cannot be one
+        InvalidOption: the text is no such URL. The text may hold a password, so the message repeats
+            only three kinds of parts: the name of an unknown option, the value of a ledger's own
+            option (not of an option of redis-py), and an invalid path of an SQLite file
         LedgerError: the URL is one of Redis, and redis-py is missing
 
     Examples:

@@ -15,7 +15,7 @@ try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 except ImportError as _missing:
     raise ImportError(
-        "namepool.metrics.otel needs opentelemetry-api: pip install 'namepool[otel]'"
+        "namepool.metrics.otel needs opentelemetry-api: install namepool with the extra 'otel'"
     ) from _missing
 
 

@@ -19,7 +19,8 @@ try:
     from prometheus_client.registry import Collector
 except ImportError as _missing:
     raise ImportError(
-        "namepool.metrics.prometheus needs prometheus-client: pip install 'namepool[prometheus]'"
+        "namepool.metrics.prometheus needs prometheus-client: "
+        "install namepool with the extra 'prometheus'"
     ) from _missing
 
 

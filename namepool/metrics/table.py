@@ -16,7 +16,11 @@ DEFAULT_POOL = "default"
 
 
 class Metric(NamedTuple):
-    """A metric with one number. ``name`` has dots, as in OpenTelemetry; ``unit`` is one of UCUM."""
+    """A metric with one number.
+
+    ``name`` has dots, as in OpenTelemetry. ``unit`` is a unit in UCUM, the notation for units that
+    OpenTelemetry uses.
+    """
 
     name: str
     unit: str

@@ -1,7 +1,8 @@
 """The access of both handles to a pool, across its restarts; and the block that holds a name.
 
-Each block has a generator as its guard: see ``Access.until_left``. A generator that is over runs no
-code when it is freed. So no exception from outside can vanish in a finaliser of the block.
+Each block has a generator as its guard: see ``Access.until_left``. When the block has ended, the
+generator has finished, so Python runs no code when it frees the generator. A finaliser would run
+code then, and Python drops an exception from outside that arrives in a finaliser.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Access:
 
     A caller with a token first runs ``begin`` in the pool's turn. If the answer is ``LATER``, the
     caller calls ``waited_for``. A caller that does not get the answer puts the token into
-    ``state.signal``. This put is a call of C, so no exception from outside can prevent it.
+    ``state.signal``. The method ``put`` is written in C, so no exception from outside can cut it
+    short.
 
     Raises:
         InvalidOption: ``target`` is no pool's ref or handle, or its pool is not running now

@@ -33,8 +33,12 @@ class AsyncPoolHandle(Face):
     ``asyncio.wait_for(pool.checkout_name(), 5)``. No name is lost if a task is cancelled at an
     await. A handle is tied to no event loop: any number of loops and threads may share one pool.
 
-    ``open_async_pool`` gives such a handle. You can also make one from a ``PoolHandle``, a pool's
-    ref or a supervisor's handle of a pool. It does not end that pool.
+    ``open_async_pool`` gives such a handle, and stops the pool when its block ends. You can also
+    make a handle from a ``PoolHandle``, a pool's ref or a supervisor's handle of a pool. A handle
+    that you make does not stop the pool.
+
+    ``speaker``, ``speaking``, ``default_name``, ``named``, ``speaking_as`` and ``unnamed`` are the
+    same as those of ``PoolHandle``. A task enters their blocks with ``async with``.
 
     Raises:
         InvalidOption: ``pool`` is no pool's ref or handle, or its pool is not running now

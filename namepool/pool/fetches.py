@@ -42,8 +42,9 @@ class Fetches(Generic[F]):
     """The bookkeeping of fetches. Each fetch ends once: its chunk came, it failed or it is overdue.
 
     Each theme has a ``Fetches`` of its own (see ``of``), with its own demand, failures and pause.
-    All themes share the fetchers and the largest number of fetches at once. If there are themes,
-    the last fetch of that number is kept for a theme that has no fetch under way.
+    All themes share the fetchers. Together they may have ``max_fetches`` fetches under way. If
+    there is more than one theme, the last of these fetches is kept for a theme that has no fetch
+    under way.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class Fetches(Generic[F]):
 
     @property
     def expected(self) -> int:
-        """The number of names on their way: the asked names times the share that comes."""
+        """The number of names on their way.
+
+        It is the number of names asked for, times the learnt share of names that come and are new.
+        """
         asked = sum(fetch.expected for fetch in self._mine().values())
         return int(asked * self._learnt.share)
 
@@ -206,7 +210,7 @@ class Fetches(Generic[F]):
             fetches.changed()
 
     def changed(self) -> None:
-        """Compute the stock's floor again."""
+        """Compute ``stock.floor`` again: while more names are ready, a checkout needs no fetch."""
         self.stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
 
     def _allowed(self) -> RefillPolicy:

@@ -102,12 +102,13 @@ class Face(NeverCopied):
         With ``default`` the block raises neither ``NamesUnavailable`` nor ``CheckoutTimeout``. The
         caller, and each task that the block starts, then speaks under a default name: ``True``
         means the pool's default name, a string is the default name itself. The pool does not know
-        that string, and several agents may share it. A caller that has another name of its own
-        keeps that name. The pool logs a warning the first time.
+        that string, and several agents may share it. But if the caller already has another name of
+        its own, the caller keeps that name, and gets no default name. The pool logs a warning the
+        first time.
 
         With ``name`` the caller gets exactly this name, for example the name of an earlier run.
         With ``identity`` the ledger keeps the name for that identity. After this process has ended,
-        the same identity gets the name back in another process, by its ``name``.
+        another process gets the name back if it passes the same ``name`` and ``identity``.
 
         Raises:
             NameHeld: another session, or another agent of this pool, has the name; the error tells
@@ -416,7 +417,7 @@ class PoolHandle(Face):
             >>> pool.close()
             >>> pool.checkout_name()
             Traceback (most recent call last):
-            namepool.actors.NotHandled: namepool is not running: its supervisor has stopped; ...
+            namepool.actors.inbox.NotHandled: namepool is not running: its supervisor ...
         """
         if self._close is not None:
             self._close()

@@ -218,13 +218,13 @@ class LeasesRequest(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """A request to tell a reader of each later event. ``PoolHandle`` sends it."""
+    """A request to add a reader, which then gets each new event. ``PoolHandle`` sends it."""
 
     reader: Reader
 
 
 class Unsubscribe(NamedTuple):
-    """A request to tell a reader of no further event."""
+    """A request to remove a reader, which then gets no new event."""
 
     reader: Reader
 

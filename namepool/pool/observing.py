@@ -1,7 +1,8 @@
 """The pool's readers, the start and the line of each lease, and the leases that may have leaked.
 
-All of it runs in the pool's turn. The state's calls of an observer run on the thread that has the
-turn; everything else runs on the pool's own thread.
+All of it runs in the pool's turn. The state calls the methods ``began``, ``ended``, ``speaks`` and
+``is_silent`` before each change, on the thread that has the turn. All other code here runs on the
+pool's own thread.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class LeaseInfo:
     """
 
     name: str
+    """The name that is checked out."""
     speakers: tuple[str, ...]
     """The owners that speak under the name; none if they have all ended."""
     owner: str | None
@@ -118,14 +120,14 @@ class Observing:
         self.look_for_leaks(LookForLeaks())  # leases from before the restart count too
 
     def subscribe(self, message: m.Subscribe) -> None:
-        """Tell a reader of each later event."""
+        """Add a reader, which gets each event from now on."""
         log = self._state.log
         message.reader.begin(log)
         log.readers = (*log.readers, message.reader)
         self._observe()
 
     def unsubscribe(self, message: m.Unsubscribe) -> None:
-        """Write no further event for that reader; it may still read the events so far."""
+        """Remove a reader, which gets no new event. It may still read the events so far."""
         log = self._state.log
         log.readers = tuple(reader for reader in log.readers if reader is not message.reader)
         if not log.readers:

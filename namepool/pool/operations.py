@@ -33,7 +33,8 @@ Operation = Callable[[Any], Any]
 class Operations:
     """The operations, by the type of the request.
 
-    ``replying`` returns the reply to the present request; a waiting checkout is answered by it.
+    ``replying`` returns the reply to the present request. If a checkout must wait for a name, the
+    pool keeps this reply, and gives the answer through it later.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 ANOTHER = "open a pool there, or share names through a ledger"
-"""The last words of the error when a pool's ref, proxy or handle is pickled: an advice."""
+"""The advice at the end of the error if a program pickles a pool's ref, proxy or handle."""
 
 
 class NamePoolRef(ServiceRef[Any]):
@@ -170,7 +170,7 @@ def token_of(state: PoolState, message: Any) -> Token:
 
 
 def hold(token: Token) -> None:
-    """Speak by a token that the pool has just granted to the caller."""
+    """Let the caller speak under the name of ``token``, which the pool has just granted."""
     if token.outside:
         return
     if isinstance(token, Lease):

@@ -53,7 +53,10 @@ class FetcherDied(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """A timer's message: look again for more waiting callers; there were ``waiting`` before."""
+    """A timer's message: it is time to look again whether more callers wait.
+
+    ``waiting`` is the number of callers that waited at the last look.
+    """
 
     waiting: int
     rounds: int
@@ -87,7 +90,8 @@ class Refilling:
     def look(self) -> None:
         """Learn the demand up to now.
 
-        Callers take names without any note of it, so the pool learns the demand only here.
+        A checkout does not record any demand. So the pool learns the demand only here, from the
+        counts of each stock.
         """
         for stock in self._state.stocks.values():
             self._look(stock)

@@ -1,6 +1,7 @@
-"""Blocks for a name that the caller asks for by name, or that the ledger keeps for an identity.
+"""Blocks that take one particular name, or a name that the ledger keeps for an identity.
 
-A thread waits for the ledger itself. For a task, a thread of its own waits for the ledger.
+If a thread enters such a block, this thread waits for the ledger. If a task enters it, another
+thread waits for the ledger, and the event loop goes on.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def resumed(
     name: str | None,
     identity: str | None,
 ) -> Block:
-    """Return the block that asks for one name by name, for an identity, or for both.
+    """Return a block that takes the name ``name``; without a ``name``, it takes any name.
+
+    With an ``identity``, the ledger keeps the name for that identity.
 
     Raises:
         InvalidOption: ``theme`` is given with ``name``, or ``identity`` without a ledger
@@ -118,7 +121,7 @@ def take(ledger: Ledger, name: str, identity: str | None) -> None:
     """Let the ledger keep a name for an identity.
 
     Raises:
-        NameHeld: another session has the name; the error names it
+        NameHeld: another session has the name; the error names that session
     """
     holder = ledger.take(name, identity)
     if holder is not None:

@@ -35,7 +35,11 @@ class Expire(NamedTuple):
 
 
 class Reclaim(NamedTuple):
-    """A timer's message: the owners of an orphan may have ended ``reclaim_after`` seconds ago."""
+    """A timer's message: it may be time to take an orphan back.
+
+    An orphan is a lease whose owners have all ended. The pool takes an orphan back
+    ``reclaim_after`` seconds after the end of its last owner.
+    """
 
 
 class WaitingList:
@@ -92,7 +96,7 @@ class WaitingList:
             self._leave(stock, token, "withdrawn", withdrawn)
 
     def let_go(self) -> None:
-        """Leave the queued ends of owners to the next incarnation, because the queue ends here."""
+        """Pass the queued ``OwnerEnded`` messages to the next incarnation through ``signal``."""
         for envelope in self._inbox.queue.copy():
             if isinstance(envelope.message, OwnerEnded):
                 self._state.signal.put(envelope.message)
@@ -180,7 +184,8 @@ class WaitingList:
     def timeout_error(self, timeout: float, theme: str | None = None) -> CheckoutTimeout:
         """Return the error for a caller whose timeout has passed.
 
-        Any thread may ask, so this only reads values that may change meanwhile.
+        Any thread may call this method, so it only reads values. Another thread may change them
+        meanwhile.
         """
         state = self._state
         error = CheckoutTimeout(

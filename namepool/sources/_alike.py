@@ -1,4 +1,4 @@
-"""Given names that people mix up, and an order that keeps them far apart. Pure."""
+"""A test for first names that people confuse, and an order that keeps these far apart. Pure."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ class _First:
 class Circle:
     """A circle of first names in random order, with similar names far apart.
 
-    Names with the same initial are at even distances, give or take a few places. Names that sound
-    alike, or differ by at most two letters, are at least ``WINDOW`` places apart, if there are
-    enough other names. The first half of the circle is computed only as far as it is used, so a
-    program that takes a dozen names pays only for those. Only one thread at a time may use a
-    circle.
+    Names with the same initial are spread evenly: their distances differ by a few places only.
+    Names that sound alike, or differ by at most two letters, are at least ``WINDOW`` places apart,
+    if there are enough other names. The first half of the circle is computed only as far as it is
+    used, so a program that takes a dozen names pays only for those. Only one thread at a time may
+    use a circle.
     """
 
     def __init__(self, names: Iterable[str], rng: random.Random) -> None:
@@ -137,7 +137,7 @@ class Circle:
 
 
 def _by_initials(names: Iterable[str], rng: random.Random) -> list[str]:
-    """Return ``names`` shuffled, with the names of one initial at even distances in a circle.
+    """Return ``names`` shuffled, with the names of one initial spread evenly over a circle.
 
     Each initial divides the circle into equal arcs, one for each of its names, from a random point.
     So any 200 names in a row have the share of every initial, give or take one name.

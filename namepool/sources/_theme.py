@@ -91,7 +91,10 @@ class Slot:
         return len(self.endings) * len(self.extras)
 
     def name(self, first: str, number: int) -> str:
-        """Return ``first`` with ending ``number``. ``len(self)`` numbers in a row differ."""
+        """Return the name of ``first`` with the ending for ``number``.
+
+        Any ``len(self)`` consecutive numbers give different names.
+        """
         turn, at = divmod(number, len(self.endings))
         extra = self.extras[(turn + at) % len(self.extras)]
         return _FORMS[self.pattern].format(first=first, extra=extra, ending=self.endings[at])
@@ -104,7 +107,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The words of a theme, and its walk. The walk has no pattern without words."""
+    """The words of a theme, and its walk. Each pattern of the walk has words in this theme."""
 
     id: str
     title: str

@@ -28,7 +28,7 @@ _QUOTED = re.compile(
 
 
 def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return the text of a file, after its path as errors show it.
+    """Return two texts: the path of a file, as errors show it, and the text of the file.
 
     Raises:
         InvalidOption: the file cannot be read, is no regular file, is too large or is not UTF-8

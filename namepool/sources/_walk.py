@@ -1,4 +1,4 @@
-"""The walks of offline names: the progress of one theme, and the numbers of later bearers."""
+"""The walks of offline names: the progress of one theme, and the endings of repeated names."""
 
 from __future__ import annotations
 
@@ -40,14 +40,18 @@ def coprime(least: int, other: int) -> int:
 
 
 def aged(name: str, age: int) -> str:
-    """Return the name of bearer number ``age`` (from 0). A long name gets a number like "#2"."""
+    """Return ``name`` in the form in which a source gives it after ``age`` earlier times.
+
+    "Ada Electron" becomes "Ada Electron the Second". A name of many words gets a number instead,
+    such as "#2".
+    """
     if age and len(name.split()) + 2 > MAX_WORDS:
         return f"{name} #{age + 1}"
     return name + _ordinal(age)
 
 
 def _ordinal(age: int) -> str:
-    """Return the ending for bearer number ``age`` of a name (from 0), such as " the Second"."""
+    """Return the ending of a name that was given ``age`` times before, such as " the Second"."""
     if age == 0:
         return ""
     if age <= len(ORDINALS):

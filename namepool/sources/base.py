@@ -172,9 +172,9 @@ class FallbackSource(NeverCopied):
     source. A source that exceeds its share is not interrupted, but it is not asked again before it
     has returned.
 
-    A source that does not know the requested theme is passed over. There is one exception: while
-    another source fails, it gives names of any theme instead. A source whose ``fetch`` takes no
-    ``theme`` always gives names of any theme.
+    A source that does not know the requested theme is passed over. There is one exception. While
+    another source fails or is left alone, the source that does not know the theme gives names of
+    any theme instead. A source whose ``fetch`` takes no ``theme`` always gives names of any theme.
 
     Examples:
         >>> class Broken:
@@ -238,9 +238,10 @@ class FallbackSource(NeverCopied):
         raise failure
 
     def share(self, advance: Callable[[str, int], int], seed: str) -> None:
-        """Let each source that has a ``share`` share its walk with other processes.
+        """Call the method ``share`` of each source that has one.
 
-        A pool with a shared ledger calls this. See ``OfflineNames.share`` for the arguments.
+        Such a source then shares its walk with other processes. A pool with a shared ledger makes
+        this call. See ``OfflineNames.share`` for the arguments.
 
         Examples:
             >>> source.share(lambda walk, count: 0, seed="crew")  # neither source has a share

@@ -4,7 +4,8 @@ Each theme is one readable file in ``themes/``, with given names and with words 
 source arranges the given names of its themes in a circle and walks round it. The patterns of the
 names ("the Yak Shaver", "of the Seven Bogons") follow a walk of their own. The length of this walk
 and the length of the circle have no common factor, so a given name has another ending on every lap.
-The given names of one theme that come to the same place of the walk get its endings in turn.
+Each place of the walk has a list of endings for each theme. If a given name of the theme comes to
+this place, it gets the next ending of the list.
 
 The name at a position is computed from the position alone, and the millionth name costs no more
 than the thousandth. The source remembers only the progress of each walk.
@@ -50,9 +51,10 @@ class OfflineNames(NeverCopied):
     gives unpredictable names. The order of ``themes`` does not matter.
 
     ``theme_files`` lists files with themes of your own. The name of a theme is the name of its
-    file, without ``.toml``. The files replace the themes of the package, unless ``themes`` lists
-    themes of the package. If a file and a theme of the package have the same name, the file wins.
-    If ``themes`` lists no theme of a file, the themes of all files are added.
+    file, without ``.toml``. If a file and a theme of the package have the same name, the file wins.
+    Without ``themes``, the source uses the themes of the files only. With ``themes``, it uses the
+    listed themes. But if none of these is the theme of a file, it also uses the themes of all
+    files.
 
     With all themes, the names differ as follows:
 

@@ -19,7 +19,7 @@ def test_a_missing_library_is_named_with_what_to_install(library: str, module: s
     code = IMPORT.format(library=library, module=module)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"pip install 'namepool[{module}]'" in done.stderr.splitlines()[-1]
+    assert f"install namepool with the extra '{module}'" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("library", "module"), [("structlog",) * 2, ("loguru",) * 2])

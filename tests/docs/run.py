@@ -1,14 +1,11 @@
 """Run the Python blocks of a page as one program: ``python -m tests.docs.run PAGE [--write]``.
 
-A block may ``await``. The model server that a page asks is played by an endpoint on this machine.
+The model server that a page asks is played by an endpoint on this machine.
 What a block prints must be what the page says; with ``--write`` the page is made to say it.
 """
 
 from __future__ import annotations
 
-import ast
-import asyncio
-import inspect
 import io
 import os
 import sys
@@ -38,18 +35,11 @@ def run(page: Path, url: str) -> Iterator[tuple[Block, str]]:
         for block in blocks(page):
             if block.language == "python":
                 said = out.tell()
-                code = block.text.replace(MODEL_SERVER, url)
-                _execute("\n" * (block.line - 1) + code, page, names)
+                text = "\n" * (block.line - 1) + block.text.replace(MODEL_SERVER, url)
+                exec(compile(text, page, "exec", dont_inherit=True), names)  # noqa: S102
                 yield block, out.getvalue()[said:]
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-
-
-def _execute(code: str, page: Path, names: dict[str, Any]) -> None:
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    result = eval(compile(code, page, "exec", flags, dont_inherit=True), names)  # noqa: S307
-    if inspect.iscoroutine(result):
-        asyncio.run(result)
 
 
 def main(page: Path, write: str = "") -> None:

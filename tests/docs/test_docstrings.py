@@ -15,6 +15,7 @@ import inspect
 import io
 import pkgutil
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -68,17 +69,12 @@ def run(text: str, names: dict[str, Any], loop: asyncio.Runner, *, is_checked: b
                 else:
                     exec(code, names)  # noqa: S102
             except Exception as raised:
-                error = f"{type(raised).__name__}: {raised}\n"
+                error = traceback.format_exception_only(raised)[-1]
         if is_checked or error:
             got = printed.getvalue() if error is None else error
-            want = example.want if example.exc_msg is None else _named(example.exc_msg)
+            want = example.exc_msg or example.want
             same = CHECK.check_output(want, got, OPTIONS)
             assert same, f"{example.source}shows\n{want}\nbut gave\n{got}"
-
-
-def _named(message: str) -> str:
-    """Return the line of an exception without the module of its class."""
-    return re.sub(r"^[\w.]*\.(?=\w+:)", "", message)
 
 
 @pytest.mark.parametrize(

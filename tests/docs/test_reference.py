@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import importlib
 import inspect
 import re
@@ -13,6 +15,8 @@ import pytest
 import namepool
 import namepool.actors
 import namepool.attribution
+from namepool.actors import Supervisor
+from namepool.core.options import PoolOptions
 from tests.docs.pages import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -78,3 +82,26 @@ def test_the_contents_of_a_page_have_at_most_20_entries(page: str) -> None:
 def _classes(module: str) -> list[str]:
     own = vars(importlib.import_module(module)).items()
     return [name for name, value in own if getattr(value, "__module__", "") == module]
+
+
+def test_a_signature_shows_the_values_of_its_defaults() -> None:
+    griffe = pytest.importorskip("griffe", reason="THE REFERENCE WAS NOT READ: install its extra")
+    values = str(ROOT / "scripts" / "griffe_values.py")
+    package = griffe.load(
+        "namepool",
+        search_paths=[str(ROOT)],
+        docstring_parser="google",
+        extensions=griffe.load_extensions("unpack_typeddict", values),
+    )
+
+    def shown(path: str) -> dict[str, object]:
+        keywords = [one for one in package[path].parameters if one.kind.value == "keyword-only"]
+        return {one.name: ast.literal_eval(str(one.default)) for one in keywords}
+
+    pool = {one.name: one.default for one in dataclasses.fields(PoolOptions)}
+    assert shown("open_pool") == {**pool, "source": None, "state": None}
+    supervisor = inspect.signature(Supervisor.__init__).parameters.values()
+    assert shown("Supervisor.start") == {
+        one.name: one.default for one in supervisor if one.name != "self"
+    }
+    assert package["PoolHandle.checkout_name"].parameters["timeout"].default == "30.0"

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
@@ -156,16 +157,31 @@ def test_a_forged_row_is_one_line_of_an_error(store: Store) -> None:
     assert is_plain(str(caught.value.holder.session))
 
 
-def test_a_forged_row_is_one_line_of_a_warning(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    store.forge(host=EVIL, identity=EVIL)
-    with caplog.at_level(logging.WARNING), namepool.open_pool(ledger=store.url) as pool:
-        pool.associate_name(ADA)
-        pool.close()
+class Heard(logging.Handler):
+    """The messages of warnings, for a test that waits for one."""
 
-    (record,) = [r for r in caplog.records if "held by" in r.getMessage()]
-    assert is_plain(record.getMessage())
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: SimpleQueue[str] = SimpleQueue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.put(record.getMessage())
+
+
+def test_a_forged_row_is_one_line_of_a_warning(store: Store) -> None:
+    store.forge(host=EVIL, identity=EVIL)
+    heard = Heard()
+    logging.getLogger("namepool").addHandler(heard)
+    try:
+        with namepool.open_pool(ledger=store.url) as pool:
+            pool.associate_name(ADA)
+            message = heard.messages.get(timeout=PATIENCE)  # the end could overtake it
+    finally:
+        logging.getLogger("namepool").removeHandler(heard)
+
+    assert "held by" in message
+    assert is_plain(message)
+    assert heard.messages.empty()
 
 
 @pytest.mark.parametrize("junk", ["x", "1e999", "-1", "nan", "9" * 400, "", "../../self"])

@@ -605,7 +605,7 @@ def test_without_redis_py_it_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "a Redis ledger needs redis-py: pip install 'namepool[redis]'\n"
+    assert done.stdout == "a Redis ledger needs redis-py: install namepool with the extra 'redis'\n"
 
 
 def test_a_server_says_which_it_is() -> None:

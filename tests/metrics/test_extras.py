@@ -29,4 +29,4 @@ def test_without_it_the_error_says_what_to_install(library: str, extra: str) -> 
         f"try:\n    import namepool.metrics.{extra}\n"
         "except ImportError as error:\n    print(error)"
     )
-    assert printed.endswith(f"pip install 'namepool[{extra}]'")
+    assert printed.endswith(f"install namepool with the extra '{extra}'")

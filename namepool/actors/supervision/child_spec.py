@@ -38,7 +38,8 @@ class ChildSpec:
         actor_class: any Pykka actor class
         args, kwargs: the arguments of the actor's constructor. The constructor runs on the
             supervisor's thread, so it must be quick. Slow work belongs into ``on_start``. If the
-            child is a supervisor, its ``children`` are read only once, here
+            child is a supervisor, the spec copies its ``children`` into a tuple once, because they
+            may be an iterator
         restart: ``permanent``: the child is always restarted; ``transient``: only after an abnormal
             end; ``temporary``: never
         shutdown: the seconds to wait for the child's end before the child is abandoned, because a
@@ -97,9 +98,10 @@ class ChildSpec:
         _check("on_abandon", self.on_abandon, callback, "a callable, or None")
 
     def within(self) -> list[ChildSpec]:
-        """Return the specs of the children with which this spec's supervisor is started.
+        """Return the specs of the children that this spec passes to its supervisor.
 
-        They can be started again as long as this spec can.
+        These children can be started again as long as this spec can. If the spec is not of a
+        supervisor, the list is empty.
 
         Examples:
             >>> kitchen = Supervisor.child_spec("kitchen", children=[spec])

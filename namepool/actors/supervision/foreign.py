@@ -1,8 +1,9 @@
-"""Actors of other classes, made so that each death is reported once, with its reason.
+"""Subclasses that report the death of a foreign actor once, with its reason.
 
-Our own actors report their deaths themselves. For an actor of any other class, a dynamic subclass
-is started. The subclass reports the death. It turns a BaseException into the death of this one
-actor. It closes the inbox after the death.
+Our own actors report their deaths themselves. A *foreign* actor is one of any other class. For such
+a class, this module makes a subclass, and the supervisor starts the subclass. The subclass reports
+the death. It turns a BaseException into the death of this one actor. It closes the inbox after the
+death.
 """
 
 from __future__ import annotations

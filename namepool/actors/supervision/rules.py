@@ -1,8 +1,8 @@
 """The rules by which a supervisor decides its next steps, without a thread, a clock or a log.
 
 The module ``supervisor`` tells ``SupervisorState`` about each operation, start, death and passed
-time. ``SupervisorState`` leaves the steps to be done in ``steps``. The module ``supervisor`` does
-these steps, and tells the outcome of each.
+time. ``SupervisorState`` appends the next steps to its queue ``steps``. The module ``supervisor``
+does these steps, and tells the outcome of each.
 
 **One task is under way at a time.** A task stops some children, the last one first. Then it starts
 some children, the first one first. Everything that arrives meanwhile waits. Deaths are dealt with
@@ -14,8 +14,9 @@ arrival. Each of them is judged when its turn comes, with three exceptions:
 - A child may die by itself before the task stops it. The task wants this child to be down, so the
   death is not counted.
 - ``TerminateChild`` ends a start of its child if that start is under way. It also takes the child
-  out of a restart and out of the first start. It does not end a start that was asked for before it
-  but comes later.
+  out of a restart and out of the first start. But a ``StartChild`` or ``RestartChild`` of the same
+  child may still wait before the ``TerminateChild``. Then both are carried out: the child is
+  started, and then stopped.
 
 Each start of a child has a number. A notice with another number is about an earlier start, and is
 ignored.
@@ -57,7 +58,10 @@ class Failure(NamedTuple):
 CANCELLED = Failure("it was terminated before it was up")
 _ENDED = "it is temporary, and has ended"
 _GAVE_UP = f"{m.RestartIntensityExceeded.__name__}:"
-"""The beginning of the reason if a supervisor has given up. As in OTP, this end is not abnormal."""
+"""The beginning of the reason for which a supervisor died, if the supervisor has given up.
+
+As in OTP, such a death is not abnormal, so it does not restart a transient supervisor.
+"""
 
 
 class Child:
@@ -115,9 +119,10 @@ class Children(dict[str, Child]):
         raise m.ChildNotFound(f"no child has the id {ascii(id)[:100]}; there are {ids}{more}")
 
     def asked(self, operation: Operation, to: Any) -> Asked:
-        """Return an operation in the form in which it waits.
+        """Return the operation as an ``Asked``, with the id of its child and with ``to``.
 
-        A caller may have passed any object as the operation's id or spec.
+        A caller may have passed any object as the operation's id or spec. If this object has no id,
+        the id of the ``Asked`` is empty.
         """
         id_ = getattr(getattr(operation, "spec", operation), "id", None)
         id_ = id_ if isinstance(id_, str) else ""

@@ -364,9 +364,9 @@ class Hands:
                 raise
 
     def take_place(self) -> None:
-        """Take the supervisor's place in its tree, as its parent passed it with the ref.
+        """Take over the place in the tree that the parent has stored in the supervisor's ref.
 
-        After a restart, the place has the handles of the children already.
+        After a restart, this place already has the handles of the children.
         """
         about, children = vars(self._ref), self._state.children
         self.place = about.get("place") or self.place

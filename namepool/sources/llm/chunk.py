@@ -15,7 +15,7 @@ from namepool.sources.llm.reply import Reading
 from namepool.sources.llm.subjects import EXAMPLES
 
 REMEMBERED = 10_000
-"""The number of its latest names that a nomenclater does not give again."""
+"""The most names that a nomenclater remembers. It gives none of its latest names again."""
 
 _SUFFIXES = frozenset({"jr", "junior", "sr", "senior", "ii", "iii", "iv", "esq", "phd", "md"})
 

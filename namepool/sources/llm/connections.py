@@ -1,8 +1,9 @@
-"""Connections that report to a worker and close at once. Those of urllib3 do neither.
+"""Connections that tell a ``Worker`` about their sockets, and that close at once.
 
-Each thread names its worker (``working_for``). The connections that the thread makes or takes tell
-that worker two things. One is their socket, so that another thread can shut it down. The other is a
-kept connection that ended before it could answer.
+The connections of urllib3 do neither. Each thread sets its worker with ``working_for``. A
+connection that the thread opens, or takes from the kept ones, calls two methods of this worker.
+``holds`` gets the socket of the connection, so that another thread can shut the socket down.
+``found_dead`` reports that a kept connection had ended before it answered.
 """
 
 from __future__ import annotations

@@ -28,7 +28,10 @@ PLAIN = re.compile(r"(?:ftp|file|wss?)://[a-z0-9.-]{1,60}")
 """The starts of URLs that an error may show. Other text may be a misplaced password."""
 
 MOST_SENT = 20
-"""The number of sets of credentials, the latest ones, that are struck out. Tokens may change."""
+"""The number of sets of credentials that are remembered, to strike them out of texts.
+
+A session may send new credentials with each request, so the latest sets are remembered.
+"""
 
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 

@@ -39,7 +39,10 @@ _MODEL = re.compile(
     re.I,
 )
 _FEATURE = re.compile(r"\bjson\b|response type|feature|parameters", re.I)
-"""Words of an error about a form that the model lacks. The model itself is not missing."""
+"""Words of an error about a feature of the model.
+
+If an error has such words, its words from ``_MODEL`` do not mean that the model itself is missing.
+"""
 _ELSE = re.compile(
     # the key
     r"api[_ -]?key|unauthori[sz]ed|authenticat|credential|permission|forbidden|no connected db"

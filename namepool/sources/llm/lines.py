@@ -44,7 +44,11 @@ def on_lines(text: str) -> list[str]:
 
 
 def how_likely(names: Iterable[object]) -> int:
-    """Return how many have two to five words, and no small letter at the first and last word."""
+    """Return how many of ``names`` look like names.
+
+    Such a name has two to five words. Neither its first nor its last word begins with a small
+    letter.
+    """
     return sum(isinstance(name, str) and _is_likely(name.split()) for name in names)
 
 

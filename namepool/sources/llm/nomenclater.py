@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 logger: Logger = Logger(__name__)
 
 _left_behind: list[Line] = []
-"""The parent's lines in a forked child. They are never used or closed: a lock may be held."""
+"""In a forked child, the ``Line`` objects of the parent process.
+
+The child never uses or closes them, because another thread may have held their locks at the fork.
+"""
 
 
 class Probe(NamedTuple):
@@ -69,8 +72,8 @@ class Nomenclater(NeverCopied):
             key. Only OpenAI's own URL requires a key. No key is sent if ``headers`` or the session
             have an ``Authorization`` or ``api-key``, or if the session has an ``auth``. The key of
             the environment goes to another vendor only if the requests have no other credential.
-            Such a credential is a cookie, a certificate, a key in the URL, or any header but the
-            usual ones
+            Such a credential is a cookie, a certificate, a key in the URL, or any header that is
+            not public. Headers such as ``User-Agent`` are public
         themes: the subjects of the names, three of them per request. The default is
             ``subjects.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
@@ -170,7 +173,7 @@ class Nomenclater(NeverCopied):
         Examples:
             >>> nomenclater.fetch(0, ())  # refused before any request
             Traceback (most recent call last):
-            namepool.InvalidOption: count must be ... 1, not 0
+            namepool.errors.InvalidOption: count must be ... 1, not 0
         """
         check_count("count", count, 1)
         theme = check_theme(theme)

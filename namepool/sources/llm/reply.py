@@ -1,8 +1,8 @@
 """Reads the reply of a language model. Pure.
 
 For any reply, the result is a ``Reading`` of valid names, or a ``SourceError`` that describes the
-reply. ``strike`` has cleaned every text that leaves this module, after its decoding. A server may
-send back our key in any spelling.
+reply. A server may send back our key in any spelling. So this module first decodes a text, and then
+removes the secrets with ``strike``. The text leaves this module only after that.
 """
 
 from __future__ import annotations

@@ -98,6 +98,9 @@ def _until(text: str | None, now: float) -> float | None:
 
 
 def pause(failures: int, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after this many failures in a row. Jitter takes up to a half."""
+    """Return the seconds to wait after this many failures in a row.
+
+    The result is random. It is between a half of the nominal pause and all of it.
+    """
     nominal = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 32), LONGEST_PAUSE)
     return float(nominal * (0.5 + random() / 2))

@@ -11,7 +11,11 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 MARK = "[secret]"
 
 SHORTEST = 6
-"""Shorter texts stay. Users give keys like "EMPTY" to endpoints that need no key."""
+"""The fewest characters of a secret.
+
+A shorter text is not struck out, because users give keys like "EMPTY" to endpoints that need no
+key.
+"""
 
 CREDENTIAL = re.compile(
     "key|token|secret|auth|passw|signature|credential|cookie|^sig$|^code$", re.I
