@@ -82,7 +82,8 @@ class Scope:
         """Tell whether the scope's owner is the owner of the caller's context now.
 
         This is true until the scope's block ends. In a task that was started in the block, it stays
-        true after that, unless the scope was broken off.
+        true after the end of the block. But if the scope was broken off (``is_broken_off``), the
+        result is ``False`` everywhere after the end of the block.
         """
         return not self.is_over or not (self.is_broken_off or self.stack == whose_stack())
 

@@ -11,11 +11,13 @@
    that still speaks counts.
 6. The thread that runs a context makes no difference. The names of a worker thread are in the
    thread's own context, and stay there.
-7. The owner of record (``owners``) is for lookups by owner, for takeover and for reclaim. It does
-   not decide which name a context speaks under. Only rule 8 makes an exception.
+7. The pool records the owner of each name (``owners``) for three purposes: for lookups by owner,
+   for ``associate_name(exclusive=True)``, which takes the name from its other owners, and for
+   reclaim. The owner does not decide which name a context speaks under. Only rule 8 makes an
+   exception.
 8. Another party may take a name for an owner (``owner=``), and the owner of an ``owner_scope`` may
    have a name. The pool finds such a name by the owner. Between that name and the caller's own
-   latest name, the later one counts. Both of them count before inherited names.
+   latest name, the later one counts. An inherited name counts only if the caller has neither.
 9. A thread may run the context of another owner. For example, ``asyncio.to_thread`` runs a copy of
    a task's context on a worker thread. Rule 8 does not apply there: a name that another party took
    for the worker thread does not count.
@@ -60,7 +62,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 chain: ContextVar[Link | None] = ContextVar("chain", default=None)
-"""The latest link of this context. The older ones follow by ``before``."""
+"""The latest link of this context. Its attribute ``before`` is the next older link, and so on."""
 
 _chain = chain.get
 _acting = acting.get
@@ -142,7 +144,10 @@ def received(token: Token) -> None:
 
 
 def speak_soon(binding: Binding) -> None:
-    """Speak by a binding as soon as it begins, even if another context reads its answer."""
+    """Let this context speak by a binding as soon as the binding begins.
+
+    Another context may read the answer to the request. That makes no difference.
+    """
     if binding.outside:
         return
     chain.set(binding)

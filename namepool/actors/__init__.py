@@ -1,8 +1,11 @@
 """An OTP for Pykka: actors that answer every request, at the speed of a function call.
 
-This package has the reply, the inbox with its turn, the actor with its ref, and supervision. The
-package knows nothing of names. It imports no other part of ``namepool``, so every part may import
-it.
+The package has four parts. A ``Reply`` is the future of an answer. An ``Inbox`` holds the messages
+of an actor, and the lock under which the actor handles them. ``ServiceActor`` is the base class of
+our actors, and ``ServiceRef`` is the class of their refs. A ``Supervisor`` restarts actors.
+
+The package knows nothing of names. It imports no other part of ``namepool``, so every part may
+import it.
 """
 
 from namepool.actors.at_exit import is_exiting

@@ -2,24 +2,30 @@
 
 **The turn** is a lock. The actor's thread takes the turn *before* it pops a message. It keeps the
 turn until it asks for the next message. So if nothing is queued and the turn is free, the actor is
-idle. Then a caller may take the turn and run its own request in it, with ``run``. A finaliser may
-run, or an exception from outside may arrive, between any two lines. So the turn is a re-entrant
-lock: it knows its owner from the moment it is taken, and no other thread can release it.
+idle. Then a caller may take the turn and run its own request in it, with ``run``.
 
-**Torn.** If a caller is cut short in the turn, it may leave a change half done. The next holder of
-the turn checks ``guarded.torn`` and calls ``guarded.recover()`` before it does anything else. The
-inbox wakes the actor's own thread for this, because somebody may be waiting for that change.
+A finaliser may run, or an exception from outside may arrive, between any two lines. So the code
+cannot note for itself whether its thread has the turn. The lock must know this, so it is a
+re-entrant lock. Such a lock stores its owner in the same step in which a thread takes it. If any
+other thread calls ``release``, the lock raises an error and stays as it is.
+
+**Torn.** ``guarded`` is the object that is changed in the turn. For a pool, it is the pool's state.
+If a caller is cut short in the turn, it may leave a change of this object half done. Then
+``guarded.torn`` is ``True``. The next holder of the turn checks ``guarded.torn`` and calls
+``guarded.recover()`` before it does anything else. The inbox wakes the actor's own thread for this,
+because somebody may be waiting for that change.
 
 **The signal** is a second queue, for objects that are not messages. A call that is written in C
 puts them there, so a finaliser may make that call. The actor gets these objects before it gets the
 next message.
 
 **Closing.** After ``close`` no caller may take the turn. An *envelope* is a message with its reply.
-``close`` refuses each envelope that is still queued, and ``put`` refuses each later envelope: they
-hand it to the function ``refuse``. No envelope is refused twice, because ``deque.popleft`` gives it
-to only one thread.
+``close`` gets a function ``refuse``, and calls this function with each envelope that is still
+queued. From then on, ``put`` calls the same function with each new envelope. No envelope is refused
+twice, because ``deque.popleft`` gives it to only one thread.
 
-A finaliser may call everything here, because no step holds a lock that ``put`` needs.
+A finaliser may call each method of the section "any thread" below, because none of these methods
+waits for a lock.
 """
 
 from __future__ import annotations
@@ -162,8 +168,8 @@ class Inbox:
     def is_mine(self) -> bool:
         """Tell whether this thread has the turn, or is the actor's own thread.
 
-        If so, this thread cannot wait for the actor. A finaliser may also run on the actor's own
-        thread between two turns.
+        If so, this thread cannot wait for the actor. The actor's own thread counts even without the
+        turn, because a finaliser may run on that thread between two turns.
         """
         return self.has_turn() or self.own_thread == threading.get_ident()
 
@@ -216,7 +222,10 @@ class Inbox:
     # -- the actor's own thread -------------------------------------------------------------
 
     def get(self) -> Envelope[Any]:
-        """End this turn; wait for a signal, a message or a timer; take the turn and return it.
+        """Wait for a signal, a message or a timer, and return its envelope.
+
+        The actor's thread gives the turn back before it waits. It takes the turn again before this
+        method returns.
 
         Raises:
             MemoryError: memory ran out; nothing was taken, so the caller can try again

@@ -26,10 +26,11 @@ def shut() -> threading.Lock:
 
 
 def passed_on(error: RuntimeError) -> None:
-    """Raise ``error`` unless it is a lock's own error, which tells that the lock was not taken.
+    """Raise ``error``, unless a lock raised it because there was nothing to release.
 
-    A lock's own error is a plain ``RuntimeError``. If the error is of a subclass, it came from
-    outside, or it is the ``RecursionError`` of a full stack.
+    ``release`` raises a plain ``RuntimeError`` if the lock is not taken. A re-entrant lock raises
+    the same error if another thread has taken it. An error of a subclass came from outside, or it
+    is the ``RecursionError`` of a full stack.
     """
     if type(error) is not RuntimeError:
         raise error

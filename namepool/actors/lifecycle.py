@@ -168,8 +168,9 @@ def give_up(receipt: list[Any]) -> None:
 class ActorThread(threading.Thread):
     """A thread that runs the loop of ``actor`` and calls ``ended(error)`` at its very end.
 
-    A tracer may replace ``run``, or the function below it. If the tracer's function fails, the loop
-    does not begin. Then only this thread can report the actor's death.
+    A tracer, such as that of Sentry, may replace the method ``run`` of a thread, or the function of
+    ``threading`` that calls ``run``. If the tracer's function fails, the loop does not begin. Then
+    only this thread can report the actor's death.
     """
 
     runs_an_actor: ClassVar[bool] = True

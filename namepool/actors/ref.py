@@ -181,9 +181,9 @@ class ServiceRef(QueuingRef[A]):
     def ask(self, message: Any, *, block: bool = True, timeout: Wait = None) -> Any:
         """Send a message and return the answer, or with ``block=False`` a future of the answer.
 
-        An idle ``non_blocking`` actor handles the message on this thread. Any other idle actor does
-        so only if the caller blocks without a timeout. It never does so on the main thread, because
-        a Ctrl-C would hit a handler that is not made for it.
+        An idle ``non_blocking`` actor handles the message on this thread. Any other idle actor
+        handles the message on this thread only if the caller blocks without a timeout, and if this
+        is not the main thread. On the main thread, a Ctrl-C could cut the handler short.
 
         Raises:
             pykka.Timeout: no answer came within ``timeout`` seconds

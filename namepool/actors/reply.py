@@ -1,15 +1,17 @@
 """A fast ``pykka.Future`` that a task can await, and a reader can give up.
 
-*Resolved.* One list of outcomes decides. The first outcome in the list resolves or withdraws the
-reply; later outcomes are ignored. Two threads cannot both be first, because ``list.append`` is
-atomic. No lock is held while other code runs, so a finaliser may use any reply at any moment. A
-thread is *struck* when an exception is raised in it from outside.
+*Resolved.* Each reply has a list of outcomes. Only the first outcome in this list counts; later
+outcomes are ignored. Two threads cannot both be first, because ``list.append`` is atomic. No lock
+is held while other code runs, so a finaliser may use any reply at any moment. A thread is *struck*
+when an exception is raised in it from outside.
 
 *Given up.* A *grant* is an object that comes with an answer, for example a lease. A reply with a
 grant is *watched* by a ``Dropped``, which is a weak reference. When the reply dies or its reader
-gives up, the ``Dropped`` goes to a *sink*. The reply and its ``Dropped`` share one ``fate``. The
-first entry of the fate decides whether the answer was read. The sink must check the fate: on a
-free-threaded CPython, a reply may be read at the same moment as it is dropped.
+gives up, the ``Dropped`` goes to a *sink*. The reply and its ``Dropped`` share a list, the
+``fate``. A reader of the answer appends ``True`` to this list, and ``was_read`` appends ``False``.
+The first entry decides whether the answer was read. The code that takes a ``Dropped`` out of the
+sink must ask ``was_read``: on a free-threaded CPython, a reply may be read at the same moment as it
+is dropped.
 
 *Waited for.* Threads wait by blocking. Tasks are suspended, so they do not block their loop.
 """
@@ -188,10 +190,12 @@ def withdrawn() -> Withdrawn:
 class Dropped(weakref.ref["GivingUp[Any]"]):
     """A weak reference that goes to its sink when its reply dies or is given up.
 
-    An exception from outside would vanish in a finaliser. If the sink is written in C, as
-    ``SimpleQueue.put`` is, the finaliser runs no line of Python. While the answer is on its way,
-    the actor holds this reference in place of the reply. So the actor does not keep the reply
-    alive.
+    When the reply dies, Python calls the sink as a finaliser. If an exception from outside arrives
+    in a finaliser that is written in Python, Python drops this exception. So the sink should be a
+    function that is written in C, such as ``SimpleQueue.put``.
+
+    While the answer is on its way, the actor holds this reference in place of the reply. So the
+    actor does not keep the reply alive.
     """
 
     __slots__ = ("fate", "grant", "received", "sink")
@@ -516,9 +520,10 @@ class Reply(NeverCopied, Waiting[T]):
     def is_deferred(self) -> bool:
         """Tell whether a handler that returns this reply will answer later.
 
-        The result is ``True`` if the handler made the reply. It is ``False`` for the reply to
-        another request, which is a value like any other, as in Pykka. It is also ``False`` for a
-        future that was derived from a reply, for example by ``map``.
+        The result is ``True`` if the handler made the reply itself. It is ``False`` if the handler
+        got the reply from a request of its own that was queued for an actor. As in Pykka, such a
+        reply is an ordinary value: the handler's caller gets the reply itself. The result is also
+        ``False`` for a future that was derived from a reply, for example by ``map``.
         """
         return self._inbox is None and not self._upstream
 
@@ -537,7 +542,11 @@ class Reply(NeverCopied, Waiting[T]):
         self.follow(other, opened)
 
     def follow(self, other: Reply[Any], opened: Callable[[], object]) -> None:
-        """Hold ``other``, take its timeout error, and call ``opened`` when it is resolved."""
+        """Make this reply depend on ``other``; call ``opened`` when ``other`` is resolved.
+
+        This reply keeps ``other`` alive. If a ``get`` of this reply times out, it raises the error
+        that a ``get`` of ``other`` would raise.
+        """
         self._upstream = (other,)
         self._timeout_error = other._timeout_error
         other._when_open(opened)

@@ -301,8 +301,9 @@ class ServiceActor(ActorLoop):
     """Set it to ``True`` on an actor whose handlers never block and may be cut short anywhere.
 
     Then the caller's thread also runs three other kinds of requests: for a future, with a timeout,
-    or from the main thread. A handler that is cut short may leave only ``actor_inbox.guarded`` half
-    changed.
+    or from the main thread. If a handler is cut short there, the actor repairs the object
+    ``actor_inbox.guarded``, by the method ``recover`` of this object. So a handler must not leave
+    any other object half changed.
     """
 
     delays_exit: ClassVar[bool] = True
@@ -369,8 +370,9 @@ class ServiceActor(ActorLoop):
     def deferred(self) -> Reply[Any]:
         """Return the reply that the current caller will read.
 
-        A handler returns this reply, and the actor resolves it later. The actor does not keep a
-        watched reply alive. In place of a watched reply, this method returns its ``Dropped``.
+        A handler returns this reply, and the actor resolves it later. If the answer comes with a
+        grant, such as a lease, the actor must not keep the reply alive. Then this method returns a
+        weak reference to the reply (its ``Dropped``) in place of the reply.
 
         Examples:
             >>> class Cook(ServiceActor):

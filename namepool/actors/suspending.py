@@ -1,7 +1,8 @@
 """Suspend the running task, on asyncio or on trio, until any thread calls back.
 
-The caller runs in a task of asyncio or of trio. So this module imports neither of them before the
-program runs it.
+If a task of trio calls, the program has imported trio already, so this module never imports it. The
+module imports asyncio only in a call by a task of asyncio. So a program that uses only threads does
+not load either library through this module.
 """
 
 from __future__ import annotations

@@ -37,7 +37,10 @@ def asked(source: Nomenclater, count: int) -> Blocks:
 
 
 def joined(blocks: Iterable[list[str]]) -> Blocks:
-    """Yield the names in one block, because half an array is of no use to its reader."""
+    """Yield all names in one block, so that nothing is printed before the last name is there.
+
+    Otherwise a model that fails half-way would leave half a JSON array.
+    """
     yield [name for block in blocks for name in block]
 
 

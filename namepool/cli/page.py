@@ -29,7 +29,10 @@ class Page(logging.Handler):
         """Note that an agent gives ``name`` back."""
 
     def slowed(self, source: NameSource, over: threading.Event) -> NameSource:
-        """Return the source, or a source that is as slow as a model until ``over``."""
+        """Return the source, or a source that is as slow as a model.
+
+        The slow source becomes fast when ``over`` is set: at the end of the demo, or by Ctrl-C.
+        """
         return source
 
     def showing(self, pool: PoolHandle) -> AbstractContextManager[object]:

@@ -14,8 +14,9 @@ from namepool.errors import InvalidOption
 class Parser(argparse.ArgumentParser):
     """A parser that prints an error in one line, without the usage above it.
 
-    It guesses no option. An error names the argument and the values that it takes. If the ``type``
-    function of an argument refuses a value, the function raises the error from ``expected``.
+    The user must write the name of an option in full. An error names the argument and the values
+    that the argument takes. If the ``type`` function of an argument refuses a value, the function
+    raises the error from ``expected``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -31,7 +32,10 @@ class Parser(argparse.ArgumentParser):
         return known, others
 
     def error(self, message: str) -> NoReturn:
-        """Refuse in argparse's own words if these repeat no value."""
+        """End the command with an error that repeats no value.
+
+        If the text of argparse's own ``message`` may repeat a value, another text replaces it.
+        """
         argument, what = re.fullmatch("(argument [^:]+: )?(.*)", message, re.S).groups("")  # type: ignore[union-attr]
         if not what.startswith(("must be ", "expected ", "the following arguments are required")):
             what = f"it takes no such value; see {self.prog} --help"

@@ -66,7 +66,8 @@ COLORS = (
 )
 """The colours that ``color_of`` returns.
 
-They are as far apart as possible. Neighbours in this list are farthest apart.
+All of them differ clearly from each other. Their order is chosen so that each colour differs most
+from the colours next to it in this list.
 """
 
 

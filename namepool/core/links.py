@@ -40,7 +40,10 @@ class Link(NeverCopied):
     """The state of the one pool in which the link speaks."""
     owner: str
     outside: bool
-    """The owner speaks by this link in every context: see ``PoolState.given``."""
+    """Whether another party took the name for the owner, or an ``owner_scope`` set the owner.
+
+    The owner speaks by such a link in every context: see ``PoolState.given``.
+    """
     number: float
     """The moment at which the link began, by ``PoolState.number``."""
     says: str | None
@@ -142,7 +145,10 @@ def living(link: Link | None) -> Link | None:
 
 
 def in_front(link: Link, chain: Link | None) -> Link:
-    """Return ``chain`` with ``link`` at its front, and nowhere else."""
+    """Return ``chain`` with ``link`` at its front.
+
+    If ``chain`` has the link further back, the result leaves it out there.
+    """
     origin, kept, rest = link.origin, list[Link](), chain
     while rest is not None and rest.origin is not origin:
         kept.append(rest)

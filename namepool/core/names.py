@@ -98,8 +98,9 @@ def name_key(name: str) -> str:
       of ``"Eva"``.
 
     Two names have different keys if they differ in a number, in a vowel sign or in a CJK character.
-    They also have different keys if they differ in a letter of a script that is not drawn like
-    Latin. The key of a name is the same in every process and on every Python. So it may be stored.
+    In other scripts than Latin, they also have different keys if they differ in two letters that do
+    not look alike, such as the Greek ``"σ"`` and ``"ω"``. The key of a name is the same in every
+    process and on every Python. So it may be stored.
 
     Examples:
         >>> namepool.name_key("Ada, the Yak-Shaver")

@@ -38,15 +38,15 @@ After this time, the weight of an observed demand is down to 1/e.
 """
 
 FIRST_DEVIATION = 1 / 8
-"""The deviation after the first fetch, in latencies."""
+"""The learnt deviation after the first fetch, as a share of the duration of this fetch."""
 
 SHORTEST_MEMORY = 0.05
 """Seconds. With a fast source, a shorter memory would see only noise."""
 
 LEAST_SHARE = 0.1
-"""The smallest value of ``Learnt.share``, the share of the names asked for that come and are new.
+"""The smallest value of ``Learnt.share``.
 
-So a fetch asks for at most ten times the names needed.
+So a fetch asks for at most ten times as many names as the pool needs.
 """
 
 
@@ -93,7 +93,7 @@ class Learnt:
         self.deviation: float = 0.0
         """The usual deviation from that duration, in seconds."""
         self.share: float = 1.0
-        """The share of the names asked for that come and are new."""
+        """The share of the requested names that a fetch really brings and that are new."""
         self._looked_at: float | None = None
         self._drawn = 0
 
@@ -101,8 +101,8 @@ class Learnt:
         """Learn the demand up to ``now``.
 
         ``drawn`` is the number of names asked for so far, minus the names given back so far.
-        Older demand counts less and less, so a look after a long rest finds none. The number of
-        looks makes no difference.
+        Older demand counts less and less. If nobody has asked for a name for a long time, the
+        learnt demand is near 0. The number of calls of this method makes no difference.
         """
         if self.seconds is not None and self._looked_at is not None:
             memory = max(MEMORY * self.seconds, SHORTEST_MEMORY)
@@ -132,9 +132,10 @@ class Learnt:
     def policy(self, bounds: RefillPolicy, age: float = 0.0) -> RefillPolicy:
         """Return the policy of this moment, within ``bounds``.
 
-        A chunk lasts as long as a fetch takes. If a fetch has already run for ``age`` seconds, the
-        pool expects that a fetch takes at least so long. A low-water mark of 0 stays 0: then the
-        pool fetches names only for checkouts that wait.
+        The policy makes a chunk so large that it serves the demand for the duration of one fetch.
+        If a fetch has already run for ``age`` seconds, the pool expects that a fetch takes at least
+        so long. A low-water mark of 0 stays 0: then the pool fetches names only for checkouts that
+        wait.
         """
         if self.seconds is None or self.demand <= 0.0:
             return bounds

@@ -236,9 +236,9 @@ class Speakers:
     def end_binding(self, binding: Binding) -> bool:
         """End a binding; return whether it spoke.
 
-        If nobody else speaks under the name of the lease, the lease may end, too. If the binding
-        belongs to a block, the lease ends if it is lent. Otherwise the lease ends if ``lease.by``
-        is this binding.
+        If nobody else speaks under the name of the lease, the lease may end, too. For the binding
+        of a block, this happens if the lease lasts only as long as its blocks (``is_lent``). For
+        any other binding, this happens if the lease began with this binding (``by``).
         """
         lease, spoke = binding.lease, bool(binding.says)
         if lease is None:

@@ -15,7 +15,8 @@ other parts are an index, which ``recover`` rebuilds from the true parts:
 
 - ``owners``: owner → its tokens, the latest last;
 - ``given``: owner → the latest of its tokens that another party took for it;
-- ``orphans``: the leases whose owners have ended, so that only blocks may speak under the name;
+- ``orphans``: the leases whose owners have all ended. Only blocks may still speak under the name of
+  such a lease;
 - ``known``: the names that are known.
 
 The published view, ``speaking``, reads the index.
@@ -36,9 +37,10 @@ its old place. So ``recover`` can decide all cases:
 - A lease whose ``says`` is ``None`` had not begun, and its name is still in stock.
 - A token that speaks without its lease is over.
 
-Nothing can tear ``begin`` in a state without an observer, because it has no call and no jump back
-between the two marks of ``torn``. The same is true for ``end`` of an ordinary lease while the state
-has no orphans. An ordinary lease has only one speaker: the owner that took the lease for itself.
+If the state has no observer, an exception from outside cannot leave ``begin`` half done. The reason
+is that ``begin`` makes no call and no jump back between the line that sets ``torn`` and the line
+that clears it. The same is true for ``end`` of an ordinary lease while the state has no orphans. An
+ordinary lease has only one speaker: the owner that took the lease for itself.
 
 All steps that may need memory come before one decisive line. From that line on, a token speaks, or
 is over. So either all of the transition has happened, or nothing.
@@ -49,8 +51,8 @@ only exception from outside is ``MemoryError``. Then the pool mends the state, a
 message with that error.
 
 *Events.* An observer makes an event before the change that the event tells of. The transition
-writes the event between its two marks and before the decisive line, without a call in between. So
-either the change happens and its event is told once and in order, or neither happens.
+writes the event after it has set ``torn`` and before the decisive line, without a call in between.
+So either the change happens and its event is told once and in order, or neither happens.
 
 *Work for the pool's own thread.* If a lease finds no name to spare, the answer is ``LATER``. Then
 the pool's own thread handles the request (see ``pool.operations``). It grants one of the last names
@@ -244,9 +246,10 @@ class PoolState(Speakers):
         return LATER if self.signalled else self.name_of(owner)
 
     def owner_ended(self, owner: str, now: float) -> None:
-        """Silence an owner that has ended, except for its blocks, which end for certain.
+        """Silence the tokens of an owner that has ended, except the tokens of its ``with`` blocks.
 
-        A lease becomes an orphan if no speaker is left, or if only blocks speak under its name.
+        The guard of such a block ends the token of the block in any case. A lease becomes an orphan
+        if no speaker is left, or if only blocks speak under its name.
         """
         self.torn = True
         for token in [*self.owners.get(owner, ())]:

@@ -18,8 +18,11 @@ class Durations(NamedTuple):
     """Durations, sorted by the bounds, and their sum."""
 
     counts: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
-    """The number of durations up to 0.005 s, from there up to 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
-    2.5, 5, 10, 30, 60 s, and the number of longer ones."""
+    """The number of durations in each range.
+
+    The first number counts the durations up to 0.005 s. Each further number counts those that are
+    longer than that bound, up to the next one: 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
+    and 60 s. The last number counts the durations of more than 60 s."""
     seconds: float = 0.0
     """The sum of all durations."""
 

@@ -27,7 +27,10 @@ from namepool.sources.base import NameSource, read_answer, time_left
 warn: Callable[..., None] = Logger("namepool.pool").warning  # the ledger belongs to the pool
 
 ENOUGH = 0.5
-"""The share of a chunk. If fewer names are claimed, the source is asked for the rest."""
+"""The share of a chunk that is enough for one fetch.
+
+If a smaller share of the chunk is claimed, the source is asked again, for the missing names.
+"""
 
 ROUNDS = 3
 """The most times that a source is asked for one chunk, unless the source is quick."""

@@ -91,8 +91,9 @@ class Database:
         """Do ``work`` in a transaction that waits for other transactions, up to the timeout.
 
         With ``begin="BEGIN"`` the work may only read. It sees the state of one moment, and nobody
-        waits for it. Work that writes needs the default, because a transaction that reads first
-        cannot wait for the lock.
+        waits for it. Work that writes needs the default, ``BEGIN IMMEDIATE``, which waits for
+        SQLite's lock for writers before the work begins. Without it, the work would ask for this
+        lock in the middle of its transaction, and SQLite may then refuse the lock at once.
 
         Raises:
             LedgerError: the file cannot be used, and nothing was done; the next call opens it again

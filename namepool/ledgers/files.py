@@ -47,8 +47,9 @@ def check_file(path: Path) -> bool:
     on it for this process.
 
     Raises:
-        LedgerError: the path is a folder, a pipe, a device, a socket or a link to nothing. Or the
-            path is a link of another user, unless this user is root or owns the folder
+        LedgerError: the path is a folder, a pipe, a device, a socket or a symbolic link to nothing.
+            Or it is a symbolic link whose owner is not this process's user, not root and not the
+            owner of the folder
         OSError: the path cannot be looked at
     """
     try:
@@ -151,7 +152,7 @@ def check_file_system(path: Path) -> None:
     """Refuse a network file system, on which two machines do not see each other's locks.
 
     Raises:
-        LedgerError: the file system is one; the message names its kind
+        LedgerError: the path is on a network file system; the message names its kind
     """
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")

@@ -220,7 +220,10 @@ class Server:
 
 
 def check_url(url: SplitResult) -> None:
-    """Refuse a URL whose password may have been cut in two: its second part would be shown.
+    """Refuse a URL that Python may have split in the middle of the password.
+
+    A raw "/", "?" or "#" ends the part of a URL that has the password. So the rest of the password
+    would count as a path or as options, and a message could show it.
 
     Raises:
         InvalidOption: the URL has a "#", or it has an "@" behind the host. Or its database is not a

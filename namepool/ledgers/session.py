@@ -53,8 +53,8 @@ class SessionLedger(NeverCopied, ABC):
 
     Args:
         namespace: names are unique within a namespace; a ledger does not see other namespaces
-        retire_after: seconds. Each renewal also frees the names of dead sessions that were silent
-            for longer. ``None``: no renewal does
+        retire_after: a number of seconds. Each renewal also frees the names of dead sessions whose
+            last renewal is longer ago than that. With ``None``, a renewal frees no names
         timeout: seconds that a call waits for the storage
 
     Examples:

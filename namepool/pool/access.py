@@ -1,8 +1,9 @@
 """The access of both handles to a pool, across its restarts; and the block that holds a name.
 
-Each block has a generator as its guard: see ``Access.until_left``. When the block has ended, the
-generator has finished, so Python runs no code when it frees the generator. A finaliser would run
-code then, and Python drops an exception from outside that arrives in a finaliser.
+Each block has a generator as its guard: see ``Access.until_left``. The guard is no object with a
+finaliser, because Python would run the finaliser even after a block that ended normally. If an
+exception from outside arrives in a finaliser, Python drops the exception. A generator that has
+finished runs no code when Python frees it.
 """
 
 from __future__ import annotations

@@ -205,8 +205,9 @@ class NamePool(ServiceActor):
     def on_stop(self) -> None:
         """Let go of the fetchers.
 
-        A pool whose state does not outlive it also answers its waiting callers, and closes the
-        source.
+        A pool that was started with a ``state``, as by a child spec, leaves its waiting callers and
+        its source to the next pool with this state. Any other pool answers its waiting callers, and
+        closes its source.
         """
         self._waiting.let_go()
         self._refilling.let_go()

@@ -42,9 +42,9 @@ class Fetches(Generic[F]):
     """The bookkeeping of fetches. Each fetch ends once: its chunk came, it failed or it is overdue.
 
     Each theme has a ``Fetches`` of its own (see ``of``), with its own demand, failures and pause.
-    All themes share the fetchers. Together they may have ``max_fetches`` fetches under way. If
-    there is more than one theme, the last of these fetches is kept for a theme that has no fetch
-    under way.
+    All themes share the fetchers. Together they may have ``max_fetches`` fetches under way. While
+    there is more than one theme, and all but one of these fetches are under way, only a theme
+    without a fetch under way may begin another one.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Fetches(Generic[F]):
 
     @property
     def expected(self) -> int:
-        """The number of names on their way.
+        """The number of new names that the fetches under way will probably bring.
 
-        It is the number of names asked for, times the learnt share of names that come and are new.
+        This is the number of requested names, multiplied by ``Learnt.share``.
         """
         asked = sum(fetch.expected for fetch in self._mine().values())
         return int(asked * self._learnt.share)
@@ -210,14 +210,17 @@ class Fetches(Generic[F]):
             fetches.changed()
 
     def changed(self) -> None:
-        """Compute ``stock.floor`` again: while more names are ready, a checkout needs no fetch."""
+        """Compute ``stock.floor`` again.
+
+        While more names than this floor are ready, a checkout needs no fetch.
+        """
         self.stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
 
     def _allowed(self) -> RefillPolicy:
-        """Return the policy for now; the last fetch may be kept for another theme.
+        """Return the policy for now, perhaps with ``max_fetches`` reduced by one.
 
-        Otherwise the callers of one theme could use all fetches, and a slow theme would stop the
-        others.
+        That keeps one fetch for the other themes. Otherwise the callers of one theme could use all
+        fetches, and a slow theme would stop the others.
         """
         others, most = len(self.by_theme) > 1, self.policy.max_fetches
         has_the_last = self.total == most - 1 and not len(self)

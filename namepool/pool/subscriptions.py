@@ -170,7 +170,7 @@ def reading_of(callback: Callable[[Any], object], only: Kinds) -> Reading:
 
 
 def begin(pool: Askable, reading: Reading) -> None:
-    """Start the dispatcher of a reader, and let the pool tell the reader of each later event."""
+    """Start the dispatcher of ``reading``, and subscribe ``reading`` to the pool's events."""
     reading.ref = cast(
         "ServiceRef[Any]", launch(Dispatcher, (reading.look,), {}, receipt=reading.started)
     )

@@ -214,7 +214,7 @@ class WaitingList:
 
 
 def abandon_waiters(state: PoolState) -> None:
-    """Tell all waiting callers of a state that no pool uses it again."""
+    """Answer all waiting callers with an error, because no pool uses ``state`` again."""
     for stock in state.stocks.values():
         _abandon(stock.waiters)
 

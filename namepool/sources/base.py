@@ -172,9 +172,10 @@ class FallbackSource(NeverCopied):
     source. A source that exceeds its share is not interrupted, but it is not asked again before it
     has returned.
 
-    A source that does not know the requested theme is passed over. There is one exception. While
-    another source fails or is left alone, the source that does not know the theme gives names of
-    any theme instead. A source whose ``fetch`` takes no ``theme`` always gives names of any theme.
+    If a source raises ``UnknownTheme``, the next source is asked. There is one exception: another
+    source has just failed, or is left alone at this moment. Then a name of another theme is better
+    than no name, so the source that raised ``UnknownTheme`` is asked again, without a theme. A
+    source whose ``fetch`` takes no ``theme`` always gives names of any theme.
 
     Examples:
         >>> class Broken:

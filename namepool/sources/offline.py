@@ -123,8 +123,9 @@ class OfflineNames(NeverCopied):
         Several threads may fetch at once: they share one walk. A name that was given for one theme
         is not given again among the names of all themes, and the other way round.
 
-        The source does not read ``used``, because the walk never repeats itself. The pool knows the
-        names that came from elsewhere. It drops them and fetches again. If the source read a
+        The source does not read ``used``, because the walk never repeats itself. A name of the walk
+        may be in use all the same, for example from a saved conversation. The pool knows this name,
+        so it drops the second one, and fetches again if it needs more names. If the source read a
         million used names to give twelve, every chunk would cost more than the chunk before.
 
         Raises:

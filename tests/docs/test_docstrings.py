@@ -83,7 +83,7 @@ def run(text: str, names: dict[str, Any], loop: asyncio.Runner, *, is_checked: b
         (">>> 1 + 1\n2\n", True),
         (">>> 1 + 1\n3\n", False),
         (">>> 1 + 1\n", False),
-        (">>> import asyncio\n>>> await asyncio.sleep(0, 'awaited')\n'awaited'\n", True),
+        (">>> import asyncio\n>>> await asyncio.to_thread(str, 'awaited')\n'awaited'\n", True),
         (">>> int('x')\nTraceback (most recent call last):\nValueError: invalid ...\n", True),
         (">>> int('x')\nTraceback (most recent call last):\nTypeError: invalid ...\n", False),
         (">>> int('x')\n", False),

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,11 @@ def test_every_link_of_the_readme_leads_to_a_file() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", PAGES[0].read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_the_wheel_that_the_docs_name_is_of_this_version() -> None:
+    home = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert re.findall(r"namepool-(.+?)-py3", home) == [version("namepool")]
 
 
 def test_the_readme_is_short() -> None:

@@ -118,7 +118,7 @@ class ActorHandle(NeverCopied):
         Raises:
             pykka.Timeout: no incarnation came, or no answer, within ``timeout`` seconds
             NotHandled: there will be no further incarnation
-            pykka.ActorDeadError: the incarnation with the request died of it, or before it answered
+            pykka.ActorDeadError: an incarnation that may have handled the request has died
 
         Examples:
             >>> cook.current.stop()

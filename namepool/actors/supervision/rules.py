@@ -5,9 +5,11 @@ time. ``SupervisorState`` appends the next steps to its queue ``steps``. The mod
 does these steps, and tells the outcome of each.
 
 **One task is under way at a time.** A task stops some children, the last one first. Then it starts
-some children, the first one first. Everything that arrives meanwhile waits. Deaths are dealt with
-first. Operations and restarts that are due are dealt with after them. Both follow the order of
-arrival. Each of them is judged when its turn comes, with three exceptions:
+some children, the first one first. Everything that arrives meanwhile waits in one of two queues.
+One queue has the deaths. The other queue has the operations, and the restarts whose pause is over.
+After a task, the supervisor first takes the deaths out of their queue, and then takes the next item
+out of the other queue. Both queues keep the order of arrival. The rules judge an item when it
+leaves its queue, with three exceptions:
 
 - An operation that cannot be carried out now is refused at once. But if other operations or
   restarts wait before it, or if its child is about to end, the operation waits too.
@@ -81,7 +83,7 @@ class Child:
 
     @property
     def info(self) -> m.ChildInfo:
-        """The answer about this child."""
+        """The facts about this child for the answer to ``WhichChildren``."""
         return m.ChildInfo(self.spec.id, self.ref, self.state, self.spec.kind, self.restarts)
 
 
@@ -292,7 +294,10 @@ class Restarts:
         self._do("forget", child.spec, reason)
 
     def end(self, error: m.SupervisorError | None) -> None:
-        """End the supervisor because of an error, or with ``None`` as if it was stopped."""
+        """End the supervisor.
+
+        ``error`` is the reason. If ``error`` is ``None``, the supervisor ends as if it was stopped.
+        """
         self.is_at_work = False
         self._do("give_up", error)
 

@@ -382,7 +382,8 @@ class Hands:
     def handle(self, id: str) -> ActorHandle:  # noqa: A002
         """Return a child's handle.
 
-        If the supervisor's next incarnation has taken over the handle, return an unused handle.
+        The supervisor's next incarnation may have taken over this handle. Then the present
+        incarnation must not change it, so the result is a new handle that nobody uses.
         """
         handle = self.place.child(id, self._ref)
         return handle if handle.keeper is self._ref else ActorHandle(id)
@@ -495,7 +496,11 @@ class Hands:
         self._ref.lifecycle.came_up()
 
     def give_up(self, error: m.SupervisorError | None) -> None:
-        """End with ``error`` as the reason that a parent sees, or with ``None`` as if stopped."""
+        """End the supervisor.
+
+        A parent sees ``error`` as the reason of the end. If ``error`` is ``None``, the supervisor
+        ends as if it was stopped.
+        """
         if error is None:
             self._ref.stop(block=False)
             return

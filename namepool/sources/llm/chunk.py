@@ -98,7 +98,11 @@ class Chunk:
         return None
 
     def listed(self, most: int | None) -> list[str]:
-        """Return the names for the prompt to exclude: the latest ``most``, or all that fit."""
+        """Return the known names that the prompt lists, so that the model does not repeat them.
+
+        They are the latest ``most`` names. If ``most`` is ``None``, they are the latest names that
+        fit into ``prompt.USED_TOKENS``.
+        """
         names = [*self._recent, *self.names]
         return latest_within(names) if most is None else names[max(len(names) - most, 0) :]
 

@@ -28,7 +28,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from namepool.core.names import one_line
 
 MOST_KEPT = 1000
-"""The most kept connections. With fewer of them than fetchers, urllib3 logs warnings."""
+"""The most connections that are kept open for later requests.
+
+The number is high, because urllib3 logs warnings if more connections are in use than it may keep.
+"""
 
 MOST_HINTS = 20
 """The most interim answers that are skipped before the answer."""

@@ -22,10 +22,13 @@ from namepool.sources.llm.vendors import Vendor, likely
 
 OPENAI = "https://api.openai.com/v1"
 LONGEST_GUIDANCE = 2000
-"""The most characters. Every request contains the guidance."""
+"""The most characters of the guidance. It must be short, because every request contains it."""
 
 PLAIN = re.compile(r"(?:ftp|file|wss?)://[a-z0-9.-]{1,60}")
-"""The starts of URLs that an error may show. Other text may be a misplaced password."""
+"""The form that the beginning of a wrong base URL must have, so that an error may show it.
+
+An error shows no other beginning, because a user may have put a password there by mistake.
+"""
 
 MOST_SENT = 20
 """The number of sets of credentials that are remembered, to strike them out of texts.

@@ -39,9 +39,10 @@ _MODEL = re.compile(
     re.I,
 )
 _FEATURE = re.compile(r"\bjson\b|response type|feature|parameters", re.I)
-"""Words of an error about a feature of the model.
+"""Words of an error about a feature of the model, such as its JSON mode.
 
-If an error has such words, its words from ``_MODEL`` do not mean that the model itself is missing.
+Such an error may also match ``_MODEL``, because it says that the feature is "not available". So an
+error means that the model itself is missing only if it matches ``_MODEL`` and not this pattern.
 """
 _ELSE = re.compile(
     # the key
@@ -73,7 +74,8 @@ def next_rung(rung: int, status: int, said: str, *, proven: bool) -> int | None:
     """Return the rung to ask for after an error, or ``None`` if it is not about the form.
 
     ``said`` is the start of the error's body. ``proven`` means that some rung has worked with this
-    endpoint. There are at most two steps from the first rung to the last.
+    endpoint. After a refusal of one of the two middle rungs, the next rung is the last one. So
+    there are at most two steps from the first rung to the last.
     """
     # A refusal should have status 400 or 422, but llama-cpp-python's server answers with 500.
     about_form = speaks_of_form(said) and (status in _REFUSALS or status == 500)

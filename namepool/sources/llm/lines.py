@@ -28,10 +28,10 @@ def unnumbered(text: str) -> str:
 def on_lines(text: str) -> list[str]:
     """Return the items of the list in ``text`` that looks most like names, without descriptions.
 
-    Two lists differ in their number or bullet, or in their indentation. If several look equally
-    like names, numbers win over bullets, and the least indentation wins. A run of lines is left out
-    if most of them are phrases and none looks like a name. Rules and steps of reasoning are such
-    runs.
+    All items of a list have the same indentation, and either all have a number or all have a
+    bullet. If several lists look equally like names, a list with numbers wins over a list with
+    bullets. After that, the list with the least indentation wins. A run of lines is left out if
+    most of them are phrases and none looks like a name. Rules and steps of reasoning are such runs.
     """
     lists: dict[tuple[int, int], list[str]] = {}
     for place, run in groupby(_items(text), key=lambda item: item[:2]):

@@ -71,9 +71,9 @@ class Nomenclater(NeverCopied):
         api_key: the key, sent as a bearer token. The default is ``OPENAI_API_KEY``. ``""`` sends no
             key. Only OpenAI's own URL requires a key. No key is sent if ``headers`` or the session
             have an ``Authorization`` or ``api-key``, or if the session has an ``auth``. The key of
-            the environment goes to another vendor only if the requests have no other credential.
-            Such a credential is a cookie, a certificate, a key in the URL, or any header that is
-            not public. Headers such as ``User-Agent`` are public
+            the environment may be one for OpenAI. So another vendor gets it only if the requests
+            have no other credential. A cookie, a certificate and a key in the URL count as
+            credentials. So does every header except public ones, such as ``User-Agent``
         themes: the subjects of the names, three of them per request. The default is
             ``subjects.THEMES``
         guidance: a sentence or two for the prompt, such as the language of the names
@@ -86,9 +86,10 @@ class Nomenclater(NeverCopied):
             names. ``None`` lists as many as fit into ``prompt.USED_TOKENS``, so that a small model
             can read the prompt
         session: a ``requests.Session`` of yours, for certificates, proxies or adapters. It is not
-            closed, and it has limits. An answer with slow headers holds a thread until it ends.
-            Interim answers (103) are not skipped. A kept connection that ends while the request
-            arrives costs an attempt. A forked child needs a session of its own
+            closed, and it has limits. If a server sends the headers of its answer slowly, a thread
+            waits for them, even after the timeout. Interim answers (103) are not skipped. A kept
+            connection that ends while the request arrives costs an attempt. A forked child needs a
+            session of its own
         headers: more headers, such as Azure's ``{"api-key": …}``. They replace the default ones
         extra_body: more fields of the request, such as ``{"temperature": 1.1}``. They replace the
             default ones

@@ -42,7 +42,8 @@ class Reader:
     def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
         """Return the names in an answer. It raises like ``read_body``.
 
-        A chat completion may have any content type. The error for another body names its type.
+        A chat completion may have any content type. If a body with another type than JSON is no
+        chat completion, the error names this type.
         """
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if not body.strip():

@@ -131,9 +131,11 @@ def of_session(session: object) -> list[str]:
 
 
 def strike(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` with a mark for each secret, in any spelling of JSON, HTML or a URL.
+    """Return ``text`` with a mark in place of each secret.
 
-    Capitals, more white space and the zeros of UTF-16 do not hide a secret either.
+    The function also finds a secret that is escaped as in JSON, HTML or a URL. It finds a secret
+    with other capitals, with more white space, or with the zero bytes of UTF-16 between its
+    characters.
     """
     # A repeatable run at an end of the pattern would be tried from each of its characters.
     bare = (secret.strip("\\ \t\r\n") for secret in secrets)

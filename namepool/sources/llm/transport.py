@@ -28,7 +28,11 @@ MAX_BODY = 1_000_000
 PIECE = 8192
 
 GRACE = 0.5
-"""Seconds from the deadline to the timeout of a read, if nothing else has ended the read."""
+"""Seconds. The timeout that ``requests`` gets is this much longer than the time of the call.
+
+So the call ends at its own deadline first. The timeout of ``requests`` ends only a read that goes
+on after that.
+"""
 
 
 class Answer(NamedTuple):
