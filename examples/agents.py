@@ -61,7 +61,7 @@ def work(pool: PoolHandle) -> None:
         ]
     )
     whales: Any = root.handle("whales")
-    first = whales.ask("what they sing")
+    first = whales.ask("their songs")
     root.handle("crawler").ask("the web")
     crashed = whales.current
     crashed.tell("crash")

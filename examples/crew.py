@@ -29,7 +29,7 @@ ROLES = ("planner", "tester", "critic")
 
 
 class Agent(pykka.ThreadingActor):
-    """An agent of the crew; what it says, it says in its role, whichever incarnation it is."""
+    """An agent of the crew. Each of its incarnations speaks in the same role."""
 
     def __init__(self, role: str, pool: PoolHandle) -> None:
         super().__init__()

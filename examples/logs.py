@@ -75,7 +75,7 @@ def with_a_queue(pool: namepool.PoolHandle) -> None:
         with logging_to(handler):
             work(pool, "a filter before a queue")
     finally:
-        listener.stop()  # writes what is left
+        listener.stop()  # writes the remaining lines
 
 
 def main() -> None:

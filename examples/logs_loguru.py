@@ -31,7 +31,7 @@ def main() -> None:
             thread.start()
             thread.join()
         logger.info("all done")
-        logger.remove()  # writes what is left
+        logger.remove()  # writes the remaining lines
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pool as a Pykka actor: messages, proxy futures, ``await``, and what can go wrong.
+"""The pool as a Pykka actor: messages, proxy futures, ``await``, and two errors.
 
 The pool of each part is started by ``NamePool.start()`` and needs no supervisor.
 """
@@ -49,7 +49,7 @@ class SlowRegistry:
 
 
 def ask_by_message() -> None:
-    """A message names its caller when it is made; whoever sends it."""
+    """A message names its caller when it is made, even if another thread sends it."""
     ref = NamePool.start(source=OfflineNames(seed=1))
     try:
         name = ref.ask(CheckoutName(), timeout=30)
@@ -60,7 +60,7 @@ def ask_by_message() -> None:
 
 
 def ask_a_source_that_fails() -> None:
-    """Who waits for a name is told why there is none; the cause is chained."""
+    """A waiting caller gets the error of the source, chained as the cause."""
     ref = NamePool.start(source=BrokenRegistry())
     try:
         ref.ask(CheckoutName(), timeout=30)

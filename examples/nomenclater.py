@@ -1,4 +1,4 @@
-"""Names from a language model, and what happens when it has no more of them.
+"""Names from a language model, and from the next source when the model has no more.
 
 The model is a stand-in: an HTTP server on this machine that answers as an OpenAI-compatible
 endpoint does. With a real one, leave ``base_url`` out and set OPENAI_API_KEY, or point it to yours.

@@ -1,9 +1,11 @@
 """An agent whose workers share its name.
 
-A thread of a thread pool is nobody in particular. Four ways to let it speak for an agent: a
-``NamedExecutor`` has it speak for whoever submits the work, ``inherit_owner`` lends it the agent's
-identity for one call, ``speaking_as`` lets it join the agent's name for a block, ``associate_name``
-until it leaves.
+A thread of a thread pool has no name of its own. There are four ways to let it speak for an agent:
+
+- a ``NamedExecutor`` lets it speak for the agent that submits the work;
+- ``inherit_owner`` lends it the agent's identity for one call;
+- ``speaking_as`` lets it share the agent's name for a block;
+- ``associate_name`` lets it share the name until it dissociates itself.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def is_linked(one: Link) -> bool:
     return link is not None
 
 
-# -- who speaks -----------------------------------------------------------------------------
+# -- the name of the caller -----------------------------------------------------------------
 
 
 def link_of_caller(state: PoolState) -> Link | None:

@@ -7,8 +7,9 @@ who asks").
 
     python scripts/sentences.py [--limit N]
 
-reads README and docs, and the docstrings, comments and messages of the package. It prints each such
-sentence with its place, then their number, and fails if there are more than N.
+reads README, docs and the other pages, and the docstrings, comments and messages of the package and
+the examples. It prints each such sentence with its place, then their number, and fails if there are
+more than N.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ BEFORE = (
 """The words that stand before a "who" of its own. Other words may be its noun."""
 
 FREE = re.compile(
-    rf"\b(whoever|whomever|whatever|what)\b|(^|[.:;,(—] ?|\b({BEFORE}) )who\b", re.IGNORECASE
+    rf"\b(whoever|whomever|whatever|what)\b|(^\W*|[.:;,(—] ?|\b({BEFORE}) )who\b", re.IGNORECASE
 )
 END = re.compile(r"(?<=[.!?])[\"')*_]*\s+(?=[\"'(*_`]*[A-Z`\[])")
 BREAK = re.compile(r"\n\s*\n|\n\s*(?=[-*#] |\d+\. |Raises:|Example)|\|")
-CODE = re.compile(r"^( *)```.*?^\1```$|^ *>>> .*$|^ *\.\.\. .*$", re.MULTILINE | re.DOTALL)
-MARKUP = re.compile(r"``.+?``|`.+?`|\]\(.*?\)|<[^>]*>", re.DOTALL)
+CODE = re.compile(r"^( *)```(?s:.*?)^\1```$|^ *(?:>>>|\.\.\.) .*$", re.MULTILINE)
+MARKUP = re.compile(r"(`+)(?:[^`\n]|\n(?!\s*\n))+?\1|\]\([^)\n]*\)|</?\w[^>\n]*>")
 
 Part = tuple[int, str]
 """The number of a line, and a text that begins there."""
@@ -97,9 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Count the sentences without a noun.")
     parser.add_argument("--limit", type=int, default=sys.maxsize, metavar="N")
     limit = parser.parse_args().limit
-    pages, modules = (ROOT / "docs").rglob("*.md"), (ROOT / "namepool").rglob("*.py")
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    modules = [*(ROOT / "namepool").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
     count = 0
-    for path in [ROOT / "README.md", *sorted(pages), *sorted(modules)]:
+    for path in [*sorted(pages), *sorted(modules)]:
         for first, text in parts(path):
             for line, sentence in sentences(text):
                 if is_free(sentence):

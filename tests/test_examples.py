@@ -191,7 +191,7 @@ def test_tasks_gives_up_without_loss_and_names_every_agent_and_its_tools() -> No
 def test_agents_speak_under_their_names_until_they_end_and_leave_none_behind() -> None:
     rows = [line.split(" | ", 1) for line in _run("agents.py")]
     said = {message: agent.strip() for agent, message in rows}
-    first = said["looking up what they sing"]
+    first = said["looking up their songs"]
     second = said["looking up the same again"]
     assert said["falling over"] == first != second
     assert len({first, second, said["crawling the web"], said["here, for bees"]}) == 4

@@ -33,7 +33,7 @@ import namepool
 
 @dataclass
 class Job:
-    """What an agent is asked to do."""
+    """A job for an agent."""
 
     name: str
 
@@ -97,7 +97,7 @@ async def crew(pool: namepool.PoolHandle) -> None:
 
 
 def main() -> None:
-    """Run the crew; hide what the runtime logs and traces of its deliveries, which is nobody's."""
+    """Run the crew; hide the log lines and spans of the runtime, which belong to no agent."""
     logging.getLogger("autogen_core").setLevel(logging.WARNING)
     with stage() as pool:
         asyncio.run(crew(pool))

@@ -21,7 +21,7 @@ import namepool
 
 
 class State(TypedDict):
-    """What the nodes of a graph share."""
+    """The state that the nodes of a graph share."""
 
     job: str
     messages: Annotated[list[AnyMessage], add_messages]

@@ -1,7 +1,7 @@
 """Two agents of the OpenAI Agents SDK at once, on one event loop, with tools of both kinds.
 
 No glue: the SDK runs a tool that is a plain function with ``asyncio.to_thread``, which hands the
-context on. Its own traces are no spans of OpenTelemetry: what begins in them is logged here.
+context on. The SDK's own traces are no spans of OpenTelemetry. This program logs their beginnings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import namepool
 
 
 class Begun(TracingProcessor):
-    """Logs what the SDK traces, and sends it nowhere."""
+    """Logs the beginnings of the SDK's traces and spans, and sends nothing anywhere."""
 
     def on_trace_start(self, trace: Trace) -> None:
         """Log the agent's whole run."""

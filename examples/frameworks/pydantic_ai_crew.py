@@ -47,7 +47,7 @@ async def crew(pool: namepool.PoolHandle) -> None:
 
 
 def main() -> None:
-    """Run the crew, and trace what Pydantic AI does."""
+    """Run the crew with the spans of Pydantic AI."""
     Agent.instrument_all()
     with stage() as pool:
         asyncio.run(crew(pool))

@@ -40,7 +40,7 @@ def search(job: str) -> str:
     """Search for something.
 
     Args:
-        job: What for.
+        job: The job that needs it.
     """
     meet()
     with tracer.start_as_current_span("search"):
@@ -53,7 +53,7 @@ def measure(job: str) -> str:
     """Measure something.
 
     Args:
-        job: What for.
+        job: The job that needs it.
     """
     with tracer.start_as_current_span("measure"):
         log.info("%s: measuring", job)

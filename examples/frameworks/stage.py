@@ -1,7 +1,7 @@
-"""What the programs beside this one share: each log line and each span is shown with its agent.
+"""The part that the programs beside this one share: it shows each log line and span with its agent.
 
-Nothing here is about a framework. Lines are ``agent | log | message`` and ``agent | span | path``;
-the path begins with the job that the agent's first span is named for.
+It knows no framework. A line is ``agent | log | message`` or ``agent | span | path``. The path
+begins with the job that names the agent's first span.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _both_are_here = threading.Barrier(len(JOBS))
 
 @contextmanager
 def stage() -> Iterator[namepool.PoolHandle]:
-    """Open a pool; show what is logged and traced in the block, by whatever library."""
+    """Open a pool; show the log lines and spans of the block, from every library."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -160,8 +160,8 @@ class Listed(NamedTuple):
 
     name: str
     thing: Any
-    members: list[str] | None
-    """The members that it shows; ``None``: all that the class defines."""
+    members: list[str]
+    """The names of the members that it shows."""
 
 
 def listed() -> Iterator[Listed]:
@@ -172,19 +172,28 @@ def listed() -> Iterator[Listed]:
             for part in match[1].split(".")[1:]:
                 thing = getattr(thing, part, None) or importlib.import_module(match[1])
             members = re.search(r"\bmembers: *(false|\[.*?\]|(?:\n +- \w+)+)", match[2])
-            shown = re.findall(r"\w+", members[1]) if members else None
+            shown = re.findall(r"\w+", members[1]) if members else members_of(thing, match[2])
             yield Listed(match[1], thing, [] if shown == ["false"] else shown)
+
+
+def members_of(thing: Any, options: str) -> list[str]:
+    """Return the members that the reference shows if its options name none."""
+    if not inspect.isclass(thing):
+        return []
+    bases = thing.__mro__ if "inherited_members: true" in options else [thing]
+    ours = [base for base in bases if base.__module__.startswith("namepool.")]
+    return [name for base in ours for name in vars(base)]
 
 
 def needed() -> Iterator[tuple[str, Any]]:
     """Yield the functions, the classes and the methods that need an example."""
     for name, thing, members in listed():
         if inspect.ismodule(thing):
-            yield from ((f"{name}.{one}", getattr(thing, one)) for one in members or [])
+            yield from ((f"{name}.{one}", getattr(thing, one)) for one in members)
         elif callable(thing) and not is_typeddict(thing) and name not in RETURNED:
             yield name, thing
         if inspect.isclass(thing):
-            for one in vars(thing) if members is None else members:
+            for one in members:
                 method = function_of(inspect.getattr_static(thing, one, None))
                 if one[0] != "_" and method is not None:
                     yield f"{name}.{one}", method

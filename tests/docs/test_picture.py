@@ -1,4 +1,4 @@
-"""The picture in README is drawn from what the demo prints."""
+"""The picture on the home page is drawn from what the demo prints."""
 
 from __future__ import annotations
 

@@ -30,6 +30,8 @@ def test_hardly_a_sentence_has_a_pronoun_for_a_noun() -> None:
         "What came is dropped.",
         "A name is free; who asks first has it.",
         "Wait for who comes.",
+        "- Who asks is served.",
+        "**Who asks** is served.",
     ],
 )
 def test_a_sentence_counts(sentence: str) -> None:
@@ -62,10 +64,12 @@ def counted(path: Path) -> list[tuple[int, str]]:
 def test_the_prose_of_a_page_is_read_without_its_code(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "# What it does\n\nOne. Two says `what`.\n\n```python\nwhat = 1\n```\n\n| what | that |\n",
+        "# What it does\n\nOne. Two says `what`.\n\n```python\nwhat = 1\n```\n\n| what | that |\n\n"
+        "It is 1 < 2. What follows is read, as `one\ntwo` and 3 > 2.\n",
         encoding="utf-8",
     )
-    assert counted(page) == [(1, "# What it does"), (9, "what")]
+    follows = (11, "What follows is read, as X and 3 > 2.")
+    assert counted(page) == [(1, "# What it does"), (9, "what"), follows]
 
 
 def test_docstrings_comments_and_messages_of_a_module_are_read(tmp_path: Path) -> None:
@@ -76,6 +80,9 @@ def test_docstrings_comments_and_messages_of_a_module_are_read(tmp_path: Path) -
 Return what is left.
 
 >>> print("what")
+... # what
+
+Say what follows.
 """
 
 # A comment,
@@ -86,6 +93,7 @@ what = f"{1} tells what {2} is"
     )
     assert sorted(counted(module)) == [
         (3, "Return what is left."),
-        (8, "A comment, and what it says."),
-        (10, "X tells what X is"),
+        (8, "Say what follows."),
+        (11, "A comment, and what it says."),
+        (13, "X tells what X is"),
     ]
