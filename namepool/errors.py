@@ -13,6 +13,7 @@
     ├── NameHeld                                 another owner holds the name that was asked for
     ├── LedgerError                              a ledger that cannot be reached or used
     └── SourceError                              the source cannot answer
+        └── SourceExhausted                      the source has given all its names
 
 Pykka's own ``ActorDeadError`` (the pool is gone) and ``Timeout`` (no answer in time) pass through
 unchanged. ``namepool.actors`` adds ``WouldDeadlock``.
@@ -62,6 +63,14 @@ class CheckoutTimeout(NamePoolError, pykka.Timeout, TimeoutError):
 
 class SourceError(NamePoolError):
     """A source of names cannot answer."""
+
+
+class SourceExhausted(SourceError):
+    """A source has no more names, and never will have. A source raises this error to say so.
+
+    The pool does not ask the source again before a ``reset()``. A checkout then waits until a name
+    is given back, up to its timeout.
+    """
 
 
 class LedgerError(NamePoolError):

@@ -129,7 +129,10 @@ class NamesFetched(PoolEvent):
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed(PoolEvent):
-    """A fetch brought no new name. If needed, the pool asks again after ``retry_in`` seconds."""
+    """A fetch brought no new name. If needed, the pool asks again after ``retry_in`` seconds.
+
+    ``retry_in`` is infinite if the source has no more names.
+    """
 
     error: str
     retry_in: float

@@ -110,7 +110,7 @@ class KnownNames:
 
     def rebuild(self, checked_out: Iterable[str]) -> None:
         """Rebuild the records, which may be half written, from the stocks and the checkouts."""
-        missing = set(checked_out).union(*[stock.names for stock in self._stocks.values()])
+        missing = set(checked_out).union(*[stock.all_names() for stock in self._stocks.values()])
         names = [name for name in self._log if name in missing]
         names += sorted(missing.difference(names))
         self._log = names

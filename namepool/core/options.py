@@ -37,6 +37,7 @@ class PoolOptions:
     max_fetches: int = 4
     fetch_timeout: float = 30.0
     prefetch: bool = False
+    reuse_gap: int = 1000
     reclaim_after: float | None = 300.0
     leak_after: float | None = None
     ledger: object = None
@@ -52,6 +53,7 @@ class PoolOptions:
         check_seconds("fetch_timeout", self.fetch_timeout, zero=False)
         if not isinstance(self.prefetch, bool):
             raise invalid("prefetch", self.prefetch, "True or False")
+        check_count("reuse_gap", self.reuse_gap, 0)
         check_seconds("reclaim_after", self.reclaim_after, none=True)
         check_seconds("leak_after", self.leak_after, none=True, zero=False)
 

@@ -50,6 +50,10 @@ So a fetch asks for at most ten times as many names as the pool needs.
 """
 
 
+SHORTEST_PATIENCE = 1.0
+"""Seconds. A fetch that takes no longer than this is never late."""
+
+
 class RefillPolicy(NamedTuple):
     """The numbers that decide when to fetch, and how many names.
 
@@ -128,6 +132,12 @@ class Learnt:
             self.seconds += LATENCY_GAIN * error
         share = min(max(came / asked, LEAST_SHARE), 1.0)
         self.share += DEVIATION_GAIN * (share - self.share)
+
+    @property
+    def patience(self) -> float:
+        """The seconds after which a fetch is late: longer than fetches usually take."""
+        usual = 0.0 if self.seconds is None else self.seconds + 4 * self.deviation
+        return max(usual, SHORTEST_PATIENCE)
 
     def policy(self, bounds: RefillPolicy, age: float = 0.0) -> RefillPolicy:
         """Return the policy of this moment, within ``bounds``.

@@ -182,7 +182,7 @@ class Speakers:
             lease.says = OVER
             self.counters.adopted += 1
             if not self.known.learn(name):
-                lease.stock.names.remove(name)
+                lease.stock.take_out(name)
         if told:
             self.log.wake()
 

@@ -33,7 +33,7 @@ next thread that has the turn finds ``torn`` set, it calls ``recover`` before an
 To make this possible, a transition writes a thing to its new place before it takes the thing from
 its old place. So ``recover`` can decide all cases:
 
-- A name that stands in two places is leased.
+- A name that stands in two places is leased, or else ready.
 - A lease whose ``says`` is ``None`` had not begun, and its name is still in stock.
 - A token that speaks without its lease is over.
 
@@ -61,8 +61,10 @@ finaliser gives up a token, a chunk comes for a dead pool. Each of these is put 
 which outlives the actors, and the pool's own thread handles it.
 
 *Order.* ``number`` counts the moments. If an owner has two tokens, it speaks under the later one.
-When the later one ends, the earlier one speaks again. A name that is given back goes to the end of
-its stock.
+When the later one ends, the earlier one speaks again. A name that is given back rests in its stock
+until ``reuse_gap`` other names of the stock were handed out. Then it goes to the end of the queue
+of ready names. Each end of a lease moves one such name, so that a checkout finds it ready; the
+pool's own thread moves the others.
 
 *Restarts.* The state outlives its actor. The next incarnation calls ``recover`` and goes on. Every
 lease lasts, every waiting lease still waits, and no name is given twice.
@@ -84,6 +86,7 @@ from namepool.core.leases import Binding, Lease, Token, bindings, speakers
 from namepool.core.links import OVER
 from namepool.core.options import PoolOptions
 from namepool.core.speakers import Speakers
+from namepool.core.stock import Stock
 
 
 class OwnerEnded(NamedTuple):
@@ -149,7 +152,7 @@ class PoolState(Speakers):
             return self._begun(lease)
         if len(names) <= (stock.floor if spare is None else spare):
             return LATER
-        name, owner = names[0], lease.owner
+        name, owner, handed = names[0], lease.owner, stock.handed + 1
         if owner not in self.owners:
             self._meet(owner)
         told = () if self.observer is None else self.observer.began(lease, name, owner)
@@ -163,6 +166,7 @@ class PoolState(Speakers):
         self.number = number  # from here on the lease has begun, and nothing needs memory
         lease.says = name
         del names[0]
+        stock.handed = handed
         if lease.outside:
             self.given[owner] = lease
         if told:
@@ -177,16 +181,22 @@ class PoolState(Speakers):
             return self._end_other(token)
         lease: Lease = token
         stock, mine = lease.stock, self.owners.get(lease.owner)
+        rests = (name, stock.handed + self.options.reuse_gap)
         told = () if self.observer is None else self.observer.ended(lease, is_reclaimed)
         self.torn = True
-        names = stock.names
-        names += (name,)
+        resting, names = stock.resting, stock.names
+        resting += (rests,)
+        next_name, due = resting[0]
+        if due <= stock.handed:
+            names += (next_name,)
         if told:
             self.log.entries += told
         lease.says = OVER  # from here on the lease has ended, and nothing needs memory
         if mine is not None and lease in mine:
             del mine[lease]
         del leases[name]
+        if due <= stock.handed:
+            del resting[0]
         if lease.further or lease.outside or self.orphans:
             self._end_rest(lease)
         if told:
@@ -227,9 +237,22 @@ class PoolState(Speakers):
             self.torn = True
             stock.names.appendleft(name)
             if not self.known.learn(name):
-                del stock.names[stock.names.index(name, 1)]
+                stock.take_out(name, start=1)
             self.torn = False
         return self.begin(lease, spare=0)  # type: ignore[no-any-return]
+
+    def ready_next(self, stock: Stock) -> None:
+        """Make the name of a stock ready that was given back first, although it is not due."""
+        self.torn = True
+        stock.ready_next()
+        self.torn = False
+        self.counters.early_reuse_count += 1
+
+    def ready_due(self, stock: Stock) -> None:
+        """Make all names of a stock ready that are due."""
+        self.torn = True
+        stock.ready_due()
+        self.torn = False
 
     # -- owners -----------------------------------------------------------------------------
 

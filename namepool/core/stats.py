@@ -43,6 +43,7 @@ class Counters:
         self.fetch_count = self.fetch_failure_count = 0
         self.invalid_count = self.duplicate_count = self.rejected_count = 0
         self.conflict_count = self.reclaimed_count = self.waited_count = 0
+        self.early_reuse_count = 0
         self.served_count = self.timeout_count = self.unavailable_count = self.withdrawn_count = 0
         self.longest_wait: float = 0.0
         self.last_error: str | None = None
@@ -74,7 +75,7 @@ class PoolStats:
     """
 
     available_count: int
-    """Names ready to be checked out."""
+    """Known names that are not checked out, also those that wait for their ``reuse_gap``."""
     checked_out_count: int
     """Names under a lease."""
     all_used_count: int
@@ -99,6 +100,8 @@ class PoolStats:
     """Names that agents speak under although another session of the ledger has them."""
     reclaimed_count: int
     """Names taken back from owners that ended without giving them back."""
+    early_reuse_count: int
+    """Names handed out again before their ``reuse_gap`` had passed, for want of other names."""
     restart_count: int
     """Times the pool was restarted."""
     demand_per_second: float

@@ -44,16 +44,25 @@ class Waiters(dict[Lease, None]):
 
 
 class Stock:
-    """The queue of names of a theme, and the queue of leases that wait for one.
+    """The names of a theme, ready or resting, and the queue of leases that wait for one.
 
-    ``theme`` is ``None`` for the names without a theme.
+    ``theme`` is ``None`` for the names without a theme. A name that was given back *rests* until
+    it is *due*: until ``PoolOptions.reuse_gap`` other names were handed out. Then it is ready.
     """
 
-    __slots__ = ("floor", "in_use", "learnt", "names", "stocked", "theme", "waiters")
+    __slots__ = (
+        *("floor", "handed", "in_use", "learnt", "names", "resting", "stocked", "theme"),
+        "waiters",
+    )
 
     def __init__(self, theme: str | None) -> None:
         self.theme: str | None = theme
         self.names: deque[str] = deque()
+        """The ready names, the next one first."""
+        self.resting: deque[tuple[str, int]] = deque()
+        """The names that rest, each with the value of ``handed`` at which it is due."""
+        self.handed: int = 0
+        """The number of names that were handed out so far."""
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
         self.floor: float = inf
@@ -67,17 +76,39 @@ class Stock:
 
     @property
     def drawn(self) -> int:
-        """The number of names asked for minus those given back, computed from the other fields."""
+        """The number of names asked for, minus those that came back and are ready again."""
         return self.stocked - len(self.names) + len(self.waiters)
+
+    def all_names(self) -> list[str]:
+        """Return the names in stock: the ready ones, then those that rest."""
+        return [*self.names, *[name for name, _ in self.resting]]
+
+    def ready_due(self) -> None:
+        """Make the names that are due ready. ``PoolState.end`` does the same for one name."""
+        while self.resting and self.resting[0][1] <= self.handed:
+            self.ready_next()
+
+    def ready_next(self) -> None:
+        """Make the name ready that was given back first, due or not."""
+        self.names += (self.resting[0][0],)
+        del self.resting[0]
+
+    def take_out(self, name: str, start: int = 0) -> None:
+        """Take a name out of the stock. The first ``start`` ready names are not looked at."""
+        try:
+            del self.names[self.names.index(name, start)]
+        except ValueError:
+            del self.resting[[resting for resting, _ in self.resting].index(name)]
 
     def clear(self) -> None:
         """Forget the names, as if they had never come. A lease that waits still waits."""
         self.stocked -= len(self.names)
         self.names.clear()
+        self.resting.clear()
         self.in_use = bool(self.waiters)
 
-    def recover(self, taken: Container[str]) -> list[str]:
-        """Take the ``taken`` and the repeated names out of the queue; return the rest."""
+    def recover(self, taken: Container[str]) -> None:
+        """Take the ``taken`` and the repeated names out of the stock."""
         names = self.names
         kept = [name for name in dict.fromkeys(names) if name not in taken]
         size = len(names)
@@ -85,7 +116,9 @@ class Stock:
             names.extend(kept)  # before the old ones go, so that no name is lost
             for _ in range(size):
                 del names[0]
-        return kept
+        ready, resting = set(names), dict(self.resting)
+        left = [name for name in resting if name not in taken and name not in ready]
+        self.resting = deque((name, resting[name]) for name in left)
 
 
 class Stocks(dict[str | None, Stock]):
@@ -103,8 +136,8 @@ class Stocks(dict[str | None, Stock]):
 
     @property
     def available(self) -> int:
-        """The number of ready names of all themes."""
-        return sum(len(stock.names) for stock in self.values())
+        """The number of names in stock, ready or resting, of all themes."""
+        return sum(len(stock.names) + len(stock.resting) for stock in self.values())
 
     @property
     def waiting(self) -> int:

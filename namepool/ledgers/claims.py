@@ -20,7 +20,7 @@ from namepool.core.guard import why_unissuable
 from namepool.core.known import UsedNames
 from namepool.core.names import is_default_name, name_key, one_line, why_invalid
 from namepool.core.state import PoolState
-from namepool.errors import LedgerError, SourceError
+from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
 from namepool.sources.base import NameSource, read_answer, time_left
 
@@ -132,10 +132,13 @@ class ClaimedNames:
         try:
             count = chunk.size - len(chunk.claimed)
             return read_answer(self._source.fetch(count, used, **wishes), count)
+        except SourceExhausted:
+            if not (chunk.claimed or chunk.rejected):  # names of others may come free
+                raise
         except BaseException:
             if not chunk.claimed:
                 raise
-            return []
+        return []
 
     def _claim(self, names: list[str]) -> list[str]:
         token = _token()

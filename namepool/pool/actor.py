@@ -24,7 +24,7 @@ from namepool.pool.observing import Observing
 from namepool.pool.operations import Operations
 from namepool.pool.options import NamePoolOptions, checked_options, supply
 from namepool.pool.ref import NamePoolRef, token_of
-from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Overdue, Refilling
+from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Late, Overdue, Refilling
 from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.sources.base import NameSource
@@ -95,6 +95,7 @@ class NamePool(ServiceActor):
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._refilling.chunk_arrived,
             ChunkFailed: self._refilling.chunk_failed,
+            Late: self._refilling.late,
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
             Gathered: self._refilling.gathered,

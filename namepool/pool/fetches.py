@@ -18,13 +18,15 @@ F = TypeVar("F")
 class Fetch(Generic[F]):
     """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
 
-    __slots__ = ("among", "asked", "began", "expected", "fetcher")
+    __slots__ = ("among", "asked", "began", "expected", "fetcher", "known")
 
-    def __init__(self, fetcher: F, asked: int, began: float, among: Fetches[F]) -> None:
+    def __init__(self, fetcher: F, asked: int, began: float, known: int, among: Fetches[F]) -> None:
         self.fetcher: F = fetcher
         self.asked: int = asked
         self.expected: int = asked
         self.began: float = began
+        self.known: int = known
+        """The number of names that the pool knew when the fetch began."""
         self.among: Fetches[F] = among
 
 
@@ -66,6 +68,8 @@ class Fetches(Generic[F]):
         self.backoff: Backoff = Backoff() if backoff is None else backoff
         self.cause: BaseException | None = None
         """The error of the last failed fetch; ``None`` after a fetch that brought names."""
+        self.is_exhausted: bool = False
+        """The source has said that it has no more names for this theme."""
         self.stock.floor = self.policy.floor(0, 0)
         self.answered: int = 0
         """The latest answered request."""
@@ -119,6 +123,8 @@ class Fetches(Generic[F]):
 
     def due(self, available: int, waiting: int) -> int:
         """Return how many names the next fetch should ask for; 0 if none is due."""
+        if self.is_exhausted:
+            return 0
         return self._allowed().plan(available, waiting, self.total, self.expected)
 
     def keep_idle(self, start: Callable[[], F | None]) -> None:
@@ -130,10 +136,10 @@ class Fetches(Generic[F]):
         """Return an idle fetcher, which is busy from now on; ``None`` if there is none."""
         return self._shared.idle.pop() if self._shared.idle else None
 
-    def begin(self, fetcher: F, count: int, now: float) -> int:
+    def begin(self, fetcher: F, count: int, now: float, known: int = 0) -> int:
         """Note a fetch of ``count`` names; return the number of its request."""
         request = next(self._shared.numbers)
-        self._shared.under_way[request] = Fetch(fetcher, count, now, self)
+        self._shared.under_way[request] = Fetch(fetcher, count, now, known, self)
         self._all_changed()
         return request
 
@@ -178,9 +184,26 @@ class Fetches(Generic[F]):
         """Return the seconds until the next try; 0 if it may begin now."""
         return max(self.backoff.until - now, 0.0)
 
+    def exhausted(self, cause: BaseException) -> None:
+        """Note that the source has no more names for this theme. No fetch begins until a reset."""
+        self.cause, self.is_exhausted = cause, True
+        self.changed()
+
+    def gives_nothing(self, now: float) -> bool:
+        """Tell whether no name is to be expected soon.
+
+        This is so if the source has no more names, in the pause after a failure, and if all fetches
+        under way are late.
+        """
+        under_way = self._mine().values()
+        if self.is_exhausted or not under_way:
+            return self.is_exhausted or self.pause(now) > 0.0
+        return now - max(fetch.began for fetch in under_way) >= self._learnt.patience
+
     def reset(self) -> None:
         """Mark the fetches under way as unwanted, and forget the failures."""
         self._forget_failures()
+        self.is_exhausted = False
         for fetch in self._mine().values():
             fetch.expected = 0
         self.changed()
@@ -214,7 +237,8 @@ class Fetches(Generic[F]):
 
         While more names than this floor are ready, a checkout needs no fetch.
         """
-        self.stock.floor = max(self._allowed().floor(self.total, self.expected), self._half)
+        floor = max(self._allowed().floor(self.total, self.expected), self._half)
+        self.stock.floor = 0 if self.is_exhausted else floor
 
     def _allowed(self) -> RefillPolicy:
         """Return the policy for now, perhaps with ``max_fetches`` reduced by one.

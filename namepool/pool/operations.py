@@ -79,7 +79,8 @@ class Operations:
             stock = state.stocks[self._refilling.theme_of(lease.theme)]
             stock.in_use = True
             lease.theme = stock.theme
-            name = LATER if stock.waiters else state.begin(lease, spare=0)
+            is_next = not stock.waiters and self._waiting.has_name(stock)
+            name = state.begin(lease, spare=0) if is_next else LATER
             if name is LATER:
                 reply = self._replying()
                 self._waiting.park(stock, lease, reply)

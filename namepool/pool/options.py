@@ -44,6 +44,11 @@ class NamePoolOptions(TypedDict, total=False):
     prefetch: bool
     """Whether the pool fetches the first chunk at its start, before any request. Default: False."""
 
+    reuse_gap: int
+    """A name that was given back is handed out again only after so many other names were handed
+    out, counted for each theme; 0: at once. If the source fails, is late or has no more names, the
+    pool hands it out earlier. Default: 1000."""
+
     reclaim_after: float | None
     """Seconds until the pool takes a name back after all its owners have ended without a checkin;
     ``None``: never. Default: 300."""

@@ -6,6 +6,7 @@ All of it runs in the pool's turn, on the pool's own thread. The fetchers wait f
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple, cast
 
 from namepool.actors import ServiceRef
@@ -15,7 +16,7 @@ from namepool.core.options import PoolOptions
 from namepool.core.state import LateChunk, PoolState
 from namepool.core.stats import PoolStats
 from namepool.core.stock import Stock
-from namepool.errors import SourceError, UnknownTheme
+from namepool.errors import SourceError, SourceExhausted, UnknownTheme
 from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
 from namepool.ledgers.keeper import Keeping, Renew, Unwanted
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
@@ -43,6 +44,10 @@ class Overdue(NamedTuple):
     """A timer's message: a fetch has taken ``fetch_timeout`` seconds."""
 
     request: int
+
+
+class Late(NamedTuple):
+    """A timer's message: a fetch may take longer than usual, so names that rest are wanted."""
 
 
 class FetcherDied(NamedTuple):
@@ -98,6 +103,7 @@ class Refilling:
 
     def _look(self, stock: Stock) -> None:
         now = self.ref.actor_inbox.clock()
+        self._state.ready_due(stock)
         self._fetches.of(stock).look(now, stock.drawn, len(stock.names))
 
     def refill_for_waiter(self, stock: Stock) -> None:
@@ -166,9 +172,11 @@ class Refilling:
         fetcher = self._fetches.take_idle() or self._start_fetcher(stock)
         if fetcher is None:
             return False
-        request = self._fetches.of(stock).begin(fetcher, count, self.ref.actor_inbox.clock())
+        now, known = self.ref.actor_inbox.clock(), len(state.known)
+        request = self._fetches.of(stock).begin(fetcher, count, now, known)
         state.counters.fetch_count += 1
-        state.log.add(FetchBegan(count, stock.theme, at=self.ref.actor_inbox.clock()))
+        state.log.add(FetchBegan(count, stock.theme, at=now))
+        self.ref.actor_inbox.schedule(stock.learnt.patience, Late())
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(
             FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
@@ -202,16 +210,19 @@ class Refilling:
             return
         self.look()
         admission = self._state.admit(message.names, message.theme)
-        if not admission.accepted:
+        is_stale = admission.duplicate and len(self._state.known) > fetch.known
+        if not admission.accepted and is_stale:
+            self.refill()  # another fetch, begun at the same time, brought these names
+        elif not admission.accepted:
             counts = f"{admission.invalid} invalid, {admission.duplicate} known already"
             cause = SourceError(f"{message.source} gave no new name: {counts}")
             self._failed(cause, fetch.among.theme)
-            return
-        now = self.ref.actor_inbox.clock()
-        fetch.among.succeeded(fetch, admission.accepted, now)
-        self._arrived(message, admission, max(now - fetch.began, 0.0), now)
-        self.refill()  # first, because the served callers will need the processor
-        self._waiting.serve()
+        else:
+            now = self.ref.actor_inbox.clock()
+            fetch.among.succeeded(fetch, admission.accepted, now)
+            self._arrived(message, admission, max(now - fetch.began, 0.0), now)
+            self.refill()  # first, because the served callers will need the processor
+            self._waiting.serve()
 
     def _arrived(
         self, message: ChunkArrived, admission: Admission, took: float, now: float
@@ -229,6 +240,10 @@ class Refilling:
         if fetch is not None and self._is_wanted(fetch):
             self._failed(message.error, fetch.among.theme)
             self.refill()  # another theme may have waited for this fetcher
+
+    def late(self, _: Late) -> None:
+        """Serve the waiting callers, if a fetch is late, with the names that rest."""
+        self._waiting.serve()
 
     def overdue(self, message: Overdue) -> None:
         """Give up a fetch that takes too long; its fetcher ends when the source returns."""
@@ -287,14 +302,27 @@ class Refilling:
             return  # the theme is forgotten
         fetches = self._fetches.of(stock)
         now = self.ref.actor_inbox.clock()
+        if isinstance(cause, SourceExhausted):
+            self._exhausted(fetches, cause, counters.last_error)
+            return
         pause = fetches.failed(now, cause)
         self._state.log.add(FetchFailed(counters.last_error, pause, stock.theme, at=now))
         is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
-        if is_unknown or not len(fetches):
+        if is_unknown or not (len(fetches) or fetches.is_exhausted):
             self._waiting.refuse_all(stock)
         if is_unknown and self._forget(stock.theme):
             return
         warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
+
+    def _exhausted(self, fetches: Fetches[Fetcher], cause: SourceExhausted, told: str) -> None:
+        """Note that the source has no more names for a theme; its callers wait for a checkin."""
+        is_new = not fetches.is_exhausted
+        fetches.exhausted(cause)
+        at = self.ref.actor_inbox.clock()
+        self._state.log.add(FetchFailed(told, inf, fetches.theme, at=at))
+        if is_new:
+            warn("the source has no more names, %d are known: %s", len(self._state.known), told)
+        self._waiting.serve()
 
     def _forget(self, theme: str | None) -> bool:
         """Drop the stock of a theme that the source does not know; keep it if it ever had names."""

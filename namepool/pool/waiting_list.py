@@ -112,9 +112,21 @@ class WaitingList:
         """Give the available names to the waiting callers."""
         for stock in self._state.stocks.values():
             # If memory ran out while a caller was served, its lease has a name and no answer yet.
-            while stock.waiters and (stock.names or stock.waiters.first().says):
+            while stock.waiters and (stock.waiters.first().says or self.has_name(stock)):
                 self._serve(stock, stock.waiters.first())
         self._reclaim_later()
+
+    def has_name(self, stock: Stock) -> bool:
+        """Tell whether a name is ready, and make those ready that may be handed out now.
+
+        These are the names that are due. If none is, and the source gives nothing, it is the one
+        that was given back first.
+        """
+        self._state.ready_due(stock)
+        is_bare = stock.resting and not stock.names
+        if is_bare and self._fetches.of(stock).gives_nothing(self._inbox.clock()):
+            self._state.ready_next(stock)
+        return bool(stock.names)
 
     def _serve(self, stock: Stock, lease: Lease) -> None:
         wait, now = lease.wait, self._inbox.clock()
@@ -126,12 +138,15 @@ class WaitingList:
         elif lease.says is None and wait.deadline is not None and now >= wait.deadline:
             self._leave(stock, lease, "timeout", partial(self.timeout_error, 0.0, stock.theme))
         else:
-            name = self._state.begin(lease, spare=0)
-            if wait.has_ended:
-                self._state.owner_ended(lease.owner, now)
-            wait.reply.set_quietly(lease if lease.is_whole else name)
-            # Last, because a lease that has left the list is not looked at again.
-            self._leave(stock, lease, "served")
+            self._grant(stock, lease)
+
+    def _grant(self, stock: Stock, lease: Lease) -> None:
+        name = self._state.begin(lease, spare=0)
+        if lease.wait.has_ended:
+            self._state.owner_ended(lease.owner, self._inbox.clock())
+        lease.wait.reply.set_quietly(lease if lease.is_whole else name)
+        # Last, because a lease that has left the list is not looked at again.
+        self._leave(stock, lease, "served")
 
     def _leave(
         self,
@@ -150,12 +165,15 @@ class WaitingList:
         self._state.log.add(WaitEnded(lease.owner, stock.theme, seconds, outcome, at=now))
 
     def expire(self, message: Expire) -> None:
-        """Answer a caller whose timeout has passed."""
+        """Answer a caller whose timeout has passed: with a name that rests, if there is one."""
         lease, timeout = message
         stock = self._state.stocks.get(lease.theme)
         if stock is not None and lease in stock.waiters:
             if lease.says == OVER:
                 self._leave(stock, lease, "withdrawn", withdrawn)
+            elif lease.says is None and stock.resting:
+                self._state.ready_next(stock)
+                self._grant(stock, lease)
             elif lease.says is None:  # otherwise it is being served now
                 error = partial(self.timeout_error, timeout, stock.theme)
                 self._leave(stock, lease, "timeout", error)
@@ -197,7 +215,11 @@ class WaitingList:
         return error
 
     def refuse_all(self, stock: Stock) -> None:
-        """Tell all waiting callers of a stock that the source failed, and when the next try is."""
+        """Tell all waiting callers of a stock that the source failed, and when the next try is.
+
+        Those for whom a name rests are served.
+        """
+        self.serve()
         fetches = self._fetches.of(stock)
         cause = fetches.cause
         again = f"next try in {fetches.pause(self._inbox.clock()):.1f} s: ask again"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from namepool.sources.base import FallbackSource, NameSource, time_left
+from namepool.sources.listed import ListedNames
 from namepool.sources.numbered import NumberedNames
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FallbackSource",
+    "ListedNames",
     "NameSource",
     "Nomenclater",
     "NumberedNames",

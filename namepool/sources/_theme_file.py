@@ -27,8 +27,12 @@ _QUOTED = re.compile(
 )
 
 
-def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
+def text_of(
+    path: str | os.PathLike[str], option: str = "theme_files", most: int = MAX_BYTES
+) -> tuple[str, str]:
     """Return two texts: the path of a file, as errors show it, and the text of the file.
+
+    ``option`` is the option that gave the path, and ``most`` is the most bytes of the file.
 
     Raises:
         InvalidOption: the file cannot be read, is no regular file, is too large or is not UTF-8
@@ -37,15 +41,16 @@ def text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
         name = os.fsdecode(path)
         with open(name, "rb", opener=_open) as stream:
             status = os.fstat(stream.fileno())
-            data = stream.read(MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else None
+            data = stream.read(most + 1) if stat.S_ISREG(status.st_mode) else None
     except (OSError, TypeError, ValueError) as error:
-        raise InvalidOption(f"theme_files: {one_line(error, 1000)}") from error
+        raise InvalidOption(f"{option}: {one_line(error, 1000)}") from error
     file = one_line(name, 1000)
     if data is None:
         raise InvalidOption(f"{file}: must be a regular file, not a pipe or a device")
-    if len(data) > MAX_BYTES:
+    if len(data) > most:
         size = max(status.st_size, len(data))
-        raise InvalidOption(f"{file}: must have at most {MAX_BYTES} bytes (64 kB), not {size}")
+        kilobytes = most // 1024
+        raise InvalidOption(f"{file}: must have at most {most} bytes ({kilobytes} kB), not {size}")
     try:
         text = data.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ from namepool.core.guard import why_unissuable
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Backoff
-from namepool.errors import InvalidOption, SourceError, UnknownTheme
+from namepool.errors import InvalidOption, SourceError, SourceExhausted, UnknownTheme
 
 logger: Logger = Logger(__name__)
 
@@ -97,7 +97,8 @@ class NameSource(Protocol):
         ``used`` is a snapshot of the names that the pool knows, oldest first. It does not change
         while the source reads it. Too few names, duplicates, used names and invalid names do no
         harm: the pool keeps the good names and counts the others. A source without any name raises
-        an error of any type.
+        an error of any type, and the pool asks again after a pause. A source that has given all
+        its names raises ``SourceExhausted``. Then the pool asks no more before a ``reset()``.
 
         Examples:
             >>> Planets().fetch(2, ["Asteroid 1"])
@@ -149,6 +150,9 @@ def read_answer(answer: object, count: int) -> list[object]:
     try:
         for name in itertools.islice(answer, count + SURPLUS):
             names.append(name)
+    except SourceExhausted:
+        if not names:
+            raise
     except BaseException as error:
         if not names:
             raise
@@ -177,6 +181,8 @@ class FallbackSource(NeverCopied):
     than no name, so the source that raised ``UnknownTheme`` is asked again, without a theme. A
     source whose ``fetch`` takes no ``theme`` always gives names of any theme.
 
+    If a source raises ``SourceExhausted``, the next source is asked at once, without a pause.
+
     Examples:
         >>> class Broken:
         ...     def fetch(self, count, used):
@@ -199,6 +205,7 @@ class FallbackSource(NeverCopied):
 
         Raises:
             UnknownTheme: no source knows this theme
+            SourceExhausted: all sources have given all their names
             SourceError: the last source gave no valid name
             Exception: the last source failed with this error
 
@@ -208,7 +215,8 @@ class FallbackSource(NeverCopied):
             >>> source.last_source
             'NumberedNames'
         """
-        failure: Exception | None = None
+        refusals: list[Exception] = []
+        failures: list[Exception] = []
         ranks = self._candidates()
         stands_in = len(ranks) < len(self._ranks)
         for place, rank in enumerate(ranks):
@@ -220,23 +228,22 @@ class FallbackSource(NeverCopied):
                 if all(reasons):
                     first = f": {shown(names[0])} {reasons[0]}" if names else ""
                     raise SourceError(f"{type(source).__name__} gave no valid name{first}")
-            except UnknownTheme as error:
-                failure = error
+            except (UnknownTheme, SourceExhausted) as error:
+                refusals.append(error)
+                stands_in = stands_in or isinstance(error, SourceExhausted)
             except Exception as error:
-                pause = rank.backoff.failed(self._clock(), error)
-                logger.warning(
-                    "%s failed, left alone for %.1f s: %s",
-                    type(source).__name__,
-                    pause,
-                    one_line(error),
-                )
-                failure, stands_in = error, True
+                rank.failed(self._clock(), error)
+                failures.append(error)
+                stands_in = True
             else:
                 rank.backoff.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
                 return cast("list[str]", names)
-        assert failure is not None  # noqa: S101  there is at least one source
-        raise failure
+        # A source that failed, or is left alone, may give names later. So its error comes before
+        # those of the sources that have no names for this theme, or none at all.
+        left_alone = [rank.error for rank in self._ranks if rank not in ranks]
+        exhausted = [error for error in refusals if isinstance(error, SourceExhausted)]
+        raise (failures or left_alone or exhausted or refusals)[-1]
 
     def share(self, advance: Callable[[str, int], int], seed: str) -> None:
         """Call the method ``share`` of each source that has one.
@@ -290,7 +297,20 @@ class _Rank:
 
     def __init__(self, source: NameSource) -> None:
         self.source, self.backoff = source, Backoff()
+        self.error: Exception = SourceError(f"{type(source).__name__} has not returned yet")
+        """The last error of the source."""
         self._deadlines: list[float] = []  # of the calls under way
+
+    def failed(self, now: float, error: Exception) -> None:
+        """Note a failure. The source is left alone for a pause."""
+        pause = self.backoff.failed(now, error)
+        self.error = error
+        logger.warning(
+            "%s failed, left alone for %.1f s: %s",
+            type(self.source).__name__,
+            pause,
+            one_line(error),
+        )
 
     @contextmanager
     def limited(self, seconds: float | None) -> Iterator[None]:

@@ -12,14 +12,17 @@ from namepool.actors.later import LATER
 from namepool.core.leases import Binding, Lease, Token, speakers, speaking_owners
 from namepool.core.links import Link
 from namepool.core.names import name_key
+from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from tests.support import lease_for
 
 CORE = str(Path(namepool.core.__file__).parent)
 
 
-def state_with(*names: str) -> PoolState:
+def state_with(*names: str, gap: int = 0) -> PoolState:
+    """Return a state with these names; one that was given back comes again after ``gap`` others."""
     state = PoolState()
+    state.options = PoolOptions(reuse_gap=gap)
     state.admit(names)
     return state
 
@@ -75,8 +78,8 @@ def speakers_of(state: PoolState, name: str) -> tuple[str, ...]:
 
 
 def stocked(state: PoolState) -> dict[str | None, list[str]]:
-    """Return the names of each theme that are ready."""
-    return {theme: list(stock.names) for theme, stock in state.stocks.items()}
+    """Return the names in stock of each theme: those that are ready, then those that rest."""
+    return {theme: stock.all_names() for theme, stock in state.stocks.items()}
 
 
 def available(state: PoolState) -> list[str]:

@@ -18,6 +18,7 @@ from tests.core.scene import (
     is_true_to,
     look_at,
     picture,
+    state_with,
     stocked,
     struck,
 )
@@ -30,7 +31,7 @@ def busy_state() -> PoolState:
     Three more are of the sea, and Ide of them is available. Zoe is lent, to a block of p, and Yan
     to one of t, which is silent; s has Cid from another party, and waits for a name of the kitchen.
     """
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada", "Bea", "Cid", "Flo", "Dan", "Eve"])
     for owner in ("o", "p"):
         checkout(state, owner)

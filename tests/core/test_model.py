@@ -6,11 +6,18 @@ from collections.abc import Callable
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from namepool.core.known import Admission
 from namepool.core.leases import Lease, Token
 from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
+from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from tests.core.scene import binding_for, look_at, struck
 from tests.support import lease_for, park
@@ -44,9 +51,17 @@ class StateAgainstModel(RuleBasedStateMachine):
     A transition that is cut short is mended, and asked for again, or given up: see ``_cut``.
     """
 
+    @initialize(gap=st.sampled_from([0, 0, 1, 3]))
+    def let_names_rest(self, gap: int) -> None:
+        self.gap = gap
+        self.state.options = PoolOptions(reuse_gap=gap)
+
     def __init__(self) -> None:
         super().__init__()
         self.state = PoolState()
+        self.gap = 0
+        self.resting: dict[str | None, list[tuple[str, int]]] = {None: [], "sea": []}
+        self.handed: dict[str | None, int] = {None: 0, "sea": 0}
         self.stocks: dict[str | None, list[str]] = {None: [], "sea": []}
         self.homes: dict[str, str | None] = {}
         self.leases: dict[str, Held] = {}
@@ -81,11 +96,16 @@ class StateAgainstModel(RuleBasedStateMachine):
         self.leases[name] = held
         if name in self.stocks[held.theme]:
             self.stocks[held.theme].remove(name)
+        rests = self.resting[held.theme]
+        rests[:] = [one for one in rests if one[0] != name]
 
     def _end(self, name: str) -> None:
         for token in self._under(name):
             self._silence(token)
-        self.stocks[self.leases.pop(name).theme].append(name)
+        theme = self.leases.pop(name).theme
+        self.resting[theme].append((name, self.handed[theme] + self.gap))
+        if self.resting[theme][0][1] <= self.handed[theme]:
+            self.stocks[theme].append(self.resting[theme].pop(0)[0])
         self.orphans.pop(name, None)
 
     # what is cut short
@@ -120,7 +140,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         self.state.end(token)
         for name in {*self.state.known.used()} - known:  # it was unknown, and came home
             self.homes[name] = None
-            self.stocks[None].append(name)
+            self.resting[None].append((name, self.handed[None] + self.gap))
         self._heed_what_was_cut()
         return False
 
@@ -166,6 +186,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         name = self.stocks[theme][0]
         if self._asked(cut, lease, lambda: self.state.begin(lease, spare=0), end=True):
             assert lease.says == name
+            self.handed[theme] += 1
             self._begin(name, Held(theme, in_block=in_block))
             self._speak(lease, name, outside=outside)
 
@@ -176,6 +197,7 @@ class StateAgainstModel(RuleBasedStateMachine):
             return
         lease = lease_for(self.state, owner)
         if self._asked(cut, lease, lambda: self.state.take(lease, name), end=end):
+            self.handed[self.homes.get(name)] += 1
             self._begin(name, Held(self.homes.get(name), in_block=False))
             self._speak(lease, name, outside=False)
 
@@ -286,6 +308,18 @@ class StateAgainstModel(RuleBasedStateMachine):
             else:
                 self._end(name)
 
+    @rule(theme=THEMES, cut=CUTS)
+    def ready_due(self, theme: str | None, cut: int) -> None:
+        self._done(cut, lambda: self.state.ready_due(self.state.stocks[theme]))
+        while self.resting[theme] and self.resting[theme][0][1] <= self.handed[theme]:
+            self.stocks[theme].append(self.resting[theme].pop(0)[0])
+
+    @rule(theme=THEMES)
+    def ready_next(self, theme: str | None) -> None:
+        if self.resting[theme]:
+            self.state.ready_next(self.state.stocks[theme])
+            self.stocks[theme].append(self.resting[theme].pop(0)[0])
+
     @rule(owner=OWNERS, theme=THEMES)
     def park(self, owner: str, theme: str | None) -> None:
         lease = park(self.state, owner, theme=theme)
@@ -302,6 +336,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         if lease.says is None:
             name = self.stocks[theme][0]
             assert self.state.begin(lease, spare=0) == name
+            self.handed[theme] += 1
             self._begin(name, Held(theme, in_block=False))
             self._speak(lease, name, outside=False)
         del stock.waiters[lease]
@@ -310,7 +345,7 @@ class StateAgainstModel(RuleBasedStateMachine):
     @rule(cut=CUTS)
     def reset(self, cut: int) -> None:
         self._done(cut, self.state.reset)
-        for names in self.stocks.values():
+        for names in (*self.stocks.values(), *self.resting.values()):
             names.clear()
         for of_all in (self.homes, self.leases, self.spoken, self.given, self.orphans):
             of_all.clear()
@@ -328,10 +363,14 @@ class StateAgainstModel(RuleBasedStateMachine):
     @invariant()
     def every_theme_has_its_names_and_who_waits_for_them(self) -> None:
         for theme, names in self.stocks.items():
-            if self.was_cut:  # then their order may be another
-                assert sorted(self.state.stocks[theme].names) == sorted(names)
-                names[:] = self.state.stocks[theme].names
-            assert list(self.state.stocks[theme].names) == names
+            stock, rest = self.state.stocks[theme], self.resting[theme]
+            if self.was_cut:  # then their order may be another, and some may have to rest longer
+                assert sorted(stock.all_names()) == sorted([*names, *dict(rest)])
+                assert abs(stock.handed - self.handed[theme]) <= 1
+                names[:], rest[:], self.handed[theme] = stock.names, stock.resting, stock.handed
+            assert list(stock.names) == names
+            assert list(stock.resting) == rest
+            assert stock.handed == self.handed[theme]
             assert list(self.state.stocks[theme].waiters) == self.waiting[theme]
         assert self.state.leases.keys() == self.leases.keys()
         assert {*self.state.known.used()} == self.homes.keys()

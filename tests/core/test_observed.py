@@ -17,7 +17,15 @@ from namepool.core.state import PoolState
 from namepool.pool import messages as m
 from namepool.pool import observing
 from namepool.pool.observing import Observing, Seen
-from tests.core.scene import associate, binding_for, checkin, checkout, look_at, speakers_of
+from tests.core.scene import (
+    associate,
+    binding_for,
+    checkin,
+    checkout,
+    look_at,
+    speakers_of,
+    state_with,
+)
 from tests.mirror import Mirror, StillReader, kinds, spoken
 from tests.strikes.tracing import HardStrike, strike_at
 from tests.support import lease_for
@@ -37,7 +45,7 @@ class Scene:
     """An observed state of six names, and who reads along."""
 
     def __init__(self) -> None:
-        self.state = PoolState()
+        self.state = state_with()
         self.state.admit(["Ada", "Bea", "Cid", "Dan", "Eve", "Flo"])
         inbox: Any = StillInbox()
         self.inbox: StillInbox = inbox
@@ -85,7 +93,7 @@ class Noting:
 
 
 def test_an_observer_is_asked_before_each_change() -> None:
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada"])
     state.observer = observer = Noting(state)
 
@@ -115,7 +123,7 @@ def test_an_observer_is_asked_before_each_change() -> None:
 
 
 def test_what_changes_nothing_is_not_told() -> None:
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada"])
     lease, wait = checkout(state, "o"), lease_for(state, "p")
     binding = binding_for(state, "p", "Ada")
@@ -137,7 +145,7 @@ def test_what_changes_nothing_is_not_told() -> None:
 
 
 def test_an_observer_that_fails_leaves_all_as_it_was() -> None:
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada", "Bea"])
     lease = checkout(state, "o")
     observer: Any = object()  # it answers nothing
@@ -307,7 +315,7 @@ def test_what_is_noted_of_a_lease_is_when_it_began(scene: Scene) -> None:
 
 def test_while_nobody_reads_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     inbox: Any = StillInbox()
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada", "Bea"])
     state.observer = Observing(state, inbox)
     made: list[str] = []
@@ -324,7 +332,7 @@ def test_while_nobody_reads_no_event_is_made(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_while_nobody_reads_nothing_is_written() -> None:
     inbox: Any = StillInbox()
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada", "Bea"])
     state.observer = Observing(state, inbox)
 

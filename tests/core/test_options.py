@@ -43,6 +43,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "max_fetches": 4,
         "fetch_timeout": 30.0,
         "prefetch": False,
+        "reuse_gap": 1000,
         "reclaim_after": 300.0,
         "leak_after": None,
         "ledger": None,

@@ -105,7 +105,7 @@ def test_an_associated_name_that_was_available_is_no_longer_issued() -> None:
 
 
 def test_an_associated_name_that_was_never_seen_is_known_and_never_admitted() -> None:
-    state = PoolState()
+    state = state_with()
     assert associate(state, "o", "Ada").name == "Ada"
     assert state.admit(["Ada", "ADA"]) == Admission(0, 0, 2)
     assert list(state.known.used()) == ["Ada"]

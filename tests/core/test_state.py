@@ -91,7 +91,7 @@ def test_a_lease_is_granted_though_others_wait_if_it_is_said_what_to_spare() -> 
 @pytest.mark.parametrize("theme", [None, "sea"])
 @pytest.mark.parametrize("spare", [None, 0])
 def test_what_is_done_later_has_changed_nothing(theme: str | None, spare: int | None) -> None:
-    state = PoolState()
+    state = state_with()
     before = picture(state)
     lease = lease_for(state, "o", theme)
 
@@ -148,7 +148,7 @@ def test_a_name_that_was_never_seen_is_taken_and_known_and_goes_home_to_the_stoc
 
 
 def test_a_name_of_a_theme_is_taken_from_its_stock_whatever_the_lease_asked_for() -> None:
-    state = PoolState()
+    state = state_with()
     state.admit(["Gil", "Hal"], "sea")
     lease = lease_for(state, "o")
 
@@ -255,7 +255,7 @@ def test_a_lease_that_ended_before_it_began_is_granted_nothing() -> None:
 
 
 def test_the_end_of_a_wait_is_left_to_the_pools_own_thread() -> None:
-    state = PoolState()
+    state = state_with()
     lease = park(state, "o", theme="sea")
 
     assert state.end(lease) is True
@@ -506,7 +506,7 @@ def test_a_lease_of_a_block_is_not_reclaimed_whoever_spoke_under_it(dissociated:
 
 
 def test_who_has_ended_is_noted_while_it_waits() -> None:
-    state = PoolState()
+    state = state_with()
     waits = [park(state, "o"), park(state, "p"), park(state, "o", theme="sea")]
 
     state.owner_ended("o", 0.0)
@@ -536,14 +536,14 @@ def test_the_end_of_an_owner_that_has_a_name_is_told_to_the_pools_own_thread() -
 
 
 def test_any_owner_that_ends_is_told_while_somebody_waits() -> None:
-    state = PoolState()
+    state = state_with()
     park(state, "o", theme="sea")
     state.owner_gone("o")
     assert signalled(state) == [OwnerEnded("o")]
 
 
 def test_any_owner_that_ends_is_told_while_requests_are_on_their_way() -> None:
-    state = PoolState()
+    state = state_with()
     state.is_busy = lambda: True
     state.owner_gone("o")
     assert signalled(state) == [OwnerEnded("o")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from namepool.core.state import PoolState
 from namepool.core.stats import BOUNDS, Counters, Durations
 from tests.core.scene import associate, checkout, state_with
 from tests.support import lease_for
@@ -68,7 +67,7 @@ def test_leases_that_begin_with_an_association_are_counted() -> None:
 
 
 def test_leases_that_resets_end_add_up() -> None:
-    state = PoolState()
+    state = state_with()
     for count in (2, 0, 1):
         state.admit(["Ada", "Bea", "Cid"])
         for _ in range(count):
@@ -79,7 +78,7 @@ def test_leases_that_resets_end_add_up() -> None:
 
 
 def test_what_admissions_drop_adds_up() -> None:
-    state = PoolState()
+    state = state_with()
 
     state.admit(["Ada", "Ada", "", "\n"])
     state.admit(["ada", None])
@@ -99,7 +98,7 @@ def test_what_is_reclaimed_adds_up() -> None:
 
 
 def test_the_epoch_counts_the_resets() -> None:
-    state = PoolState()
+    state = state_with()
     epochs = [state.epoch]
     for _ in range(2):
         state.reset()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from namepool.actors.later import LATER
 from namepool.core.known import Admission
 from namepool.core.state import PoolState
-from tests.core.scene import associate, available, checkin, checkout
+from tests.core.scene import associate, available, checkin, checkout, state_with
 from tests.support import lease_for, park
 
 
 def _state() -> PoolState:
-    state = PoolState()
+    state = state_with()
     state.admit(["Ada", "Bea"])
     state.admit(["Gil", "Hal"], "sea")
     return state

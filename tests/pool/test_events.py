@@ -41,7 +41,7 @@ from tests.support import (
 
 @pytest.fixture
 def pool() -> Iterator[PoolHandle]:
-    with namepool.open_pool(source=NumberedNames(), chunk_size=50) as pool:
+    with namepool.open_pool(source=NumberedNames(), chunk_size=50, reuse_gap=0) as pool:
         pool.checkin_name(pool.checkout_name())  # there are names
         yield pool
 

@@ -464,7 +464,7 @@ def test_a_name_that_another_has_is_not_taken_by_sending_again(scene: Scene) -> 
 
 
 def test_a_name_is_numbered_anew_at_each_checkout() -> None:
-    ref = NamePool.start(source=NumberedNames(), chunk_size=1, low_water_mark=0)
+    ref = NamePool.start(source=NumberedNames(), chunk_size=1, low_water_mark=0, reuse_gap=0)
     leases = []
     for _ in range(2):
         leases.append(ref.ask(CheckoutLease()))

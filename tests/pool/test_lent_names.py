@@ -30,7 +30,7 @@ from tests.support import MovableClock, on_thread, wait_until
 
 @pytest.fixture
 def pool() -> PoolHandle:
-    return PoolHandle(NamePool.start(source=NumberedNames()))
+    return PoolHandle(NamePool.start(source=NumberedNames(), reuse_gap=0))
 
 
 def counts(pool: PoolHandle) -> tuple[int, int]:
@@ -67,7 +67,9 @@ def test_a_name_that_nobody_had_goes_home_at_the_end_of_the_block(pool: PoolHand
 
 
 def test_a_name_that_waited_in_the_pool_is_taken_out_of_it_and_comes_back() -> None:
-    pool = PoolHandle(NamePool.start(source=NumberedNames(), chunk_size=3, low_water_mark=0))
+    pool = PoolHandle(
+        NamePool.start(source=NumberedNames(), chunk_size=3, reuse_gap=0, low_water_mark=0)
+    )
     pool.checkin_name(pool.checkout_name())
     with pool.speaking_as("NPC #3"):
         assert counts(pool) == (2, 1)

@@ -33,7 +33,8 @@ from tests.support import (
 
 @pytest.mark.parametrize("rounds", [1_000, pytest.param(10_000, marks=pytest.mark.proof)])
 def test_timeout_against_grant_loses_no_name(rounds: int) -> None:
-    ref = NamePool.start(source=ScriptedSource(["Only Olga"]), low_water_mark=0)
+    source = ScriptedSource(["Only Olga"])
+    ref = NamePool.start(source=source, low_water_mark=0, reuse_gap=0)
     lease = ref.ask(CheckoutLease(owner="holder"), timeout=PATIENCE)
     assert lease.name == "Only Olga"
     # The source never comes back, so that the one name is all there is to wait for.

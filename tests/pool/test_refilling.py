@@ -309,7 +309,7 @@ def test_what_was_learnt_survives_a_restart(clock: MovableClock) -> None:
 
 def test_names_that_come_and_go_make_no_fetch_due() -> None:
     source = GatedSource(is_open=True)
-    ref = NamePool.start(source=source)
+    ref = NamePool.start(source=source, reuse_gap=0)
 
     for n in range(2000):
         ref.ask(CheckinName(ref.ask(CheckoutName(owner=f"agent {n}")), owner=f"agent {n}"))

@@ -105,7 +105,7 @@ def test_every_way_to_ask_takes_a_theme() -> None:
 
 
 def test_a_name_given_back_is_for_its_theme_only() -> None:
-    ref = NamePool.start(source=Themed(), chunk_size=2, low_water_mark=0)
+    ref = NamePool.start(source=Themed(), chunk_size=2, low_water_mark=0, reuse_gap=0)
     pool = PoolHandle(ref)
     mine = [pool.checkout_name(theme="sea") for _ in range(2)]
     for name in mine:
@@ -166,7 +166,7 @@ def test_those_who_wait_for_one_theme_are_served_first_come_first_served() -> No
 @pytest.mark.parametrize("by_lease", [False, True])
 def test_a_name_given_back_serves_who_waits_for_its_theme(by_lease: bool) -> None:
     source = Themed()
-    ref = NamePool.start(source=source, chunk_size=1, low_water_mark=0)
+    ref = NamePool.start(source=source, chunk_size=1, low_water_mark=0, reuse_gap=0)
     pool = PoolHandle(ref)
     with pool.named(theme="sea") as name:
         source.gates.update({"sea": threading.Event(), "kitchen": threading.Event()})
@@ -330,7 +330,7 @@ def test_a_reset_drops_what_is_on_its_way_for_a_theme_and_fetches_anew() -> None
 
 def test_who_waits_for_a_theme_is_served_after_a_crash() -> None:
     source = Themed("sea")
-    with open_pool(source=source, chunk_size=2, low_water_mark=0) as pool:
+    with open_pool(source=source, chunk_size=2, low_water_mark=0, reuse_gap=0) as pool:
         kept = pool.checkout_name(theme="kitchen")
         names: list[str] = []
         asking = threading.Thread(target=lambda: names.append(pool.checkout_name(theme="sea")))

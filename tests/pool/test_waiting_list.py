@@ -17,7 +17,9 @@ class Scene:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         source = ScriptedSource(["Only Olga"])
-        self.ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
+        self.ref = NamePool.start(
+            source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0, reuse_gap=0
+        )
         self.name = self.ref.ask(CheckoutName(owner="holder"), timeout=PATIENCE)
         actor: Any = self.ref._actor
         actor._refilling.refill = lambda: None
