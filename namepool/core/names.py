@@ -25,6 +25,11 @@ _INVISIBLE = frozenset(
 ).union(range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 
 
+# Hebrew and Arabic are written with these vowel points or without them, and read alike. The last
+# one only stretches an Arabic word.
+_POINTS = frozenset(map(chr, (*range(0x0591, 0x05C8), *range(0x064B, 0x0660), 0x0670, 0x0640)))
+
+
 def why_invalid(name: object) -> str | None:
     """Return the rule that ``name`` breaks, as the end of a sentence; ``None`` if it is valid."""
     text = plain(name)
@@ -88,16 +93,18 @@ def name_key(name: str) -> str:
 
     ``"Ada, the Yak-Shaver"`` and ``"ada the yak shaver"`` have the same key. So a pool that knows
     one of them never issues the other. A key consists of letters and digits only. They are folded
-    by NFKC and by case, and then in three more ways:
+    by NFKC and by case, and then in four more ways:
 
     - Accents are dropped: ``"Zoë"`` has the key of ``"Zoe"``.
     - A letter counts as the letter that it is drawn like, by Unicode's table (UTS #39). A Cyrillic
       or Greek ``"Аda"`` has the key of ``"Ada"``. I, l and 1 are the same; so are O and 0, rn and
       m, vv and w.
+    - The vowel points of Hebrew and Arabic are dropped, as their readers do.
     - The digits 3, 4, 5, 7 and 8 count as E, A, S, T and B if letters follow: ``"3va"`` has the key
       of ``"Eva"``.
 
-    Two names have different keys if they differ in a number, in a vowel sign or in a CJK character.
+    Two names have different keys if they differ in a number, in a vowel sign of another script, or
+    in a CJK character.
     In other scripts than Latin, they also have different keys if they differ in two letters that do
     not look alike, such as the Greek ``"σ"`` and ``"ω"``. The key of a name is the same in every
     process and on every Python. So it may be stored.
@@ -149,8 +156,8 @@ def drawn(name: str) -> str:
 def _kept(character: str) -> str:
     if character.isdecimal():
         return "ol23456789"[unicodedata.decimal(character)]
-    if "\u0300" <= character <= "\u036f":  # an accent; other marks are vowels
-        return ""
+    if "\u0300" <= character <= "\u036f" or ord(character) in _INVISIBLE or character in _POINTS:
+        return ""  # other marks are vowels
     if character.isalnum() or unicodedata.category(character)[0] == "M":
         return character
     return ""
