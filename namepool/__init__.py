@@ -12,7 +12,8 @@ from namepool.actors import (
 )
 from namepool.attribution.named_actor import NamedActor
 from namepool.attribution.threads import NamedExecutor, inherit_everywhere, named_thread
-from namepool.core.display import color_of, short_name, slug
+from namepool.colors import color_of
+from namepool.core.display import short_name, slug
 from namepool.core.leases import Lease
 from namepool.core.names import DEFAULT_NAME, name_key, validate_name
 from namepool.core.state import PoolState
@@ -28,6 +29,7 @@ from namepool.errors import (
     NamesUnavailable,
     OwnerRequired,
     SourceError,
+    SourceExhausted,
     UnknownTheme,
 )
 from namepool.ledgers.base import Ledger
@@ -56,7 +58,7 @@ from namepool.sources import FallbackSource, NameSource, NumberedNames
 from namepool.speaking import inherit_owner
 
 if TYPE_CHECKING:
-    from namepool.sources import Nomenclater, OfflineNames
+    from namepool.sources import ListedNames, Nomenclater, OfflineNames
 
 __all__ = [
     "DEFAULT_NAME",
@@ -81,6 +83,7 @@ __all__ = [
     "LeasesRequest",
     "Ledger",
     "LedgerError",
+    "ListedNames",
     "NameHeld",
     "NamePool",
     "NamePoolError",
@@ -101,6 +104,7 @@ __all__ = [
     "PoolStatsRequest",
     "Reset",
     "SourceError",
+    "SourceExhausted",
     "Subscription",
     "Supervisor",
     "SupervisorRef",
@@ -123,7 +127,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Nomenclater", "OfflineNames"):  # imported at the first use: see ``sources``
+    if name in (
+        "ListedNames",
+        "Nomenclater",
+        "OfflineNames",
+    ):  # imported at the first use: see ``sources``
         from namepool import sources
 
         return getattr(sources, name)

@@ -18,7 +18,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "events"),
     ("core",),
     ("actors",),
-    ("call_sites", "ends", "owners", "speaking"),
+    ("call_sites", "colors", "ends", "owners", "speaking"),
     ("sources",),
     ("ledgers",),
     ("pool",),

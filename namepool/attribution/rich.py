@@ -7,7 +7,7 @@ from typing import Any
 
 from namepool.attribution.logging import AgentFilter
 from namepool.attribution.who import Published
-from namepool.core.display import color_of
+from namepool.colors import color_of
 from namepool.core.options import check_count
 
 try:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from namepool.cli.page import WIDTH, Page
-from namepool.core.display import color_of
+from namepool.colors import color_of
 from namepool.core.stats import PoolStats
 from namepool.pool.handle import PoolHandle
 from namepool.sources.base import NameSource, fetch_from

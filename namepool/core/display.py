@@ -18,18 +18,25 @@ MAX_SLUG_LENGTH = 63
 # name has the dot, too.
 _TITLES = frozenset(
     """
-    a acrobat adm. admiral agent an architect astronomer aunt auntie baker baron baroness big bold
-    bosun brother cadet capt captain chef chief clever col. colonel commander commodore conductor
-    constable cook corporal count countess courier cousin cpl curious dame de dean deputy detective
-    director diver doctor don dona dr driver duchess duke earl emperor empress engineer ensign
-    explorer famous farmer father first foreman fr. frau fraulein gaffer gardener gen. general good
-    goodwife granny great guard guide harbourmaster herald herr hr. inspector inventor judge kid
-    king la lady le librarian lieutenant little lord lt lucky madam madame maestro maj. major
-    marshal master mate mayor miss mister monsieur mother mr mrs ms navigator officer old poet
-    porter postmaster prince princess private prof professor pvt queen ranger reverend ringmaster
-    saint senator senor senora senorita sergeant sgt sheriff signor signora sir sister skipper
-    speedy squire sr. sra srta st stationmaster sysop the tinker trooper uncle van viscount
-    viscountess von waiter wise wizard young
+    a accompanist acrobat adm. admiral agent an announcer aquanaut architect archivist astronaut
+    astronomer aunt auntie author baker bandleader bard baron baroness big bold bosun botanist
+    brother cadet calligrapher capt captain cartographer castellan chancellor chef chief
+    choreographer chronicler clever climatologist col. colonel commander commodore composer
+    conductor confectioner connoisseur constable cook corporal correspondent cosmologist count
+    countess courier cousin cpl curator curious dame de dean deputy designer detective director
+    diver doctor don dona dr dramatist driver duchess duke earl ecologist editor emperor empress
+    engineer ensign explorer famous farmer father first florist forecaster foreman fr. frau fraulein
+    gaffer gardener gen. general geographer globemaker good goodwife gourmet granny great guard
+    guide harbourmaster head herald herr hr. illustrator inspector inventor judge juggler
+    junctioneer kid king la lady laureate le lecturer letterer librarian lieutenant lightkeeper
+    little lord lt lucky madam madame maestro maintainer maj. major mapmaker marshal master mate
+    mayor meteorologist miss mister monsieur mother mr mrs ms narrator naturalist navigator
+    neighbour oceanographer officer old pantry playwright poet porter postie postmaster prince
+    princess private prof professor prompter puzzler pvt queen ranger researcher reverend
+    riddlemaker ringmaster saint senator seneschal senor senora senorita sergeant sgt sheriff
+    shipwright signor signora sir sister skipper sleuth soloist souschef speedy squire sr. sra srta
+    st stargazer stationmaster storyteller surveyor sysop telegraphist the timekeeper tinker
+    tramwright trooper uncle van viscount viscountess von waiter wise wizard young
     """.split()  # noqa: SIM905  easier to read
 )
 # An article is never a given name: that of "The Duke of Tea" is "Duke".
@@ -64,7 +71,7 @@ COLORS = (
     *("#206cf9", "#ce3a84", "#21846b", "#c531be", "#6b7d03", "#bd0af9", "#9b6c27", "#8452fb"),
     *("#c55205", "#2c7bb0", "#d0434a", "#4173cf", "#eb0606", "#9261b3", "#048904", "#b05b70"),
 )
-"""The colours that ``color_of`` returns.
+"""The colours of names: see ``namepool.colors``.
 
 All of them differ clearly from each other. Their order is chosen so that each colour differs most
 from the colours next to it in this list.
@@ -215,14 +222,6 @@ def slug(name: str) -> str:
     return f"{plain[: MAX_SLUG_LENGTH - 13].rstrip('-') or 'name'}-{digest}"
 
 
-def color_of(name: str) -> str:
-    """Return the colour of ``name`` as ``"#rrggbb"``: the same in every process and on every day.
-
-    It is one of 16 colours. Each of them is readable on black and on white: the contrast is at
-    least 4.5 to 1.
-
-    Examples:
-        >>> namepool.color_of("Ada the Yak Shaver")
-        '#9b6c27'
-    """
-    return COLORS[zlib.crc32(name_key(name).encode("utf-8", "surrogatepass")) % len(COLORS)]
+def own_color(key: str) -> int:
+    """Return the place in ``COLORS`` of the colour that a name has by itself, from its key."""
+    return zlib.crc32(key.encode("utf-8", "surrogatepass")) % len(COLORS)

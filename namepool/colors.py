@@ -1,0 +1,87 @@
+"""The colours of names: agents that are at work at the same time have different ones."""
+
+from __future__ import annotations
+
+import weakref
+from typing import NamedTuple
+
+from namepool.core.display import COLORS, own_color
+from namepool.core.leases import Lease, speakers
+from namepool.core.names import name_key
+from namepool.ends import listeners
+
+KEPT = 10_000
+"""The number of names whose colours are remembered after the names were given back."""
+
+
+class Given(NamedTuple):
+    """The colour that a name has got, and the lease for which it got it."""
+
+    place: int
+    """The place of the colour in ``COLORS``."""
+    lease: weakref.ref[Lease]
+
+
+_given: dict[str, Given] = {}
+"""name_key → its colour. Any thread may write it, by single operations of C. If two threads ask at
+the same moment, two names may get one colour."""
+
+
+def color_of(name: str) -> str:
+    """Return the colour of ``name`` as ``"#rrggbb"``; never block.
+
+    It is one of 16 colours. Each of them is readable on black and on white: the contrast is at
+    least 4.5 to 1. The colour depends on the name alone, so it is the same in every process and on
+    every day. There is one exception: if the name is checked out in a pool of this process, and
+    another name that is checked out has this colour, then the name gets a colour that no other has.
+    It keeps this colour until it is handed out again. Only with more than 16 agents do some share a
+    colour.
+
+    Examples:
+        >>> namepool.color_of("Ada the Yak Shaver")
+        '#9b6c27'
+        >>> pool = namepool.open_pool(source=namepool.NumberedNames())
+        >>> names = [pool.checkout_name(owner=f"agent {n}") for n in range(16)]
+        >>> len({namepool.color_of(name) for name in names})
+        16
+    """
+    key = name_key(name)
+    given = _given.get(key)
+    if given is not None and (lease := given.lease()) is not None and lease.says:
+        return COLORS[given.place]
+    at_work = _at_work()
+    wanted = own_color(key) if given is None else given.place
+    if key not in at_work:
+        return COLORS[wanted]
+    lease = at_work.pop(key)
+    if given is None or given.lease() is not lease:
+        _given.pop(key, None)
+        given = _given.setdefault(key, Given(_free(wanted, at_work), weakref.ref(lease)))
+        _forget(at_work)
+    return COLORS[given.place]
+
+
+def _at_work() -> dict[str, Lease]:
+    """Return the key of each name that is spoken under in a pool of this process, and its lease."""
+    leases = [one for pool in listeners() for one in [*getattr(pool, "leases", {}).items()]]
+    return {name_key(name): lease for name, lease in leases if speakers(lease)}
+
+
+def _free(wanted: int, others: dict[str, Lease]) -> int:
+    """Return a place that none of the other names has, at best one that none will want either."""
+    taken = {_given[key].place for key in others if key in _given}
+    will_want = {own_color(key) for key in others if key not in _given}
+    # Colours that are next to each other in the list differ most.
+    places = [(wanted + step) % len(COLORS) for step in range(len(COLORS))]
+    free = [place for place in places if place not in taken]
+    if wanted in free or not free:
+        return wanted
+    return next((place for place in free if place not in will_want), free[0])
+
+
+def _forget(kept: dict[str, Lease]) -> None:
+    """Forget the oldest colours, if there are many, except those of the ``kept`` names."""
+    if len(_given) > KEPT:
+        for key in [*_given][: KEPT // 2]:
+            if key not in kept:
+                _given.pop(key, None)
