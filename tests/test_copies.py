@@ -22,6 +22,7 @@ from namepool import (
     AsyncPoolHandle,
     ChildSpec,
     FallbackSource,
+    ListedNames,
     NamedExecutor,
     NamePool,
     Nomenclater,
@@ -97,6 +98,7 @@ SHARED: dict[str, tuple[Callable[[], Any], str]] = {
     "QueuingRef": (lambda: _of_a_supervisor(lambda root: root.handle("plain").current), START),
     "QueuingProxy": (lambda: _of_a_supervisor(lambda root: root.handle("plain").proxy()), START),
     "OfflineNames": (lambda: contextlib.nullcontext(OfflineNames(seed=1)), MAKE),
+    "ListedNames": (lambda: contextlib.nullcontext(ListedNames(["Ada"])), MAKE),
     "NumberedNames": (lambda: contextlib.nullcontext(NumberedNames()), MAKE),
     "FallbackSource": (lambda: contextlib.nullcontext(FallbackSource(NumberedNames())), MAKE),
     "Nomenclater": (

@@ -20,13 +20,17 @@ from typing import Any
 from namepool.cli.demo import page_for_stdout, run_demo
 from namepool.cli.doctor import run_doctor
 from namepool.cli.ledger import ledger_arguments
-from namepool.cli.names import asked, joined, run_names, run_themes, walked
+from namepool.cli.names import Blocks, asked, joined, run_names, run_themes, walked
 from namepool.cli.parser import Parser, expected, failed, without_value
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, NamePoolError, UnknownTheme
+from namepool.sources.listed import ListedNames
 from namepool.sources.llm.endpoint import HEADER
 from namepool.sources.llm.nomenclater import Nomenclater
 from namepool.sources.offline import OfflineNames, available_themes
+
+MOST_NAMES = 1_000_000
+"""The most names that the command prints."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,9 +116,13 @@ def _demo_arguments(parser: Parser) -> None:
 
 
 def _names_arguments(parser: Parser) -> None:
-    count, themes = _number(1_000_000), available_themes()
-    text = "how many: 1 to 1000000 (default: 12)"
-    parser.add_argument("count", nargs="?", type=count, default=12, metavar="COUNT", help=text)
+    count, themes = _number(MOST_NAMES), available_themes()
+    text = "how many: 1 to 1000000 (default: 12, or all names of --name-file)"
+    parser.add_argument("count", nargs="?", type=count, metavar="COUNT", help=text)
+    text = (
+        "take the names of a file, one a line, in their order; lines that begin with # are left out"
+    )
+    parser.add_argument("--name-file", metavar="FILE", help=text)
     text = (
         "a theme for the names; may be repeated. Offline names have the themes of --theme-file and "
     )
@@ -203,14 +211,45 @@ def _version() -> str:
 
 
 def _names(args: argparse.Namespace) -> int:
-    if args.source == "openai":
-        blocks = asked(_nomenclater(args, themes=args.theme), args.count)
+    count = args.count or 12
+    if args.name_file is not None:
+        blocks = _listed(args)
+    elif args.source == "openai":
+        blocks = asked(_nomenclater(args, themes=args.theme), count)
         if args.json:  # a model may fail half-way
             blocks = joined(blocks)
     else:
         _refuse_endpoint(args)
-        blocks = walked(_offline(args.seed, args.theme, args.theme_file), args.count)
+        blocks = walked(_offline(args.seed, args.theme, args.theme_file), count)
     return run_names(blocks, short=args.short, slugs=args.slug, array=args.json)
+
+
+def _listed(args: argparse.Namespace) -> Blocks:
+    """Return the names of the file: as many as the user wants, or all."""
+    _refuse_endpoint(args)
+    for option in ("seed", "theme", "theme_file"):
+        if getattr(args, option) is not None:
+            flag = option.replace("_", "-")
+            raise SystemExit(failed(f"error: --{flag} is for offline names", 2))
+    if args.source == "openai":
+        raise SystemExit(failed("error: --name-file takes the place of --source openai", 2))
+    try:
+        source = ListedNames.from_file(args.name_file)
+    except InvalidOption as error:
+        raise SystemExit(failed(f"error: {_wrong_file(error, '--name-file')}", 2)) from None
+    names = source.fetch(args.count or MOST_NAMES, ())
+    if args.count and len(names) < args.count:
+        wrong = f"argument COUNT: must be at most {len(names)}, the names of the file"
+        raise SystemExit(failed(f"error: {wrong}", 2))
+    return joined([names])
+
+
+def _wrong_file(error: InvalidOption, option: str) -> str:
+    """Return the text of an error about a file; it repeats no path that cannot be read."""
+    if isinstance(error.__cause__, OSError):  # the error itself repeats the path
+        reason = error.__cause__.strerror
+        return f"argument {option}: must be a file that can be read ({reason})"
+    return without_value(error)
 
 
 def _themes(args: argparse.Namespace) -> int:
@@ -224,10 +263,7 @@ def _offline(seed: int | None, themes: list[str] | None, files: list[str] | None
         known = without_value(error).removeprefix("themes must be some of")
         wrong = f"argument --theme: must be one of{known}"
     except InvalidOption as error:
-        wrong = without_value(error)
-        if isinstance(error.__cause__, OSError):  # the error itself repeats the path
-            reason = error.__cause__.strerror
-            wrong = f"argument --theme-file: must be a file that can be read ({reason})"
+        wrong = _wrong_file(error, "--theme-file")
     raise SystemExit(failed(f"error: {wrong}", 2))
 
 

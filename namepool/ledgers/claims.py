@@ -132,13 +132,10 @@ class ClaimedNames:
         try:
             count = chunk.size - len(chunk.claimed)
             return read_answer(self._source.fetch(count, used, **wishes), count)
-        except SourceExhausted:
-            if not (chunk.claimed or chunk.rejected):  # names of others may come free
-                raise
-        except BaseException:
-            if not chunk.claimed:
-                raise
-        return []
+        except BaseException as error:
+            if chunk.claimed or (chunk.rejected and isinstance(error, SourceExhausted)):
+                return []  # the names of other sessions may come free
+            raise
 
     def _claim(self, names: list[str]) -> list[str]:
         token = _token()

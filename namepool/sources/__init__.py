@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from namepool.sources.base import FallbackSource, NameSource, time_left
-from namepool.sources.listed import ListedNames
 from namepool.sources.numbered import NumberedNames
 
 if TYPE_CHECKING:
+    from namepool.sources.listed import ListedNames
     from namepool.sources.llm.nomenclater import Nomenclater
     from namepool.sources.offline import OfflineNames
 
@@ -31,6 +31,10 @@ def __getattr__(name: str) -> Any:
         from namepool.sources.llm.nomenclater import Nomenclater
 
         return Nomenclater
+    if name == "ListedNames":  # only its users pay for the reading of files
+        from namepool.sources.listed import ListedNames
+
+        return ListedNames
     if name == "OfflineNames":  # only users of offline names pay for its import
         from namepool.sources.offline import OfflineNames
 

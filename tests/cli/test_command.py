@@ -492,3 +492,36 @@ def test_python_dash_m_runs_the_same_command() -> None:
         out, _ = command.communicate(timeout=PATIENCE)
     assert command.returncode == 0
     assert out.splitlines() == OfflineNames(seed=1).fetch(3, ())
+
+
+# A file of names
+
+
+def test_the_names_of_a_file_are_printed_in_their_order(tmp_path: Path, capsys: Capture) -> None:
+    crew = tmp_path / "crew.txt"
+    crew.write_text("# the crew\nAda Lovelace\nBo\n\nCy\n", encoding="utf-8")
+    assert cli.main(["names", "--name-file", str(crew)]) == 0
+    assert capsys.readouterr().out == "Ada Lovelace\nBo\nCy\n"
+    assert cli.main(["names", "2", "--name-file", str(crew), "--slug", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ["ada-lovelace", "bo"]
+    refusal = _refusal(capsys, "names", "4", "--name-file", str(crew))
+    assert refusal.endswith("argument COUNT: must be at most 3, the names of the file\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        (("--seed", "1"), "--seed is for offline names"),
+        (("--theme", "sea"), "--theme is for offline names"),
+        (("--theme-file", "x.toml"), "--theme-file is for offline names"),
+        (("--model", "m"), "--model needs --source openai"),
+        (("--source", "openai"), "--name-file takes the place of --source openai"),
+        ((), "argument --name-file: must be a file that can be read (No such file or directory)"),
+    ],
+)
+def test_a_file_of_names_goes_with_no_other_source(
+    tmp_path: Path, capsys: Capture, arguments: tuple[str, ...], refusal: str
+) -> None:
+    missing = str(tmp_path / "crew.txt")
+    line = _refusal(capsys, "names", "--name-file", missing, *arguments)
+    assert line == f"namepool: error: {refusal}\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from namepool import NamePool, NumberedNames, PoolHandle
+from namepool import ListedNames, NamePool, NumberedNames, PoolHandle, SourceExhausted
 from namepool.core.refill import FIRST_PAUSE, LONGEST_PAUSE
 from namepool.errors import InvalidOption, NamesUnavailable, SourceError, UnknownTheme
 from namepool.sources.base import SURPLUS, FallbackSource, NameSource, knows_themes
@@ -426,3 +426,75 @@ def test_what_no_source_may_issue_is_told_with_the_reason(caplog: pytest.LogCapt
     source = FallbackSource(ScriptedSource(["rm -rf /", "null"]), NumberedNames())
     assert source.fetch(1, ()) == ["NPC #1"]
     assert "gave no valid name: 'rm -rf /' must not contain '/' (U+002F)" in caplog.text
+
+
+# A source has no more names
+
+
+def test_if_the_first_source_has_no_more_the_next_answers_at_once_and_without_a_pause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = FallbackSource(ListedNames(["Ada", "Bo"]), NumberedNames())
+    assert source.fetch(5, ()) == ["Ada", "Bo"]
+    assert source.fetch(2, ["Ada", "Bo"]) == ["NPC #1", "NPC #2"]
+    assert source.fetch(2, ()) == ["Ada", "Bo"]  # after a reset the list is asked again
+    assert caplog.records == []
+
+
+def test_if_all_sources_have_no_more_it_has_no_more() -> None:
+    source = FallbackSource(ListedNames(["Ada"]), ListedNames(["Bo"]))
+    with pytest.raises(SourceExhausted, match="no more than its 1 names"):
+        source.fetch(1, ["Ada", "Bo"])
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_source_that_fails_may_have_names_later_so_the_whole_has(order: int) -> None:
+    clock = MovableClock()
+    failing = _Failing(ConnectionError("down"))
+    sources: list[NameSource] = [failing, ListedNames(["Ada"])]
+    source = FallbackSource(*sources[:: 1 - 2 * order], clock=clock)
+    for _ in range(2):  # it is asked, and then left alone
+        with pytest.raises(ConnectionError, match="down"):
+            source.fetch(1, ["Ada"])
+    failing.error = None
+    clock.advance(LONGEST_PAUSE)
+    assert source.fetch(1, ["Ada"]) == ["Mended 0"]
+
+
+def test_a_failure_of_long_ago_does_not_hide_that_there_are_no_more() -> None:
+    clock = MovableClock()
+    failing = _Failing(ConnectionError("down"))
+    source = FallbackSource(failing, ListedNames(["Ada"]), clock=clock)
+    with pytest.raises(ConnectionError):
+        source.fetch(1, ["Ada"])
+    failing.error = SourceExhausted("that is all")
+    clock.advance(LONGEST_PAUSE)
+    with pytest.raises(SourceExhausted):
+        source.fetch(1, ["Ada"])
+
+
+def test_behind_a_source_without_more_names_one_of_another_theme_stands_in() -> None:
+    class Kitchen:
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            if theme not in (None, "kitchen"):
+                raise UnknownTheme("there is only the kitchen")
+            return ["Basil"]
+
+    class Sea:
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            raise SourceExhausted("the sea is empty")
+
+    assert FallbackSource(Sea(), Kitchen()).fetch(1, (), theme="sea") == ["Basil"]
+
+
+def test_the_end_of_an_answer_that_has_names_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Few:
+        def fetch(self, count: int, used: Sequence[str]) -> Iterator[str]:
+            yield "Ada"
+            raise SourceExhausted("that is all")
+
+    pool = PoolHandle(NamePool.start(source=Few()))
+    assert pool.checkout_name() == "Ada"
+    assert [r.getMessage() for r in caplog.records if "failed" in r.getMessage()] == []
