@@ -233,6 +233,13 @@ class Speakers:
         if token.outside:
             self._give(token.owner)
 
+    def silence(self) -> None:
+        """Make every token speak no more. This state has no pool, and will have none."""
+        # In a forked child, a thread that was in a transition is missing. So the state may be torn.
+        begun = [token for lease in self.leases.values() for token in speakers(lease)]
+        for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:
+            token.says = OVER
+
     def end_binding(self, binding: Binding) -> bool:
         """End a binding; return whether it spoke.
 

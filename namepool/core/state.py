@@ -86,7 +86,6 @@ from namepool.core.leases import Binding, Lease, Token, bindings, speakers
 from namepool.core.links import OVER
 from namepool.core.options import PoolOptions
 from namepool.core.speakers import Speakers
-from namepool.core.stock import Stock
 
 
 class OwnerEnded(NamedTuple):
@@ -241,19 +240,6 @@ class PoolState(Speakers):
             self.torn = False
         return self.begin(lease, spare=0)  # type: ignore[no-any-return]
 
-    def ready_next(self, stock: Stock) -> None:
-        """Make the name of a stock ready that was given back first, although it is not due."""
-        self.torn = True
-        stock.ready_next()
-        self.torn = False
-        self.counters.early_reuse_count += 1
-
-    def ready_due(self, stock: Stock) -> None:
-        """Make all names of a stock ready that are due."""
-        self.torn = True
-        stock.ready_due()
-        self.torn = False
-
     # -- owners -----------------------------------------------------------------------------
 
     def owner_gone(self, owner: str) -> None:
@@ -332,13 +318,6 @@ class PoolState(Speakers):
         self.signal = SimpleQueue()
         self.signalled.clear()
         self.silence()
-
-    def silence(self) -> None:
-        """Make every token speak no more. This state has no pool, and will have none."""
-        # In a forked child, a thread that was in a transition is missing. So the state may be torn.
-        begun = [token for lease in self.leases.values() for token in speakers(lease)]
-        for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:
-            token.says = OVER
 
     def recover(self) -> None:
         """Rebuild every index from the true parts, after a transition that may be half done."""

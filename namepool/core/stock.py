@@ -84,7 +84,10 @@ class Stock:
         return [*self.names, *[name for name, _ in self.resting]]
 
     def ready_due(self) -> None:
-        """Make the names that are due ready. ``PoolState.end`` does the same for one name."""
+        """Make the names that are due ready. ``PoolState.end`` does the same for one name.
+
+        If memory ends, the rest of them stays as it is.
+        """
         while self.resting and self.resting[0][1] <= self.handed:
             self.ready_next()
 

@@ -42,7 +42,7 @@ class Histogram(NamedTuple):
 
 
 GAUGES = (
-    Metric("available", "{name}", "Names ready to be checked out", "available_count"),
+    Metric("available", "{name}", "Names that are not checked out", "available_count"),
     Metric("checked_out", "{name}", "Names under a lease", "checked_out_count"),
     Metric("waiting", "{checkout}", "Checkouts that wait for a name", "waiting_count"),
     Metric("fetching", "{fetch}", "Fetches under way", "fetching_count"),
@@ -57,6 +57,7 @@ COUNTERS = (
     Metric("fetches", "{fetch}", "Fetches begun", "fetch_count"),
     Metric("fetch.failures", "{fetch}", "Fetches without a new name", "fetch_failure_count"),
     Metric("restarts", "{restart}", "Restarts of the pool", "restart_count"),
+    Metric("early_reuses", "{name}", "Names reused before their reuse_gap", "early_reuse_count"),
     Metric("reclaims", "{name}", "Names taken back from ended owners", "reclaimed_count"),
 )
 WAIT = Histogram("checkout.wait", "How long checkouts waited for a name", lambda s: s.wait_times)

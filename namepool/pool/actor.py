@@ -95,7 +95,7 @@ class NamePool(ServiceActor):
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._refilling.chunk_arrived,
             ChunkFailed: self._refilling.chunk_failed,
-            Late: self._refilling.late,
+            Late: lambda _: self._waiting.serve(),
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
             Gathered: self._refilling.gathered,

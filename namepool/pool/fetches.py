@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Generic, TypeVar
 
 from namepool.core.refill import Backoff, Learnt, RefillPolicy
 from namepool.core.stock import Stock
+from namepool.errors import SourceExhausted
 
 F = TypeVar("F")
 
@@ -176,18 +178,20 @@ class Fetches(Generic[F]):
         self._forget_failures()
 
     def failed(self, now: float, cause: BaseException) -> float:
-        """Note a failure; return the pause before the next try, in seconds."""
+        """Note a failure; return the pause before the next try, in seconds.
+
+        If the source has no more names for this theme, no fetch begins until a reset.
+        """
         self.cause = cause
+        if isinstance(cause, SourceExhausted):
+            self.is_exhausted = True
+            self.changed()
+            return inf
         return self.backoff.failed(now, cause)
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next try; 0 if it may begin now."""
         return max(self.backoff.until - now, 0.0)
-
-    def exhausted(self, cause: BaseException) -> None:
-        """Note that the source has no more names for this theme. No fetch begins until a reset."""
-        self.cause, self.is_exhausted = cause, True
-        self.changed()
 
     def gives_nothing(self, now: float) -> bool:
         """Tell whether no name is to be expected soon.

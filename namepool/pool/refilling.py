@@ -6,7 +6,6 @@ All of it runs in the pool's turn, on the pool's own thread. The fetchers wait f
 from __future__ import annotations
 
 from functools import partial
-from math import inf
 from typing import Any, NamedTuple, cast
 
 from namepool.actors import ServiceRef
@@ -16,7 +15,7 @@ from namepool.core.options import PoolOptions
 from namepool.core.state import LateChunk, PoolState
 from namepool.core.stats import PoolStats
 from namepool.core.stock import Stock
-from namepool.errors import SourceError, SourceExhausted, UnknownTheme
+from namepool.errors import SourceError, UnknownTheme
 from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
 from namepool.ledgers.keeper import Keeping, Renew, Unwanted
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
@@ -103,7 +102,7 @@ class Refilling:
 
     def _look(self, stock: Stock) -> None:
         now = self.ref.actor_inbox.clock()
-        self._state.ready_due(stock)
+        stock.ready_due()
         self._fetches.of(stock).look(now, stock.drawn, len(stock.names))
 
     def refill_for_waiter(self, stock: Stock) -> None:
@@ -210,29 +209,17 @@ class Refilling:
             return
         self.look()
         admission = self._state.admit(message.names, message.theme)
-        is_stale = admission.duplicate and len(self._state.known) > fetch.known
-        if not admission.accepted and is_stale:
-            self.refill()  # another fetch, begun at the same time, brought these names
-        elif not admission.accepted:
-            counts = f"{admission.invalid} invalid, {admission.duplicate} known already"
-            cause = SourceError(f"{message.source} gave no new name: {counts}")
-            self._failed(cause, fetch.among.theme)
-        else:
-            now = self.ref.actor_inbox.clock()
+        # If the pool knows more names now, another fetch has brought the same ones meanwhile.
+        is_stale = admission.duplicate > 0 and len(self._state.known) > fetch.known
+        if not (admission.accepted or is_stale):
+            self._failed(_nothing_new(message, admission), fetch.among.theme)
+            return
+        now = self.ref.actor_inbox.clock()
+        if admission.accepted:
             fetch.among.succeeded(fetch, admission.accepted, now)
-            self._arrived(message, admission, max(now - fetch.began, 0.0), now)
-            self.refill()  # first, because the served callers will need the processor
-            self._waiting.serve()
-
-    def _arrived(
-        self, message: ChunkArrived, admission: Admission, took: float, now: float
-    ) -> None:
-        counters = self._state.counters
-        counters.fetch_times = counters.fetch_times.with_one(took)
-        counters.last_error = None
-        counters.last_source = message.source
-        event = NamesFetched(*admission, took, message.source, message.theme, at=now)
-        self._state.log.add(event)
+        _note(self._state, message, admission, max(now - fetch.began, 0.0), now)
+        self.refill()  # first, because the served callers will need the processor
+        self._waiting.serve()
 
     def chunk_failed(self, message: ChunkFailed) -> None:
         """End a fetch in which the source raised an error."""
@@ -240,10 +227,6 @@ class Refilling:
         if fetch is not None and self._is_wanted(fetch):
             self._failed(message.error, fetch.among.theme)
             self.refill()  # another theme may have waited for this fetcher
-
-    def late(self, _: Late) -> None:
-        """Serve the waiting callers, if a fetch is late, with the names that rest."""
-        self._waiting.serve()
 
     def overdue(self, message: Overdue) -> None:
         """Give up a fetch that takes too long; its fetcher ends when the source returns."""
@@ -301,10 +284,7 @@ class Refilling:
         if stock is None:
             return  # the theme is forgotten
         fetches = self._fetches.of(stock)
-        now = self.ref.actor_inbox.clock()
-        if isinstance(cause, SourceExhausted):
-            self._exhausted(fetches, cause, counters.last_error)
-            return
+        now, was_exhausted = self.ref.actor_inbox.clock(), fetches.is_exhausted
         pause = fetches.failed(now, cause)
         self._state.log.add(FetchFailed(counters.last_error, pause, stock.theme, at=now))
         is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
@@ -312,17 +292,13 @@ class Refilling:
             self._waiting.refuse_all(stock)
         if is_unknown and self._forget(stock.theme):
             return
-        warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
-
-    def _exhausted(self, fetches: Fetches[Fetcher], cause: SourceExhausted, told: str) -> None:
-        """Note that the source has no more names for a theme; its callers wait for a checkin."""
-        is_new = not fetches.is_exhausted
-        fetches.exhausted(cause)
-        at = self.ref.actor_inbox.clock()
-        self._state.log.add(FetchFailed(told, inf, fetches.theme, at=at))
-        if is_new:
-            warn("the source has no more names, %d are known: %s", len(self._state.known), told)
-        self._waiting.serve()
+        if was_exhausted:
+            return
+        if fetches.is_exhausted:
+            self._waiting.serve()
+            warn("the source has no more names: %s", counters.last_error)
+        else:
+            warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
 
     def _forget(self, theme: str | None) -> bool:
         """Drop the stock of a theme that the source does not know; keep it if it ever had names."""
@@ -336,6 +312,22 @@ def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | Chun
     """Give a fetcher's result to the pool; names for a dead pool wait for the next incarnation."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
         state.signal.put(LateChunk(answer.names, answer.epoch, answer.theme))
+
+
+def _nothing_new(message: ChunkArrived, admission: Admission) -> SourceError:
+    counts = f"{admission.invalid} invalid, {admission.duplicate} known already"
+    return SourceError(f"{message.source} gave no new name: {counts}")
+
+
+def _note(
+    state: PoolState, message: ChunkArrived, admission: Admission, took: float, now: float
+) -> None:
+    """Note a chunk that came, in the counts and in the log of events."""
+    counters = state.counters
+    counters.fetch_times = counters.fetch_times.with_one(took)
+    counters.last_error = None
+    counters.last_source = message.source
+    state.log.add(NamesFetched(*admission, took, message.source, message.theme, at=now))
 
 
 def stats_of(state: PoolState, fetches: Fetches[Any], options: PoolOptions) -> PoolStats:

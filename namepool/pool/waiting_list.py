@@ -122,11 +122,15 @@ class WaitingList:
         These are the names that are due. If none is, and the source gives nothing, it is the one
         that was given back first.
         """
-        self._state.ready_due(stock)
+        stock.ready_due()
         is_bare = stock.resting and not stock.names
         if is_bare and self._fetches.of(stock).gives_nothing(self._inbox.clock()):
-            self._state.ready_next(stock)
+            self._reuse_early(stock)
         return bool(stock.names)
+
+    def _reuse_early(self, stock: Stock) -> None:
+        stock.ready_next()
+        self._state.counters.early_reuse_count += 1
 
     def _serve(self, stock: Stock, lease: Lease) -> None:
         wait, now = lease.wait, self._inbox.clock()
@@ -172,7 +176,7 @@ class WaitingList:
             if lease.says == OVER:
                 self._leave(stock, lease, "withdrawn", withdrawn)
             elif lease.says is None and stock.resting:
-                self._state.ready_next(stock)
+                self._reuse_early(stock)
                 self._grant(stock, lease)
             elif lease.says is None:  # otherwise it is being served now
                 error = partial(self.timeout_error, timeout, stock.theme)

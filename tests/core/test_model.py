@@ -308,16 +308,16 @@ class StateAgainstModel(RuleBasedStateMachine):
             else:
                 self._end(name)
 
-    @rule(theme=THEMES, cut=CUTS)
-    def ready_due(self, theme: str | None, cut: int) -> None:
-        self._done(cut, lambda: self.state.ready_due(self.state.stocks[theme]))
+    @rule(theme=THEMES)
+    def ready_due(self, theme: str | None) -> None:
+        self.state.stocks[theme].ready_due()
         while self.resting[theme] and self.resting[theme][0][1] <= self.handed[theme]:
             self.stocks[theme].append(self.resting[theme].pop(0)[0])
 
     @rule(theme=THEMES)
     def ready_next(self, theme: str | None) -> None:
         if self.resting[theme]:
-            self.state.ready_next(self.state.stocks[theme])
+            self.state.stocks[theme].ready_next()
             self.stocks[theme].append(self.resting[theme].pop(0)[0])
 
     @rule(owner=OWNERS, theme=THEMES)
@@ -345,8 +345,9 @@ class StateAgainstModel(RuleBasedStateMachine):
     @rule(cut=CUTS)
     def reset(self, cut: int) -> None:
         self._done(cut, self.state.reset)
-        for names in (*self.stocks.values(), *self.resting.values()):
-            names.clear()
+        for theme in self.stocks:
+            self.stocks[theme].clear()
+            self.resting[theme].clear()
         for of_all in (self.homes, self.leases, self.spoken, self.given, self.orphans):
             of_all.clear()
 

@@ -24,6 +24,7 @@ COUNTS = {
     "fetches": 2,
     "fetch.failures": 1,
     "restarts": 0,
+    "early_reuses": 0,
     "reclaims": 1,
 }
 """What ``live`` leaves behind, by the names of OpenTelemetry."""
@@ -38,7 +39,7 @@ def live(clock: MovableClock) -> PoolHandle:
     """Return a pool that has lived through everything that is counted."""
     source = GatedSource()
     ref: ServiceRef[Any] = NamePool.start(
-        source=source, reclaim_after=1.0, fetch_timeout=100.0, max_fetches=1
+        source=source, reclaim_after=1.0, fetch_timeout=100.0, max_fetches=1, reuse_gap=0
     )
     clock.drive(ref)
     pool = PoolHandle(ref)
