@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
 
 WINDOW = 24
 """The number of consecutive names in which no two first names are alike."""
+
+APART = 200
+"""The number of consecutive names in which no ending comes twice."""
+
+MOST = 2
+"""The most names of one group and one remainder in ``APART`` consecutive places of a circle."""
 
 _EDITS = 2
 # Letters that can sound alike become one letter, and vowels are dropped. This is coarser than any
@@ -74,9 +80,22 @@ class Circle:
     if there are enough other names. The first half of the circle is computed only as far as it is
     used, so a program that takes a dozen names pays only for those. Only one thread at a time may
     use a circle.
+
+    ``groups`` tells the group of each name. Then, of any ``APART`` consecutive places, at most
+    ``MOST`` have names of one group and the same remainder when divided by ``turns``. The names
+    that fit nowhere at the end are inserted before it. Near these, there may be twice as many.
     """
 
-    def __init__(self, names: Iterable[str], rng: random.Random) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        rng: random.Random,
+        groups: Mapping[str, str] | None = None,
+        turns: int = 1,
+    ) -> None:
+        self._groups, self._turns = groups, turns
+        self._last: defaultdict[tuple[str, int], deque[int]]
+        self._last = defaultdict(lambda: deque([-APART] * MOST, maxlen=MOST))
         self._waiting = deque(_by_initials(names, rng))
         self._size = len(self._waiting)
         self._firsts: dict[str, _First] = {}
@@ -96,11 +115,15 @@ class Circle:
             # The end of the circle touches its beginning, and leftover names move others there.
             if len(self) - len(self._circle) < 3 * WINDOW:
                 near += self._circle[: WINDOW - 1]
-            fitting = (n for n, name in enumerate(self._waiting) if self._first(name).fits(near))
+            fitting = (
+                n
+                for n, name in enumerate(self._waiting)
+                if self._is_rare(name) and self._first(name).fits(near)
+            )
             at = next(fitting, None)
             if at is None:
                 break
-            self._circle.append(self._first(self._waiting[at]))
+            self._append(self._waiting[at])
             del self._waiting[at]
         else:
             return
@@ -108,32 +131,62 @@ class Circle:
             self._fit_in(self._first(name))
         self._waiting.clear()
 
+    def _is_rare(self, name: str) -> bool:
+        """Return whether few names of the group have the next place's remainder near this place."""
+        return self._groups is None or self._places(name)[0] <= len(self._circle) - APART
+
+    def _append(self, name: str) -> None:
+        if self._groups is not None:
+            self._places(name).append(len(self._circle))
+        self._circle.append(self._first(name))
+
+    def _places(self, name: str) -> deque[int]:
+        """Return the last places of the name's group with the next place's remainder."""
+        return self._last[self._groups[name], len(self._circle) % self._turns]  # type: ignore[index]
+
     def _fit_in(self, first: _First) -> None:
         """Insert ``first`` where it fits, else instead of a name that fits elsewhere, else last."""
-        gap, reach = self._gap(first), WINDOW - 1
-        if gap == len(self._circle):
-            for at in range(len(self) // 2 + reach, len(self._circle) - reach):
-                near = self._circle[at - reach : at] + self._circle[at + 1 : at + reach + 1]
-                if first.fits(near):
-                    first, self._circle[at] = self._circle[at], first
-                    if (gap := self._gap(first)) < len(self._circle):
-                        break
-                    first, self._circle[at] = self._circle[at], first
-        self._circle.insert(gap, first)
+        reach = WINDOW - 1
+        if self._inserted(first):
+            return
+        for at in range(len(self) // 2 + reach, len(self._circle) - reach):
+            near = self._circle[at - reach : at] + self._circle[at + 1 : at + reach + 1]
+            if first.fits(near):
+                other, self._circle[at] = self._circle[at], first
+                if not self._is_crowded(at) and self._inserted(other):
+                    return
+                self._circle[at] = other
+        self._circle.append(first)
+
+    def _inserted(self, first: _First) -> bool:
+        """Insert ``first`` in the second half, with no name like it near it; return whether."""
+        reach = WINDOW - 1
+        far = reach if self._groups is None else APART
+        for at in range(len(self) // 2 + reach, len(self._circle) - far):
+            if first.fits(self._circle[at - reach : at + reach]):
+                self._circle.insert(at, first)
+                if not self._is_crowded(at):
+                    return True
+                del self._circle[at]
+        return False
+
+    def _is_crowded(self, middle: int) -> bool:
+        """Return whether near a place more than ``2 * MOST`` names have one group and remainder."""
+        if self._groups is None:
+            return False
+        places = defaultdict[tuple[str, int], list[int]](list)
+        for place in range(middle - APART, min(middle + APART, len(self._circle))):
+            known = places[self._groups[self._circle[place].name], place % self._turns]
+            known.append(place)
+            if len(known) > 2 * MOST and place - known[-1 - 2 * MOST] < APART:
+                return True
+        return False
 
     def _first(self, name: str) -> _First:
         first = self._firsts.get(name)
         if first is None:
             first = self._firsts[name] = _First(name)
         return first
-
-    def _gap(self, first: _First) -> int:
-        """Return a place in the second half with no name like ``first`` near it, else the end."""
-        reach = WINDOW - 1
-        for at in range(len(self) // 2 + reach, len(self._circle) - reach):
-            if first.fits(self._circle[at - reach : at + reach]):
-                return at
-        return len(self._circle)
 
 
 def _by_initials(names: Iterable[str], rng: random.Random) -> list[str]:

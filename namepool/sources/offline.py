@@ -19,7 +19,7 @@ import random
 import threading
 import unicodedata
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import cast
@@ -27,7 +27,7 @@ from typing import cast
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import name_key, shown
 from namepool.errors import InvalidOption, UnknownTheme
-from namepool.sources._alike import Circle
+from namepool.sources._alike import APART, Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, built_in, read_theme
 from namepool.sources._walk import Walk, aged, coprime
 
@@ -278,7 +278,10 @@ class OfflineNames(NeverCopied):
     def _circle(self) -> Circle:
         if len(self.themes) == 1:
             return self._circle_of(self.themes[0])
-        return Circle(self._of, random.Random(self._seed))
+        of = {first: theme.id for first, theme in self._of.items()}
+        largest = max(Counter(of.values()).values())
+        is_spread = APART * largest < len(of) * len(WALK)  # otherwise the themes are too few
+        return Circle(of, random.Random(self._seed), of if is_spread else None, len(WALK))
 
     def _circle_of(self, theme_id: str) -> Circle:
         circle = self._circles.get(theme_id)

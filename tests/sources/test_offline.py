@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import combinations, pairwise
@@ -26,6 +26,7 @@ from namepool.core.offence import is_offensive
 from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import sound, within_edits
 from namepool.sources._theme import WALK, built_in, read_theme
+from namepool.sources._walk import coprime
 from namepool.sources.base import NameSource
 from namepool.sources.offline import OfflineNames, available_themes
 
@@ -214,7 +215,7 @@ def test_no_given_name_is_also_a_surname() -> None:
 
 def test_the_names_that_set_the_tone_can_be_told() -> None:
     told = set(THEMES["computing"].names_of("Ada"))
-    assert {"Ada the Yak Shaver", "Ada, Breaker of Builds", "Ada of the Seven Bogons"} <= told
+    assert {"Ada the Yak Shaver", "Ada of the Seven Bogons", "Ada Electron"} <= told
     surnames = THEMES["computing"].words["last"]
     assert "Electron" in surnames
     assert any(f"Ada {last}" in told for last in surnames)
@@ -255,7 +256,7 @@ def test_a_source_may_issue_every_combination(theme: str, every: int) -> None:
 
 def test_no_word_of_a_theme_is_on_a_kept_list_of_offensive_words() -> None:
     listed = {str(word) for word in profanity.CENSOR_WORDSET}
-    harmless = {"Len", "Pollock", "Rum", "Sandbar", "Screw"}
+    harmless = {"Revue"}
     words = {
         w for t in THEMES.values() for of in t.words.values() for word in of for w in word.split()
     }
@@ -383,6 +384,36 @@ def test_no_tail_comes_twice_in_200_names(seed: int) -> None:
 def test_no_tail_comes_twice_in_200_names_on_later_laps(lap: int) -> None:
     around = lap * len(THEME_OF)
     _assert_no_tail_twice(list(_names(OfflineNames(seed=2), around - WINDOW, around + 600)))
+
+
+MOST_VISITS = 4
+"""The most names of a theme, in any 200 names in a row, that have their words from one list."""
+
+
+@pytest.mark.parametrize(
+    "seed", [37, *range(5), *[pytest.param(n, marks=pytest.mark.proof) for n in range(5, 100)]]
+)
+def test_in_any_200_names_few_of_a_theme_have_their_words_from_one_list(seed: int) -> None:
+    """The list gives its words in turn. So, as each list is longer, no word comes twice."""
+    source, size = OfflineNames(seed=seed), len(THEME_OF)
+    visits: dict[tuple[str, int], deque[int]] = {}
+    for position in range(2 * size + WINDOW):  # with two seams between the laps
+        lap, place = divmod(position, size)
+        key = source._of[source._circle[place]].id, source._slot(place, lap)
+        before = visits.setdefault(key, deque(maxlen=MOST_VISITS))
+        assert len(before) < MOST_VISITS or position - before[0] >= WINDOW
+        before.append(position)
+
+
+def test_each_list_is_longer_than_the_names_of_its_theme_in_200_names() -> None:
+    for theme in THEMES.values():
+        for slot in {*theme.walk, *theme.nicknames_walk}:
+            skipped = coprime(len(theme.first), len(slot)) - len(theme.first)  # between two rounds
+            assert len(slot.endings) >= MOST_VISITS + skipped, (theme.id, slot.pattern)
+
+
+def test_a_tail_that_came_twice_in_200_names_does_so_no_more() -> None:
+    _assert_no_tail_twice(OfflineNames(seed=37).fetch(1_200, []))
 
 
 @pytest.mark.parametrize("theme", available_themes())
@@ -542,12 +573,12 @@ def test_without_a_seed_every_source_tells_other_names() -> None:
 
 # Changes with the data; until then it must not change with Python, platform or hash seed.
 PINNED = [
-    "Lachlan the Whistle Composer",
-    "Solange, Folder of Small Notes",
-    "Yvette Island",
-    "Minsu the Storm Soother",
-    "Dempsey of the Birthday Card",
-    "Budi, Listener at the Back",
+    "Caoimhe the Delighted by Bubbles",
+    "Twirl, Applauder of Everyone",
+    "Gyutae Doublet",
+    "Finial the Veranda Orator",
+    "Locksley of the Thoughtful Fern",
+    "Aleksy, Dancer on Jetties",
 ]
 
 
