@@ -21,7 +21,7 @@ from namepool import (
     PoolStatsRequest,
     SourceExhausted,
 )
-from namepool.core.refill import SHORTEST_PATIENCE
+from namepool.core.refill import LONGEST_PAUSE, SHORTEST_PATIENCE
 from namepool.errors import CheckoutTimeout, InvalidOption
 from namepool.events import FetchFailed
 from namepool.pool.ref import NamePoolRef
@@ -156,7 +156,8 @@ def test_a_source_that_is_late_is_not_waited_for_while_a_name_rests(clock: Movab
     clock.advance(SHORTEST_PATIENCE * 0.2)
 
     assert wait() == "Name 1"
-    assert ref.ask(PoolStatsRequest()).early_reuse_count == 1
+    stats = ref.ask(PoolStatsRequest())
+    assert (stats.early_reuse_count, stats.fetching_count) == (1, 1)
     source.gate.set()
 
 
@@ -301,11 +302,15 @@ def test_a_chunk_that_another_fetch_brought_meanwhile_is_no_failure() -> None:
                 return iter(["Ada", "Bo"])
             raise SourceExhausted("that is all")
 
-    ref = NamePool.start(source=Twice(), chunk_size=1, max_chunk_size=1, low_water_mark=0)
+    ref = NamePool.start(
+        source=Twice(), chunk_size=1, max_chunk_size=1, low_water_mark=0, max_fetches=2
+    )
     waiting = [later(ref, f"agent {n}") for n in range(3)]
     assert {waiting[0](), waiting[1]()} == {"Ada", "Bo"}
+    wait_until(lambda: ref.ask(PoolStatsRequest()).fetch_count >= 3, ref)
     wait_until(lambda: ref.ask(PoolStatsRequest()).fetching_count == 0, ref)
     assert waits(ref)
+    assert ref.ask(PoolStatsRequest()).fetch_failure_count == 1  # the end of the source
     ref.ask(CheckinName("Ada", "agent 0"))
     assert waiting[2]() == "Ada"
 
@@ -333,3 +338,19 @@ def test_two_programs_with_one_list_and_one_ledger_share_it(tmp_path: object) ->
             second = two.checkout_name(owner="other")
             assert {first, second} <= {"Ada", "Bo"}
             assert first != second
+
+
+def test_names_of_a_list_that_others_hold_may_come_free(
+    tmp_path: object, clock: MovableClock
+) -> None:
+    url = f"sqlite:///{tmp_path}/names.db"
+    with namepool.open_pool(source=ListedNames(["Ada"]), ledger=url) as one:
+        assert one.checkout_name() == "Ada"
+        two = NamePool.start(source=ListedNames(["Ada"]), ledger=url)
+        clock.drive(two)
+        with pytest.raises(namepool.NamesUnavailable, match="others have claimed all 1 names"):
+            two.ask(CheckoutName(None, "agent"))
+        one.checkin_name("Ada")
+    clock.advance(LONGEST_PAUSE)
+    assert two.ask(CheckoutName(None, "agent")) == "Ada"
+    two.stop()
