@@ -36,10 +36,14 @@ class PoolEvent:
 
 @dataclass(frozen=True, slots=True)
 class LeaseEvent(PoolEvent):
-    """Base of the events of a name and an owner."""
+    """Base of the events of a name and an owner.
+
+    ``lease_id`` is the id of the lease: see ``Lease.id``. All events of one lease have the same id.
+    """
 
     name: str
     owner: str | None
+    lease_id: str = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

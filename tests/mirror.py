@@ -14,10 +14,16 @@ class Mirror:
 
     def __init__(self) -> None:
         self.leases: dict[str, set[str]] = {}
+        self.ids: dict[str, str] = {}
+        """The name of each lease, by the id of the lease, also if it has ended."""
         self.events: list[e.PoolEvent] = []
 
     def __call__(self, event: e.PoolEvent) -> None:
         self.events.append(event)
+        if isinstance(event, e.LeaseEvent):
+            is_new = event.lease_id not in self.ids
+            assert is_new == isinstance(event, e.NameCheckedOut), f"of another lease: {event}"
+            assert self.ids.setdefault(event.lease_id, event.name) == event.name
         if isinstance(event, e.NameCheckedOut):
             assert event.name not in self.leases, f"checked out twice: {event}"
             assert event.owner is not None

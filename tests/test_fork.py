@@ -20,12 +20,14 @@ import pytest
 
 from namepool import (
     DEFAULT_NAME,
+    CheckoutLease,
     CheckoutName,
     ChildSpec,
     NamedActor,
     NamePool,
     NumberedNames,
     PoolHandle,
+    PoolState,
     PoolStatsRequest,
     SourceError,
     Supervisor,
@@ -321,6 +323,34 @@ def test_a_grandchild_has_a_pool_neither_of_its_parent_nor_of_its_grandparent() 
 
     assert in_a_child(child) == "{} NPC #1 NPC #2"
     assert pool.checkout_name() == "NPC #2"
+
+
+def id_of_a_first_lease(**options: Any) -> str:
+    """Return the id of the first lease of a new pool."""
+    with open_pool(source=NumberedNames(), **options) as own:
+        own.checkout_name(timeout=PATIENCE)
+        return own.leases()[0].id
+
+
+def test_no_two_of_parent_child_and_grandchild_give_out_one_id() -> None:
+    def child() -> str:
+        return f"{id_of_a_first_lease()} {in_a_child(id_of_a_first_lease)}"
+
+    found = [id_of_a_first_lease(), *in_a_child(child).split(), *in_a_child(child).split()]
+
+    assert len({lease_id.split("-")[0] for lease_id in found}) == 5
+
+
+def test_a_pool_that_a_child_starts_with_its_parents_state_gives_out_ids_of_its_own() -> None:
+    state = PoolState()
+    parent = NamePool.start(source=NumberedNames(), state=state)
+    other = partial(id_of_a_first_lease, state=state)  # its number will be that of the next lease
+
+    lease_id = in_a_child(other)
+    lease = parent.ask(CheckoutLease())
+
+    assert lease_id.split("-")[1:] == lease.id.split("-")[1:]
+    assert lease_id != lease.id
 
 
 def work_of_a_process(connection: Any, pool: PoolHandle) -> None:

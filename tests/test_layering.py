@@ -18,7 +18,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "events"),
     ("core",),
     ("actors",),
-    ("call_sites", "colors", "ends", "owners", "speaking"),
+    ("call_sites", "colors", "ends", "owners", "process_tag", "speaking"),
     ("sources",),
     ("ledgers",),
     ("pool",),

@@ -108,6 +108,7 @@ assert_type(steps(1), Iterator[bytes])
 assert_type(n.inherit_owner(tool)(1), bytes)
 lease: n.Lease = ref.ask(n.CheckoutLease())
 assert_type(lease.token, int)
+assert_type(lease.id, str)
 ref.ask(n.CheckinLease(lease))
 """
 BAD = """

@@ -44,18 +44,22 @@ class Lease(Asked):
     """A lease of a name, for one checkout.
 
     ``pool_ref.ask(CheckoutLease())`` returns a lease. ``ask(CheckinLease(lease))`` ends this lease,
-    and no later checkout of the same ``name``. ``token`` is the number of the checkout.
+    and no later checkout of the same ``name``. ``token`` is the number of the checkout in its pool.
+    ``id`` is a text that no other lease has, in any pool of any process. Log lines, spans, events
+    and ``leases()`` show the same id.
 
     Examples:
         >>> ref = namepool.NamePool.start(source=namepool.NumberedNames())
         >>> lease = ref.ask(namepool.CheckoutLease())
-        >>> lease.name
-        'NPC #1'
+        >>> lease.name, lease.token
+        ('NPC #1', 1)
+        >>> lease.id
+        '...-...-1'
         >>> ref.ask(namepool.CheckinLease(lease))
         True
     """
 
-    __slots__ = ("stock", "wait")
+    __slots__ = ("stock", "token", "wait")
 
     is_whole: ClassVar[bool] = False
     """The lease itself is the answer to the request, rather than its name."""
@@ -73,15 +77,25 @@ class Lease(Asked):
     wait: Any
     """The record of how the lease waits, or waited, for a name: see ``stock.Wait``."""
 
+    token: int
+    """The number of this checkout. No other checkout of the pool has the same number.
+
+    It never changes. (``number`` grows if the owner is associated with the name once more.)
+    """
+
     @property
-    def token(self) -> int:
-        """The number of this checkout. No other checkout of the pool has the same number.
+    def id(self) -> str:
+        """The id of this lease. No other lease of any pool has it, in this process or another one.
+
+        It consists of the tag of the process, the serial of the pool's state and ``token``. None of
+        them changes while the lease lasts. So each call makes the same id, on each thread.
 
         Examples:
-            >>> lease.token
-            1
+            >>> other = ref.ask(namepool.CheckoutLease())
+            >>> lease.id, other.id
+            ('...-...-1', '...-...-2')
         """
-        return int(self.number)
+        return f"{self.state.id_prefix}{self.token}"
 
     @property
     def lease(self) -> Lease:

@@ -58,6 +58,16 @@ class Link(NeverCopied):
         """
         return self
 
+    @property
+    def lease(self) -> Any:
+        """The lease of the name; ``None`` if the name is in no pool, or there is no name yet.
+
+        Examples:
+            >>> lease.again(None).lease is lease
+            True
+        """
+        return None
+
     def again(self, before: Link | None) -> Echo:
         """Return a link that repeats this one in front of the chain ``before``.
 
@@ -93,6 +103,11 @@ class Echo(Link):
     def origin(self) -> Link:
         """The link that this one repeats."""
         return self._origin
+
+    @property
+    def lease(self) -> Any:
+        """The lease of the name that the repeated link says."""
+        return self._origin.lease
 
     @property
     def says(self) -> str | None:  # type: ignore[override]

@@ -6,6 +6,7 @@ This is one part of a pool's state. ``state`` has the rest, and explains how all
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, Protocol
 
 from namepool.core.known import KnownNames
@@ -30,8 +31,8 @@ class Observer(Protocol):
         """Return the event of a lease that ends."""
         ...
 
-    def speaks(self, token: Token, name: str) -> Told:
-        """Return the event of one more owner that speaks under a name."""
+    def speaks(self, token: Token, lease: Lease) -> Told:
+        """Return the event of one more owner that speaks under the name of a lease."""
         ...
 
     def is_silent(self, token: Token) -> Told:
@@ -70,10 +71,17 @@ class Speaking(Mapping[str, str]):
         return f"Speaking({dict(self)!r})"
 
 
+_serials = count(1)
+
+
 class Speakers:
     """The owners, their tokens, and the leases under whose names the tokens speak."""
 
     def __init__(self) -> None:
+        self.serial: int = next(_serials)
+        """The number of this state. No other state of this process has it."""
+        self.id_prefix: str = ""
+        """The beginning of the id of each lease. The pool sets it."""
         self.stocks: Stocks = Stocks()
         self.known: KnownNames = KnownNames(self.stocks)
         self.leases: dict[str, Lease] = {}
@@ -143,7 +151,7 @@ class Speakers:
             return False
         for token in speakers(lease):
             if token.owner == binding.owner and not token.in_block:
-                told = () if self.observer is None else self.observer.speaks(token, lease.name)
+                told = () if self.observer is None else self.observer.speaks(token, lease)
                 mine = self.owners[token.owner]
                 self.log.entries += told
                 token.number = number
@@ -166,7 +174,7 @@ class Speakers:
         if observer is not None and lease.says is None:
             told = observer.began(lease, name, owner)
         elif observer is not None:
-            told = observer.speaks(binding, name)
+            told = observer.speaks(binding, lease)
         binding.lease, binding.name, binding.number, binding.spoken = lease, name, number, binding
         if lease.further is None:
             lease.further = {}
@@ -190,7 +198,7 @@ class Speakers:
         """Return the lease that begins when the binding speaks."""
         lease = Adopted()
         lease.state, lease.owner, lease.outside, lease.before = self, binding.owner, False, None
-        lease.name, lease.number, lease.says = name, number, None
+        lease.name, lease.token, lease.number, lease.says = name, number, number, None
         lease.stock = stock = self.known.home(name)
         lease.theme, lease.further, lease.seen = stock.theme, {}, binding.seen
         lease.in_block, lease.is_lent, lease.by = False, binding.in_block, binding

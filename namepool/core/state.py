@@ -61,10 +61,13 @@ finaliser gives up a token, a chunk comes for a dead pool. Each of these is put 
 which outlives the actors, and the pool's own thread handles it.
 
 *Order.* ``number`` counts the moments. If an owner has two tokens, it speaks under the later one.
-When the later one ends, the earlier one speaks again. A name that is given back rests in its stock
-until ``reuse_gap`` other names of the stock were handed out. Then it goes to the end of the queue
-of ready names. Each end of a lease moves one such name, so that a checkout finds it ready; the
-pool's own thread moves the others.
+When the later one ends, the earlier one speaks again. An association can make an earlier token of
+its owner the latest one. So the ``number`` of a lease may grow. ``Lease.token`` never changes: it
+is the moment at which the lease began. So ``Lease.id`` is made of ``token``.
+
+A name that is given back rests in its stock until ``reuse_gap`` other names of the stock were
+handed out. Then it goes to the end of the queue of ready names. Each end of a lease moves one such
+name, so that a checkout finds it ready; the pool's own thread moves the others.
 
 *Restarts.* The state outlives its actor. The next incarnation calls ``recover`` and goes on. Every
 lease lasts, every waiting lease still waits, and no name is given twice.
@@ -152,12 +155,12 @@ class PoolState(Speakers):
         if len(names) <= (stock.floor if spare is None else spare):
             return LATER
         name, owner, handed = names[0], lease.owner, stock.handed + 1
+        lease.token = number = self.number + 1  # here, because an event has the id of the lease
         if owner not in self.owners:
             self._meet(owner)
         told = () if self.observer is None else self.observer.began(lease, name, owner)
         self.torn = True
-        lease.name, lease.stock = name, stock
-        lease.number = number = self.number + 1
+        lease.name, lease.stock, lease.number = name, stock, number
         self.leases[name] = lease
         self.owners[owner][lease] = None
         if told:

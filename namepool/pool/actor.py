@@ -27,6 +27,7 @@ from namepool.pool.ref import NamePoolRef, token_of
 from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Late, Overdue, Refilling
 from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
+from namepool.process_tag import process_tag
 from namepool.sources.base import NameSource
 from namepool.speaking import received
 
@@ -60,6 +61,7 @@ class NamePool(ServiceActor):
         self._state = state if state is not None else PoolState()
         self._outlived = state is not None
         self._state.options = checked
+        self._state.id_prefix = f"{process_tag()}-{self._state.serial}-"
         self._use_inbox_of(self._state)
         self._fetches: Fetches[Fetcher] = Fetches(_policy(checked), self._state.stocks[None])
         self._waiting = WaitingList(self._state, self._fetches, self.actor_inbox)

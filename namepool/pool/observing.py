@@ -21,12 +21,12 @@ from namepool.core.names import one_line
 from namepool.core.speakers import Told
 from namepool.core.state import PoolState
 from namepool.events import (
+    LeaseEvent,
     NameAssociated,
     NameCheckedIn,
     NameCheckedOut,
     NameDissociated,
     NameReclaimed,
-    PoolEvent,
     PoolRestarted,
 )
 from namepool.pool import messages as m
@@ -41,7 +41,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class LeaseInfo:
-    """A name that is checked out, with its owner, its start and the line that checked it out.
+    """A name that is checked out: its lease, its owner, its start, the line that checked it out.
 
     ``since``, ``held_seconds`` and ``where`` may be ``None``: see ``PoolHandle.leases``.
 
@@ -51,10 +51,14 @@ class LeaseInfo:
         'NPC #1'
         >>> pool.leases()[0].speakers
         ('planner-7',)
+        >>> pool.leases()[0].id
+        '...-...-1'
     """
 
     name: str
     """The name that is checked out."""
+    id: str
+    """The id of the lease: see ``Lease.id``."""
     speakers: tuple[str, ...]
     """The owners that speak under the name; none if they have all ended."""
     owner: str | None
@@ -151,7 +155,7 @@ class Observing:
         from datetime import datetime, timedelta  # imported here because the import is slow
 
         now, today = self._inbox.clock(), datetime.now().astimezone()
-        oldest_first = sorted(self._state.leases.values(), key=lambda lease: lease.number)
+        oldest_first = sorted(self._state.leases.values(), key=lambda lease: lease.token)
         return [
             _info(lease, now, lambda held: today - timedelta(seconds=held))
             for lease in oldest_first
@@ -168,7 +172,7 @@ class Observing:
         if self._leak_after is not None and not self._is_looking:
             self._inbox.schedule(self._leak_after, LookForLeaks())
             self._is_looking = True  # last: if this is cut short, the next lease schedules a look
-        return self._told(now, NameCheckedOut, name, owner)
+        return self._told(now, lease, NameCheckedOut, name, owner)
 
     def ended(self, lease: Lease, is_reclaimed: bool) -> Told:
         """Tell that a lease ends."""
@@ -181,11 +185,11 @@ class Observing:
         if is_warned:
             self._inbox.put(Envelope(LeakEnded(lease.name, seen, held)))
         kind = NameReclaimed if is_reclaimed else NameCheckedIn
-        return self._told(now, kind, lease.name, lease.owner, held)
+        return self._told(now, lease, kind, lease.name, lease.owner, held)
 
-    def speaks(self, token: Token, name: str) -> Told:
-        """Tell that a further owner speaks under a name."""
-        return self._told(self._inbox.clock(), NameAssociated, name, token.owner)
+    def speaks(self, token: Token, lease: Lease) -> Told:
+        """Tell that a further owner speaks under the name of a lease."""
+        return self._told(self._inbox.clock(), lease, NameAssociated, lease.name, token.owner)
 
     def is_silent(self, token: Token) -> Told:
         """Tell that an owner stops speaking under a name, unless it still has another token."""
@@ -193,12 +197,14 @@ class Observing:
         others = [*([lease] if lease.says else ()), *bindings(lease)]
         if token.owner in [other.owner for other in others if other is not token]:
             return ()
-        return self._told(self._inbox.clock(), NameDissociated, token.name, token.owner)
+        return self._told(self._inbox.clock(), lease, NameDissociated, token.name, token.owner)
 
-    def _told(self, at: float, kind: Callable[..., PoolEvent], *fields: object) -> Told:
-        """Return the log entry of a new event, or nothing if the log has no reader."""
+    def _told(
+        self, at: float, lease: Lease, kind: Callable[..., LeaseEvent], *fields: object
+    ) -> Told:
+        """Return the log entry of a new event of a lease, or nothing if the log has no reader."""
         log = self._state.log
-        return ((log.count + 1, kind(*fields, at=at)),) if log.readers else ()
+        return ((log.count + 1, kind(*fields, lease_id=lease.id, at=at)),) if log.readers else ()
 
     # -- leaks ------------------------------------------------------------------------------
 
@@ -233,8 +239,8 @@ def _place(seen: Seen) -> str:
 def _info(lease: Lease, now: float, ago: Callable[[float], datetime]) -> LeaseInfo:
     owners, seen = speaking_owners(lease), lease.seen
     if not isinstance(seen, Seen):
-        return LeaseInfo(lease.name, owners, lease.owner, None, None, None)
+        return LeaseInfo(lease.name, lease.id, owners, lease.owner, None, None, None)
     held = now - seen.since if seen.is_timed else None
     since = None if held is None else ago(held)
     where = None if seen.place is None else line_of(seen.place)
-    return LeaseInfo(lease.name, owners, lease.owner, since, held, where)
+    return LeaseInfo(lease.name, lease.id, owners, lease.owner, since, held, where)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from namepool.core.leases import (
     Adopted,
     Lease,
+    Taking,
     WholeLease,
     speakers,
     speaking_owners,
 )
+from namepool.core.links import Standing
 from tests.core.scene import associate, binding_for, checkout, state_with
 from tests.support import lease_for
 
@@ -21,6 +23,51 @@ def test_a_lease_has_its_name_and_number_from_its_beginning_on() -> None:
 
     assert (lease.name, lease.token, lease.lease) == ("Ada", 1, lease)
     assert checkout(state, "p").token == 2
+
+
+def test_the_number_and_the_id_of_a_lease_stay_when_its_owner_is_associated_again() -> None:
+    state = state_with("Ada", "Bea")
+    state.id_prefix = "tag-1-"
+    lease = checkout(state, "o")
+    checkout(state, "o")
+
+    associate(state, "o", "Ada")
+
+    assert lease.number == 3
+    assert (lease.token, lease.id) == (1, "tag-1-1")
+
+
+def test_no_two_leases_of_a_state_have_one_number() -> None:
+    state = state_with("Ada", "Bea", "Cid")
+    leases = [checkout(state, "o"), associate(state, "o", "Yan").lease]
+    taken = lease_for(state, "o", kind=Taking)
+    state.take(taken, "Zoe")
+    whole = lease_for(state, "o", kind=WholeLease)
+    state.begin(whole, spare=0)
+    leases += [taken, whole, associate(state, "p", "Cid", in_block=True).lease]
+    associate(state, "o", "Zoe")
+    state.reset()
+    state.admit(["Ada"])
+    leases.append(checkout(state, "o"))
+
+    assert {type(lease) for lease in leases} == {Lease, WholeLease, Taking, Adopted}
+    assert len({lease.token for lease in leases}) == len(leases)
+
+
+def test_no_two_states_have_one_serial() -> None:
+    assert state_with().serial != state_with().serial
+
+
+def test_a_link_has_the_lease_of_its_name() -> None:
+    state = state_with("Ada")
+    lease = checkout(state, "o")
+    binding = associate(state, "p", "Ada")
+
+    links = [lease, binding, lease.again(None), binding.again(None).again(None)]
+
+    assert [link.lease for link in links] == [lease] * 4
+    assert Standing(state, "o", "Nemo Nobody", None).lease is None
+    assert binding_for(state, "p", "Bea").lease is None
 
 
 def test_a_binding_has_the_name_of_its_lease() -> None:

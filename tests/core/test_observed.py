@@ -84,8 +84,9 @@ class Noting:
         assert self.state.leases[lease.name] is lease
         return self._note("reclaimed" if is_reclaimed else "ended", lease.name, lease)
 
-    def speaks(self, token: Token, name: str) -> Told:
-        return self._note(f"{token.owner} speaks", name, token)
+    def speaks(self, token: Token, lease: Lease) -> Told:
+        assert self.state.leases[lease.name] is lease
+        return self._note(f"{token.owner} speaks", lease.name, token)
 
     def is_silent(self, token: Token) -> Told:
         assert token.owner in speakers_of(self.state, token.name)
@@ -170,14 +171,35 @@ def test_a_checkout_and_a_check_in_are_told(scene: Scene) -> None:
     checkin(scene.state, "Ada")
 
     assert scene.read() == [
-        e.NameCheckedOut("Ada", "o", at=100.0),
-        e.NameCheckedIn("Ada", "o", 5.0, at=105.0),
+        e.NameCheckedOut("Ada", "o", lease_id="1", at=100.0),
+        e.NameCheckedIn("Ada", "o", 5.0, lease_id="1", at=105.0),
+    ]
+
+
+def test_an_event_has_the_id_of_its_lease_also_if_its_owner_was_associated_again(
+    scene: Scene,
+) -> None:
+    scene.state.id_prefix = "tag-1-"
+    checkout(scene.state, "o")
+    associate(scene.state, "o", "Ada")
+    checkin(scene.state, "Ada")
+    checkout(scene.state, "p")
+    associate(scene.state, "p", "Zoe")
+
+    events: list[Any] = scene.read()
+
+    assert [(type(event).__name__, event.lease_id) for event in events] == [
+        ("NameCheckedOut", "tag-1-1"),
+        ("NameAssociated", "tag-1-1"),
+        ("NameCheckedIn", "tag-1-1"),
+        ("NameCheckedOut", "tag-1-3"),
+        ("NameCheckedOut", "tag-1-4"),
     ]
 
 
 def test_an_event_equals_none_of_another_class() -> None:
-    out: e.PoolEvent = e.NameCheckedOut("Ada", "o", at=1.0)
-    associated: e.PoolEvent = e.NameAssociated("Ada", "o", at=1.0)
+    out: e.PoolEvent = e.NameCheckedOut("Ada", "o", lease_id="1", at=1.0)
+    associated: e.PoolEvent = e.NameAssociated("Ada", "o", lease_id="1", at=1.0)
 
     assert out != associated
 
@@ -187,13 +209,13 @@ def test_a_checkout_of_a_theme_is_told_with_the_name_that_it_found(scene: Scene)
 
     checkout(scene.state, "o", "sea")
 
-    assert scene.read() == [e.NameCheckedOut("Gil", "o", at=100.0)]
+    assert scene.read() == [e.NameCheckedOut("Gil", "o", lease_id="1", at=100.0)]
 
 
 def test_a_name_that_is_taken_by_name_is_told_as_checked_out(scene: Scene) -> None:
     scene.state.take(lease_for(scene.state, "o"), "Zoe")
 
-    assert scene.read() == [e.NameCheckedOut("Zoe", "o", at=100.0)]
+    assert scene.read() == [e.NameCheckedOut("Zoe", "o", lease_id="1", at=100.0)]
 
 
 def test_one_more_speaker_is_told_and_who_stops_too(scene: Scene) -> None:
@@ -202,8 +224,8 @@ def test_one_more_speaker_is_told_and_who_stops_too(scene: Scene) -> None:
     scene.state.dissociate("p", "Ada")
 
     assert scene.read()[1:] == [
-        e.NameAssociated("Ada", "p", at=100.0),
-        e.NameDissociated("Ada", "p", at=100.0),
+        e.NameAssociated("Ada", "p", lease_id="1", at=100.0),
+        e.NameDissociated("Ada", "p", lease_id="1", at=100.0),
     ]
 
 
@@ -212,8 +234,8 @@ def test_who_takes_a_name_over_silences_the_others_first(scene: Scene) -> None:
     associate(scene.state, "p", "Ada", exclusive=True)
 
     assert scene.read()[1:] == [
-        e.NameDissociated("Ada", "o", at=100.0),
-        e.NameAssociated("Ada", "p", at=100.0),
+        e.NameDissociated("Ada", "o", lease_id="1", at=100.0),
+        e.NameAssociated("Ada", "p", lease_id="1", at=100.0),
     ]
 
 
@@ -221,7 +243,7 @@ def test_who_takes_a_name_over_silences_the_others_first(scene: Scene) -> None:
 def test_a_name_that_was_not_checked_out_is_by_being_associated(scene: Scene, name: str) -> None:
     associate(scene.state, "o", name)
 
-    assert scene.read() == [e.NameCheckedOut(name, "o", at=100.0)]
+    assert scene.read() == [e.NameCheckedOut(name, "o", lease_id="1", at=100.0)]
 
 
 def test_the_end_of_a_block_tells_who_speaks_under_its_name_no_more(scene: Scene) -> None:
@@ -232,8 +254,8 @@ def test_the_end_of_a_block_tells_who_speaks_under_its_name_no_more(scene: Scene
     scene.state.end(binding)
 
     assert scene.read()[2:] == [
-        e.NameAssociated("Bea", "o", at=100.0),
-        e.NameDissociated("Bea", "o", at=100.0),
+        e.NameAssociated("Bea", "o", lease_id="2", at=100.0),
+        e.NameDissociated("Bea", "o", lease_id="2", at=100.0),
     ]
 
 
@@ -247,7 +269,7 @@ def test_the_end_of_a_block_within_another_of_the_name_is_not_told(scene: Scene)
     assert scene.read() == []
 
     scene.state.end(outer)
-    assert scene.read() == [e.NameDissociated("Ada", "p", at=100.0)]
+    assert scene.read() == [e.NameDissociated("Ada", "p", lease_id="1", at=100.0)]
 
 
 def test_a_lent_name_comes_home_at_the_end_of_its_last_block(scene: Scene) -> None:
@@ -301,8 +323,8 @@ def test_of_a_lease_from_before_it_is_told_who_stops_speaking_and_that_it_ends()
     checkin(scene.state, "Ada")
 
     assert scene.read() == [
-        e.NameDissociated("Ada", "p", at=100.0),
-        e.NameCheckedIn("Ada", "o", 0.0, at=100.0),
+        e.NameDissociated("Ada", "p", lease_id="1", at=100.0),
+        e.NameCheckedIn("Ada", "o", 0.0, lease_id="1", at=100.0),
     ]
 
 
