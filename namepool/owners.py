@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 MAX_OWNER_LENGTH = 256
 """The most characters in an owner id."""
 
+_MADE_UP = ("namepool:", "urn:uuid:")
+"""The beginnings of the ids that namepool makes for threads and tasks, and Pykka for actors."""
+
 _TASKS_IN_PYTHON = sys.version_info < (3, 12)
 """Before 3.12, ``asyncio.current_task`` is no C function, and costs more than all the rest."""
 
@@ -234,6 +237,14 @@ def owner_id(owner: object) -> str:
         "an owner must be an owner id, a threading.Thread, an asyncio.Task, a pykka.ActorRef or a "
         f"pykka.ActorProxy, not {type(owner).__name__}: {shown(owner)}"
     )
+
+
+def is_named_by_program(owner: str) -> bool:
+    """Tell whether the program itself named this owner, by ``owner_scope`` or by ``owner=``.
+
+    The other owners are threads, tasks and actors. Their ids end with the process.
+    """
+    return not owner.startswith(_MADE_UP)
 
 
 def given_owner(owner: object) -> str:

@@ -24,7 +24,7 @@ from namepool import NamePool, NumberedNames, PoolHandle, inherit_owner, owner_s
 from namepool.actors import ServiceActor, acting
 from namepool.ends import notify_gone
 from namepool.errors import InvalidOwner
-from namepool.owners import MAX_OWNER_LENGTH, current_owner, owner_id
+from namepool.owners import MAX_OWNER_LENGTH, current_owner, is_named_by_program, owner_id
 from namepool.pool.messages import (
     AssociateName,
     CheckinName,
@@ -909,6 +909,24 @@ def test_the_name_given_to_a_silent_actor_is_nobodys_after_its_end() -> None:
     gc.collect()
     assert pool.get_name_by_owner(urn) is None
     assert urn not in pool.speaking
+
+
+def test_only_a_string_of_the_program_is_an_owner_that_the_program_named() -> None:
+    async def task() -> str:
+        return current_owner()
+
+    stock, ours = _StockActor.start(), _OurActor.start()
+    unnamed = {
+        "thread": current_owner(),
+        "another thread": owner_id(threading.Thread()),
+        "task": asyncio.run(task()),
+        "actor": stock.proxy().call(current_owner).get(),
+        "actor on its caller's thread": ours.ask(current_owner),
+        "ref": owner_id(stock),
+    }
+
+    assert not [kind for kind, owner in unnamed.items() if is_named_by_program(owner)]
+    assert is_named_by_program(owner_id("planner-7"))
 
 
 LAST_WORDS = """

@@ -1,8 +1,9 @@
-"""Log records with the agent's name: ``%(agent)s``, ``%(agent_short)s`` and ``%(agent_slug)s``.
+"""Log records with the agent: ``%(agent)s``, ``%(agent_id)s`` and two other forms of the name.
 
 Each record gets the name that the logging thread or task speaks under: its own name, or that of the
-agent that started it, or the default name. The name is read from the pool's published view. The
-reading sends no message and takes no lock, so it is safe inside any handler.
+agent that started it, or the default name. The other forms are ``%(agent_short)s`` and
+``%(agent_slug)s``. The name is read from the pool's published view. The reading sends no message
+and takes no lock, so it is safe inside any handler.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ _TAKEN = {*vars(_PLAIN), "message", "asctime", "taskName"}
 class AgentFilter(NeverCopied, logging.Filter):
     """A filter that gives each record the attribute ``agent``; use ``%(agent)s`` in the format.
 
-    Each record also gets ``agent_short`` and ``agent_slug``. ``agent_short`` is the shortest form
-    of the name that does not read like another name in use ("Ada"). The filter takes about 0.2 µs
-    for each agent at work to find this form. ``agent_slug`` is a form of the name for files and
-    branches ("ada-the-yak-shaver").
+    Each record also gets ``agent_id``, ``agent_short`` and ``agent_slug``. ``agent_id`` is the id
+    of the name's lease (see ``Lease.id``), by which a reader tells two runs under one name apart.
+    It is empty if nobody speaks. ``agent_short`` is the shortest form of the name that does not
+    read like another name in use ("Ada"). The filter takes about 0.2 µs for each agent at work to
+    find this form. ``agent_slug`` is a form of the name for files and branches
+    ("ada-the-yak-shaver").
 
     Attach the filter to a handler that runs on the logging thread. If a ``QueueHandler`` stands
-    before the handler, attach the filter to the ``QueueHandler``. If a record already has an agent,
-    the filter does not change this agent.
+    before the handler, attach the filter to the ``QueueHandler``. If a record already has one of
+    these attributes, the filter does not change it. If the record has an agent and no id, the id
+    stays empty.
 
     Raises:
         InvalidOption: ``pool`` is no pool, or ``attribute`` is no free identifier
@@ -46,8 +50,8 @@ class AgentFilter(NeverCopied, logging.Filter):
         >>> handler.setFormatter(logging.Formatter("%(agent)s: %(message)s"))
         >>> with pool.named():
         ...     handled = handler.handle(record)  # writes "NPC #1: at work"
-        >>> record.agent
-        'NPC #1'
+        >>> record.agent, record.agent_id
+        ('NPC #1', '...-...-1')
     """
 
     def __init__(self, pool: who.Published, attribute: str = "agent") -> None:
@@ -73,9 +77,10 @@ class AgentFilter(NeverCopied, logging.Filter):
 def agent_record_factory(pool: who.Published, attribute: str = "agent") -> Iterator[None]:
     """Give *every* record of the program its agent, until the ``with`` block ends.
 
-    The block wraps the present record factory of ``logging``, and puts it back at its end. If a
-    logging call itself gives the attribute by ``extra=``, ``logging`` refuses the call. In a
-    program with such calls, use ``AgentFilter``.
+    Each record gets the attributes of ``AgentFilter``. The block wraps the present record factory
+    of ``logging``, and puts it back at its end. If a logging call itself gives one of the
+    attributes by ``extra=``, ``logging`` refuses the call. In a program with such calls, use
+    ``AgentFilter``.
 
     Examples:
         >>> import logging

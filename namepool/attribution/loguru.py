@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def agent_patcher(pool: who.Published, key: str = "agent") -> Callable[[Record], None]:
     """Return a patcher that gives each record the name of its agent: ``{extra[agent]}``.
 
+    ``{extra[agent_id]}`` is the id of the name's lease (see ``Lease.id``), empty if nobody speaks.
     Give the patcher to ``logger.configure(patcher=…)`` or ``logger.patch(…)``. It runs on the
     logging thread, even if a sink has ``enqueue=True``. An agent without a name is "Nemo Nobody". A
     record that has its agent already, for example by ``logger.bind(agent=…)``, keeps it. The

@@ -16,9 +16,11 @@ from namepool.core.options import check_text
 class AgentProcessor(NeverCopied):
     """A processor of structlog that gives each event the name of its agent, under ``key``.
 
-    Put the processor anywhere before the renderer. An agent without a name is "Nemo Nobody". An
-    event that has its agent already, for example by ``log.bind(agent=…)``, keeps it. The processor
-    sends no message and takes no lock, so it never blocks.
+    The id of the name's lease (see ``Lease.id``) is under ``agent_id``: ``key`` with ``_id`` behind
+    it. It is empty if nobody speaks. Put the processor anywhere before the renderer. An agent
+    without a name is "Nemo Nobody". An event that has its agent already, for example by
+    ``log.bind(agent=…)``, keeps it, and its id is empty. The processor sends no message and takes
+    no lock, so it never blocks.
 
     Raises:
         InvalidOption: ``pool`` is no pool, or ``key`` is no text
@@ -29,7 +31,7 @@ class AgentProcessor(NeverCopied):
         >>> processor = AgentProcessor(pool)
         >>> with pool.named():
         ...     processor(None, "info", {"event": "at work"})
-        {'event': 'at work', 'agent': 'NPC #1'}
+        {'event': 'at work', 'agent': 'NPC #1', 'agent_id': '...-...-1'}
     """
 
     def __init__(self, pool: who.Published, key: str = "agent") -> None:
@@ -39,6 +41,6 @@ class AgentProcessor(NeverCopied):
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        """Return the event with its agent."""
+        """Return the event with its agent and the id."""
         who.attribute(event_dict, self._key, self._speaking)
         return event_dict

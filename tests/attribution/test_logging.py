@@ -486,3 +486,76 @@ def test_an_agent_that_is_there_is_shortened_as_it_is(
     log.info("quoting", extra={"agent": "Bea Bogon", "agent_slug": "b"})
     record = vars(handler.records[0])
     assert (record["agent_short"], record["agent_slug"]) == ("Bea", "b")
+
+
+# The id of the lease
+
+
+def ids(handler: _Recording, attribute: str = "agent_id") -> list[str]:
+    return [vars(record)[attribute] for record in handler.records]
+
+
+def test_a_record_gets_the_id_of_the_lease_of_its_agent(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    handler.addFilter(AgentFilter(pool))
+    handler.setFormatter(logging.Formatter("%(agent_id)s|%(message)s"))
+    with pool.named():
+        log.info("one")
+        on_thread(inherit_owner(lambda: log.info("two")))
+        lease_id = pool.leases()[0].id
+    log.info("three")
+    lines = [handler.format(record) for record in handler.records]
+    assert lines == [f"{lease_id}|one", f"{lease_id}|two", "|three"]
+
+
+def test_two_runs_on_one_worker_under_one_name_log_two_ids(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    handler.addFilter(AgentFilter(pool))
+
+    def run() -> None:
+        with pool.named(name="Ada"):
+            log.info("starting")
+            log.info("done")
+
+    with ThreadPoolExecutor(1) as workers:
+        for _ in range(2):
+            workers.submit(run).result()
+    first, same, second, also = ids(handler)
+    assert (first, second) == (same, also)
+    assert first != second
+    assert handler.lines == ["Ada: starting", "Ada: done"] * 2
+
+
+def test_the_attribute_of_the_id_is_named_after_that_of_the_agent(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    with agent_record_factory(pool, "speaker"), pool.named():
+        log.info("starting")
+        lease_id = pool.leases()[0].id
+    assert ids(handler, "speaker_id") == [lease_id]
+
+
+def test_an_id_that_is_there_is_kept_and_an_agent_that_is_there_has_none(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    handler.addFilter(AgentFilter(pool))
+    with pool.named():
+        log.info("quoting", extra={"agent_id": "mine"})
+        log.info("quoting", extra={"agent": "Bea Bogon"})
+    assert ids(handler) == ["mine", ""]
+
+
+def test_behind_a_queue_a_record_keeps_the_id_that_it_got_before(
+    pool: PoolHandle, handler: _Recording
+) -> None:
+    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    front = logging.handlers.QueueHandler(records)
+    front.addFilter(AgentFilter(pool))
+    handler.addFilter(AgentFilter(pool))
+    with pool.named():
+        front.handle(logging.makeLogRecord({"msg": "starting"}))
+        lease_id = pool.leases()[0].id
+    on_thread(lambda: handler.handle(records.get()))
+    assert ids(handler) == [lease_id]

@@ -128,7 +128,28 @@ def test_the_key_can_be_chosen(pool: PoolHandle) -> None:
     sink = logger.add(written.append, format="{extra}")
     logger.patch(agent_patcher(pool, "speaker")).info("starting")
     logger.remove(sink)
-    assert written == [f"{{'speaker': '{DEFAULT_NAME}'}}\n"]
+    assert written == [f"{{'speaker': '{DEFAULT_NAME}', 'speaker_id': ''}}\n"]
+
+
+def test_a_record_gets_the_id_of_the_lease_of_its_agent(pool: PoolHandle) -> None:
+    written: list[str] = []
+    sink = logger.add(written.append, format="{extra[agent_id]}|{message}")
+    log = logger.patch(agent_patcher(pool))
+    with pool.named():
+        log.info("one")
+        on_thread(inherit_owner(lambda: log.info("two")))
+        log.bind(agent="Bea").info("three")
+        log.bind(agent_id="mine").info("four")
+        lease_id = pool.leases()[0].id
+    log.info("five")
+    logger.remove(sink)
+    assert written == [
+        f"{lease_id}|one\n",
+        f"{lease_id}|two\n",
+        "|three\n",
+        "mine|four\n",
+        "|five\n",
+    ]
 
 
 def test_what_is_no_pool_or_no_key_is_refused(pool: PoolHandle) -> None:

@@ -96,7 +96,21 @@ def test_an_agent_that_was_bound_is_kept(pool: PoolHandle, written: StringIO) ->
 
 def test_the_key_can_be_chosen(pool: PoolHandle, written: StringIO) -> None:
     logger(written, AgentProcessor(pool, "speaker")).info("starting")
-    assert lines(written) == [{"event": "starting", "speaker": DEFAULT_NAME}]
+    assert lines(written) == [{"event": "starting", "speaker": DEFAULT_NAME, "speaker_id": ""}]
+
+
+def test_an_event_gets_the_id_of_the_lease_of_its_agent(
+    pool: PoolHandle, written: StringIO
+) -> None:
+    log = logger(written, AgentProcessor(pool))
+    with pool.named():
+        log.info("one")
+        on_thread(inherit_owner(lambda: log.info("two")))
+        log.bind(agent="Bea").info("three")
+        log.bind(agent_id="mine").info("four")
+        lease_id = pool.leases()[0].id
+    log.info("five")
+    assert [line["agent_id"] for line in lines(written)] == [lease_id, lease_id, "", "mine", ""]
 
 
 def test_an_event_of_the_asynchronous_methods_has_the_agent_of_its_task(
@@ -158,8 +172,10 @@ def test_a_record_that_was_stamped_before_a_queue_keeps_its_agent(
     log.addHandler(front)
     with pool.named():
         log.info("starting")
+        lease_id = pool.leases()[0].id
     on_thread(lambda: stdlib.handle(records.get()))
     assert agents(written) == ["NPC #1: starting"]
+    assert lines(written)[0]["agent_id"] == lease_id
 
 
 def test_what_is_no_pool_or_no_key_is_refused(pool: PoolHandle) -> None:
