@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from namepool import OfflineNames
 from tests.docs.pages import LANGUAGES, PAGES, ROOT, Block, blocks
 from tests.docs.run import MODEL_SERVER, environment
 from tests.sources.llm.scripted import Endpoint
@@ -168,3 +169,33 @@ def test_the_wheel_that_the_docs_name_is_of_this_version() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def counts_told() -> set[int]:
+    """Return the numbers that the docs tell of names before those that come back with a number."""
+    told = set()
+    for page in PAGES:
+        for found in re.findall(
+            r"first ([0-9,]{7,}) names are all different|have\s+([0-9,]{7,}) different names",
+            page.read_text(encoding="utf-8"),
+        ):
+            told.add(int("".join(found).replace(",", "")))
+    return told
+
+
+def test_the_docs_tell_how_many_names_come_before_the_second_of_a_name() -> None:
+    (count,) = counts_told()
+    source = OfflineNames(seed=1)
+    first = source._name_at(0)
+    assert source._name_at(count) in (f"{first} the Second", f"{first} #2")
+    assert not source._name_at(count - 1).endswith((" the Second", " #2"))
+
+
+@pytest.mark.proof
+def test_so_many_names_are_all_different_and_the_next_is_the_first_again() -> None:
+    (count,) = counts_told()
+    source = OfflineNames(seed=2)
+    names = [name for _ in range(count // 1_000) for name in source.fetch(1_000, ())]
+    names += source.fetch(count % 1_000 or 1, ())
+    assert len({*names[:count]}) == count
+    assert not any(name.endswith((" the Second", " #2")) for name in names[:count])

@@ -17,6 +17,7 @@ import pytest
 
 from namepool import NamePool, PoolState
 from namepool.actors import ServiceActor, latch
+from namepool.errors import SourceExhausted
 from tests.support import PATIENCE
 
 S = TypeVar("S")
@@ -176,6 +177,8 @@ def unstarted_pool(state: PoolState, **options: Any) -> Any:
     actor._refilling.refill = lambda: None
     # Its thread would be out of the explorer's sight.
     actor._refilling._start_fetcher = lambda stock: NoFetcher()
+    # So a name that was given back does not wait until others were handed out.
+    actor._fetches.failed(0.0, SourceExhausted("that is all"))
     return _up(actor)
 
 

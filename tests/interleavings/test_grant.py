@@ -68,8 +68,10 @@ IN_A_BLOCK = task("task", partial(scenes.async_block, timeout=None))
 CANCELLING = cancelling("task")
 
 
-def test_one_name_goes_from_caller_to_caller_and_is_never_held_twice() -> None:
-    holds(lambda: PoolScene(2), [OWN, asking("a"), calling("b")], PoolScene.faults)
+@pytest.mark.parametrize("gap", [0, 1_000])
+def test_one_name_goes_from_caller_to_caller_and_is_never_held_twice(gap: int) -> None:
+    workers = [OWN, asking("a"), calling("b")]
+    holds(lambda: PoolScene(2, reuse_gap=gap), workers, PoolScene.faults)
 
 
 def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
@@ -82,9 +84,10 @@ def test_it_is_found_when_a_caller_works_outside_its_turn() -> None:
     is_found(scene, workers, PoolScene.faults, trace=(*POOL, "namepool.core.*"))
 
 
-def test_a_check_in_serves_one_that_was_parked_while_it_ran() -> None:
+@pytest.mark.parametrize("gap", [0, 1_000])
+def test_a_check_in_serves_one_that_was_parked_while_it_ran(gap: int) -> None:
     workers = [OWN, asking("a"), calling("b"), calling("c")]
-    holds(lambda: PoolScene(3), workers, PoolScene.faults)
+    holds(lambda: PoolScene(3, reuse_gap=gap), workers, PoolScene.faults)
 
 
 def test_a_grant_that_crosses_a_timeout_is_delivered_or_goes_home() -> None:
