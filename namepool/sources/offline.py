@@ -134,9 +134,9 @@ class OfflineNames(NeverCopied):
 
         Examples:
             >>> source.fetch(2, ())
-            ['Basil the Noodle Weigher', 'Khaled, Owner of One Plank']
+            ['Koray the Brunch Reporter', 'Magda, Illuminator of Charts']
             >>> source.fetch(1, (), theme="sea")
-            ['Ambika, Swapper of Eyepatches']
+            ['Ruby, Reader of Ripples']
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InvalidOption(f"count must be a positive int, not {shown(count)}")
@@ -161,7 +161,7 @@ class OfflineNames(NeverCopied):
         Examples:
             >>> source.share(lambda walk, count: 40, seed="crew")  # others took 0 to 39
             >>> source.fetch(2, ())
-            ['Orpheus the Chicken-Hearted Cook', 'First Mate Athanasia Barrel']
+            ['Sindre the Latitude Optimist', 'Hydrographer Jason Seafoam']
         """
         with self._lock:
             if not self._is_seeded:

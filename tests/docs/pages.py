@@ -31,8 +31,23 @@ class Block(NamedTuple):
     def check(self, got: str) -> None:
         """Fail if it printed something else than the page says."""
         if self.printed is not None:
-            same = doctest.OutputChecker().check_output(self.printed, got, doctest.ELLIPSIS)
-            assert same, f"line {self.line}: the page says\n{self.printed}\nbut it printed\n{got}"
+            assert self.fits(got), (
+                f"line {self.line}: the page says\n{self.printed}\nbut it printed\n{got}"
+            )
+
+    def fits(self, got: str) -> bool:
+        """Tell whether the page says what was printed."""
+        return doctest.OutputChecker().check_output(self.printed or "", got, doctest.ELLIPSIS)
+
+    def rewritten(self, got: str) -> str:
+        """Return what the page should say: each line of ``got``, or the page's, if it fits."""
+        said, lines = (self.printed or "").splitlines(), got.splitlines()
+        if len(said) != len(lines):
+            return got
+        fits = doctest.OutputChecker().check_output
+        pairs = zip(said, lines, strict=True)
+        kept = [old if fits(old, new, doctest.ELLIPSIS) else new for old, new in pairs]
+        return "".join(f"{line}\n" for line in kept)
 
 
 def blocks(page: Path) -> list[Block]:

@@ -51,7 +51,8 @@ def main(page: Path, write: str = "") -> None:
         for block, printed in run(page, endpoint.url):
             if not write:
                 block.check(printed)
-            elif block.printed is not None:
+            elif block.printed is not None and not block.fits(printed):
+                printed = block.rewritten(printed)
                 start = text.index("```text\n", text.index(block.text)) + len("```text\n")
                 text = text[:start] + printed + text[start + len(block.printed) :]
     if write:
