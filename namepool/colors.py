@@ -6,7 +6,7 @@ import weakref
 from typing import NamedTuple
 
 from namepool.core.display import COLORS, own_color
-from namepool.core.leases import Lease, speakers
+from namepool.core.leases import Lease
 from namepool.core.names import name_key
 from namepool.ends import listeners
 
@@ -34,8 +34,8 @@ def color_of(name: str) -> str:
     least 4.5 to 1. The colour depends on the name alone, so it is the same in every process and on
     every day. There is one exception: if the name is checked out in a pool of this process, and
     another name that is checked out has this colour, then the name gets a colour that no other has.
-    It keeps this colour until it is handed out again. Only with more than 16 agents do some share a
-    colour.
+    It keeps this colour until it is handed out again. Names share a colour only if more than 16 are
+    checked out, or if two threads ask for the first time at the same moment.
 
     Examples:
         >>> namepool.color_of("Ada the Yak Shaver")
@@ -47,24 +47,24 @@ def color_of(name: str) -> str:
     """
     key = name_key(name)
     given = _given.get(key)
-    if given is not None and (lease := given.lease()) is not None and lease.says:
+    held = None if given is None else given.lease()
+    if given is not None and held is not None and held.state.leases.get(held.name) is held:
         return COLORS[given.place]
     at_work = _at_work()
-    wanted = own_color(key) if given is None else given.place
-    if key not in at_work:
-        return COLORS[wanted]
-    lease = at_work.pop(key)
-    if given is None or given.lease() is not lease:
-        _given.pop(key, None)
-        given = _given.setdefault(key, Given(_free(wanted, at_work), weakref.ref(lease)))
-        _forget(at_work)
+    lease = at_work.pop(key, None)
+    if lease is None:
+        return COLORS[own_color(key) if given is None else given.place]
+    _given.pop(key, None)
+    given = _given.setdefault(key, Given(_free(own_color(key), at_work), weakref.ref(lease)))
+    _forget(at_work)
     return COLORS[given.place]
 
 
 def _at_work() -> dict[str, Lease]:
-    """Return the key of each name that is spoken under in a pool of this process, and its lease."""
-    leases = [one for pool in listeners() for one in [*getattr(pool, "leases", {}).items()]]
-    return {name_key(name): lease for name, lease in leases if speakers(lease)}
+    """Return the key of each name that is checked out in a pool of this process, and its lease."""
+    pools = [pool for pool in listeners() if not getattr(pool, "is_over", True)]
+    leases = [lease for pool in pools for lease in [*pool.leases.values()]]  # type: ignore[attr-defined]
+    return {name_key(lease.name): lease for lease in leases}
 
 
 def _free(wanted: int, others: dict[str, Lease]) -> int:

@@ -68,8 +68,9 @@ class SourceError(NamePoolError):
 class SourceExhausted(SourceError):
     """A source has no more names, and never will have. A source raises this error to say so.
 
-    The pool does not ask the source again before a ``reset()``. A checkout then waits until a name
-    is given back, up to its timeout.
+    The pool does not ask the source again for this theme, before a ``reset()`` or a restart of the
+    pool. A checkout then waits until a name is given back, up to its timeout. If no name is checked
+    out that could come back, it raises ``NamesUnavailable`` at once.
     """
 
 

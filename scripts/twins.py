@@ -22,9 +22,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ALPHABETS = ("LATIN", "GREEK", "CYRILLIC", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU", "DESERET")
-SMALL_CAPITALS = {
+SMALL_CAPITALS: dict[str, str] = {
     small: capital.lower()
-    for capital in string.ascii_uppercase
+    for capital in (*string.ascii_uppercase, "AE", "OE")
     for small in map(chr, range(0x250, 0x10000))
     if unicodedata.name(small, "") == f"LATIN LETTER SMALL CAPITAL {capital}"
 }

@@ -26,6 +26,12 @@ def crew(pool: PoolHandle, count: int) -> list[str]:
     return [pool.checkout_name(owner=f"agent {n}") for n in range(count)]
 
 
+def _twin_of(name: str) -> str:
+    """Return another name that has the same colour by itself."""
+    twins = (f"Twin {number}" for number in range(1_000))
+    return next(twin for twin in twins if color_of(twin) == color_of(name))
+
+
 @pytest.mark.parametrize("count", [2, 6, 16])
 def test_agents_at_work_at_the_same_time_have_different_colours(count: int) -> None:
     for seed in range(30):
@@ -78,16 +84,57 @@ def test_a_name_that_nobody_has_shows_its_own_colour_in_every_process() -> None:
 
 def test_the_first_agent_has_the_colour_of_its_name_and_only_a_later_one_gives_way() -> None:
     with namepool.open_pool(source=NumberedNames()) as pool:
-        own = color_of("Ada")
-        for number in range(1_000):
-            name = f"Twin {number}"
-            if color_of(name) == own:
-                break
+        own, name = color_of("Ada"), _twin_of("Ada")
         pool.associate_name("Ada", owner="first")
         pool.associate_name(name, owner="second")
         assert color_of("Ada") == own != color_of(name)
         pool.checkin_name("Ada", owner="first")
         assert color_of(name) != own  # it keeps its colour
+
+
+def test_an_agent_that_is_silent_for_a_while_keeps_its_colour_for_itself() -> None:
+    with namepool.open_pool(source=NumberedNames()) as pool:
+        twin = _twin_of("Ada")
+        pool.associate_name("Ada", owner="first")
+        own = color_of("Ada")
+        pool.dissociate_name("Ada", owner="first")
+        pool.associate_name(twin, owner="second")
+        assert color_of(twin) != own
+        pool.associate_name("Ada", owner="first")
+        assert color_of("Ada") == own
+
+
+def test_a_name_that_gave_way_has_its_own_colour_again_when_it_is_free() -> None:
+    with namepool.open_pool(source=NumberedNames()) as pool:
+        twin = _twin_of("Ada")
+        own = color_of(twin)
+        pool.associate_name("Ada", owner="first")
+        pool.associate_name(twin, owner="second")
+        assert color_of("Ada") == own != color_of(twin)
+        pool.checkin_name("Ada", owner="first")
+        pool.checkin_name(twin, owner="second")
+        pool.associate_name(twin, owner="third")
+        assert color_of(twin) == own
+
+
+def test_the_agents_of_a_pool_that_is_closed_take_no_colour() -> None:
+    twin = _twin_of("Ada")
+    with namepool.open_pool(source=NumberedNames()) as closed:
+        closed.associate_name("Ada", owner="first")
+        own = color_of("Ada")
+    with namepool.open_pool(source=NumberedNames()) as pool:
+        pool.associate_name(twin, owner="second")
+        assert color_of(twin) == own
+
+
+def test_the_colour_of_a_restored_name_is_found_without_a_look_at_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with namepool.open_pool(source=NumberedNames()) as pool:
+        pool.associate_name("Ada", owner="first")
+        color = color_of("Ada")
+        monkeypatch.setattr(colors, "_at_work", None)
+        assert color_of("Ada") == color
 
 
 def test_colours_of_names_that_are_gone_are_forgotten_in_the_end(

@@ -63,6 +63,8 @@ class Lease(Asked):
 
     is_whole: ClassVar[bool] = False
     """The lease itself is the answer to the request, rather than its name."""
+    draws: ClassVar[int] = 1
+    """The number of names that the lease draws from the queue of its stock: 1 or 0."""
     is_lent: bool = False
     """The lease ends with the last block that speaks under its name."""
     by: Binding | None = None
@@ -120,6 +122,8 @@ class Taking(Lease):
     """A lease of one particular name: the ``wanted`` one."""
 
     __slots__ = ("wanted",)
+
+    draws = 0
 
     wanted: Any
 

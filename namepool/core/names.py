@@ -27,7 +27,7 @@ _INVISIBLE = frozenset(
 
 # Hebrew and Arabic are written with these vowel points or without them, and read alike. The last
 # one only stretches an Arabic word.
-_POINTS = frozenset(map(chr, (*range(0x0591, 0x05C8), *range(0x064B, 0x0660), 0x0670, 0x0640)))
+_POINTS = frozenset(map(chr, (*range(0x0591, 0x05C8), *range(0x064B, 0x0653), 0x0670, 0x0640)))
 
 
 def why_invalid(name: object) -> str | None:

@@ -93,6 +93,8 @@ class Speakers:
         """Lease without speakers, except blocks → the end of its last owner; the oldest first."""
         self.number: int = 0
         self.torn: bool = False
+        self.is_over: bool = False
+        """No pool uses this state, and none will."""
         self.counters: Counters = Counters()
         self.log: EventLog = EventLog()
         self.observer: Observer | None = None
@@ -243,6 +245,7 @@ class Speakers:
 
     def silence(self) -> None:
         """Make every token speak no more. This state has no pool, and will have none."""
+        self.is_over = True
         # In a forked child, a thread that was in a transition is missing. So the state may be torn.
         begun = [token for lease in self.leases.values() for token in speakers(lease)]
         for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:

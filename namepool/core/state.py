@@ -154,7 +154,7 @@ class PoolState(Speakers):
             return self._begun(lease)
         if len(names) <= (stock.floor if spare is None else spare):
             return LATER
-        name, owner, handed = names[0], lease.owner, stock.handed + 1
+        name, owner, handed = names[0], lease.owner, stock.handed + lease.draws
         lease.token = number = self.number + 1  # here, because an event has the id of the lease
         if owner not in self.owners:
             self._meet(owner)
@@ -183,13 +183,13 @@ class PoolState(Speakers):
             return self._end_other(token)
         lease: Lease = token
         stock, mine = lease.stock, self.owners.get(lease.owner)
-        rests = (name, stock.handed + self.options.reuse_gap)
+        rests, gap = (name, stock.handed), self.options.reuse_gap
         told = () if self.observer is None else self.observer.ended(lease, is_reclaimed)
         self.torn = True
         resting, names = stock.resting, stock.names
         resting += (rests,)
-        next_name, due = resting[0]
-        if due <= stock.handed:
+        next_name, since = resting[0]
+        if stock.handed - since >= gap:
             names += (next_name,)
         if told:
             self.log.entries += told
@@ -197,7 +197,7 @@ class PoolState(Speakers):
         if mine is not None and lease in mine:
             del mine[lease]
         del leases[name]
-        if due <= stock.handed:
+        if stock.handed - since >= gap:
             del resting[0]
         if lease.further or lease.outside or self.orphans:
             self._end_rest(lease)

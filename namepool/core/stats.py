@@ -109,7 +109,7 @@ class PoolStats:
     fetch_seconds: float | None
     """The learnt seconds of a fetch for the slowest theme; ``None`` until names came."""
     low_water_mark: int
-    """The pool fetches if fewer names are in stock or on their way; summed over the themes."""
+    """The pool fetches if fewer names are ready or on their way; summed over the themes."""
     waited_count: int
     """Checkouts that found no name and waited."""
     longest_wait: float

@@ -60,9 +60,9 @@ class Stock:
         self.names: deque[str] = deque()
         """The ready names, the next one first."""
         self.resting: deque[tuple[str, int]] = deque()
-        """The names that rest, each with the value of ``handed`` at which it is due."""
+        """The names that rest, each with the value of ``handed`` when it was given back."""
         self.handed: int = 0
-        """The number of names that were handed out so far."""
+        """The number of names that were handed out so far, each as the next one of the queue."""
         self.waiters: Waiters = Waiters()
         self.learnt: Learnt = Learnt()
         self.floor: float = inf
@@ -83,12 +83,12 @@ class Stock:
         """Return the names in stock: the ready ones, then those that rest."""
         return [*self.names, *[name for name, _ in self.resting]]
 
-    def ready_due(self) -> None:
-        """Make the names that are due ready. ``PoolState.end`` does the same for one name.
+    def ready_due(self, gap: int) -> None:
+        """Make the names ready that rested while ``gap`` others were handed out.
 
-        If memory ends, the rest of them stays as it is.
+        ``PoolState.end`` does the same for one name. If memory ends, the others stay as they are.
         """
-        while self.resting and self.resting[0][1] <= self.handed:
+        while self.resting and self.handed - self.resting[0][1] >= gap:
             self.ready_next()
 
     def ready_next(self) -> None:

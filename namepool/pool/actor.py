@@ -97,7 +97,7 @@ class NamePool(ServiceActor):
             m.Reset: lambda _: self.reset(),
             ChunkArrived: self._refilling.chunk_arrived,
             ChunkFailed: self._refilling.chunk_failed,
-            Late: lambda _: self._waiting.serve(),
+            Late: self._waiting.late,
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
             Gathered: self._refilling.gathered,
@@ -202,7 +202,7 @@ class NamePool(ServiceActor):
         self._waiting.resume()
         if state.stocks.waiting:
             self._refilling.refill()
-        elif self._options.prefetch and not state.stocks[None].names:
+        elif self._options.prefetch and not state.stocks.available:
             self._refilling.fetch(self._options.chunk_size, state.stocks[None])
 
     def on_stop(self) -> None:

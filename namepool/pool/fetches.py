@@ -20,16 +20,24 @@ F = TypeVar("F")
 class Fetch(Generic[F]):
     """A fetch under way. ``expected`` falls to 0 when its chunk is no longer wanted."""
 
-    __slots__ = ("among", "asked", "began", "expected", "fetcher", "known")
+    __slots__ = ("among", "asked", "began", "expected", "fetcher", "stocked")
 
-    def __init__(self, fetcher: F, asked: int, began: float, known: int, among: Fetches[F]) -> None:
+    def __init__(self, fetcher: F, asked: int, began: float, among: Fetches[F]) -> None:
         self.fetcher: F = fetcher
         self.asked: int = asked
         self.expected: int = asked
         self.began: float = began
-        self.known: int = known
-        """The number of names that the pool knew when the fetch began."""
         self.among: Fetches[F] = among
+        self.stocked: int = among.stock.stocked
+        """The number of names that had come for the theme when the fetch began."""
+
+    def is_stale(self) -> bool:
+        """Tell whether other fetches have brought names for the theme meanwhile."""
+        return self.among.stock.stocked > self.stocked
+
+    def late_in(self, now: float) -> float:
+        """Return the seconds after which the fetch is late; 0 or less if it is late."""
+        return self.began + self.among.stock.learnt.patience - now
 
 
 class Shared(Generic[F]):
@@ -138,10 +146,10 @@ class Fetches(Generic[F]):
         """Return an idle fetcher, which is busy from now on; ``None`` if there is none."""
         return self._shared.idle.pop() if self._shared.idle else None
 
-    def begin(self, fetcher: F, count: int, now: float, known: int = 0) -> int:
+    def begin(self, fetcher: F, count: int, now: float) -> int:
         """Note a fetch of ``count`` names; return the number of its request."""
         request = next(self._shared.numbers)
-        self._shared.under_way[request] = Fetch(fetcher, count, now, known, self)
+        self._shared.under_way[request] = Fetch(fetcher, count, now, self)
         self._all_changed()
         return request
 
@@ -197,12 +205,19 @@ class Fetches(Generic[F]):
         """Tell whether no name is to be expected soon.
 
         This is so if the source has no more names, in the pause after a failure, and if all fetches
-        under way are late.
+        under way are late. If none may begin for this theme, those of the other themes count.
         """
-        under_way = self._mine().values()
-        if self.is_exhausted or not under_way:
-            return self.is_exhausted or self.pause(now) > 0.0
-        return now - max(fetch.began for fetch in under_way) >= self._learnt.patience
+        under_way = self._mine()
+        if self.is_exhausted or (not under_way and self.pause(now) > 0.0):
+            return True
+        if not under_way and self.total >= self._allowed().max_fetches:
+            under_way = self._shared.under_way
+        return bool(under_way) and all(one.late_in(now) <= 0.0 for one in under_way.values())
+
+    def late_in(self, request: int, now: float) -> float:
+        """Return the seconds after which a fetch is late; 0 or less if it is late, or has ended."""
+        fetch = self._shared.under_way.get(request)
+        return 0.0 if fetch is None else fetch.late_in(now)
 
     def reset(self) -> None:
         """Mark the fetches under way as unwanted, and forget the failures."""

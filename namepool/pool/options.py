@@ -30,7 +30,7 @@ class NamePoolOptions(TypedDict, total=False):
     ``chunk_size`` if that is more."""
 
     low_water_mark: int | None
-    """The pool fetches when fewer names than this are available or under way; if demand is high, it
+    """The pool fetches when fewer names than this are ready or under way; if demand is high, it
     fetches earlier. 0: only when the pool is empty; ``None``: half of ``chunk_size``. Default:
     None."""
 

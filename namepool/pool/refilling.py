@@ -48,6 +48,8 @@ class Overdue(NamedTuple):
 class Late(NamedTuple):
     """A timer's message: a fetch may take longer than usual, so names that rest are wanted."""
 
+    request: int
+
 
 class FetcherDied(NamedTuple):
     """A message that a fetcher has died."""
@@ -102,7 +104,7 @@ class Refilling:
 
     def _look(self, stock: Stock) -> None:
         now = self.ref.actor_inbox.clock()
-        stock.ready_due()
+        stock.ready_due(self._options.reuse_gap)
         self._fetches.of(stock).look(now, stock.drawn, len(stock.names))
 
     def refill_for_waiter(self, stock: Stock) -> None:
@@ -112,9 +114,11 @@ class Refilling:
         callers keep coming, the pool waits for them, at most a tenth of the source's latency. If
         no other caller comes, the fetch begins almost at once.
         """
+        fetches = self._fetches.of(stock)
+        if fetches.is_exhausted:
+            self._waiting.refuse_hopeless(stock)
         if self._is_gathering:
             return
-        fetches = self._fetches.of(stock)
         if len(fetches):  # otherwise the caller may be the first of a burst, which tells no rate
             self._look(stock)
         if not self._due(stock):
@@ -171,11 +175,11 @@ class Refilling:
         fetcher = self._fetches.take_idle() or self._start_fetcher(stock)
         if fetcher is None:
             return False
-        now, known = self.ref.actor_inbox.clock(), len(state.known)
-        request = self._fetches.of(stock).begin(fetcher, count, now, known)
+        now = self.ref.actor_inbox.clock()
+        request = self._fetches.of(stock).begin(fetcher, count, now)
         state.counters.fetch_count += 1
         state.log.add(FetchBegan(count, stock.theme, at=now))
-        self.ref.actor_inbox.schedule(stock.learnt.patience, Late())
+        self.ref.actor_inbox.schedule(stock.learnt.patience, Late(request))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
         fetcher.try_tell(
             FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
@@ -209,9 +213,7 @@ class Refilling:
             return
         self.look()
         admission = self._state.admit(message.names, message.theme)
-        # If the pool knows more names now, another fetch has brought the same ones meanwhile.
-        is_stale = admission.duplicate > 0 and len(self._state.known) > fetch.known
-        if not (admission.accepted or is_stale):
+        if not (admission.accepted or (admission.duplicate and fetch.is_stale())):
             self._failed(_nothing_new(message, admission), fetch.among.theme)
             return
         now = self.ref.actor_inbox.clock()
@@ -295,7 +297,7 @@ class Refilling:
         if was_exhausted:
             return
         if fetches.is_exhausted:
-            self._waiting.serve()
+            self._waiting.refuse_hopeless(stock)
             warn("the source has no more names: %s", counters.last_error)
         else:
             warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)

@@ -31,7 +31,6 @@ class Expire(NamedTuple):
     """A timer's message: the timeout of a waiting checkout has passed."""
 
     lease: Lease
-    timeout: float
 
 
 class Reclaim(NamedTuple):
@@ -60,7 +59,7 @@ class WaitingList:
         self._state.counters.waited_count += 1
         self._state.log.add(WaitBegan(lease.owner, stock.theme, at=now))
         if timeout is not None:
-            self._inbox.schedule(timeout, Expire(lease, timeout))
+            self._inbox.schedule(timeout, Expire(lease))
 
     def resume(self) -> None:
         """Set the timers of callers that waited for an earlier incarnation, and serve them."""
@@ -69,7 +68,7 @@ class WaitingList:
             for lease in stock.waiters:
                 if lease.wait.deadline is not None:
                     left = max(lease.wait.deadline - now, 0.0)
-                    self._inbox.schedule(left, Expire(lease, left))
+                    self._inbox.schedule(left, Expire(lease))
         self.serve()
 
     # -- signals from outside the turn -------------------------------------------------------
@@ -111,10 +110,16 @@ class WaitingList:
     def serve(self) -> None:
         """Give the available names to the waiting callers."""
         for stock in self._state.stocks.values():
-            # If memory ran out while a caller was served, its lease has a name and no answer yet.
-            while stock.waiters and (stock.waiters.first().says or self.has_name(stock)):
-                self._serve(stock, stock.waiters.first())
+            while stock.waiters and self._serve(stock, stock.waiters.first()):
+                pass
         self._reclaim_later()
+
+    def late(self, message: Any) -> None:
+        """Serve the waiting callers with the names that rest, if a fetch is late."""
+        left = self._fetches.late_in(message.request, self._inbox.clock())
+        if left > 0.0:  # the pool has learnt meanwhile that fetches take longer
+            self._inbox.schedule(left, message)
+        self.serve()
 
     def has_name(self, stock: Stock) -> bool:
         """Tell whether a name is ready, and make those ready that may be handed out now.
@@ -122,7 +127,7 @@ class WaitingList:
         These are the names that are due. If none is, and the source gives nothing, it is the one
         that was given back first.
         """
-        stock.ready_due()
+        stock.ready_due(self._state.options.reuse_gap)
         is_bare = stock.resting and not stock.names
         if is_bare and self._fetches.of(stock).gives_nothing(self._inbox.clock()):
             self._reuse_early(stock)
@@ -132,7 +137,8 @@ class WaitingList:
         stock.ready_next()
         self._state.counters.early_reuse_count += 1
 
-    def _serve(self, stock: Stock, lease: Lease) -> None:
+    def _serve(self, stock: Stock, lease: Lease) -> bool:
+        """Answer a waiting caller, if possible; return whether it has left the list."""
         wait, now = lease.wait, self._inbox.clock()
         if lease.says == OVER or (wait.reply.__class__ is Dropped and wait.reply() is None):
             if lease.says:
@@ -140,9 +146,22 @@ class WaitingList:
             lease.says = OVER
             self._leave(stock, lease, "withdrawn", withdrawn)
         elif lease.says is None and wait.deadline is not None and now >= wait.deadline:
-            self._leave(stock, lease, "timeout", partial(self.timeout_error, 0.0, stock.theme))
-        else:
+            self._time_out(stock, lease)
+        # If memory ran out while the caller was served, its lease has a name and no answer yet.
+        elif lease.says or self.has_name(stock):
             self._grant(stock, lease)
+        else:
+            return False
+        return True
+
+    def _time_out(self, stock: Stock, lease: Lease) -> None:
+        """Answer a caller whose timeout has passed: with a name that rests, if there is one."""
+        if stock.resting and not stock.names:
+            self._reuse_early(stock)
+            self._grant(stock, lease)
+        else:
+            error = partial(self.timeout_error, lease.timeout or 0.0, stock.theme)
+            self._leave(stock, lease, "timeout", error)
 
     def _grant(self, stock: Stock, lease: Lease) -> None:
         name = self._state.begin(lease, spare=0)
@@ -169,18 +188,14 @@ class WaitingList:
         self._state.log.add(WaitEnded(lease.owner, stock.theme, seconds, outcome, at=now))
 
     def expire(self, message: Expire) -> None:
-        """Answer a caller whose timeout has passed: with a name that rests, if there is one."""
-        lease, timeout = message
+        """Answer a caller whose timeout has passed."""
+        lease = message.lease
         stock = self._state.stocks.get(lease.theme)
         if stock is not None and lease in stock.waiters:
             if lease.says == OVER:
                 self._leave(stock, lease, "withdrawn", withdrawn)
-            elif lease.says is None and stock.resting:
-                self._reuse_early(stock)
-                self._grant(stock, lease)
             elif lease.says is None:  # otherwise it is being served now
-                error = partial(self.timeout_error, timeout, stock.theme)
-                self._leave(stock, lease, "timeout", error)
+                self._time_out(stock, lease)
 
     # -- owners that ended -------------------------------------------------------------------
 
@@ -218,6 +233,15 @@ class WaitingList:
         error.__cause__ = self._fetches.by_theme.get(theme, self._fetches).cause
         return error
 
+    def refuse_hopeless(self, stock: Stock) -> None:
+        """Serve the callers that wait for a source without more names, or refuse them.
+
+        They are refused if no name is checked out that could come back.
+        """
+        self.serve()
+        if not any(lease.stock is stock for lease in self._state.leases.values()):
+            self.refuse_all(stock)
+
     def refuse_all(self, stock: Stock) -> None:
         """Tell all waiting callers of a stock that the source failed, and when the next try is.
 
@@ -227,6 +251,8 @@ class WaitingList:
         fetches = self._fetches.of(stock)
         cause = fetches.cause
         again = f"next try in {fetches.pause(self._inbox.clock()):.1f} s: ask again"
+        if fetches.is_exhausted:
+            again = "it has no more, and none is checked out that could come back"
         text = f"the source gave no name{_of(stock.theme)}: {one_line(cause)}; {again}"
 
         def unavailable() -> BaseException:

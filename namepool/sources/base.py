@@ -98,7 +98,8 @@ class NameSource(Protocol):
         while the source reads it. Too few names, duplicates, used names and invalid names do no
         harm: the pool keeps the good names and counts the others. A source without any name raises
         an error of any type, and the pool asks again after a pause. A source that has given all
-        its names raises ``SourceExhausted``. Then the pool asks no more before a ``reset()``.
+        its names raises ``SourceExhausted``. Then the pool asks no more for this theme, before a
+        ``reset()`` or a restart.
 
         Examples:
             >>> Planets().fetch(2, ["Asteroid 1"])
@@ -169,19 +170,19 @@ class FallbackSource(NeverCopied):
 
     While the first source fails, the next source answers. A failed source is left alone for a
     jittered, growing pause, and is then asked again. Only the last source has no pause. If no
-    source answers, ``fetch`` raises the error of the last one.
+    source answers, ``fetch`` raises the error of the last one that failed or is left alone.
 
     The sources share the time limit, if there is one (a pool sets one, see ``time_left()``). Each
     source gets an even share of the time that is left. A tenth of that time is kept for the last
     source. A source that exceeds its share is not interrupted, but it is not asked again before it
     has returned.
 
-    If a source raises ``UnknownTheme``, the next source is asked. There is one exception: another
-    source has just failed, or is left alone at this moment. Then a name of another theme is better
-    than no name, so the source that raised ``UnknownTheme`` is asked again, without a theme. A
-    source whose ``fetch`` takes no ``theme`` always gives names of any theme.
-
     If a source raises ``SourceExhausted``, the next source is asked at once, without a pause.
+
+    If a source raises ``UnknownTheme``, the next source is asked. There is one exception: another
+    source has just failed, has no more names, or is left alone at this moment. Then a name of
+    another theme is better than no name, so the source that raised ``UnknownTheme`` is asked again,
+    without a theme. A source whose ``fetch`` takes no ``theme`` always gives names of any theme.
 
     Examples:
         >>> class Broken:
@@ -206,8 +207,8 @@ class FallbackSource(NeverCopied):
         Raises:
             UnknownTheme: no source knows this theme
             SourceExhausted: all sources have given all their names
-            SourceError: the last source gave no valid name
-            Exception: the last source failed with this error
+            SourceError: the last source that failed gave no valid name
+            Exception: the last source that failed, or is left alone, had this error
 
         Examples:
             >>> source.fetch(2, ())
@@ -241,7 +242,8 @@ class FallbackSource(NeverCopied):
                 return cast("list[str]", names)
         # A source that failed, or is left alone, may give names later. So its error comes before
         # those of the sources that have no names for this theme, or none at all.
-        left_alone = [rank.error for rank in self._ranks if rank not in ranks]
+        # Without its old traceback: otherwise it would grow each time that the error is raised.
+        left_alone = [r.error.with_traceback(None) for r in self._ranks if r not in ranks]
         exhausted = [error for error in refusals if isinstance(error, SourceExhausted)]
         raise (failures or left_alone or exhausted or refusals)[-1]
 

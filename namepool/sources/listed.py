@@ -22,7 +22,8 @@ class ListedNames(NeverCopied):
     """A source that gives the names of a list, in this order, and then no more.
 
     If more agents ask than the list has names, a checkout waits until a name is given back. After
-    a ``reset()`` of the pool, the list begins anew. Several threads may fetch at once.
+    a ``reset()`` of the pool, all names of the list can come again, in any order. Several threads
+    may fetch at once.
 
     Raises:
         InvalidOption: ``names`` is empty, lists a name that a pool may not issue, or lists two
@@ -108,7 +109,9 @@ def _checked(entries: Iterable[tuple[str, object]]) -> dict[str, str]:
         if reason is not None:
             raise InvalidOption(f"{place}: {shown(entry)} {reason}")
         name = cast("str", plain(entry))
-        other = names.setdefault(name_key(name), name)
-        if other is not name:
-            raise InvalidOption(f"{place}: {shown(name)} reads like {shown(other)}, an earlier one")
+        key = name_key(name)
+        if key in names:
+            other = shown(names[key])
+            raise InvalidOption(f"{place}: {shown(name)} reads like {other}, an earlier one")
+        names[key] = name
     return names

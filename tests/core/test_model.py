@@ -103,8 +103,8 @@ class StateAgainstModel(RuleBasedStateMachine):
         for token in self._under(name):
             self._silence(token)
         theme = self.leases.pop(name).theme
-        self.resting[theme].append((name, self.handed[theme] + self.gap))
-        if self.resting[theme][0][1] <= self.handed[theme]:
+        self.resting[theme].append((name, self.handed[theme]))
+        if self.handed[theme] - self.resting[theme][0][1] >= self.gap:
             self.stocks[theme].append(self.resting[theme].pop(0)[0])
         self.orphans.pop(name, None)
 
@@ -140,7 +140,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         self.state.end(token)
         for name in {*self.state.known.used()} - known:  # it was unknown, and came home
             self.homes[name] = None
-            self.resting[None].append((name, self.handed[None] + self.gap))
+            self.resting[None].append((name, self.handed[None]))
         self._heed_what_was_cut()
         return False
 
@@ -310,8 +310,8 @@ class StateAgainstModel(RuleBasedStateMachine):
 
     @rule(theme=THEMES)
     def ready_due(self, theme: str | None) -> None:
-        self.state.stocks[theme].ready_due()
-        while self.resting[theme] and self.resting[theme][0][1] <= self.handed[theme]:
+        self.state.stocks[theme].ready_due(self.gap)
+        while self.resting[theme] and self.handed[theme] - self.resting[theme][0][1] >= self.gap:
             self.stocks[theme].append(self.resting[theme].pop(0)[0])
 
     @rule(theme=THEMES)

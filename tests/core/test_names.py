@@ -534,6 +534,7 @@ def test_a_value_that_cannot_be_shown_is_named_by_its_type(value: object) -> Non
         ("שִׁיר", "שׁוּר".replace("ו", "י")),
         ("مُحَمَّد", "محمد"),
         ("محـــمد", "محمد"),
+        ("ᴁsop", "Aesop"),
         ("A\ufe0fda", "Ada"),
         ("Ada\U000e0100", "Ada"),
         ("A\u180bda", "Ada"),
@@ -543,3 +544,8 @@ def test_small_capitals_points_and_variation_selectors_make_no_other_key(
     one: str, other: str
 ) -> None:
     assert name_key(one) == name_key(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("سؤال", "سوال"), ("إيمان", "أيمان"), ("ĸ", "k")])
+def test_a_hamza_is_part_of_its_letter(one: str, other: str) -> None:
+    assert name_key(one) != name_key(other)

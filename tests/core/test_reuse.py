@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from namepool.actors.later import LATER
-from namepool.core.leases import Lease
+from namepool.core.leases import Lease, Taking
+from namepool.core.options import PoolOptions
 from tests.core.scene import available, checkin, checkout, look_at, state_with
 from tests.support import lease_for
 
@@ -46,11 +47,11 @@ def test_the_gap_is_counted_for_each_theme() -> None:
     state.end(checkout(state, "agent", "sea"))
     for _ in range(3):
         checkout(state, "agent")
-    state.stocks["sea"].ready_due()
-    assert list(state.stocks["sea"].resting) == [("Gil", 3)]
+    state.stocks["sea"].ready_due(2)
+    assert list(state.stocks["sea"].resting) == [("Gil", 1)]
     for _ in range(2):
         checkout(state, "agent", "sea")
-    state.stocks["sea"].ready_due()
+    state.stocks["sea"].ready_due(2)
     assert list(state.stocks["sea"].names) == ["Gil"]
 
 
@@ -69,7 +70,7 @@ def test_whatever_is_held_and_given_back_the_gap_is_kept_and_the_names_are_bound
             state.end(held.pop(rng.randrange(len(held))))
             continue
         stock = state.stocks[None]
-        stock.ready_due()
+        stock.ready_due(gap)
         if not stock.names:
             fresh += 1
             state.admit([f"Name {fresh}"])
@@ -141,3 +142,23 @@ def test_a_name_in_two_places_is_mended_to_one(twice: str) -> None:
     look_at(state)
     assert [*stock.names].count("Ada") == (twice == "ready")
     assert [name for name, _ in stock.resting].count("Ada") == (twice != "ready")
+
+
+def test_a_name_that_is_asked_for_by_name_does_not_count_as_another_one() -> None:
+    state = state_with("Ada", "Bea", "Cid", gap=2)
+    state.end(checkout(state, "agent"))
+    for _ in range(5):
+        lease = lease_for(state, "agent", kind=Taking)
+        assert state.take(lease, "Zoe") == "Zoe"
+        state.end(lease)
+    state.stocks[None].ready_due(2)
+    assert list(state.stocks[None].names) == ["Bea", "Cid"]
+
+
+def test_another_gap_holds_from_then_on_for_the_names_that_rest_already() -> None:
+    state = state_with("Ada", "Bea", "Cid", gap=1_000)
+    for _ in range(3):
+        state.end(checkout(state, "agent"))
+    state.options = PoolOptions(reuse_gap=0)
+    state.stocks[None].ready_due(0)
+    assert list(state.stocks[None].names) == ["Ada", "Bea", "Cid"]

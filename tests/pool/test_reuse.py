@@ -12,12 +12,14 @@ import pytest
 
 import namepool
 from namepool import (
+    AssociateName,
     CheckinName,
     CheckoutName,
     ListedNames,
     NamePool,
     NumberedNames,
     PoolHandle,
+    PoolState,
     PoolStatsRequest,
     SourceExhausted,
 )
@@ -354,3 +356,127 @@ def test_names_of_a_list_that_others_hold_may_come_free(
     clock.advance(LONGEST_PAUSE)
     assert two.ask(CheckoutName(None, "agent")) == "Ada"
     two.stop()
+
+
+def test_a_source_that_knows_only_known_names_has_failed_whatever_else_became_known() -> None:
+    """Names that programs bring are no sign that another fetch brought the same names."""
+    source = GatedSource(is_open=True)
+    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
+    ref.ask(CheckoutName(None, "agent"))
+    source.gate.clear()
+    source._next = 0  # it will say the same name again
+    waiting = later(ref, "second")
+    wait_until(lambda: len(source.counts) == 2, ref)
+    ref.ask(AssociateName("Zoe", owner="restored"))
+
+    source.gate.set()
+
+    with pytest.raises(namepool.NamesUnavailable, match="0 invalid, 1 known already"):
+        waiting()
+    assert len(source.counts) == 2
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_fetches_of_other_themes_that_hang_keep_no_name_that_rests(
+    clock: MovableClock, most: int
+) -> None:
+    class Stuck(Crews):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.calls = threading.Event(), 0
+            self.gate.set()
+
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            self.calls += 1
+            assert self.gate.wait(PATIENCE)
+            return super().fetch(count, used, theme)
+
+    source = Stuck()
+    ref = NamePool.start(
+        source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0, max_fetches=most
+    )
+    clock.drive(ref)
+    pool = PoolHandle(ref)
+    rests = agents(pool, 1, "kitchen")
+    source.gate.clear()
+    sailors = [
+        ref.ask(CheckoutName(None, theme, theme=theme), block=False)
+        for theme in (None, "sea")[:most]
+    ]
+    wait_until(lambda: source.calls == 1 + most, ref)
+    cook = ref.ask(CheckoutName(None, "cook", theme="kitchen"), block=False)
+    wait_until(lambda: waits(ref, most + 1), ref)
+
+    clock.advance(SHORTEST_PATIENCE)
+
+    assert [cook.get(timeout=PATIENCE)] == rests
+    source.gate.set()
+    assert len({sailor.get(timeout=PATIENCE) for sailor in sailors}) == most
+
+
+def test_a_fetch_that_is_late_is_noticed_although_the_pool_learnt_to_wait_longer(
+    clock: MovableClock,
+) -> None:
+    source = GatedSource(is_open=True)
+    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
+    clock.drive(ref)
+    agents(PoolHandle(ref), 1)
+    source.gate.clear()
+    wait = later(ref, "agent")
+    wait_until(lambda: len(source.counts) == 2, ref)
+    actor: Any = ref._actor
+    learnt = actor._state.stocks[None].learnt
+    learnt.seconds, learnt.deviation = 3.0, 0.5  # as other fetches taught meanwhile
+    clock.advance(SHORTEST_PATIENCE)
+    assert waits(ref)
+
+    clock.advance(learnt.patience - SHORTEST_PATIENCE)
+
+    assert wait() == "Name 1"
+    assert ref.ask(PoolStatsRequest()).fetching_count == 1
+    source.gate.set()
+
+
+def test_who_is_served_late_by_a_busy_pool_gets_the_name_that_came_in_time(
+    clock: MovableClock,
+) -> None:
+    ref = NamePool.start(source=ListedNames(["Ada"]))
+    clock.drive(ref)
+    ref.ask(CheckoutName(None, "agent"))
+    wait = later(ref, "second", timeout=1.0)
+    wait_until(lambda: waits(ref), ref)
+    clock.now += 2.0  # the pool was busy, and no timer has fired yet
+    ref.ask(CheckinName("Ada", "agent"))
+
+    assert wait() == "Ada"
+    stats = ref.ask(PoolStatsRequest())
+    assert (stats.early_reuse_count, stats.timeout_count) == (1, 0)
+
+
+@pytest.mark.parametrize("theme", [None, "sea"])
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_a_source_that_never_had_a_name_lets_nobody_wait_in_vain(
+    theme: str | None, prefetch: bool
+) -> None:
+    class Empty:
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            raise SourceExhausted("not one")
+
+    with namepool.open_pool(source=Empty(), prefetch=prefetch) as pool:
+        for _ in range(2):
+            with pytest.raises(namepool.NamesUnavailable, match="not one; it has no more, and non"):
+                pool.checkout_name(None, theme=theme)
+        pool.associate_name("Zoe", owner="restored")
+        if theme is None:
+            future = pool._target.ask(CheckoutName(None, "agent"), block=False)
+            pool.checkin_name("Zoe", owner="restored")
+            assert future.get(timeout=PATIENCE) == "Zoe"
+
+
+def test_a_later_pool_of_a_state_has_its_own_gap() -> None:
+    state, source = PoolState(), NumberedNames()
+    first = NamePool.start(source=source, state=state, chunk_size=3, low_water_mark=0)
+    agents(PoolHandle(first), 3)
+    first.stop()
+    second = NamePool.start(source=source, state=state, reuse_gap=0, low_water_mark=0)
+    assert {*agents(PoolHandle(second), 50)} == {"NPC #1", "NPC #2", "NPC #3"}

@@ -60,6 +60,7 @@ def test_many_threads_share_a_list() -> None:
         (["Ada", 7], "names: entry 2: 7 must be a string, not int"),
         (["root"], "names: entry 1: 'root' must not be a word that programs read as something el"),
         (["Ada", "Bo", "a.d.a"], "names: entry 3: 'a.d.a' reads like 'Ada', an earlier one"),
+        (["Ada", "Ada"], "names: entry 2: 'Ada' reads like 'Ada', an earlier one"),
         (["Nemo Nobody"], "names: entry 1: 'Nemo Nobody' is the default name, which no pool issue"),
     ],
 )
@@ -86,6 +87,7 @@ def test_a_file_has_one_name_a_line(tmp_path: Path) -> None:
         (b"# nobody\n\n", r"crew.txt: must have at least one name, on a line of its own"),
         (b"Ada\n\nroot\n", r"crew.txt, line 3: 'root' must not be a word that"),
         (b"Ada\nBo\nADA\n", r"crew.txt, line 3: 'ADA' reads like 'Ada', an earlier one"),
+        (b"A\nA\n", r"crew.txt, line 2: 'A' reads like 'A', an earlier one"),
         (b"Ada\n\xff\n", r"crew.txt, line 2: must be UTF-8, which 0xff is not: save it as UTF-8"),
         (b"A" * 1_048_577, r"crew.txt: must have at most 1048576 bytes \(1024 kB\), not 1048577"),
     ],
