@@ -498,3 +498,17 @@ def test_the_end_of_an_answer_that_has_names_is_no_failure(
     pool = PoolHandle(NamePool.start(source=Few()))
     assert pool.checkout_name() == "Ada"
     assert [r.getMessage() for r in caplog.records if "failed" in r.getMessage()] == []
+
+
+def test_an_error_that_is_raised_again_does_not_grow() -> None:
+    clock = MovableClock()
+    failing = _Failing(ConnectionError("down"))
+    source = FallbackSource(failing, ListedNames(["Ada"]), clock=clock)
+
+    def depth() -> int:
+        with pytest.raises(ConnectionError) as caught:
+            source.fetch(1, ["Ada"])
+        return len(caught.traceback)
+
+    depth()  # the source fails, and is left alone from then on
+    assert depth() == depth() == depth()
