@@ -2,8 +2,9 @@
 
 It looks after a call returned, at a function's entry and at a backward jump, and nowhere else; so
 the trace raises only where the bytecode before, in the same frame, is one of these. (It does so
-after a call that raised, and where an ``await`` goes on, too, where CPython does not look: there it
-is stricter.)
+where an ``await`` goes on, too, where CPython does not look: there it is stricter. It does not do so
+after a call that raised. CPython does not look there either, and 3.11 never frees the exception of
+a call if a trace raises another one at the entry of its handler; so all that it refers to leaks.)
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ class Striker:
             self._look(frame)
         elif event == "return":
             self._before.pop(frame, None)
-        elif event == "exception" and argument[0] is GeneratorExit:
-            self._before.pop(frame, None)  # it is being closed, which CPython 3.14 calls a call
+        elif event == "exception":  # of a call, or closed, which CPython 3.14 calls a call
+            self._before.pop(frame, None)
         return self.trace
 
     def _is_in(self, frame: FrameType) -> bool:
