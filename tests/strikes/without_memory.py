@@ -57,7 +57,8 @@ def main() -> None:
     """Let requests lack each of their first allocations; nobody else may notice."""
     logging.disable(logging.CRITICAL)
     capi: Any = import_module("_testcapi")
-    ref = NamePool.start(source=NumberedNames(), chunk_size=50)
+    # Without a fetch, whose thread would lack the memory instead of a caller.
+    ref = NamePool.start(source=NumberedNames(), chunk_size=50, reuse_gap=0)
     pool = PoolHandle(ref)
     ref.ask(CheckinName(ref.ask(CheckoutName())))
     checkout, kept = CheckoutName(owner="poor"), ref.ask(CheckoutName(owner="kept"))
