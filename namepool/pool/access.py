@@ -115,9 +115,9 @@ class Access:
     def until_left(self, token: Token) -> Generator[None, None, None]:
         """Guard a block: when the generator is resumed, closed or dropped, the block's token ends.
 
-        If the turn is free, the token ends at once. Otherwise the thread of the pool, or of its
-        next incarnation, ends the token before any message that is queued later. The guard never
-        blocks.
+        If the turn is free, the token ends at once. Otherwise it says nothing from now on, and the
+        thread of the pool, or of its next incarnation, ends it before any message that is queued
+        later. The guard never blocks.
         """
         try:
             yield
@@ -127,6 +127,8 @@ class Access:
                 is_done = self.run(self.end, token) is not LATER
             finally:
                 if not is_done:
+                    if token.says:  # otherwise another thread is just beginning it
+                        token.says = OVER
                     self.state.signal.put(token)  # also if an exception from outside came
 
     def tell_of_default(self, name: str, error: Exception) -> None:

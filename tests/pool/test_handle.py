@@ -21,10 +21,12 @@ from namepool import (
     NamesUnavailable,
     NumberedNames,
     PoolHandle,
+    PoolStatsRequest,
     inherit_owner,
     owner_scope,
 )
-from tests.support import PATIENCE, GatedSource, ScriptedSource, on_thread
+from namepool.actors import LATER
+from tests.support import PATIENCE, GatedSource, ScriptedSource, on_thread, wait_until
 
 
 @pytest.fixture
@@ -316,3 +318,17 @@ def test_a_default_that_is_no_name_is_refused(default: Any, pool: PoolHandle) ->
         pool.named(default=default)
     with pytest.raises(InvalidName):
         pool.named(default="")
+
+
+def test_a_block_that_is_dropped_while_the_pool_is_busy_is_silent_at_once() -> None:
+    ref = NamePool.start(source=NumberedNames())
+    pool = PoolHandle(ref)
+    block: Any = pool.named()
+    name = block.__enter__()
+    assert pool.speaker() == name
+    block._access.run = lambda *_: LATER  # the turn is taken
+
+    del block
+
+    assert pool.speaker() == DEFAULT_NAME
+    wait_until(lambda: ref.ask(PoolStatsRequest()).checked_out_count == 0, ref)

@@ -2,9 +2,9 @@
 
 It looks after a call returned, at a function's entry and at a backward jump, and nowhere else; so
 the trace raises only where the bytecode before, in the same frame, is one of these. (It does so
-where an ``await`` goes on, too, where CPython does not look: there it is stricter. It does not do so
-after a call that raised. CPython does not look there either, and 3.11 never frees the exception of
-a call if a trace raises another one at the entry of its handler; so all that it refers to leaks.)
+where an ``await`` goes on, too, where CPython does not look: there it is stricter. It does not do
+so after a call that raised. CPython does not look there either, and 3.11 never frees the exception
+of a call if a trace raises another one at the entry of its handler.)
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ class Striker:
             self._note(frame)  # RESUME, which CPython 3.11 does not report as an opcode
         elif event == "opcode":
             self._look(frame)
-        elif event == "return":
-            self._before.pop(frame, None)
-        elif event == "exception":  # of a call, or closed, which CPython 3.14 calls a call
+        elif event in ("return", "exception"):  # of a call, or closed, which 3.14 calls a call
             self._before.pop(frame, None)
         return self.trace
 
