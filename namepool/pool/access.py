@@ -234,8 +234,6 @@ class Held(Block):
 
     def __exit__(self, *error: Any) -> None:
         guard, link = self._guard, self._link
-        if link is not None and link.says:  # otherwise another thread is just beginning it
-            link.says = OVER  # at once, even if the name is checked in only at the next turn
         if guard is not None:
             next(guard, None)
             self._guard = None

@@ -294,12 +294,11 @@ class Refilling:
             self._waiting.refuse_all(stock)
         if is_unknown and self._forget(stock.theme):
             return
-        if was_exhausted:
-            return
         if fetches.is_exhausted:
             self._waiting.refuse_hopeless(stock)
+        if fetches.is_exhausted and not was_exhausted:
             warn("the source has no more names: %s", counters.last_error)
-        else:
+        elif not was_exhausted:
             warn("no names fetched, next try in %.1f s: %s", pause, counters.last_error)
 
     def _forget(self, theme: str | None) -> bool:

@@ -236,16 +236,18 @@ class WaitingList:
     def refuse_hopeless(self, stock: Stock) -> None:
         """Serve the callers that wait for a source without more names, or refuse them.
 
-        They are refused if no name is checked out that could come back.
+        They are refused if no name is checked out that could come back, and no fetch of before is
+        under way that could bring one.
         """
         self.serve()
-        if not any(lease.stock is stock for lease in self._state.leases.values()):
+        is_out = any(lease.stock is stock for lease in self._state.leases.values())
+        if not (is_out or len(self._fetches.of(stock))):
             self.refuse_all(stock)
 
     def refuse_all(self, stock: Stock) -> None:
         """Tell all waiting callers of a stock that the source failed, and when the next try is.
 
-        Those for whom a name rests are served.
+        A caller is served instead if a name rests for it.
         """
         self.serve()
         fetches = self._fetches.of(stock)

@@ -60,6 +60,16 @@ def waits(ref: NamePoolRef, count: int = 1) -> bool:
     return bool(ref.ask(PoolStatsRequest()).waiting_count == count)
 
 
+def one_rests(clock: MovableClock) -> tuple[GatedSource, NamePoolRef]:
+    """Return a source that hangs from now on, and its pool, in which "Name 1" rests."""
+    source = GatedSource(is_open=True)
+    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
+    clock.drive(ref)
+    agents(PoolHandle(ref), 1)
+    source.gate.clear()
+    return source, ref
+
+
 @pytest.fixture
 def clock() -> MovableClock:
     return MovableClock()
@@ -145,11 +155,7 @@ def test_of_those_who_wait_when_the_source_fails_some_get_the_names_that_rest() 
 
 
 def test_a_source_that_is_late_is_not_waited_for_while_a_name_rests(clock: MovableClock) -> None:
-    source = GatedSource(is_open=True)
-    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
-    clock.drive(ref)
-    agents(PoolHandle(ref), 1)
-    source.gate.clear()
+    source, ref = one_rests(clock)
     wait = later(ref, "agent")
     wait_until(lambda: len(source.counts) == 2, ref)
     clock.advance(SHORTEST_PATIENCE * 0.9)
@@ -181,11 +187,7 @@ def test_a_source_that_is_always_slow_is_waited_for_as_long_as_it_takes(
 
 
 def test_a_caller_whose_timeout_passes_gets_a_name_that_rests(clock: MovableClock) -> None:
-    source = GatedSource(is_open=True)
-    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
-    clock.drive(ref)
-    agents(PoolHandle(ref), 1)
-    source.gate.clear()
+    source, ref = one_rests(clock)
     wait = later(ref, "agent", timeout=0.5)
     wait_until(lambda: waits(ref), ref)
 
@@ -417,11 +419,7 @@ def test_fetches_of_other_themes_that_hang_keep_no_name_that_rests(
 def test_a_fetch_that_is_late_is_noticed_although_the_pool_learnt_to_wait_longer(
     clock: MovableClock,
 ) -> None:
-    source = GatedSource(is_open=True)
-    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
-    clock.drive(ref)
-    agents(PoolHandle(ref), 1)
-    source.gate.clear()
+    source, ref = one_rests(clock)
     wait = later(ref, "agent")
     wait_until(lambda: len(source.counts) == 2, ref)
     actor: Any = ref._actor
@@ -480,3 +478,65 @@ def test_a_later_pool_of_a_state_has_its_own_gap() -> None:
     first.stop()
     second = NamePool.start(source=source, state=state, reuse_gap=0, low_water_mark=0)
     assert {*agents(PoolHandle(second), 50)} == {"NPC #1", "NPC #2", "NPC #3"}
+
+
+class Draining:
+    """Gives its last names to the first fetch, which hangs; the second is told that this was all.
+
+    ``last`` is the answer to the first fetch, or its error.
+    """
+
+    def __init__(self, last: list[str] | Exception) -> None:
+        self.last, self.calls = last, 0
+        self.gate, self.told = threading.Event(), threading.Event()
+
+    def fetch(self, count: int, used: Sequence[str]) -> list[str]:
+        self.calls += 1
+        if self.calls > 1:
+            self.told.set()
+            raise SourceExhausted("that was all")
+        assert self.gate.wait(PATIENCE)
+        if isinstance(self.last, Exception):
+            raise self.last
+        return self.last
+
+
+def test_the_last_names_of_a_source_may_come_behind_the_news_that_there_are_no_more() -> None:
+    source = Draining(["Ada", "Bo"])
+    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
+    waiting = [later(ref, f"agent {n}") for n in range(2)]
+    assert source.told.wait(PATIENCE)
+    wait_until(lambda: ref.ask(PoolStatsRequest()).fetching_count == 1, ref)
+    assert waits(ref, 2)
+
+    source.gate.set()
+
+    assert {wait() for wait in waiting} == {"Ada", "Bo"}
+
+
+def test_if_these_do_not_come_either_nobody_waits_in_vain(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Draining(FAILURE)
+    ref = NamePool.start(source=source, chunk_size=1, max_chunk_size=1, low_water_mark=0)
+    waiting = [later(ref, f"agent {n}") for n in range(2)]
+    assert source.told.wait(PATIENCE)
+    wait_until(lambda: ref.ask(PoolStatsRequest()).fetching_count == 1, ref)
+
+    source.gate.set()
+
+    for wait in waiting:
+        with pytest.raises(namepool.NamesUnavailable):
+            wait()
+    ref.ask(PoolStatsRequest())  # behind the failure, which is logged last
+    assert ["no more names" in r.getMessage() for r in caplog.records] == [True]
+
+
+def test_a_pool_whose_names_all_rest_prefetches_none_when_it_starts_again() -> None:
+    state, source = PoolState(), GatedSource(is_open=True)
+    first = NamePool.start(source=source, state=state, chunk_size=2, low_water_mark=0)
+    agents(PoolHandle(first), 2)
+    first.stop()
+    second = NamePool.start(source=source, state=state, prefetch=True, low_water_mark=0)
+    assert second.ask(PoolStatsRequest()).fetch_count == 1
+    assert source.counts == [2]
