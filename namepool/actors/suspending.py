@@ -67,8 +67,12 @@ async def _on_asyncio(subscribe: Subscribe, timeout: float | None) -> None:
 
 
 def _finish(opened: asyncio.Future[None]) -> None:
-    if not opened.done():
+    from asyncio import InvalidStateError
+
+    try:
         opened.set_result(None)
+    except InvalidStateError:
+        pass  # a handler of signals may cancel the task at any place: a look before would not help
 
 
 async def _on_trio(subscribe: Subscribe, timeout: float | None) -> None:

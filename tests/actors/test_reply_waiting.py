@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import pykka
@@ -180,6 +182,44 @@ def test_a_reply_that_is_resolved_after_the_loop_closed_does_no_harm() -> None:
 
     for callback in callbacks:
         callback()
+
+
+def test_a_signal_that_cancels_the_task_while_the_loop_wakes_it_is_not_logged() -> None:
+    logged: list[dict[str, Any]] = []
+
+    async def cancelled_at(place: int) -> bool:
+        """Cancel a task at that line of the callback that wakes it; return whether it came."""
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        places_left = place
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal places_left
+            if frame.f_code.co_name != "_finish":
+                return None
+            if event == "line":
+                if not places_left:
+                    waiting.cancel()
+                places_left -= 1
+            return trace
+
+        reply = Reply[int]()
+        waiting = asyncio.ensure_future(reply.within(PATIENCE))
+        await asyncio.sleep(0)
+        reply.set(1)
+        traced_before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            await asyncio.wait([waiting])
+        finally:
+            sys.settrace(traced_before)
+        return places_left < 0
+
+    places = 0
+    while asyncio.run(cancelled_at(places)):
+        places += 1
+
+    assert places > 1
+    assert logged == []
 
 
 def test_a_reply_read_from_a_thread_while_it_is_set_is_never_half_there() -> None:
