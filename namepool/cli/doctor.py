@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 
+from namepool.cli.vendors import Vendor, likely
 from namepool.core.names import one_line
 from namepool.sources.llm.ladder import RUNGS
 from namepool.sources.llm.nomenclater import Nomenclater, Probe
@@ -93,8 +94,12 @@ def _rows(probe: Probe) -> Iterator[tuple[str, object]]:
     yield "reachable", _reachable(probe)
     yield "HTTP status", probe.status or "-"
     yield "latency", f"{probe.seconds:.2f} s" if probe.status else "-"
-    yield "looks like", " or ".join(vendor.name for vendor in probe.vendors) or "nobody known"
+    yield "looks like", " or ".join(vendor.name for vendor in _vendors(probe)) or "nobody known"
     yield "form it takes", _form(probe.form)
+    label = "forms tried"
+    for form, outcome in probe.tried.items():
+        yield label, f"{form}: {outcome}"
+        label = ""
     yield "names received", probe.received
     yield "valid", len(probe.names)
     if probe.names:
@@ -105,6 +110,10 @@ def _rows(probe: Probe) -> Iterator[tuple[str, object]]:
     if probe.error is not None:
         yield "error", probe.error
         yield "try this", advice(probe)
+
+
+def _vendors(probe: Probe) -> list[Vendor]:
+    return likely(probe.host, probe.headers)
 
 
 def _reachable(probe: Probe) -> str:
@@ -125,5 +134,5 @@ def advice(probe: Probe) -> str:
     """Return the advice for the error, and the hints for the vendor of the endpoint."""
     said = probe.error or ""
     told = next((text for fits, text in ADVICE.items() if re.search(fits, said, re.I)), "")
-    hints = [f"{vendor.name}: {vendor.hint}" for vendor in probe.vendors if vendor.hint]
+    hints = [f"{vendor.name}: {vendor.hint}" for vendor in _vendors(probe) if vendor.hint]
     return "; ".join(filter(None, [told, *hints])) or "see the guide on sources and models"

@@ -1,4 +1,4 @@
-"""One question to an endpoint: its time, its form, and the reading of the answer."""
+"""The requests for one chunk: their time, their form, and the reading of the answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
+from namepool.core.names import one_line
+from namepool.errors import SourceError
 from namepool.sources.llm import ladder, prompt, retry
-from namepool.sources.llm.chunk import Chunk, Quiet, Themes
+from namepool.sources.llm.chunk import Chunk, Themes
 from namepool.sources.llm.endpoint import Endpoint
-from namepool.sources.llm.reply import Reader, Reading
+from namepool.sources.llm.reply import ErrorInside, NoNames, Reader, Reading
 from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.subjects import EXAMPLES
 
@@ -23,6 +25,9 @@ logger: Logger = Logger(__name__)
 
 LADDER_READS = 4000
 """The most bytes of an error that are searched for its cause."""
+
+FIRST_SHARE = 0.5
+"""The share of the time for a form that has never worked. The rest is left for a lesser form."""
 
 
 class Asker:
@@ -35,88 +40,162 @@ class Asker:
         guidance: str | None,
         extra: Mapping[str, Any],
         max_used: int | None,
+        max_attempts: int,
     ) -> None:
         self.themes = themes
         self.rung: int = 0
         self._proven = False  # whether the form of this rung has worked
         self._endpoint, self._reader = endpoint, Reader(endpoint.striker)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
-        self._quiet = Quiet()
+        self._max_attempts = max_attempts
+        self._quiet_until = float("-inf")  # the endpoint wants to be left alone by all threads
         self._examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
         self.clock: Callable[[], float] = time.monotonic
         self.wall_clock: Callable[[], float] = time.time
+        self.random: Callable[[], float] = random.random
         self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
-    def ask(self, chunk: Chunk, line: Line, deadline: float) -> Reading:
+    def fill(self, chunk: Chunk, line: Line, deadline: float) -> SourceError | None:
+        """Ask until the chunk is full or more attempts are useless. Return the last failure."""
+        failure: SourceError | None = None
+        failures = 0
+        for left in range(self._max_attempts - 1, -1, -1):
+            try:
+                chunk.take(self._ask(chunk, line, deadline, left))
+                failure, failures = None, 0
+            except SourceError as error:
+                failure, failures = error, failures + 1
+                self._look_at_form(chunk, error, left)
+                if not left or not self._rest(chunk, error, failures, line, deadline):
+                    break
+            if not chunk.missing:
+                break
+        return failure
+
+    def _until(self, chunk: Chunk, deadline: float, left: int) -> float:
+        """Return when the next attempt must end. A form that may be ignored gets half the time."""
+        if self._proven or not left or chunk.rung == ladder.PLAIN:
+            return deadline
+        now = self.clock()
+        return now + FIRST_SHARE * (deadline - now)
+
+    def _look_at_form(self, chunk: Chunk, error: SourceError, left: int) -> None:
+        """Ask for no form in the last attempt, if the form may be the reason for the failures.
+
+        Some servers answer a form with a bare status 500, with nothing, or not at all. After
+        silence the next attempt is the last one that has enough time.
+        """
+        is_late = getattr(error, "late", False)
+        is_blank = isinstance(error, NoNames) or getattr(error, "status", None) == 500
+        if self._proven or not (is_late or is_blank):
+            return
+        if left == 1 or is_late or chunk.is_sample:
+            chunk.rung = ladder.PLAIN
+        if not left or is_late:
+            self.rung = 0 if chunk.first_rung == ladder.PLAIN else ladder.PLAIN  # next time
+
+    def _rest(
+        self, chunk: Chunk, error: SourceError, failures: int, line: Line, deadline: float
+    ) -> bool:
+        """Wait before the next attempt. Return ``False`` if there should be no next attempt."""
+        now = self.clock()
+        if getattr(error, "late", False):
+            return now < deadline
+        if getattr(error, "final", False) or (chunk.is_sample and chunk.rung == chunk.first_rung):
+            return False
+        if getattr(error, "retry_after", None) is not None:
+            return max(now, self._quiet_until) < deadline  # the next request waits for it
+        pause = retry.pause(failures, self.random)
+        if now + pause >= deadline:
+            return False
+        logger.info("%a: next attempt in %.1f s: %s", self._endpoint, pause, one_line(error))
+        return self.wait(line, pause)
+
+    def _ask(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Reading:
         """Make a request, and at most two more to find out the form of the reply.
 
         Raises:
             SourceError: there is no answer, or it is an error, or it holds nothing like a name
         """
         while True:
-            answer = self._post(chunk, line, deadline)
-            if answer.status == 200:
-                reading = self._reader.read_answer(answer.headers, answer.body)
-                # Not before the reading: an answer with status 200 may be an error.
+            form = ladder.RUNGS[chunk.rung]
+            try:
+                answer = self._post(chunk, line, deadline, left)
+                reading = self._read(chunk, answer)
+            except SourceError as error:
+                chunk.tried[form] = one_line(error)
+                chunk.is_unread = isinstance(error, NoNames)
+                rung = self._next_rung(chunk, error)
+                if rung is None:
+                    raise
+                chunk.rung = rung
+            else:
+                chunk.tried[form] = f"{len(reading.names)} names"
                 self.rung, self._proven = chunk.rung, True
-                chunk.wrote_no_json = False
+                chunk.wrote_no_json = chunk.is_unread = False
                 return reading
-            rung = self._next_rung(chunk, answer)
-            if rung is None:
-                raise self._status_error(answer)
-            chunk.rung = rung
-            logger.info(
-                "%a did not answer in the form; next: %s", self._endpoint, ladder.RUNGS[rung]
-            )
 
-    def _next_rung(self, chunk: Chunk, answer: Answer) -> int | None:
+    def _read(self, chunk: Chunk, answer: Answer) -> Reading:
+        """Return the names in an answer. An error inside an answer counts as that error."""
+        status = answer.status
+        if status == 200:
+            try:
+                return self._reader.read_answer(answer.headers, answer.body)
+            except ErrorInside as error:
+                if error.status is None:
+                    raise
+                chunk.status = status = error.status
+        now = self.wall_clock()
+        pause = retry.requested_pause(answer.headers, now)
+        if pause is not None:
+            self._quiet_until = max(self._quiet_until, self.clock() + pause)
+        said = self._reader.error_text(answer.body)
+        if "x-location" in answer.headers:
+            said = f"to {self._reader.quote(answer.headers['x-location'])}"
+        chunk.said = answer.body[:LADDER_READS].decode("utf-8", "replace")
+        raise retry.status_error(status, answer.headers, said, now)
+
+    def _next_rung(self, chunk: Chunk, error: SourceError) -> int | None:
         """Return the form to ask for next, or ``None`` if the error is not about the form.
 
         A model that did not keep to the form gets a second chance, and then a request without a
         form. This too costs at most two more requests.
         """
-        said = answer.body[:LADDER_READS].decode("utf-8", "replace")
+        if not isinstance(error, EndpointError) or error.status is None:
+            return None
         tried = chunk.wrote_no_json or chunk.rung != self.rung
-        if ladder.wrote_no_json(answer.status, said):
+        if ladder.wrote_no_json(error.status, chunk.said):
             chunk.wrote_no_json = True
             if not tried:
                 return chunk.rung
             return None if chunk.rung == ladder.PLAIN else ladder.PLAIN
-        rung = ladder.next_rung(chunk.rung, answer.status, said, proven=self._proven)
+        rung = ladder.next_rung(chunk.rung, error.status, chunk.said, proven=self._proven)
         return ladder.PLAIN if rung is not None and chunk.wrote_no_json else rung
 
-    def _post(self, chunk: Chunk, line: Line, deadline: float) -> Answer:
+    def _post(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Answer:
         from namepool.sources.llm.transport import Failed
 
         chunk.status = None
         self._heed(line, deadline)
-        began = self.clock()
+        began, until = self.clock(), self._until(chunk, deadline, left)
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
         with self.themes.drawn(chunk.theme) as (themes, others):
             try:
-                answer = line.post(self._body(chunk, themes, others), deadline - began)
+                answer = line.post(self._body(chunk, themes, others), until - began)
             except Failed as error:
                 raise EndpointError(str(error), final=error.final, late=error.late) from None
         chunk.status, chunk.seconds = answer.status, self.clock() - began
         chunk.headers = tuple(answer.headers)
-        if answer.status != 200:
-            pause = retry.requested_pause(answer.headers, self.wall_clock())
-            self._quiet.asked(pause, self.clock())
         return answer
-
-    def may_ask(self, deadline: float) -> bool:
-        """Return whether the endpoint may be asked again before ``deadline``."""
-        now = self.clock()
-        return now + self._quiet.left(now) < deadline
 
     def _heed(self, line: Line, deadline: float) -> None:
         """Wait as long as the endpoint has asked for, in any of its answers."""
-        quiet = self._quiet.left(self.clock())
-        if quiet and not self.may_ask(deadline):
+        quiet = self._quiet_until - self.clock()
+        if quiet > 0 and self._quiet_until >= deadline:
             text = f"left alone for {quiet:.3g} s more, as it has asked"
             raise EndpointError(text, retry_after=quiet, final=True)
-        if quiet and not self.wait(line, quiet):
+        if quiet > 0 and not self.wait(line, quiet):
             raise EndpointError("the source was closed", final=True)
 
     def _body(self, chunk: Chunk, themes: Sequence[str], others: Sequence[str]) -> bytes:
@@ -128,14 +207,9 @@ class Asker:
             self._guidance,
             self._examples(),
             others,
+            is_unread=chunk.is_unread,
         )
         rung = ladder.RUNGS[chunk.rung]
         body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)
         # ASCII, because a used name may hold a lone surrogate, which UTF-8 refuses.
         return json.dumps(body).encode("ascii")
-
-    def _status_error(self, answer: Answer) -> EndpointError:
-        said = self._reader.error_text(answer.body)
-        if "x-location" in answer.headers:
-            said = f"to {self._reader.quote(answer.headers['x-location'])}"
-        return retry.status_error(answer.status, answer.headers, said, self.wall_clock())

@@ -41,10 +41,15 @@ class Chunk:
         given: Given,
         rung: int,
         theme: str | None = None,
+        *,
+        is_sample: bool = False,
     ) -> None:
         self.count: int = count
         self.theme: str | None = theme
         """The theme of its names, or ``None`` for themes that are drawn at random."""
+        self.is_sample: bool = is_sample
+        """Whether one reply is enough, and all its names are kept."""
+        self.first_rung: int = rung
         self.rung: int = rung
         self.names: list[str] = []
         self.rejected: dict[str, str] = {}
@@ -52,6 +57,12 @@ class Chunk:
         self.received: int = 0
         self.wrote_no_json: bool = False
         """Whether the endpoint took the form of the last request but the model ignored it."""
+        self.is_unread: bool = False
+        """Whether the last reply could not be read."""
+        self.tried: dict[str, str] = {}
+        """The forms of the requests, each with its last outcome."""
+        self.said: str = ""
+        """The start of the last error. It may hold secrets."""
         self.status: int | None = None
         """The HTTP status of the last request, or ``None`` if there was no answer."""
         self.headers: tuple[str, ...] = ()
@@ -70,6 +81,8 @@ class Chunk:
     def take(self, reading: Reading) -> None:
         """Keep the new names. Remember the others, because the next prompt lists them."""
         self.received += len(reading.names) + len(reading.rejected)
+        if self.is_sample:
+            self.count = len(reading.names)
         self.rejected = dict(reading.rejected)
         for name in reading.names:
             if not self.missing:
@@ -81,6 +94,8 @@ class Chunk:
                 self._given_names.add(name_key(given_name(name)))
             else:
                 self.rejected[name] = reason
+        if self.is_sample:
+            self.count = len(self.names)
 
     def _refusal(self, name: str) -> str | None:
         """Return the reason not to take a valid name. If there is none, claim the name."""
@@ -176,19 +191,3 @@ class Themes:
         """Take a new lock, like ``Given.forked``. A forked child has no request under way."""
         self._lock = threading.Lock()
         self._held.clear()
-
-
-class Quiet:
-    """The time until which an endpoint wants to be left alone by all threads."""
-
-    def __init__(self) -> None:
-        self._until = float("-inf")
-
-    def asked(self, seconds: float | None, now: float) -> None:
-        """Note that the endpoint wants ``seconds`` of quiet. ``None`` changes nothing."""
-        if seconds is not None:
-            self._until = max(self._until, now + seconds)
-
-    def left(self, now: float) -> float:
-        """Return the seconds of quiet that are left."""
-        return max(self._until - now, 0.0)

@@ -18,7 +18,6 @@ from namepool.core.options import check_text, invalid
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
 from namepool.sources.llm.subjects import THEMES
-from namepool.sources.llm.vendors import Vendor, likely
 
 OPENAI = "https://api.openai.com/v1"
 LONGEST_GUIDANCE = 2000
@@ -112,11 +111,6 @@ class Endpoint:
     def __repr__(self) -> str:
         # The object may be half-built, because a traceback can show locals.
         return f"Endpoint({getattr(self, 'model', None)!a} at {getattr(self, 'host', None)!a})"
-
-    def vendors(self, headers: Iterable[str]) -> tuple[Vendor, ...]:
-        """Return the likely vendors. ``headers`` are the names of the headers of an answer."""
-        parts = urlsplit(self.url)
-        return tuple(likely(parts.hostname or "", parts.port, headers))
 
     def strike(self, text: str) -> str:
         """Return ``text`` without the current secrets of the endpoint, the session and proxies."""

@@ -1,98 +1,219 @@
-"""Finds names on the lines of a text, after numbers or bullets. Pure, in linear time."""
+"""Finds names in lists on the lines of a text. Pure, in linear time."""
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-LONGEST_LINE_NAME = 8
-"""The most words of a name after a bullet. A longer line is a sentence."""
+from namepool.sources.llm.likely import (
+    bare,
+    column,
+    how_likely,
+    is_likely,
+    is_small,
+    marker,
+    parted,
+    undescribed,
+)
 
-_NUMBER = re.compile(r"\(?[0-9]{1,3}[.):\]]\**+(?=\s)")
-_DOTS = "•‣◦·●○★☆▪◆✦➤"
-_BULLETS = "-*+–—" + _DOTS  # noqa: RUF001  dashes of all lengths
-_DESCRIBED = (" - ", " – ", " — ", ": ", "**", " (")  # noqa: RUF001
-_MARKUP = " \t*_#>"
-_TAB = 4
-_NO_ITEM = (2, 0)
+_LETTER = re.compile(r"\s*([^\W\d_]|[IVXivx]{1,5})[.)]\s+")
+_FIRST_LETTERS = frozenset("aAiIаАαΑא가")  # noqa: RUF001  of the alphabets, and Roman
+_FENCE = re.compile(r"\s*```")
+_RULE = re.compile(r"[\s|:+=-]*")
+_ESCAPED = re.compile(r"\\([^\w\s])|\\text\w{2}\{([^}\n]*)\}|~~[^~\n]{1,200}~~")
+_TEXTS = re.compile(
+    r"<([a-z]\w{0,20})\b[^<>]{0,200}>\s*+(?:<[bi]>)?([^<>\n]{1,200})(?:</[bi]>)?\s*+</", re.I
+)
+_NAMED = re.compile(r"""<[a-z]\w{0,20}\b[^<>]{0,200}?\bname=["']([^"'<>\n]{1,200})["']""", re.I)
+_FIELD = re.compile(
+    r"\W{0,6}(?:(?:full|agent)[ _-]?)?(?:name|nombre|nom|nome)\W{0,3}[:=]\W{0,3}(\w.*)", re.I
+)
+_FINAL = re.compile(
+    r"\b(?:better|final|finally|improved|revised|corrected|polished|updated|instead|fresh|new"
+    r"|neue[nr]?|bessere?|nouveaux|nuevos|real|scrap|oops|sorry|wait|hmm)\b|修正|最终|最終|抱歉",
+    re.I,
+)
+_ASIDE = re.compile(
+    r"\b(?:rules?|used|in use|rejected|avoid\w*|notes?|already|drafts?|first attempt|why|tips"
+    r"|questions?|criteria|phrases|regeln|vergeben|règles|reglas)\b"
+    r"|^(?!.*\b(?:names?|here|namen|noms|nombres)\b).*\b(?:themes?|kinds?|categor(?:y|ies)|styles?)\b",
+    re.I,
+)
+_ENDS = ".!?…。？！।"  # noqa: RUF001
+_CROSSES = frozenset("❌✗✘🚫⛔")
+_CLOSING = '"”»」』`*)'
+NUMBERED, BULLETED, QUOTED, PLAIN, BOLD, HEADING = range(6)
+_STARTS = {**dict.fromkeys("\"“«「『(>'", QUOTED), "**": BOLD, "#": HEADING}
 
 
-def unnumbered(text: str) -> str:
-    """Return ``text`` without a number or a bullet at its start."""
-    if number := _NUMBER.match(text):
-        return text[number.end() :].lstrip()
-    return text[2:].lstrip() if text[:1] in {*_BULLETS, "#"} and text[1:2].isspace() else text
+class Item(NamedTuple):
+    """An item of a list. Items with the same kind and indentation belong together."""
+
+    kind: int
+    indent: int
+    name: str
 
 
-def on_lines(text: str) -> list[str]:
-    """Return the items of the list in ``text`` that looks most like names, without descriptions.
+def on_lines(text: str, *, cut: bool = False) -> list[str]:
+    """Return the names of the list in ``text`` that looks most like names, without descriptions.
 
-    All items of a list have the same indentation, and either all have a number or all have a
-    bullet. If several lists look equally like names, a list with numbers wins over a list with
-    bullets. After that, the list with the least indentation wins. A run of lines is left out if
-    most of them are phrases and none looks like a name. Rules and steps of reasoning are such runs.
+    If the text was ``cut`` off, its last item counts only if its end can be seen.
     """
-    lists: dict[tuple[int, int], list[str]] = {}
-    for place, run in groupby(_items(text), key=lambda item: item[:2]):
-        names = [*_undescribed((line for *_, line in run), place)]
-        few_phrases = 2 * sum(map(_is_phrase, names)) < len(names)
-        if place != _NO_ITEM and (few_phrases or how_likely(names)):
-            lists.setdefault(place, []).extend(names)
-    ranked = sorted(lists.items())
-    return max((names for _, names in ranked), key=how_likely, default=[])
+    text = _ESCAPED.sub(r"\1\2", text)
+    lines = [line for line in text.splitlines() if line.strip() and not _FENCE.match(line)]
+    lettered = [mark[1] for line in lines if (mark := _LETTER.match(line))]
+    if lettered[:1] < lettered[1:2] and lettered[0] in _FIRST_LETTERS:
+        lines = [_LETTER.sub("- ", line) for line in lines]
+    for read in (_tagged, _fields, _rows):
+        if names := read(text, lines, cut=cut):
+            return names
+    found: dict[tuple[int, int], list[str]] = {}
+    for run in _runs(lines, found, cut=cut):
+        names = [item.name for item in run]
+        if 2 * sum(map(_is_phrase, names)) < len(names) or how_likely(names):
+            found.setdefault(run[0][:2], []).extend(names)
+    ranked = [names for _, names in sorted(found.items())]
+    best = max(ranked, key=how_likely, default=[])
+    if 2 * how_likely(best) > len(best):
+        best = [name for name in best if not is_small(name)]  # the others are remarks
+    return best if len(best) > 1 else _in_a_sentence(lines, cut=cut) or best
 
 
-def how_likely(names: Iterable[object]) -> int:
-    """Return how many of ``names`` look like names.
+def _runs(
+    lines: Sequence[str], found: dict[tuple[int, int], list[str]], *, cut: bool
+) -> Iterator[list[Item]]:
+    """Yield the runs of items of the same kind; forget the ``found`` drafts before a final list."""
+    run: list[Item] = []
+    heading, aside = "", None  # ``aside`` is the kind of the list under a heading such as "rules"
+    for number, line in enumerate(lines):
+        item = _item(line, cut=cut and number == len(lines) - 1)
+        if run and (item is None or item[:2] != run[0][:2]):
+            yield run
+            run = []
+        if item is None or (item.kind >= BOLD and (is_final(line) or is_aside(line))):
+            heading, aside = line, None
+        elif is_aside(heading) and aside in (None, item[:2]):
+            aside = item[:2]
+        elif item.name:
+            if is_final(heading):
+                found.clear()
+            heading = ""
+            run.append(item)
+    if run:
+        yield run
 
-    Such a name has two to five words. Neither its first nor its last word begins with a small
-    letter.
-    """
-    return sum(isinstance(name, str) and _is_likely(name.split()) for name in names)
+
+def is_heading(line: str) -> bool:
+    """Return whether a line may stand over a list."""
+    return line.startswith(("#", "**")) or _is_label(line)
 
 
-def _is_likely(words: list[str]) -> bool:
-    return 2 <= len(words) <= 5 and not words[0][0].islower() and not words[-1][0].islower()
+def is_final(heading: str) -> bool:
+    """Return whether the list under a heading replaces the lists before it."""
+    return is_heading(heading) and _FINAL.search(heading) is not None
+
+
+def is_aside(heading: str) -> bool:
+    """Return whether the list under a heading is not of names."""
+    return not is_final(heading) and _ASIDE.search(heading) is not None
+
+
+def _is_label(line: str) -> bool:
+    return line.rstrip("*_ ").endswith((":", "："))  # noqa: RUF001
+
+
+def _item(line: str, *, cut: bool) -> Item | None:
+    """Return the item on a line, or ``None``. An item whose name is unknown has the name ``""``."""
+    indent = len(line) - len(line.lstrip())
+    indent += 3 * line[:indent].count("\t")
+    if line.lstrip()[0] in _CROSSES:
+        return Item(BULLETED, indent // 2, "")
+    kind, rest = marker(line.lstrip())
+    rest = rest.strip()
+    level = 0
+    if kind is None:
+        level = len(rest) - len(rest.lstrip("#"))
+        kind = next((kind for start, kind in _STARTS.items() if rest.startswith(start)), PLAIN)
+        rest = rest.strip("();, ") if kind == QUOTED else rest
+    name, is_described = undescribed(rest[level:])
+    is_open = cut and not is_described and rest[-1:] not in tuple(_CLOSING)
+    if kind >= QUOTED:
+        if _is_label(rest) or not is_likely(name):
+            return None
+        return Item(kind, level, "" if is_open else name)
+    if _is_label(rest) or (rest.endswith("?") and not is_described):
+        return Item(kind, indent // 2, "")
+    is_sentence = name.count(" ") > 4 or name[-1:] in tuple(_ENDS[1:])
+    return Item(kind, indent // 2, "" if is_open or is_sentence else name.rstrip("."))
 
 
 def _is_phrase(name: str) -> bool:
     """Return whether there are several words, and all but the first begin with a small letter."""
     words = name.split()
-    return len(words) > 1 and all(word[0].islower() for word in words[1:])
+    return len(words) > 1 and all(map(is_small, words[1:]))
 
 
-def _items(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield each line as its kind (0: numbered, 1: with a bullet), its indentation and its text.
-
-    A line that is no item is yielded as ``_NO_ITEM``, and so is the start of each new list.
-    """
-    for line in text.splitlines():
-        bare = line.lstrip(_MARKUP)
-        bullet = line.strip()
-        lead = line[: len(line) - len(line.lstrip())]
-        indent = len(lead.expandtabs(_TAB)) // 2
-        if number := _NUMBER.match(bare):
-            if number[0].strip("(").startswith(("1.", "1)", "1:", "1]")):
-                yield *_NO_ITEM, ""
-            yield 0, indent, bare[number.end() :]
-        elif bullet and bullet[0] in _BULLETS and (bullet[1:2].isspace() or bullet[0] in _DOTS):
-            yield 1, indent, bullet[1:]
-        elif bullet:
-            yield *_NO_ITEM, ""
+def _tagged(text: str, _: Sequence[str], *, cut: bool) -> list[str]:
+    """Return the texts of the XML elements, or the attributes, that look most like names."""
+    found: dict[str, list[str]] = {"": [bare(name) for name in _NAMED.findall(text)]}
+    for tag, inner in _TEXTS.findall(text):
+        found.setdefault(tag.lower(), []).append(bare(inner))
+    best = max(found.values(), key=how_likely)
+    return best if how_likely(best) else []
 
 
-def _undescribed(items: Iterable[str], place: tuple[int, int]) -> Iterator[str]:
-    """Yield the names in ``items``, without the descriptions that models add."""
-    for item in items:
-        name = " ".join(item.strip(_MARKUP).split())
-        if name.endswith(":"):
-            continue  # it is a heading
-        ends = [end for mark in _DESCRIBED if (end := name.find(mark)) > 0]
-        name = name[: min(ends)] if ends else name
-        if name and (place[0] == 0 or _short(name)):
-            yield name
+def _fields(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
+    """Return the values of the fields "name", as in YAML."""
+    last = len(lines) - 1
+    found = [
+        undescribed(field[1])[0]
+        for number, line in enumerate(lines)
+        if (field := _FIELD.match(line)) and not (cut and number == last)
+    ]
+    return found if how_likely(found) else []
 
 
-def _short(text: str) -> bool:
-    return text.count(" ") < LONGEST_LINE_NAME and text[-1] not in ".!?…"
+def _rows(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
+    """Return the column of names of a table in Markdown or of separated values."""
+    table = [line for line in lines if line.lstrip().startswith("|")]
+    if len(table) > 1:
+        rows = [line.strip().strip("|").split("|") for line in table]
+        rule = next((n for n, line in enumerate(table) if _RULE.fullmatch(line)), 0)
+        cells = [row for n, row in enumerate(rows) if n > rule or not rule]
+        closed = not cut or lines[-1] is not table[-1] or table[-1].rstrip().endswith("|")
+        return _named_column(cells, closed=closed)
+    for mark in "\t;,":
+        rows = [
+            next(csv.reader([line], delimiter=mark, skipinitialspace=True), []) for line in lines
+        ]
+        whole = rows[:-1] if cut else rows
+        if len(whole) < 2 or len(whole[0]) < 2 or len({len(row) for row in whole}) > 1:
+            continue
+        if mark != "," or 2 * how_likely(lines) < len(lines):
+            return _named_column(rows, closed=not cut)
+    return []
+
+
+def _named_column(rows: list[list[str]], *, closed: bool) -> list[str]:
+    if rows and not closed:
+        rows[-1].pop()
+    names = [*map(str, column([[undescribed(cell)[0] for cell in row] for row in rows]))]
+    if names and not is_likely(names[0]) and how_likely(names[1:]):
+        del names[0]  # the header
+    return [name for name in names if name] if how_likely(names) else []
+
+
+def _in_a_sentence(lines: Sequence[str], *, cut: bool) -> list[str]:
+    """Return the names that one line lists with commas, behind a preface."""
+    for number, line in enumerate(lines):
+        listed = line.rpartition(":")[2].strip().rstrip(".")
+        first, comma, rest = listed.partition(",")
+        words = first.split()
+        begin = next((n for n in range(len(words), 0, -1) if is_small(words[n - 1])), 0)
+        if cut and number == len(lines) - 1:
+            rest = rest.rpartition(",")[0]
+        if comma and len(names := parted(" ".join(words[begin:]) + comma + rest)) > 2:
+            return names
+    return []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from namepool.actors import forks
@@ -14,7 +14,7 @@ from namepool.core.names import one_line
 from namepool.core.options import check_count, check_seconds, check_theme
 from namepool.errors import SourceError
 from namepool.sources.base import IN_TIME, time_left
-from namepool.sources.llm import ladder, prompt, retry
+from namepool.sources.llm import ladder, prompt
 from namepool.sources.llm.asking import Asker
 from namepool.sources.llm.chunk import Chunk, Given, Themes
 from namepool.sources.llm.endpoint import (
@@ -24,7 +24,6 @@ from namepool.sources.llm.endpoint import (
     checked_themes,
 )
 from namepool.sources.llm.retry import EndpointError
-from namepool.sources.llm.vendors import Vendor
 
 if TYPE_CHECKING:
     import requests
@@ -56,8 +55,12 @@ class Probe(NamedTuple):
     error: str | None
     late: bool = False
     """Whether there is no answer only because the time was over."""
-    vendors: tuple[Vendor, ...] = ()
-    """The vendors that the endpoint looks like."""
+    host: str = ""
+    """The host of the endpoint, with its port."""
+    headers: tuple[str, ...] = ()
+    """The names of the headers of the last answer, in lower case."""
+    tried: Mapping[str, str] = MappingProxyType({})
+    """The forms of the requests, each with its last outcome."""
 
 
 class Nomenclater(NeverCopied):
@@ -139,13 +142,12 @@ class Nomenclater(NeverCopied):
             checked_guidance(guidance),
             checked_extra(extra_body),
             max_used_in_prompt,
+            max_attempts,
         )
-        self._timeout, self._max_attempts = timeout, max_attempts
-        self._max_used, self._session = max_used_in_prompt, session
+        self._timeout, self._max_used, self._session = timeout, max_used_in_prompt, session
         self._given = Given()
         self._line: Line | None = None
         self._lock = threading.RLock()
-        self._random = random.random
         self.last_source: str | None = None
         """The model and the host of the last names."""
         forks.remember(self)
@@ -182,7 +184,7 @@ class Nomenclater(NeverCopied):
         most = prompt.USED_TOKENS if self._max_used is None else self._max_used
         recent = list(used[max(len(used) - most, 0) :])
         chunk = Chunk(count, recent, self._given, self._asker.rung, theme)
-        failure = self._fill(chunk, self._open(), self._deadline())
+        failure = self._asker.fill(chunk, self._open(), self._deadline())
         if not chunk.names:
             raise self._told(failure or SourceError(chunk.complaint()))
         self.last_source = (
@@ -204,17 +206,21 @@ class Nomenclater(NeverCopied):
             ...     return len(nomenclater.probe(3).names) > 0
         """
         check_count("count", count, 1)
-        chunk, error, late = Chunk(count, (), Given(), 0), None, False
-        try:
-            reading = self._asker.ask(chunk, self._open(), self._deadline())
-            chunk.count = max(count, len(reading.names))  # a probe shows surplus names too
-            chunk.take(reading)
-        except SourceError as failure:
-            error, late = one_line(failure, 300), getattr(failure, "late", False)
-        form = ladder.RUNGS[chunk.rung] if chunk.status == 200 else None
-        counts = chunk.received, chunk.names, chunk.rejected
-        vendors = self._endpoint.vendors(chunk.headers)
-        return Probe(chunk.status, chunk.seconds, form, *counts, error, late, vendors)
+        chunk = Chunk(count, (), Given(), 0, is_sample=True)
+        failure = self._asker.fill(chunk, self._open(), self._deadline())
+        return Probe(
+            chunk.status,
+            chunk.seconds,
+            ladder.RUNGS[chunk.rung] if failure is None or chunk.status == 200 else None,
+            chunk.received,
+            chunk.names,
+            chunk.rejected,
+            None if failure is None else one_line(failure, 300),
+            getattr(failure, "late", False),
+            self._endpoint.host,
+            chunk.headers,
+            chunk.tried,
+        )
 
     def close(self) -> None:
         """End the requests under way, and close the session unless it is yours. Do not wait.
@@ -253,34 +259,6 @@ class Nomenclater(NeverCopied):
         told = time_left()
         seconds = self._timeout * IN_TIME
         return self._asker.clock() + (seconds if told is None else min(told, seconds))
-
-    def _fill(self, chunk: Chunk, line: Line, deadline: float) -> SourceError | None:
-        """Ask until the chunk is full or more attempts are useless. Return the last failure."""
-        failure: SourceError | None = None
-        failures = 0
-        for attempt in range(1, self._max_attempts + 1):
-            try:
-                chunk.take(self._asker.ask(chunk, line, deadline))
-                failure, failures = None, 0
-            except SourceError as error:
-                failure, failures = error, failures + 1
-            if not chunk.missing or attempt == self._max_attempts:
-                break
-            if failure is not None and not self._rest(failure, failures, line, deadline):
-                break
-        return failure
-
-    def _rest(self, error: SourceError, failures: int, line: Line, deadline: float) -> bool:
-        """Wait before the next attempt. Return ``False`` if there should be no next attempt."""
-        if getattr(error, "final", False):
-            return False
-        if getattr(error, "retry_after", None) is not None:
-            return self._asker.may_ask(deadline)  # the next request waits for it
-        pause = retry.pause(failures, self._random)
-        if self._asker.clock() + pause >= deadline:
-            return False
-        logger.info("%a: next attempt in %.1f s: %s", self, pause, one_line(error))
-        return self._asker.wait(line, pause)
 
     def _told(self, error: SourceError) -> SourceError:
         """Return the error with the model and the host. No part of it holds a key."""

@@ -36,11 +36,12 @@ _KINDS = """\
 - quiet: a given name with the trade or the place of somebody you would like to meet."""
 _RULES = """\
 Rules:
-- two to five words, at most 40 characters, no digits;
+- two to five words, at most 40 characters: letters, spaces, hyphens, apostrophes, commas and
+  full stops, and nothing else, so no quotation marks and no digits;
 - distinct at first sight: no given name twice, no two that sound alike, first letters from all
-  over the alphabet, given names from all over the world;
+  over the alphabet, given names of many origins, and no joke about an origin;
 - wit that is kind to everybody: no insults, no slurs, nothing about bodies, religion, politics
-  or disasters, no living persons, no brands."""
+  or disasters, no famous persons, living or dead, no brands."""
 
 _FORM = '{"names": ["…", "…"]}'
 _SCHEMA = {
@@ -55,7 +56,7 @@ def request_body(
     model: str, rung: str, messages: list[dict[str, str]], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the body of a chat completion request. The fields of ``extra`` replace ours."""
-    body: dict[str, Any] = {"model": model, "messages": messages}
+    body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
     if rung == "json_schema":
         schema = {"name": "names", "strict": True, "schema": _SCHEMA}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -74,11 +75,14 @@ def messages(
     guidance: str | None = None,
     examples: Sequence[str] = EXAMPLES[:2],
     others: Sequence[str] = (),
+    *,
+    is_unread: bool = False,
 ) -> list[dict[str, str]]:
     """Return the messages that ask for ``count`` names. They list all of ``used``.
 
     ``others`` are the themes of simultaneous requests. Nobody knows their names yet, so this
-    request keeps away from their themes.
+    request keeps away from their themes. ``is_unread`` means that the last answer to this request
+    could not be read.
     """
     like = " or ".join(map(_quoted, examples))
     parts = [
@@ -99,6 +103,9 @@ def messages(
     refused = within((f"{_quoted(name)} {why}" for name, why in rejected), REFUSED_TOKENS)
     if refused:
         parts.append("You offered these, and they were refused: " + "; ".join(refused) + ".")
+    if is_unread:
+        form = json.dumps({"names": [*examples]}, ensure_ascii=False)
+        parts.append(f"Your last answer could not be read: write only such an object as {form}.")
     parts.append(f"Answer with JSON and nothing else, in this form: {_FORM}")
     # There is only one message, because some local models refuse a system message.
     return [{"role": "user", "content": "\n".join(parts)}]

@@ -8,17 +8,30 @@ removes the secrets with ``strike``. The text leaves this module only after that
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from itertools import islice, takewhile
 from typing import Any, NamedTuple, cast
 
 from namepool.core.guard import why_unissuable
 from namepool.core.names import is_default_name, one_line, shown
 from namepool.errors import SourceError
-from namepool.sources.llm.texts import candidates, clean
-from namepool.sources.llm.values import list_in
+from namepool.sources.llm.secrets import MARK
+from namepool.sources.llm.texts import candidates, clean, ends
 
 Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
+
+_CUT_OFF = ("length", "max_tokens")
+
+MOST_EVENTS = 10_000
+"""The most pieces of a stream that are read. A piece has a hundred bytes or more."""
+
+MOST_CHOICES = 10
+"""The most choices of an answer that are read. A request asks for one."""
+
+QUOTED = 4000
+"""The most characters of a text that are searched for secrets, to quote its start."""
 
 
 class Reading(NamedTuple):
@@ -28,77 +41,132 @@ class Reading(NamedTuple):
     rejected: dict[str, str]
 
 
-def nothing_secret() -> Strike:
-    """Return a function that leaves its text unchanged."""
-    return str
+class ErrorInside(SourceError):
+    """An answer with status 200 is an error. ``status`` is the code in it, ``None`` without one."""
+
+    def __init__(self, said: str, status: int | None) -> None:
+        super().__init__(f"the endpoint answered with an error: {said}")
+        self.status = status
+
+
+class NoNames(SourceError):
+    """A chat completion has nothing like a name."""
+
+
+class _Message:
+    """A choice of a chat completion, whole or in the pieces of a stream."""
+
+    def __init__(self) -> None:
+        self.finish: object = None
+        self._pieces: list[dict[str, Any]] = []
+
+    def add(self, choice: dict[str, Any]) -> None:
+        """Add a choice, which may be a piece of a stream."""
+        self.finish = choice.get("finish_reason") or choice.get("done_reason") or self.finish
+        message = choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
+        self._pieces += _dicts([message])
+
+    def text(self, *fields: str) -> str:
+        """Return the text in the first of ``fields`` that has any."""
+        texts = ("".join(_joined(piece.get(field)) for piece in self._pieces) for field in fields)
+        return next(filter(str.strip, texts), "")
+
+    def found(self, strike: Strike) -> list[object]:
+        """Return the candidates in the likeliest part that has any. A call outranks a text."""
+        is_cut, calls = self.finish in _CUT_OFF, self._calls()
+        called = [one for each in calls for one in _in_part(each, strike, is_cut=is_cut)]
+        values = [value for piece in self._pieces if (value := piece.get("content"))]
+        part = self.text("content") or next(filter(_is_structure, values), "")
+        if not part and not calls:
+            part = self.text("reasoning_content", "reasoning")
+        return called or _in_part(part, strike, is_cut=is_cut)
+
+    def _calls(self) -> list[object]:
+        """Return the arguments of the calls of tools. A piece without a name continues a call."""
+        latest: dict[str, tuple[object, list[object]]] = {}
+        found: list[list[object]] = []
+        for piece in self._pieces:
+            for call in [*_dicts(piece.get("tool_calls")), *_dicts([piece.get("function_call")])]:
+                function = call["function"] if isinstance(call.get("function"), dict) else call
+                place, mark = repr(call.get("index")), call.get("id")
+                begun, given = latest.get(place, (None, None))
+                if given is None or (function.get("name") and (mark is None or mark != begun)):
+                    found.append(given := [])
+                    latest[place] = mark, given
+                given += [one for one in [function.get("arguments")] if one]
+            if _joined(piece.get("content")):  # Anthropic puts calls beside texts
+                found += [[part["input"]] for part in _dicts(piece["content"]) if "input" in part]
+        joined = ["".join(map(str, o)) if isinstance(o[0], str) else o[0] for o in found if o]
+        return list({repr(one): one for one in joined}.values())
+
+
+def _is_structure(content: object) -> bool:
+    return isinstance(content, list | dict)
 
 
 class Reader:
     """Reads the bodies of chat completions, without our secrets."""
 
-    def __init__(self, striker: Callable[[], Strike] = nothing_secret) -> None:
+    def __init__(self, striker: Callable[[], Strike] = lambda: str) -> None:
         self._striker = striker
 
     def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
         """Return the names in an answer. It raises like ``read_body``.
 
-        A chat completion may have any content type. If a body with another type than JSON is no
-        chat completion, the error names this type.
+        A chat completion, and a stream of its pieces, may have any content type. If a body with
+        another type than JSON is neither, the error names this type.
         """
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if not body.strip():
             raise SourceError("the reply is empty")
-        if not kind or kind == "application/json" or kind.endswith(("+json", "/json")):
-            return self.read_body(body)
-        try:
-            document = json.loads(body.decode("utf-8-sig"))
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict) or not {"choices", "error"} & document.keys():
-            raise SourceError(f"the reply is {self.quote(kind, 60)}: {self.quote(body)}")
-        return self.read_document(document)
+        is_json = not kind or kind.endswith(("/json", "+json"))
+        return self.read_body(body, "not JSON" if is_json else self.quote(kind, 60))
 
-    def read_body(self, body: bytes) -> Reading:
-        """Return the names in the body of a chat completion.
+    def read_body(self, body: bytes, kind: str = "not JSON") -> Reading:
+        """Return the names in the body of a chat completion. ``kind`` describes another body.
 
         Raises:
+            ErrorInside: the body is an error
             SourceError: the body is not UTF-8, not JSON, no chat completion, or has no names
         """
         try:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise SourceError(f"the reply is not UTF-8: {self.quote(body)}") from None
-        document = _decoded(text)
-        if document is _NO_JSON:
-            raise SourceError(f"the reply is not JSON: {self.quote(text)}")
-        return self.read_document(document)
+            raise SourceError(f"the reply is not UTF-8: {self.quote(body[:QUOTED])}") from None
+        documents = _documents(text)
+        if not documents or (kind != "not JSON" and not any(map(_is_known, documents))):
+            raise SourceError(f"the reply is {kind}: {self.quote(text)}")
+        return self.read_document(*documents)
 
-    def read_document(self, document: object) -> Reading:
-        """Return the names in a chat completion. It raises like ``read_body``."""
-        message, choice = self._message(document)
-        for part in _parts(message):
-            found = candidates(part) if isinstance(part, str) else list_in(part)
-            if found:
+    def read_document(self, *documents: object) -> Reading:
+        """Return the names in a chat completion, or in its pieces. It raises like ``read_body``."""
+        messages: dict[object, _Message] = {}
+        for document in documents:
+            self._refuse_error(document)
+            for number, choice in enumerate(_choices(document)):
+                self._refuse_error(choice)
+                messages.setdefault(choice.get("index", number), _Message()).add(choice)
+        if not messages:
+            raise SourceError(f"the reply is no chat completion: {self.quote(documents[0])}")
+        for message in messages.values():
+            if len(documents) > 1 and message.finish is None:
+                message.finish = _CUT_OFF[0]  # the stream has broken off
+            if found := message.found(self._striker()):
                 return self._reading(found)
-        written = _joined(message.get("content"))
-        if written.strip():
-            raise SourceError(f"no names in the model's text: {self.quote(written)}")
-        if message.get("refusal"):
-            raise SourceError(f"the model refused: {self.quote(message['refusal'])}")
-        reason = self.quote(choice.get("finish_reason"), 40)
-        raise SourceError(f"the model wrote nothing (finish_reason: {reason})")
+        raise self._nothing(next(iter(messages.values())))
 
-    def read_text(self, text: str) -> Reading:
+    def read_text(self, text: str, *, cut: bool = False) -> Reading:
         """Return the names in the model's text. It raises like ``read_body``."""
-        found = candidates(text)
+        found = candidates(ends(text), cut=cut)
         if not found:
-            raise SourceError(f"no names in the model's text: {self.quote(text) or 'nothing'}")
+            raise NoNames(f"no names in the model's text: {self.quote(text) or 'nothing'}")
         return self._reading(found)
 
     def error_text(self, body: bytes) -> str:
-        """Return the message in the body of an error, else the body, on one line."""
-        document = _decoded(body.decode("utf-8", "backslashreplace"))
-        return self.quote(_error_message(document) or body)
+        """Return the message of an error in a body, else the body, on one line."""
+        documents = _documents(body.decode("utf-8", "backslashreplace"))
+        errors = [one for doc in documents for one in (doc, *_choices(doc)) if _is_error(one)]
+        return self.quote(next(filter(None, map(_told, errors or documents)), body))
 
     def quote(self, what: object, limit: int = 200) -> str:
         """Return the start of a value, without secrets and escaped to one line."""
@@ -106,34 +174,37 @@ class Reader:
             what = what.decode("utf-8", "backslashreplace")
         if not isinstance(what, str):
             what = _dumped(what)
-        return one_line(self._striker()(what.strip()), limit)
+        return one_line(self._striker()(what.strip()[:QUOTED]), limit)
 
-    def _message(self, document: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the message of the first choice, then the choice."""
-        if isinstance(document, dict) and document.get("error"):
-            said = _error_message(document) or document["error"]
-            raise SourceError(f"the endpoint answered with an error: {self.quote(said)}")
-        choice = _first(document.get("choices")) if isinstance(document, dict) else None
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(message, dict):
-            raise SourceError(f"the reply is no chat completion: {self.quote(document)}")
-        return message, cast("dict[str, Any]", choice)
+    def _refuse_error(self, document: object) -> None:
+        """Raise the error that a document, or a choice of it, is."""
+        if not _is_error(document):
+            return
+        error = cast("dict[str, Any]", document)["error"]
+        code = str(error.get("code") if isinstance(error, dict) else "")
+        status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
+        raise ErrorInside(self.quote(_told(document) or error), status)
+
+    def _nothing(self, message: _Message) -> NoNames:
+        if written := message.text("content"):
+            return NoNames(f"no names in the model's text: {self.quote(written)}")
+        if refusal := message.text("refusal"):
+            return NoNames(f"the model refused: {self.quote(refusal)}")
+        reason = self.quote(message.finish, 40)
+        return NoNames(f"the model wrote nothing (finish_reason: {reason})")
 
     def _reading(self, found: list[object]) -> Reading:
         reading, strike = Reading([], {}), self._striker()
         for candidate in found:
-            struck = strike(candidate) if isinstance(candidate, str) else candidate
-            name = clean(struck) if isinstance(struck, str) else struck
-            # A second strike, because cleaning may have joined the parts of a secret.
-            whole = isinstance(name, str) and strike(name) != name
-            secret = whole or struck != candidate
-            reason = "must not hold a secret" if secret else why_unusable(name)
+            # Further strikes, because reading and cleaning may have joined the parts of a secret.
+            is_text = isinstance(candidate, str)
+            name = strike(clean(strike(cast("str", candidate)))) if is_text else candidate
+            is_secret = isinstance(name, str) and MARK in name
+            reason = "must not hold a secret" if is_secret else why_unusable(name)
             if reason is None:
                 reading.names.append(cast("str", name))
             else:
-                told = (
-                    one_line(strike(name), 80) if isinstance(name, str) else self.quote(name, 100)
-                )
+                told = one_line(name, 80) if isinstance(name, str) else self.quote(name, 100)
                 reading.rejected[told] = reason
         return reading
 
@@ -142,6 +213,20 @@ def why_unusable(name: object) -> str | None:
     """Return the rule that forbids a pool to give ``name``, or ``None`` if no rule does."""
     reason = why_unissuable(name)
     return "is reserved" if reason is None and is_default_name(cast("str", name)) else reason
+
+
+def _documents(text: str) -> list[object]:
+    """Return the JSON document in a body, or those of server-sent events or of JSON lines.
+
+    A stream ends with an event that is no JSON, or in the middle of an event.
+    """
+    whole = _decoded(text)
+    if whole is not _NO_JSON:
+        return [whole]
+    lines = (line.strip() for line in text.splitlines())
+    events = (line.removeprefix("data:") for line in lines if line.startswith(("data:", "{")))
+    decoded = map(_decoded, islice(events, MOST_EVENTS))
+    return [*takewhile(lambda document: document is not _NO_JSON, decoded)]
 
 
 _NO_JSON = object()
@@ -154,39 +239,47 @@ def _decoded(text: str) -> object:
         return _NO_JSON
 
 
-def _error_message(document: object) -> str | None:
-    """Return the message in an error. Vendors put it in different places."""
+def _is_error(document: object) -> bool:
+    return isinstance(document, dict) and bool(document.get("error"))
+
+
+def _is_known(document: object) -> bool:
+    return isinstance(document, dict) and not {"choices", "error", "message"}.isdisjoint(document)
+
+
+def _choices(document: object) -> list[dict[str, Any]]:
+    """Return the choices of a completion. An answer of Ollama's own kind is one choice."""
+    if not isinstance(document, dict):
+        return []
+    is_choice = isinstance(document.get("message"), dict)
+    return [document] if is_choice else _dicts(document.get("choices"))[:MOST_CHOICES]
+
+
+def _told(document: object) -> str:
+    """Return the message in an error, and its cause. Vendors put them in different places."""
+    message, cause = document, None
     for _ in range(4):
-        if isinstance(document, list):  # Gemini
-            document = _first(document)
-        if not isinstance(document, dict):
+        if isinstance(message, list):  # Gemini
+            message = message[0] if message else None
+        if not isinstance(message, dict):
             break
+        metadata = message.get("metadata")
+        cause = metadata.get("raw") if isinstance(metadata, dict) else cause  # OpenRouter
         keys = ("error", "message", "detail", "msg", "errors")
-        document = next((document[key] for key in keys if document.get(key)), None)
-    return document if isinstance(document, str) else None
+        message = next((message[key] for key in keys if message.get(key)), None)
+    told = [part if isinstance(part, str) else _dumped(part) for part in (message, cause) if part]
+    return ": ".join(told) if isinstance(message, str) else ""
 
 
-def _parts(message: dict[str, Any]) -> list[object]:
-    """Return the parts of a message that may hold names, the likeliest part first."""
-    content = message.get("content")
-    calls = message.get("tool_calls")
-    functions = [call.get("function") for call in _dicts(calls)] + [message.get("function_call")]
-    arguments = [function.get("arguments") for function in _dicts(functions)]
-    written = _joined(content)
-    if written:  # Anthropic puts calls beside texts
-        arguments += [part.get("input") for part in _dicts(content)]
-    parts = [*arguments, written or content]  # a call outranks the text beside it
-    if not written.strip() and not arguments:
-        parts += [message.get("reasoning_content"), message.get("reasoning")]
-    return [part for part in parts if part and isinstance(part, str | list | dict)]
+def _in_part(part: object, strike: Strike, *, is_cut: bool) -> list[object]:
+    part = part[:MOST_EVENTS] if isinstance(part, list) else part
+    text = part if isinstance(part, str) else _joined(part) or _dumped(part)
+    return candidates(strike(ends(text)), cut=is_cut)
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, list) and value else None
+    some = value[:MOST_EVENTS] if isinstance(value, list) else []
+    return [one for one in some if isinstance(one, dict)]
 
 
 def _joined(content: object) -> str:

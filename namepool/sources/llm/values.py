@@ -6,18 +6,25 @@ import json
 import re
 from typing import cast
 
-from namepool.sources.llm.lines import how_likely
+from namepool.sources.llm.likely import column, how_likely, is_likely, parted, undescribed
+from namepool.sources.llm.lines import on_lines
 
-_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs", "schema", "properties")
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:(?:[_.][a-z0-9]+)+|(?:[A-Z][a-z0-9]*)+)")
-_NUMBERED_KEY = re.compile(r"[A-Za-z_ -]{0,20}[0-9]{1,4}")
-_KINDS = frozenset(
-    {"theme", "themes", "category", "categories", "kind", "kinds", "style", "styles"}
+_NAMES = ("names", "values")
+_NAME = frozenset({"name", "fullname", "agentname", "agent", "nom", "nombre", "nome", "имя"})
+_HALVES = (
+    *(("first", "last"), ("firstname", "lastname"), ("givenname", "surname")),
+    *(("givenname", "familyname"), ("given", "family"), ("forename", "surname")),
 )
+_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs", "schema", "properties")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:(?:[_.-][a-z0-9]+)+|(?:[A-Z][a-z0-9]*)+)")
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
+_KINDS = frozenset({"theme", "category", "categorie", "kind", "style", "group", "type"})
 _NOT_NAMES = _KINDS | {
-    *("note", "notes", "comment", "reasoning", "thoughts", "rules", "used", "rejected"),
-    *("required", "enum"),  # keys of a schema
+    *("note", "comment", "reasoning", "thought", "rule", "used", "rejected", "draft", "error"),
+    *("explanation", "description", "persona", "role", "trait", "existing", "avoid", "required"),
+    *("enum", "count", "example", "message"),
 }
+_DEPTH = 6
 
 
 def decoded(text: str) -> object:
@@ -33,26 +40,30 @@ def decoded(text: str) -> object:
     return None if isinstance(value, str) else value
 
 
-def list_in(value: object, depth: int = 6) -> list[object]:
+def list_in(value: object, depth: int = _DEPTH) -> list[object]:
     """Return the candidates in decoded JSON: a list, an object around lists, or one name.
 
     A string that holds JSON counts as that JSON value.
     """
     value = _opened(value)
     if isinstance(value, list):
-        return [one for item in value for one in _item(item, depth)]
+        return _of_list(list(map(_opened, value)), depth)
     if not isinstance(value, dict) or not depth:
         return []
-    for key in ("names", "values"):
-        if key in value:
-            return list_in(value[key], depth - 1) or _told_apart(value[key])
+    fields = {_plain(key): inner for key, inner in value.items()}
+    for key in _NAMES:
+        if key in fields:
+            return _of_names(_opened(fields[key]), depth - 1)
     for key in _ARGUMENTS:  # of a tool, whose own name does not count, or of a schema
-        if key in value:
-            return list_in(value[key], depth - 1)
-    if isinstance(name := value.get("name"), str):
+        if key in fields:
+            return list_in(fields[key], depth - 1)
+    if (name := _of_record(fields)) is not None:
         return [] if _IDENTIFIER.fullmatch(name) else [name]
-    numbered = [v for k, v in value.items() if isinstance(v, str) and _NUMBERED_KEY.fullmatch(k)]
-    return [*numbered] or _grouped(value, depth)
+    return _of_texts(value) or _of_groups(value, depth)
+
+
+def _plain(key: str) -> str:
+    return "".join(filter(str.isalnum, key)).lower()
 
 
 def _opened(value: object) -> object:
@@ -61,31 +72,70 @@ def _opened(value: object) -> object:
     return value if opened is None else opened
 
 
-def _item(item: object, depth: int) -> list[object]:
-    """Return the candidates in an item of a list: the item, its name, or its group of names."""
-    if not isinstance(_opened(item), dict | list):
+def _of_list(items: list[object], depth: int) -> list[object]:
+    """Return the candidates in the items of a list: texts, objects, rows of a table, or groups."""
+    rows = [item for item in items if isinstance(item, list)]
+    if len(rows) == len(items) and len({len(row) for row in rows}) == 1:
+        names = column(rows)
+        if how_likely(names) and how_likely(cell for row in rows for cell in row) == how_likely(
+            names
+        ):
+            return names
+    return [one for item in items for one in _of_item(item, depth)]
+
+
+def _of_item(item: object, depth: int) -> list[object]:
+    if not isinstance(item, dict | list):
         return [item]
     return (list_in(item, depth - 1) if depth else []) or [item]
 
 
-def _told_apart(value: object) -> list[object]:
-    """Return the names in an object with a name for each kind, or a description for each name."""
+def _of_names(value: object, depth: int) -> list[object]:
+    """Return the candidates in the value of the key "names"."""
+    if isinstance(value, str):
+        return [*(parted(value) or on_lines(value) or [value])]
+    if found := list_in(value, depth):
+        return found
     if not isinstance(value, dict) or "type" in value:  # it is a schema
         return []
-    if not all(isinstance(inner, str) for inner in value.values()):
-        return []
-    return max([*value.values()], [*value], key=how_likely)
+    texts = [inner for inner in value.values() if isinstance(inner, str)]
+    return max([*texts], [*value], key=how_likely)
 
 
-def _grouped(value: dict[str, object], depth: int) -> list[object]:
+def _of_record(fields: dict[str, object]) -> str | None:
+    """Return the name in an object that describes one agent, or ``None``."""
+    for first, last in _HALVES:
+        halves = fields.get(first), fields.get(last)
+        if all(isinstance(half, str) and half for half in halves):
+            return f"{halves[0]} {halves[1]}"
+    return next((n for k in fields if k in _NAME and isinstance(n := fields[k], str)), None)
+
+
+def _of_texts(value: dict[str, object]) -> list[object]:
+    """Return the likely names among the texts of an object, or among its keys."""
+    texts = {key: one for key, one in value.items() if isinstance(one, str) and _may_name(key)}
+    listed = [name for one in texts.values() for name in parted(one) or [undescribed(one)[0]]]
+    if how_likely(value) > how_likely(listed):
+        return [key for key in value if is_likely(key)]
+    return [name for name in listed if is_likely(name)]
+
+
+def _of_groups(value: dict[str, object], depth: int) -> list[object]:
     """Return the candidates in the groups of an object. A key for kinds must hold groups."""
-    groups = {key.lower(): _opened(inner) for key, inner in value.items()}
-    named = [inner for key, inner in groups.items() if key not in _NOT_NAMES]
-    found = [one for group in named for one in list_in(group, depth - 1)]
+    groups = {key: _opened(inner) for key, inner in value.items()}
+    found = [n for key, one in groups.items() if _may_name(key) for n in list_in(one, depth - 1)]
     if found:
         return found
-    kinds = [inner for key, inner in groups.items() if key in _KINDS and _is_grouped(inner)]
-    return [one for group in kinds for one in list_in(group, depth - 1)]
+    kinds = [one for key, one in groups.items() if not _KINDS.isdisjoint(_words(key))]
+    return [name for one in kinds if _is_grouped(one) for name in list_in(one, depth - 1)]
+
+
+def _may_name(key: str) -> bool:
+    return _NOT_NAMES.isdisjoint(_words(key))
+
+
+def _words(key: str) -> set[str]:
+    return {word.lower().removesuffix("s") for word in _WORD.findall(key)}
 
 
 def _is_grouped(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from namepool.sources.llm.chunk import Chunk, Given, Quiet
+from namepool.sources.llm.chunk import Chunk, Given
 from namepool.sources.llm.reply import Reading
 from namepool.sources.llm.subjects import EXAMPLES
 from tests.sources.llm.asker import Asker
@@ -90,13 +90,3 @@ def test_two_examples_are_shown_and_not_always_the_same(ask: Asker) -> None:
     shown = [frozenset(name for name in EXAMPLES if name in seen.prompt) for seen in endpoint.seen]
     assert {len(names) for names in shown} == {2}
     assert len(set(shown)) > 1  # 36 ** -19
-
-
-def test_the_longest_quiet_counts() -> None:
-    quiet = Quiet()
-    quiet.asked(None, 100.0)
-    assert quiet.left(100.0) == 0.0
-    quiet.asked(60.0, 100.0)
-    quiet.asked(1.0, 110.0)
-    assert quiet.left(110.0) == 50.0
-    assert quiet.left(161.0) == 0.0

@@ -315,7 +315,7 @@ def test_pauses_double_to_eight_seconds_and_are_jittered(ask: Asker) -> None:
         nomenclater = ask(endpoint, max_attempts=8, timeout=1000)
         failure(nomenclater)
         assert ask.pauses == [0.5, 1, 2, 4, 8, 8, 8]
-        nomenclater._random = lambda: 0.0
+        nomenclater._asker.random = lambda: 0.0
         failure(nomenclater)
     assert ask.pauses[7:] == [0.25, 0.5, 1, 2, 4, 4, 4]
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from namepool.sources.llm import ladder, vendors
+from namepool.cli import vendors
+from namepool.sources.llm import ladder
 from namepool.sources.llm.ladder import RUNGS
 from tests.sources.llm.asker import Asker, failure
 from tests.sources.llm.scripted import Endpoint, Names, Seen, Told, completion
@@ -354,14 +355,15 @@ def test_the_search_for_words_takes_as_long_as_what_is_searched() -> None:
 def test_a_vendor_is_told_by_host_port_or_header(
     host: str, port: int | None, headers: tuple[str, ...], name: str
 ) -> None:
-    assert [vendor.name for vendor in vendors.likely(host, port, headers)] == [name]
+    found = vendors.likely(f"{host}:{port}" if port else host, headers)
+    assert [vendor.name for vendor in found] == [name]
 
 
 @pytest.mark.parametrize("host", ["localhost", "notopenrouter.ai", "api.openai.com.evil.example"])
 def test_a_stranger_is_nobodys(host: str) -> None:
-    assert vendors.likely(host, 443, ("server",)) == []
+    assert vendors.likely(f"{host}:443", ("server",)) == []
 
 
 def test_two_servers_share_a_port() -> None:
-    found = [vendor.name for vendor in vendors.likely("localhost", 8000)]
+    found = [vendor.name for vendor in vendors.likely("localhost:8000")]
     assert found == ["vLLM", "llama-cpp-python"]

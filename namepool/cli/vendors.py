@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Vendor(NamedTuple):
@@ -56,13 +57,14 @@ VENDORS = (
 )
 
 
-def likely(host: str, port: int | None = None, headers: Iterable[str] = ()) -> list[Vendor]:
-    """Return the likely vendors of an endpoint. Mostly there is one, or none.
+def likely(host: str, headers: Iterable[str] = ()) -> list[Vendor]:
+    """Return the likely vendors of an endpoint at a host (with a port). Mostly one, or none.
 
     ``headers`` are the names of the headers of an answer, in lower case.
     """
-    names, domain = list(headers), f".{host.lower()}"
+    parts = urlsplit(f"//{host}")
+    names, domain = list(headers), f".{parts.hostname or ''}"
     told = [v for v in VENDORS if v.header and any(name.startswith(v.header) for name in names)]
     hosted = [v for v in VENDORS if v.host and domain.endswith(f".{v.host}")]
-    local = [v for v in VENDORS if v.port and v.port == port]
+    local = [v for v in VENDORS if v.port and v.port == parts.port]
     return list(dict.fromkeys(told or hosted or local))
