@@ -25,10 +25,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("attribution", "metrics", "testing"),
     ("cli", "__main__", "_pyinstaller"),
 )
-SHARED = {"namepool.actors.later", "namepool.actors.never_copied"}
+SHARED = {f"namepool.actors.{name}" for name in ("checks", "later", "never_copied")}
 """Pure, and so simple that the rows above its own may import it, too."""
 PURE = (
-    *("events", "core", "actors.later", "actors.never_copied", "pool.fetches"),
+    *("events", "core", "actors.checks", "actors.later", "actors.never_copied", "pool.fetches"),
     *("sources._alike", "sources.numbered", "sources.llm"),
 )
 """With all that is in them, but for what meets threads, clocks or the network:"""

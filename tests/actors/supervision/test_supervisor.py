@@ -151,10 +151,21 @@ def test_07_a_bad_spec_is_refused_by_the_name_of_its_field(field: str, value: An
         ChildSpec(**fields)
 
 
+class Shy:
+    def __repr__(self) -> str:
+        raise LookupError
+
+
+def test_a_field_that_cannot_be_shown_is_refused_by_its_name() -> None:
+    with pytest.raises(InvalidChildSpec, match="^shutdown must be .*, not <Shy that cannot be sh"):
+        ChildSpec("a", StockWorker, shutdown=Shy())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
         ("strategy", "one_for_two"),
+        ("strategy", Shy()),
         ("max_restarts", -1),
         ("max_restarts", 1.5),
         ("max_restarts", True),
