@@ -6,5 +6,5 @@ needs the time takes it as an argument.
 
 All data that must survive a restart is reachable from ``state``. Every other package may import
 this one. It imports only ``errors``, ``events``, itself, and small modules of ``actors``:
-``checks``, ``later`` and ``never_copied``.
+``backoff``, ``checks``, ``later`` and ``never_copied``.
 """

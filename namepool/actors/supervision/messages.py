@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, TypedDict, get_args
 
 import pykka
 
+from namepool.actors.backoff import Backoff
 from namepool.actors.checks import Checks, shown
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec, Kind
 
@@ -176,42 +175,6 @@ class GetHandle(NamedTuple):
     """
 
     id: str
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """A growing pause before each restart, as in Akka.
-
-    The first pause has ``first`` seconds. Each further pause is twice as long, up to ``longest``
-    seconds. A random part, up to a half, is taken off each pause. After ``quiet`` seconds without a
-    death, the next pause has ``first`` seconds again.
-
-    Examples:
-        >>> from namepool.actors import Backoff
-        >>> backoff = Backoff(first=1.0, longest=8.0)
-        >>> [backoff.pause(deaths, jitter=lambda: 1.0) for deaths in (1, 2, 3, 4, 5)]
-        [1.0, 2.0, 4.0, 8.0, 8.0]
-    """
-
-    first: float = 0.1
-    longest: float = 10.0
-    quiet: float = 30.0
-
-    def __post_init__(self) -> None:
-        for field in ("first", "longest", "quiet"):
-            _CHECKS.seconds(field, getattr(self, field), zero=False)
-
-    def pause(self, failures: int, jitter: Callable[[], float] = random.random) -> float:
-        """Return the seconds to wait after ``failures`` deaths in a row (1 for the first death).
-
-        ``jitter`` returns a number from 0 (the pause is halved) to 1 (the full pause).
-
-        Examples:
-            >>> backoff.pause(3, jitter=lambda: 0.0)
-            2.0
-        """
-        nominal = min(self.first * 2.0 ** min(failures - 1, 64), self.longest)
-        return nominal * (0.5 + jitter() / 2)
 
 
 class SupervisorOptions(TypedDict, total=False):

@@ -276,7 +276,7 @@ class Nomenclater(NeverCopied):
             return False
         if getattr(error, "retry_after", None) is not None:
             return self._asker.may_ask(deadline)  # the next request waits for it
-        pause = retry.pause(failures, self._random)
+        pause = retry.BACKOFF.pause(failures, self._random)
         if self._asker.clock() + pause >= deadline:
             return False
         logger.info("%a: next attempt in %.1f s: %s", self, pause, one_line(error))

@@ -183,13 +183,6 @@ def test_07_bad_flags_are_refused_by_name(option: str, value: Any) -> None:
     assert pykka.ActorRegistry.get_all() == []
 
 
-@pytest.mark.parametrize("field", ["first", "longest", "quiet"])
-@pytest.mark.parametrize("value", [0, -1, "1", None, float("nan")])
-def test_07_a_bad_backoff_is_refused_by_name(field: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{field} must be seconds"):
-        Backoff(**{field: value})
-
-
 def test_08_defaults_are_readable() -> None:
     worker = ChildSpec("w", StockWorker)
     boss = Supervisor.child_spec("s")
