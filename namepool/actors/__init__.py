@@ -9,6 +9,7 @@ import it.
 """
 
 from namepool.actors.at_exit import is_exiting
+from namepool.actors.backoff import Backoff
 from namepool.actors.inbox import NotHandled
 from namepool.actors.later import LATER
 from namepool.actors.ref import ServiceRef
@@ -17,7 +18,6 @@ from namepool.actors.service_actor import ServiceActor, acting
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
 from namepool.actors.supervision.handle import ActorHandle
 from namepool.actors.supervision.messages import (
-    Backoff,
     ChildBusy,
     ChildCounts,
     ChildExists,

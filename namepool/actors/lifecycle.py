@@ -15,6 +15,7 @@ from typing import Any, ClassVar, cast
 import pykka
 
 from namepool.actors import forks
+from namepool.actors.checks import shown
 from namepool.actors.latch import Latch
 from namepool.actors.logs import Logger
 from namepool.actors.registry import enter, leave
@@ -115,11 +116,7 @@ def lifecycle_of(ref: pykka.ActorRef[Any]) -> Lifecycle:
 def text_of(error: object) -> str:
     """Return the type and the text of an error as one log line."""
     kind = error if isinstance(error, type) else type(error)
-    try:
-        text = str(error)[:500]
-    except Exception:
-        text = f"<{kind.__name__} that cannot be shown>"
-    return f"{kind.__name__}: {text if text.isprintable() else ascii(text)[1:-1]}"
+    return f"{kind.__name__}: {shown(error, 500, str)}"
 
 
 def launch(

@@ -5,6 +5,6 @@ speaks. It also decides which checkouts wait, and when the pool fetches more nam
 needs the time takes it as an argument.
 
 All data that must survive a restart is reachable from ``state``. Every other package may import
-this one. It imports only ``errors``, ``events``, itself, and two small modules of ``actors``:
-``later`` and ``never_copied``.
+this one. It imports only ``errors``, ``events``, itself, and small modules of ``actors``:
+``backoff``, ``checks``, ``later`` and ``never_copied``.
 """

@@ -6,6 +6,7 @@ import unicodedata
 from functools import cache
 from typing import cast
 
+from namepool.actors.checks import shown as shown
 from namepool.errors import InvalidName
 
 MAX_NAME_LENGTH = 64
@@ -176,14 +177,6 @@ _DEFAULT_KEY = name_key(DEFAULT_NAME)
 def is_default_name(name: str) -> bool:
     """Tell whether ``name`` reads like the default name."""
     return name == DEFAULT_NAME or name_key(name) == _DEFAULT_KEY
-
-
-def shown(value: object, limit: int = 100) -> str:
-    """Return ``ascii(value)`` for an error message, on one line, cut to ``limit``; never raise."""
-    try:
-        return one_line(ascii(value), limit)
-    except Exception:
-        return f"<{type(value).__name__} that cannot be shown>"
 
 
 def one_line(text: object, limit: int = 200) -> str:

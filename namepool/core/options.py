@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from namepool.core.names import shown
+from namepool.actors.checks import Checks
 from namepool.errors import InvalidOption
 
-MAX_SECONDS = 1e8
-"""The longest duration: three years, in effect for ever. The locks of every platform accept it."""
+_CHECKS = Checks(InvalidOption)
 
+check, check_flag, check_items = _CHECKS.that, _CHECKS.flag, _CHECKS.items
+check_count, check_seconds, check_text = _CHECKS.count, _CHECKS.seconds, _CHECKS.text
+invalid = _CHECKS.invalid
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a checkout waits for a name by default."""
@@ -51,8 +53,7 @@ class PoolOptions:
             check_count("low_water_mark", self.low_water_mark, 0)
         check_count("max_fetches", self.max_fetches, 1)
         check_seconds("fetch_timeout", self.fetch_timeout, zero=False)
-        if not isinstance(self.prefetch, bool):
-            raise invalid("prefetch", self.prefetch, "True or False")
+        check_flag("prefetch", self.prefetch)
         check_count("reuse_gap", self.reuse_gap, 0)
         check_seconds("reclaim_after", self.reclaim_after, none=True)
         check_seconds("leak_after", self.leak_after, none=True, zero=False)
@@ -65,35 +66,3 @@ LONGEST_THEME = 200
 def check_theme(theme: object) -> str | None:
     """Return ``theme`` if it is a valid theme or ``None``."""
     return None if theme is None else check_text("theme", theme, LONGEST_THEME)
-
-
-def check_count(option: str, value: object, least: int) -> None:
-    """Refuse a value that is not an integer of at least ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise invalid(option, value, f"an integer of at least {least}")
-
-
-def check_seconds(option: str, value: object, *, none: bool = False, zero: bool = True) -> None:
-    """Refuse a value that is not a number of seconds up to ``MAX_SECONDS``.
-
-    ``none`` and ``zero`` tell whether ``None`` and 0 are allowed.
-    """
-    if value is None and none:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (0 < value <= MAX_SECONDS or (value == 0 and zero)):  # type: ignore[operator]
-        least = "at least 0" if zero else "above 0"
-        expected = f"seconds, {least} and at most {MAX_SECONDS:g}{', or None' if none else ''}"
-        raise invalid(option, value, expected)
-
-
-def check_text(option: str, value: object, longest: int) -> str:
-    """Return ``value`` if it is a printable string of 1 to ``longest`` characters."""
-    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= longest:
-        raise invalid(option, value, f"a string of 1 to {longest} printable characters")
-    return value
-
-
-def invalid(option: str, value: object, expected: str) -> InvalidOption:
-    """Return the error for an option; its message is one line."""
-    return InvalidOption(f"{option} must be {expected}, not {shown(value)}")

@@ -16,11 +16,10 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-FIRST_PAUSE = 0.5
-"""Seconds to wait after the first failure, before jitter. Each further failure doubles them."""
+from namepool.actors.backoff import Backoff
 
-LONGEST_PAUSE = 60.0
-"""Seconds. No pause is longer, unless the source asks for a longer one."""
+BACKOFF = Backoff(first=0.5, longest=60.0)
+"""The pauses after failures in a row, unless the source asks for a longer pause."""
 
 LONGEST_REQUEST = 120.0
 """Seconds. If a source asks for a longer pause, the pool ignores the request."""
@@ -170,29 +169,28 @@ def _enough(asked: float, bound: float) -> int:
     return math.ceil(min(asked + 3 * deviation, max(bound, asked + 2 * deviation)))
 
 
-class Backoff:
-    """A pause that doubles with each failure in a row. Its jitter spreads the clients out."""
+class Pauses:
+    """The failures of a source in a row, and the end of the pause after the last failure."""
 
-    def __init__(self, random: Callable[[], float] = random.random) -> None:
-        self.random = random
+    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+        self._jitter = jitter
         self.failures: int = 0
-        self.until: float = float("-inf")
+        self.until: float = -math.inf
 
     def failed(self, now: float, error: BaseException | None = None) -> float:
-        """Note a failure, and return the pause in seconds: half to all of the nominal pause.
+        """Note a failure, and return the pause in seconds.
 
         If the error has a ``retry_after`` (in seconds), the pause is at least that long.
         """
-        nominal = min(FIRST_PAUSE * 2.0 ** min(self.failures, 32), LONGEST_PAUSE)
-        pause = max(nominal * (0.5 + self.random() / 2), requested_pause(error))
         self.failures += 1
+        pause = max(BACKOFF.pause(self.failures, self._jitter), requested_pause(error))
         self.until = now + pause
         return pause
 
     def succeeded(self) -> None:
         """Note a success. The pause after the next failure is as short as the first one."""
         self.failures = 0
-        self.until = float("-inf")
+        self.until = -math.inf
 
     def allows(self, now: float) -> bool:
         """Tell whether the pause is over."""

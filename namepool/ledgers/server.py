@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from namepool.actors.backoff import Backoff
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.session import SessionLost
@@ -18,8 +19,8 @@ T = TypeVar("T")
 _TRIES = 3
 """The tries that share the time for a call, if the server does not answer."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
-"""Seconds between two tries, if the server refuses the connection."""
+_BACKOFF = Backoff(first=0.02, longest=0.5)
+"""The pauses between tries, if the server refuses the connection."""
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
@@ -92,7 +93,7 @@ class Server:
         Raises:
             LedgerError: the server cannot be reached, or it refuses
         """
-        deadline, pause = time.monotonic() + self._timeout, _FIRST_PAUSE
+        deadline, failures = time.monotonic() + self._timeout, 0
         while True:
             try:
                 self._check()
@@ -108,12 +109,13 @@ class Server:
                 what = self._refusal(error)
                 if what is not None:
                     raise self._failed(what, error) from error
+                failures += 1
+                pause = _BACKOFF.pause(failures, jitter=lambda: 1.0)
                 if self._is_elsewhere(error) or time.monotonic() + pause >= deadline:
                     self.close()  # the next try looks up the server again
                 if time.monotonic() + pause >= deadline:
                     raise self._failed("cannot be reached", error) from error
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _is_known(self, error: Exception) -> bool:
         """Tell whether the error is one of a server, or of the connection to it."""

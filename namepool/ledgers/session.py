@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
-from namepool.core.names import is_default_name, name_key, one_line, shown, validate_name
+from namepool.core.names import is_default_name, name_key, one_line, validate_name
 from namepool.core.options import check_count, check_seconds, check_text, invalid
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.base import (
@@ -337,10 +337,8 @@ class SessionLedger(NeverCopied, ABC):
 def _check_age(option: str, value: object) -> None:
     check_seconds(option, value)
     if value < LEAST_AGE:  # type: ignore[operator]
-        raise InvalidOption(
-            f"{option} must be at least {LEAST_AGE:g} seconds, not {shown(value)}: "
-            "a living session may be silent for that long"
-        )
+        error = invalid(option, value, f"at least {LEAST_AGE:g} seconds")
+        raise InvalidOption(f"{error}: a living session may be silent for that long")
 
 
 def _after_fork_in_child() -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from namepool.core.options import invalid
+from namepool.core.options import check, invalid
 from namepool.errors import InvalidOption
 from namepool.ledgers.files import check_mode
 from namepool.ledgers.server import check_options, check_url
@@ -100,10 +100,8 @@ def _redis(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -
 
     check_options(query, (*_OWN, "replicas", "cluster"))
     replicas, cluster = query.pop("replicas", "0"), query.pop("cluster", "false")
-    if not re.fullmatch(r"\d{1,3}", replicas):
-        raise invalid("replicas", replicas, "a number")
-    if cluster not in ("true", "false"):
-        raise invalid("cluster", cluster, "true or false")
+    check("replicas", replicas, bool(re.fullmatch(r"\d{1,3}", replicas)), "a number")
+    check("cluster", cluster, cluster in ("true", "false"), "true or false")
     url = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit would write unix:/path
     if query:  # the other options are for redis-py
         url += f"?{urlencode(query)}"

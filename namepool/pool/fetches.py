@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import Generic, TypeVar
 
-from namepool.core.refill import Backoff, Learnt, RefillPolicy
+from namepool.core.refill import Learnt, Pauses, RefillPolicy
 from namepool.core.stock import Stock
 from namepool.errors import SourceExhausted
 
@@ -63,7 +63,7 @@ class Fetches(Generic[F]):
         self,
         bounds: RefillPolicy,
         stock: Stock | None = None,
-        backoff: Backoff | None = None,
+        pauses: Pauses | None = None,
         shared: Shared[F] | None = None,
     ) -> None:
         self.stock: Stock = Stock(None) if stock is None else stock
@@ -75,7 +75,7 @@ class Fetches(Generic[F]):
         self.policy: RefillPolicy = self._learnt.policy(bounds)
         """The refill policy since the last look."""
         self._half = 0
-        self.backoff: Backoff = Backoff() if backoff is None else backoff
+        self.pauses: Pauses = Pauses() if pauses is None else pauses
         self.cause: BaseException | None = None
         """The error of the last failed fetch; ``None`` after a fetch that brought names."""
         self.is_exhausted: bool = False
@@ -123,7 +123,7 @@ class Fetches(Generic[F]):
 
     def look(self, now: float, drawn: int, available: int) -> None:
         """Learn the demand up to now; after a failure learn nothing until names come again."""
-        if self.backoff.failures:
+        if self.pauses.failures:
             self._learnt.skip(now, drawn)
         else:
             self._learnt.look(now, drawn)
@@ -195,11 +195,11 @@ class Fetches(Generic[F]):
             self.is_exhausted = True
             self.changed()
             return inf
-        return self.backoff.failed(now, cause)
+        return self.pauses.failed(now, cause)
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next try; 0 if it may begin now."""
-        return max(self.backoff.until - now, 0.0)
+        return max(self.pauses.until - now, 0.0)
 
     def gives_nothing(self, now: float) -> bool:
         """Tell whether no name is to be expected soon.
@@ -228,7 +228,7 @@ class Fetches(Generic[F]):
         self.changed()
 
     def _forget_failures(self) -> None:
-        self.backoff.succeeded()
+        self.pauses.succeeded()
         self.cause = None
 
     def _age(self, now: float) -> float:

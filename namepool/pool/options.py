@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypedDict, cast
 
 from namepool.core.names import one_line
-from namepool.core.options import PoolOptions, invalid
+from namepool.core.options import PoolOptions, check
 from namepool.core.state import PoolState
 from namepool.errors import InvalidOption
 from namepool.ledgers.base import Ledger, check_ledger
@@ -77,8 +77,7 @@ def checked_options(options: NamePoolOptions) -> PoolOptions:
     source, state = given.pop("source", None), given.pop("state", None)
     if source is not None:
         check_source(source)
-    if state is not None and not isinstance(state, PoolState):
-        raise invalid("state", state, "a PoolState")
+    check("state", state, isinstance(state, PoolState | None), "a PoolState")
     known = PoolOptions.__dataclass_fields__
     for option in given:
         if option not in known:

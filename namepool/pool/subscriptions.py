@@ -13,7 +13,7 @@ from namepool.actors.lifecycle import give_up, launch
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
-from namepool.core.options import check_seconds, invalid
+from namepool.core.options import check, check_seconds, invalid
 from namepool.events import EventsLost, LeaseEvent, PoolEvent
 from namepool.pool import messages as m
 from namepool.pool.access import Askable
@@ -164,8 +164,7 @@ class Subscription(NeverCopied):
 
 def reading_of(callback: Callable[[Any], object], only: Kinds) -> Reading:
     """Return the reader for a callback, which ``begin`` starts; see ``PoolHandle.subscribe``."""
-    if not callable(callback):
-        raise invalid("callback", callback, "a function of one event")
+    check("callback", callback, callable(callback), "a function of one event")
     return Reading(callback, _kinds(only))
 
 

@@ -16,7 +16,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
-from namepool.core.refill import Backoff
+from namepool.core.refill import Pauses
 from namepool.errors import InvalidOption, SourceError, SourceExhausted, UnknownTheme
 
 logger: Logger = Logger(__name__)
@@ -237,7 +237,7 @@ class FallbackSource(NeverCopied):
                 failures.append(error)
                 stands_in = True
             else:
-                rank.backoff.succeeded()
+                rank.pauses.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
                 return cast("list[str]", names)
         # A source that failed, or is left alone, may give names later. So its error comes before
@@ -264,7 +264,7 @@ class FallbackSource(NeverCopied):
     def _candidates(self) -> list[_Rank]:
         """Return the sources that may be asked now. The last source is always one of them."""
         now = self._clock()
-        free = [rank for rank in self._ranks[:-1] if rank.backoff.allows(now) and rank.in_time()]
+        free = [rank for rank in self._ranks[:-1] if rank.pauses.allows(now) and rank.in_time()]
         return free + self._ranks[-1:]
 
     def close(self) -> None:
@@ -298,14 +298,14 @@ class _Rank:
     """A source of a ``FallbackSource``, with its pause and its calls under way."""
 
     def __init__(self, source: NameSource) -> None:
-        self.source, self.backoff = source, Backoff()
+        self.source, self.pauses = source, Pauses()
         self.error: Exception = SourceError(f"{type(source).__name__} has not returned yet")
         """The last error of the source."""
         self._deadlines: list[float] = []  # of the calls under way
 
     def failed(self, now: float, error: Exception) -> None:
         """Note a failure. The source is left alone for a pause."""
-        pause = self.backoff.failed(now, error)
+        pause = self.pauses.failed(now, error)
         self.error = error
         logger.warning(
             "%s failed, left alone for %.1f s: %s",

@@ -10,7 +10,7 @@ from typing import Self, cast
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
 from namepool.core.names import is_default_name, name_key, plain, shown
-from namepool.core.options import check_count, invalid
+from namepool.core.options import check_count, check_items
 from namepool.errors import InvalidOption, SourceExhausted
 from namepool.sources._theme_file import text_of
 
@@ -40,10 +40,7 @@ class ListedNames(NeverCopied):
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        listed = isinstance(names, Iterable) and not isinstance(names, str | bytes)
-        entries = list(names) if listed else []
-        if not entries:
-            raise invalid("names", names, "a list of at least one name")
+        entries = check_items("names", names, "a list of at least one name")
         places = (f"names: entry {number}" for number in range(1, len(entries) + 1))
         self._names = _checked(zip(places, entries, strict=True))
         self._next = 0

@@ -22,14 +22,17 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import cast
 
+from namepool.actors.checks import Checks
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import name_key, shown
+from namepool.core.options import check_items, invalid
 from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import APART, Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, built_in, read_theme
 from namepool.sources._walk import Walk, aged, coprime
+
+_UNKNOWN = Checks(UnknownTheme)
 
 
 def available_themes() -> tuple[str, ...]:
@@ -139,12 +142,11 @@ class OfflineNames(NeverCopied):
             ['Ruby, Reader of Ripples']
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise InvalidOption(f"count must be a positive int, not {shown(count)}")
+            raise invalid("count", count, "a positive int")
         if theme is not None:
             asked, theme = theme, _composed(theme)
             if theme not in self.themes:
-                known = _listed(self.themes)
-                raise UnknownTheme(f"theme must be one of {known}, not {shown(asked)}")
+                raise _UNKNOWN.invalid("theme", asked, f"one of {_listed(self.themes)}")
         if self._advance is not None:
             return self._shared(self._advance, count, theme)
         with self._lock:
@@ -293,12 +295,11 @@ class OfflineNames(NeverCopied):
 
 
 def _read_files(paths: object) -> dict[str, Theme]:
-    listed = isinstance(paths, Iterable) and not isinstance(paths, str | bytes)
-    if not listed:
-        raise InvalidOption(f"theme_files must list paths, not be {shown(paths)}")
+    if isinstance(paths, str | bytes) or not isinstance(paths, Iterable):
+        raise invalid("theme_files", paths, "a list of paths")
     themes: dict[str, Theme] = {}
     files: dict[str, str] = {}
-    for path in cast("Iterable[str | os.PathLike[str]]", paths):
+    for path in paths:
         theme = read_theme(path)
         if theme.id in themes:
             both = f"{shown(files[theme.id], 300)} and {shown(os.fsdecode(path), 300)}"
@@ -315,7 +316,7 @@ def _checked_seed(seed: object) -> str:
         return ascii(seed)
     if isinstance(seed, int) and not isinstance(seed, bool):
         return f"{seed:x}"
-    raise InvalidOption(f"seed must be an int, a str or None, not {shown(seed)}")
+    raise invalid("seed", seed, "an int, a str or None")
 
 
 def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]:
@@ -323,13 +324,11 @@ def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]
     if themes is None:
         return tuple(sorted(own)) or available_themes()
     known = (*own, *(theme for theme in available_themes() if theme not in own))
-    chosen = list(themes) if isinstance(themes, Iterable) and not isinstance(themes, str) else []
-    if not chosen:
-        raise InvalidOption(f"themes must list some of {_listed(known)}, not be {shown(themes)}")
+    chosen = check_items("themes", themes, f"a list of some of {_listed(known)}")
     ids: set[str] = set()
     for theme in chosen:
         if (theme_id := _composed(theme)) not in known:
-            raise UnknownTheme(f"themes must be some of {_listed(known)}, not {shown(theme)}")
+            raise _UNKNOWN.invalid("themes", theme, f"some of {_listed(known)}")
         ids.add(theme_id)
     if ids.isdisjoint(own):  # a given file is always wanted
         ids.update(own)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from namepool.core.options import MAX_SECONDS
+from namepool.actors.checks import MAX_SECONDS
 from namepool.pool.handle import PoolHandle
 from namepool.pool.service import open_pool
 from namepool.sources.numbered import NumberedNames

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namepool import NamePool, NumberedNames, open_pool
-from namepool.core.options import MAX_SECONDS, PoolOptions, check_text, check_theme
+from namepool.actors.checks import MAX_SECONDS
+from namepool.core.options import PoolOptions, check_text, check_theme
 from namepool.errors import InvalidOption
 from namepool.pool.messages import CheckoutLease, CheckoutName
 from namepool.pool.options import NamePoolOptions

@@ -13,14 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namepool.core.refill import (
+    BACKOFF,
     FIRST_DEVIATION,
-    FIRST_PAUSE,
     LEAST_SHARE,
-    LONGEST_PAUSE,
     LONGEST_REQUEST,
     MEMORY,
-    Backoff,
     Learnt,
+    Pauses,
     RefillPolicy,
     requested_pause,
 )
@@ -330,11 +329,11 @@ def test_whatever_is_learnt_the_policy_keeps_its_bounds(
     assert (policy.max_chunk_size, policy.max_fetches) == (bounds.max_chunk_size, 4)
 
 
-# Backoff
+# Pauses
 
 
-def _steady(value: float) -> Backoff:
-    return Backoff(random=lambda: value)
+def _steady(value: float) -> Pauses:
+    return Pauses(jitter=lambda: value)
 
 
 class _Busy(Exception):
@@ -344,37 +343,37 @@ class _Busy(Exception):
 
 
 def test_a_new_backoff_allows_at_once() -> None:
-    assert Backoff().allows(0.0)
-    assert Backoff().allows(-1e9)
+    assert Pauses().allows(0.0)
+    assert Pauses().allows(-1e9)
 
 
 def test_the_pause_doubles_with_each_failure_in_a_row() -> None:
-    backoff = _steady(1.0)
-    assert [backoff.failed(0.0) for _ in range(6)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
+    pauses = _steady(1.0)
+    assert [pauses.failed(0.0) for _ in range(6)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
 
 
 def test_the_pause_is_capped() -> None:
-    backoff = _steady(1.0)
-    assert [backoff.failed(0.0) for _ in range(2000)][7:] == [LONGEST_PAUSE] * 1993
+    pauses = _steady(1.0)
+    assert [pauses.failed(0.0) for _ in range(2000)][7:] == [BACKOFF.longest] * 1993
 
 
 def test_the_smallest_draw_gives_half_the_pause() -> None:
-    backoff = _steady(0.0)
-    assert [backoff.failed(0.0) for _ in range(3)] == [0.25, 0.5, 1.0]
+    pauses = _steady(0.0)
+    assert [pauses.failed(0.0) for _ in range(3)] == [0.25, 0.5, 1.0]
 
 
 @quick
 @given(st.integers(0, 2**32), st.integers(0, 40))
 def test_the_pause_is_between_half_and_the_whole_of_the_nominal(seed: int, earlier: int) -> None:
-    backoff = Backoff(random=random.Random(seed).random)
+    pauses = Pauses(jitter=random.Random(seed).random)
     for _ in range(earlier):
-        backoff.failed(0.0)
-    nominal = min(FIRST_PAUSE * 2**earlier, LONGEST_PAUSE)
-    assert nominal / 2 <= backoff.failed(0.0) <= nominal
+        pauses.failed(0.0)
+    nominal = min(BACKOFF.first * 2**earlier, BACKOFF.longest)
+    assert nominal / 2 <= pauses.failed(0.0) <= nominal
 
 
 def test_two_clients_do_not_pause_alike() -> None:
-    assert len({Backoff().failed(0.0) for _ in range(50)}) > 1
+    assert len({Pauses().failed(0.0) for _ in range(50)}) > 1
 
 
 def test_the_pause_is_at_least_what_the_source_asks_for() -> None:
@@ -394,48 +393,48 @@ def test_an_error_that_asks_for_nothing_pauses_as_none_does() -> None:
 
 
 def test_a_request_counts_as_one_failure() -> None:
-    backoff = _steady(1.0)
-    backoff.failed(0.0, _Busy(100.0))
-    assert not backoff.allows(99.9)
-    assert backoff.allows(100.0)
-    assert backoff.failed(100.0) == 1.0
+    pauses = _steady(1.0)
+    pauses.failed(0.0, _Busy(100.0))
+    assert not pauses.allows(99.9)
+    assert pauses.allows(100.0)
+    assert pauses.failed(100.0) == 1.0
 
 
 def test_nothing_is_allowed_before_the_pause_is_over() -> None:
-    backoff = _steady(1.0)
-    backoff.failed(1000.0)
-    assert not backoff.allows(1000.0)
-    assert not backoff.allows(1000.49)
+    pauses = _steady(1.0)
+    pauses.failed(1000.0)
+    assert not pauses.allows(1000.0)
+    assert not pauses.allows(1000.49)
 
 
 def test_everything_is_allowed_from_the_moment_the_pause_is_over() -> None:
-    backoff = _steady(1.0)
-    backoff.failed(1000.0)
-    assert backoff.allows(1000.5)
-    assert backoff.allows(2000.0)
+    pauses = _steady(1.0)
+    pauses.failed(1000.0)
+    assert pauses.allows(1000.5)
+    assert pauses.allows(2000.0)
 
 
 def test_the_end_of_a_pause_does_not_reset_its_growth() -> None:
-    backoff = _steady(1.0)
-    backoff.failed(0.0)
-    assert backoff.allows(100.0)
-    assert backoff.failed(100.0) == 1.0
+    pauses = _steady(1.0)
+    pauses.failed(0.0)
+    assert pauses.allows(100.0)
+    assert pauses.failed(100.0) == 1.0
 
 
 def test_a_success_ends_the_pause() -> None:
-    backoff = _steady(1.0)
-    backoff.failed(1000.0, _Busy(100.0))
-    backoff.succeeded()
-    assert backoff.allows(1000.0)
+    pauses = _steady(1.0)
+    pauses.failed(1000.0, _Busy(100.0))
+    pauses.succeeded()
+    assert pauses.allows(1000.0)
 
 
 def test_after_a_success_the_next_failure_pauses_as_the_first_did() -> None:
-    backoff = _steady(1.0)
+    pauses = _steady(1.0)
     for _ in range(5):
-        backoff.failed(0.0)
-    backoff.succeeded()
-    assert [backoff.failed(0.0), backoff.failed(0.0)] == [0.5, 1.0]
-    assert backoff.failures == 2
+        pauses.failed(0.0)
+    pauses.succeeded()
+    assert [pauses.failed(0.0), pauses.failed(0.0)] == [0.5, 1.0]
+    assert pauses.failures == 2
 
 
 # requested_pause

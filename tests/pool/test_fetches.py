@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from namepool.core.refill import Backoff, Learnt, RefillPolicy
+from namepool.core.refill import Learnt, Pauses, RefillPolicy
 from namepool.core.stock import Stock
 from namepool.pool.fetches import Fetches
 
@@ -17,7 +17,7 @@ def fetches_of(max_fetches: int = 2, learnt: Learnt | None = None) -> Fetches[st
     stock = Stock(None)
     if learnt is not None:
         stock.learnt = learnt
-    return Fetches(bounds, stock, Backoff(random=lambda: 1.0))
+    return Fetches(bounds, stock, Pauses(jitter=lambda: 1.0))
 
 
 @pytest.fixture

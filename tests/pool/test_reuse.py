@@ -23,7 +23,7 @@ from namepool import (
     PoolStatsRequest,
     SourceExhausted,
 )
-from namepool.core.refill import LONGEST_PAUSE, SHORTEST_PATIENCE
+from namepool.core.refill import BACKOFF, SHORTEST_PATIENCE
 from namepool.errors import CheckoutTimeout, InvalidOption
 from namepool.events import FetchFailed
 from namepool.pool.ref import NamePoolRef
@@ -355,7 +355,7 @@ def test_names_of_a_list_that_others_hold_may_come_free(
         with pytest.raises(namepool.NamesUnavailable, match="others have claimed all 1 names"):
             two.ask(CheckoutName(None, "agent"))
         one.checkin_name("Ada")
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(BACKOFF.longest)
     assert two.ask(CheckoutName(None, "agent")) == "Ada"
     two.stop()
 

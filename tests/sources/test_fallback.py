@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from namepool import ListedNames, NamePool, NumberedNames, PoolHandle, SourceExhausted
-from namepool.core.refill import FIRST_PAUSE, LONGEST_PAUSE
+from namepool.core.refill import BACKOFF
 from namepool.errors import InvalidOption, NamesUnavailable, SourceError, UnknownTheme
 from namepool.sources.base import SURPLUS, FallbackSource, NameSource, knows_themes
 from tests.support import PATIENCE, MovableClock, ScriptedSource, on_thread
@@ -82,7 +82,7 @@ def test_the_source_that_answered_is_told() -> None:
     source.fetch(1, [])
     assert source.last_source == "NumberedNames"
     failing.error = None
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(BACKOFF.longest)
     source.fetch(1, [])
     assert source.last_source == "_Failing"
 
@@ -172,7 +172,7 @@ def test_a_source_that_failed_is_left_alone_for_half_its_pause_at_least() -> Non
     failing = _Failing()
     source = FallbackSource(failing, NumberedNames(), clock=clock)
     source.fetch(1, [])
-    clock.advance(FIRST_PAUSE / 2 - 0.001)
+    clock.advance(BACKOFF.first / 2 - 0.001)
     assert source.fetch(1, []) == ["NPC #2"]
     assert failing.calls == 1
 
@@ -183,7 +183,7 @@ def test_a_source_that_failed_is_asked_again_after_its_pause() -> None:
     source = FallbackSource(failing, NumberedNames(), clock=clock)
     source.fetch(1, [])
     failing.error = None
-    clock.advance(FIRST_PAUSE)
+    clock.advance(BACKOFF.first)
     assert source.fetch(1, []) == ["Mended 0"]
 
 
@@ -194,10 +194,10 @@ def test_each_failure_in_a_row_doubles_the_pause() -> None:
     for failures in range(5):
         source.fetch(1, [])
         assert failing.calls == failures + 1
-        clock.advance(FIRST_PAUSE * 2**failures / 2 - 0.001)  # the shortest that jitter allows
+        clock.advance(BACKOFF.first * 2**failures / 2 - 0.001)  # the shortest that jitter allows
         source.fetch(1, [])
         assert failing.calls == failures + 1
-        clock.advance(FIRST_PAUSE * 2**failures)
+        clock.advance(BACKOFF.first * 2**failures)
 
 
 def test_a_success_makes_the_next_pause_short_again() -> None:
@@ -206,12 +206,12 @@ def test_a_success_makes_the_next_pause_short_again() -> None:
     source = FallbackSource(failing, NumberedNames(), clock=clock)
     for _ in range(6):
         source.fetch(1, [])
-        clock.advance(LONGEST_PAUSE)
+        clock.advance(BACKOFF.longest)
     error, failing.error = failing.error, None
     source.fetch(1, [])
     failing.error = error
     source.fetch(1, [])
-    clock.advance(FIRST_PAUSE)
+    clock.advance(BACKOFF.first)
     source.fetch(1, [])
     assert failing.calls == 9
 
@@ -258,7 +258,7 @@ def test_the_pause_of_one_source_is_not_that_of_another() -> None:
     first, second = _Failing(), _Failing()
     source = FallbackSource(first, second, NumberedNames(), clock=clock)
     source.fetch(1, [])
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(BACKOFF.longest)
     first.error = None
     source.fetch(1, [])
     assert (first.calls, second.calls) == (2, 1)
@@ -457,7 +457,7 @@ def test_a_source_that_fails_may_have_names_later_so_the_whole_has(order: int) -
         with pytest.raises(ConnectionError, match="down"):
             source.fetch(1, ["Ada"])
     failing.error = None
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(BACKOFF.longest)
     assert source.fetch(1, ["Ada"]) == ["Mended 0"]
 
 
@@ -468,7 +468,7 @@ def test_a_failure_of_long_ago_does_not_hide_that_there_are_no_more() -> None:
     with pytest.raises(ConnectionError):
         source.fetch(1, ["Ada"])
     failing.error = SourceExhausted("that is all")
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(BACKOFF.longest)
     with pytest.raises(SourceExhausted):
         source.fetch(1, ["Ada"])
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import pykka
+
+from namepool.actors.checks import Checks
 
 Restart = Literal["permanent", "transient", "temporary"]
 Kind = Literal["worker", "supervisor"]
@@ -16,17 +18,14 @@ WORKER_SHUTDOWN = 5.0
 """The seconds that a worker may take to stop, as in OTP. A supervisor may take for ever."""
 
 
-def is_seconds(value: object, *, zero: bool = False) -> bool:
-    """Tell whether ``value`` is a number of seconds; 0 is allowed only if ``zero`` is true."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= cast("float", value) <= 1e8 and (zero or value != 0)
-
-
 class InvalidChildSpec(ValueError):
     """A field of a child spec is wrong.
 
     The message names the field, its value and the allowed values.
     """
+
+
+_CHECKS = Checks(InvalidChildSpec)
 
 
 @dataclass(frozen=True)
@@ -73,29 +72,27 @@ class ChildSpec:
     on_abandon: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
-        _check("id", self.id, _is_id(self.id), "a printable string, not empty")
-        _check("actor_class", self.actor_class, _is_actor(self.actor_class), "a pykka.Actor class")
-        _check("args", self.args, isinstance(self.args, tuple), "a tuple")
-        _check("kwargs", self.kwargs, _is_kwargs(self.kwargs), "a mapping with string keys")
+        check = _CHECKS.that
+        check("id", self.id, _is_id(self.id), "a printable string, not empty")
+        check("actor_class", self.actor_class, _is_actor(self.actor_class), "a pykka.Actor class")
+        check("args", self.args, isinstance(self.args, tuple), "a tuple")
+        check("kwargs", self.kwargs, _is_kwargs(self.kwargs), "a mapping with string keys")
         children = self.kwargs.get("children")
         if getattr(self.actor_class, "supervises", False) and isinstance(children, Iterable):
             # ``children`` may be an iterator, and every incarnation must get the same children.
             object.__setattr__(self, "kwargs", {**self.kwargs, "children": tuple(children)})
-        _check_one_of("restart", self.restart, get_args(Restart))
-        _check_one_of("kind", self.kind, get_args(Kind))
+        _CHECKS.one_of("restart", self.restart, get_args(Restart))
+        _CHECKS.one_of("kind", self.kind, get_args(Kind))
         if self.shutdown == "default":
             shutdown = None if self.kind == "supervisor" else WORKER_SHUTDOWN
             object.__setattr__(self, "shutdown", shutdown)
-        expected = "seconds, at least 0 and at most 1e8, or None"
-        is_right = self.shutdown is None or is_seconds(self.shutdown, zero=True)
-        _check("shutdown", self.shutdown, is_right, expected)
-        _check("significant", self.significant, isinstance(self.significant, bool), "True or False")
+        _CHECKS.seconds("shutdown", self.shutdown, none=True)
+        _CHECKS.flag("significant", self.significant)
         if self.significant and self.restart == "permanent":
-            _check(
-                "significant", True, False, "False for a permanent child, which is always restarted"
-            )
+            expected = "False for a permanent child, which is always restarted"
+            raise _CHECKS.invalid("significant", True, expected)
         callback = self.on_abandon is None or callable(self.on_abandon)
-        _check("on_abandon", self.on_abandon, callback, "a callable, or None")
+        check("on_abandon", self.on_abandon, callback, "a callable, or None")
 
     def within(self) -> list[ChildSpec]:
         """Return the specs of the children that this spec passes to its supervisor.
@@ -111,15 +108,6 @@ class ChildSpec:
         children = self.kwargs.get("children")
         specs = children if isinstance(children, tuple) else ()
         return [spec for spec in specs if isinstance(spec, ChildSpec)]
-
-
-def _check(name: str, value: object, is_right: bool, expected: str) -> None:
-    if not is_right:
-        raise InvalidChildSpec(f"{name} must be {expected}, not {ascii(value)[:100]}")
-
-
-def _check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    _check(name, value, isinstance(value, str) and value in allowed, f"one of {allowed}")
 
 
 def _is_id(value: object) -> bool:

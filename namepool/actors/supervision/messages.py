@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, TypedDict, get_args
 
 import pykka
 
-from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec, Kind, is_seconds
+from namepool.actors.backoff import Backoff
+from namepool.actors.checks import Checks, shown
+from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec, Kind
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 ChildState = Literal["starting", "running", "stopping", "restarting", "stopped"]
+
+_CHECKS = Checks(ValueError)
 
 
 class SupervisorError(Exception):
@@ -175,44 +177,6 @@ class GetHandle(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True)
-class Backoff:
-    """A growing pause before each restart, as in Akka.
-
-    The first pause has ``first`` seconds. Each further pause is twice as long, up to ``longest``
-    seconds. A random part, up to a half, is taken off each pause. After ``quiet`` seconds without a
-    death, the next pause has ``first`` seconds again.
-
-    Examples:
-        >>> from namepool.actors import Backoff
-        >>> backoff = Backoff(first=1.0, longest=8.0)
-        >>> [backoff.pause(deaths, jitter=lambda: 1.0) for deaths in (1, 2, 3, 4, 5)]
-        [1.0, 2.0, 4.0, 8.0, 8.0]
-    """
-
-    first: float = 0.1
-    longest: float = 10.0
-    quiet: float = 30.0
-
-    def __post_init__(self) -> None:
-        for field in ("first", "longest", "quiet"):
-            value = getattr(self, field)
-            if not is_seconds(value):
-                raise ValueError(f"{field} must be seconds, above 0 and at most 1e8, not {value!a}")
-
-    def pause(self, failures: int, jitter: Callable[[], float] = random.random) -> float:
-        """Return the seconds to wait after ``failures`` deaths in a row (1 for the first death).
-
-        ``jitter`` returns a number from 0 (the pause is halved) to 1 (the full pause).
-
-        Examples:
-            >>> backoff.pause(3, jitter=lambda: 0.0)
-            2.0
-        """
-        nominal = min(self.first * 2.0 ** min(failures - 1, 64), self.longest)
-        return nominal * (0.5 + jitter() / 2)
-
-
 class SupervisorOptions(TypedDict, total=False):
     """The options of a supervisor, for ``Unpack``. Each option may be left out."""
 
@@ -256,19 +220,12 @@ class Rules(NamedTuple):
         Raises:
             ValueError: a rule has the wrong type or range; the message names it
         """
-        count, strategies, shutdowns = self.max_restarts, get_args(Strategy), get_args(AutoShutdown)
-        is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
-        is_backoff = self.backoff is None or isinstance(self.backoff, Backoff)
-        for name, is_right, expected in (
-            ("strategy", self.strategy in strategies, f"one of {strategies}"),
-            ("max_restarts", is_count, "an integer of at least 0"),
-            ("max_seconds", is_seconds(self.max_seconds), "seconds, above 0 and at most 1e8"),
-            ("backoff", is_backoff, "a Backoff, or None"),
-            ("auto_shutdown", self.auto_shutdown in shutdowns, f"one of {shutdowns}"),
-        ):
-            if not is_right:
-                value = ascii(getattr(self, name))[:100]
-                raise ValueError(f"{name} must be {expected}, not {value}")
+        is_backoff = isinstance(self.backoff, Backoff | None)
+        _CHECKS.one_of("strategy", self.strategy, get_args(Strategy))
+        _CHECKS.count("max_restarts", self.max_restarts, 0)
+        _CHECKS.seconds("max_seconds", self.max_seconds, zero=False)
+        _CHECKS.that("backoff", self.backoff, is_backoff, "a Backoff, or None")
+        _CHECKS.one_of("auto_shutdown", self.auto_shutdown, get_args(AutoShutdown))
         return self
 
     def check(self, spec: object) -> None:
@@ -279,7 +236,7 @@ class Rules(NamedTuple):
                 ``auto_shutdown`` is ``never``
         """
         if not isinstance(spec, ChildSpec):
-            raise InvalidChildSpec(f"a child must be given as a ChildSpec, not {ascii(spec)[:100]}")
+            raise InvalidChildSpec(f"a child must be given as a ChildSpec, not {shown(spec)}")
         if spec.significant and self.auto_shutdown == "never":
             raise InvalidChildSpec(
                 f"significant must be False for the child {spec.id!r}, not True: its supervisor "

@@ -34,6 +34,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
+from namepool.actors.checks import shown
 from namepool.actors.supervision import messages as m
 from namepool.actors.supervision.child_spec import ChildSpec, InvalidChildSpec
 
@@ -118,7 +119,7 @@ class Children(dict[str, Child]):
             return self[id]
         more = f" and {len(self) - 20} more" if len(self) > 20 else ""
         ids = [*itertools.islice(self, 20)]
-        raise m.ChildNotFound(f"no child has the id {ascii(id)[:100]}; there are {ids}{more}")
+        raise m.ChildNotFound(f"no child has the id {shown(id)}; there are {ids}{more}")
 
     def asked(self, operation: Operation, to: Any) -> Asked:
         """Return the operation as an ``Asked``, with the id of its child and with ``to``.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Never, Unpack, cast
 
 import pykka
 
+from namepool.actors.backoff import Backoff
 from namepool.actors.lifecycle import give_up, launch, lifecycle_of, text_of
 from namepool.actors.logs import Logger
 from namepool.actors.ref import QueuingRef, ServiceRef
@@ -64,7 +65,7 @@ class Supervisor(ServiceActor):
         strategy: m.Strategy = "one_for_one",
         max_restarts: int = 3,
         max_seconds: float = 5.0,
-        backoff: m.Backoff | None = None,
+        backoff: Backoff | None = None,
         auto_shutdown: m.AutoShutdown = "never",
     ) -> None:
         super().__init__()
@@ -334,9 +335,7 @@ class Hands:
     ``ref`` is the supervisor's ref. Each kind of step has a method of the same name.
     """
 
-    def __init__(
-        self, ref: SupervisorRef, state: SupervisorState, backoff: m.Backoff | None
-    ) -> None:
+    def __init__(self, ref: SupervisorRef, state: SupervisorState, backoff: Backoff | None) -> None:
         self._ref = ref
         self._state = state
         self._backoff = backoff

@@ -105,7 +105,7 @@ class Asker:
             return False
         if getattr(error, "retry_after", None) is not None:
             return max(now, self._quiet_until) < deadline  # the next request waits for it
-        pause = retry.pause(failures, self.random)
+        pause = retry.BACKOFF.pause(failures, self.random)
         if now + pause >= deadline:
             return False
         logger.info("%a: next attempt in %.1f s: %s", self._endpoint, pause, one_line(error))

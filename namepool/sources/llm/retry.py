@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from namepool.actors.backoff import Backoff
 from namepool.core.refill import LONGEST_REQUEST
 from namepool.errors import SourceError
 
-FIRST_PAUSE = 0.5
-"""Seconds before the second attempt, without jitter. Each further attempt doubles them."""
-
-LONGEST_PAUSE = 8.0
-"""The most seconds of a pause that the endpoint did not ask for."""
+BACKOFF = Backoff(first=0.5, longest=8.0)
+"""The pauses before further attempts that the endpoint did not ask for."""
 
 MISCONFIGURED = {
     401: "the key is missing or wrong",
@@ -95,12 +93,3 @@ def _until(text: str | None, now: float) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(stamp - now, 0.0)
-
-
-def pause(failures: int, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after this many failures in a row.
-
-    The result is random. It is between a half of the nominal pause and all of it.
-    """
-    nominal = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 32), LONGEST_PAUSE)
-    return float(nominal * (0.5 + random() / 2))
