@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
 from namepool.core.names import one_line
-from namepool.errors import SourceError
 from namepool.sources.llm import ladder, prompt, retry
 from namepool.sources.llm.chunk import Chunk, Themes
 from namepool.sources.llm.endpoint import Endpoint
@@ -55,15 +54,15 @@ class Asker:
         self.random: Callable[[], float] = random.random
         self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
-    def fill(self, chunk: Chunk, line: Line, deadline: float) -> SourceError | None:
+    def fill(self, chunk: Chunk, line: Line, deadline: float) -> EndpointError | None:
         """Ask until the chunk is full or more attempts are useless. Return the last failure."""
-        failure: SourceError | None = None
+        failure: EndpointError | None = None
         failures = 0
         for left in range(self._max_attempts - 1, -1, -1):
             try:
                 chunk.take(self._ask(chunk, line, deadline, left))
                 failure, failures = None, 0
-            except SourceError as error:
+            except EndpointError as error:
                 failure, failures = error, failures + 1
                 self._look_at_form(chunk, error, left)
                 if not left or not self._rest(chunk, error, failures, line, deadline):
@@ -79,31 +78,30 @@ class Asker:
         now = self.clock()
         return now + FIRST_SHARE * (deadline - now)
 
-    def _look_at_form(self, chunk: Chunk, error: SourceError, left: int) -> None:
+    def _look_at_form(self, chunk: Chunk, error: EndpointError, left: int) -> None:
         """Ask for no form in the last attempt, if the form may be the reason for the failures.
 
         Some servers answer a form with a bare status 500, with nothing, or not at all. After
         silence the next attempt is the last one that has enough time.
         """
-        is_late = getattr(error, "late", False)
-        is_blank = isinstance(error, NoNames) or getattr(error, "status", None) == 500
-        if self._proven or not (is_late or is_blank):
+        is_blank = isinstance(error, NoNames) or error.status == 500
+        if self._proven or not (error.late or is_blank):
             return
-        if left == 1 or is_late or chunk.is_sample:
+        if left == 1 or error.late or chunk.is_sample:
             chunk.rung = ladder.PLAIN
-        if not left or is_late:
+        if not left or error.late:
             self.rung = 0 if chunk.first_rung == ladder.PLAIN else ladder.PLAIN  # next time
 
     def _rest(
-        self, chunk: Chunk, error: SourceError, failures: int, line: Line, deadline: float
+        self, chunk: Chunk, error: EndpointError, failures: int, line: Line, deadline: float
     ) -> bool:
         """Wait before the next attempt. Return ``False`` if there should be no next attempt."""
         now = self.clock()
-        if getattr(error, "late", False):
+        if error.late:
             return now < deadline
-        if getattr(error, "final", False) or (chunk.is_sample and chunk.rung == chunk.first_rung):
+        if error.final or (chunk.is_sample and chunk.rung == chunk.first_rung):
             return False
-        if getattr(error, "retry_after", None) is not None:
+        if error.retry_after is not None:
             return max(now, self._quiet_until) < deadline  # the next request waits for it
         pause = retry.BACKOFF.pause(failures, self.random)
         if now + pause >= deadline:
@@ -115,14 +113,14 @@ class Asker:
         """Make a request, and at most two more to find out the form of the reply.
 
         Raises:
-            SourceError: there is no answer, or it is an error, or it holds nothing like a name
+            EndpointError: there is no answer, or it is an error, or it holds nothing like a name
         """
         while True:
             form = ladder.RUNGS[chunk.rung]
             try:
                 answer = self._post(chunk, line, deadline, left)
                 reading = self._read(chunk, answer)
-            except SourceError as error:
+            except EndpointError as error:
                 chunk.tried[form] = one_line(error)
                 chunk.is_unread = isinstance(error, NoNames)
                 rung = self._next_rung(chunk, error)
@@ -155,13 +153,13 @@ class Asker:
         chunk.said = answer.body[:LADDER_READS].decode("utf-8", "replace")
         raise retry.status_error(status, answer.headers, said, now)
 
-    def _next_rung(self, chunk: Chunk, error: SourceError) -> int | None:
+    def _next_rung(self, chunk: Chunk, error: EndpointError) -> int | None:
         """Return the form to ask for next, or ``None`` if the error is not about the form.
 
         A model that did not keep to the form gets a second chance, and then a request without a
         form. This too costs at most two more requests.
         """
-        if not isinstance(error, EndpointError) or error.status is None:
+        if error.status is None:
             return None
         tried = chunk.wrote_no_json or chunk.rung != self.rung
         if ladder.wrote_no_json(error.status, chunk.said):

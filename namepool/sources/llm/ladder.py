@@ -16,7 +16,8 @@ PLAIN = len(RUNGS) - 1
 _REFUSALS = frozenset({400, 404, 405, 422, 501})
 _FORM = re.compile(
     r"response[_ ]?format|required for format|schema|json[_ ](?:object|mode|output)"
-    r"|structured[_ -]?output|requested parameters|json_validate_failed|additional ?properties|guided|grammar",
+    r"|structured[_ -]?output|requested parameters|json_validate_failed|additional ?properties"
+    r"|guided|grammar",
     re.I,
 )
 _NO_JSON_AT_ALL = re.compile(

@@ -12,7 +12,6 @@ from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import check_count, check_seconds, check_theme
-from namepool.errors import SourceError
 from namepool.sources.base import IN_TIME, time_left
 from namepool.sources.llm import ladder, prompt
 from namepool.sources.llm.asking import Asker
@@ -185,11 +184,12 @@ class Nomenclater(NeverCopied):
         recent = list(used[max(len(used) - most, 0) :])
         chunk = Chunk(count, recent, self._given, self._asker.rung, theme)
         failure = self._asker.fill(chunk, self._open(), self._deadline())
+        model, host = self._endpoint.model, self._endpoint.host
         if not chunk.names:
-            raise self._told(failure or SourceError(chunk.complaint()))
-        self.last_source = (
-            f"{type(self).__name__} ({self._endpoint.model} at {self._endpoint.host})"
-        )
+            failure = failure or EndpointError(chunk.complaint())
+            # A new error, because the frames of the old one hold the key.
+            raise EndpointError(f"{one_line(model, 60)} at {host}: {failure}", **vars(failure))
+        self.last_source = f"{type(self).__name__} ({model} at {host})"
         return chunk.names
 
     def probe(self, count: int = 12) -> Probe:
@@ -216,7 +216,7 @@ class Nomenclater(NeverCopied):
             chunk.names,
             chunk.rejected,
             None if failure is None else one_line(failure, 300),
-            getattr(failure, "late", False),
+            failure is not None and failure.late,
             self._endpoint.host,
             chunk.headers,
             chunk.tried,
@@ -259,14 +259,3 @@ class Nomenclater(NeverCopied):
         told = time_left()
         seconds = self._timeout * IN_TIME
         return self._asker.clock() + (seconds if told is None else min(told, seconds))
-
-    def _told(self, error: SourceError) -> SourceError:
-        """Return the error with the model and the host. No part of it holds a key."""
-        text = f"{one_line(self._endpoint.model, 60)} at {self._endpoint.host}: {error}"
-        return EndpointError(
-            text,
-            status=getattr(error, "status", None),
-            retry_after=getattr(error, "retry_after", None),
-            final=getattr(error, "final", False),
-            late=getattr(error, "late", False),
-        )

@@ -1,8 +1,8 @@
 """Reads the reply of a language model. Pure.
 
-For any reply, the result is a ``Reading`` of valid names, or a ``SourceError`` that describes the
-reply. A server may send back our key in any spelling. So this module first decodes a text, and then
-removes the secrets with ``strike``. The text leaves this module only after that.
+For any reply, the result is a ``Reading`` of valid names, or an ``EndpointError`` that describes
+the reply. A server may send back our key in any spelling. So this module first decodes a text, and
+then removes the secrets with ``strike``. The text leaves this module only after that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from namepool.core.guard import why_unissuable
 from namepool.core.names import is_default_name, one_line, shown
-from namepool.errors import SourceError
+from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.secrets import MARK
 from namepool.sources.llm.texts import candidates, clean, ends
 
@@ -41,15 +41,11 @@ class Reading(NamedTuple):
     rejected: dict[str, str]
 
 
-class ErrorInside(SourceError):
-    """An answer with status 200 is an error. ``status`` is the code in it, ``None`` without one."""
-
-    def __init__(self, said: str, status: int | None) -> None:
-        super().__init__(f"the endpoint answered with an error: {said}")
-        self.status = status
+class ErrorInside(EndpointError):
+    """An answer with status 200 is an error. Its ``status`` is the code in it, if there is one."""
 
 
-class NoNames(SourceError):
+class NoNames(EndpointError):
     """A chat completion has nothing like a name."""
 
 
@@ -118,7 +114,7 @@ class Reader:
         """
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if not body.strip():
-            raise SourceError("the reply is empty")
+            raise EndpointError("the reply is empty")
         is_json = not kind or kind.endswith(("/json", "+json"))
         return self.read_body(body, "not JSON" if is_json else self.quote(kind, 60))
 
@@ -127,15 +123,15 @@ class Reader:
 
         Raises:
             ErrorInside: the body is an error
-            SourceError: the body is not UTF-8, not JSON, no chat completion, or has no names
+            EndpointError: the body is not UTF-8, not JSON, no chat completion, or has no names
         """
         try:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise SourceError(f"the reply is not UTF-8: {self.quote(body[:QUOTED])}") from None
+            raise EndpointError(f"the reply is not UTF-8: {self.quote(body[:QUOTED])}") from None
         documents = _documents(text)
         if not documents or (kind != "not JSON" and not any(map(_is_known, documents))):
-            raise SourceError(f"the reply is {kind}: {self.quote(text)}")
+            raise EndpointError(f"the reply is {kind}: {self.quote(text)}")
         return self.read_document(*documents)
 
     def read_document(self, *documents: object) -> Reading:
@@ -147,7 +143,7 @@ class Reader:
                 self._refuse_error(choice)
                 messages.setdefault(choice.get("index", number), _Message()).add(choice)
         if not messages:
-            raise SourceError(f"the reply is no chat completion: {self.quote(documents[0])}")
+            raise EndpointError(f"the reply is no chat completion: {self.quote(documents[0])}")
         for message in messages.values():
             if len(documents) > 1 and message.finish is None:
                 message.finish = _CUT_OFF[0]  # the stream has broken off
@@ -183,7 +179,8 @@ class Reader:
         error = cast("dict[str, Any]", document)["error"]
         code = str(error.get("code") if isinstance(error, dict) else "")
         status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
-        raise ErrorInside(self.quote(_told(document) or error), status)
+        said = self.quote(_told(document) or error)
+        raise ErrorInside(f"the endpoint answered with an error: {said}", status=status)
 
     def _nothing(self, message: _Message) -> NoNames:
         if written := message.text("content"):
