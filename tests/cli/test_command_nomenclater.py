@@ -236,10 +236,9 @@ def test_the_doctor_tells_late_from_unreachable(capsys: Capture) -> None:
         endpoint.gate.clear()
         assert cli.main(["doctor", *_arguments(endpoint), "--timeout", "0.5"]) == 1
     table = _table(capsys.readouterr().out)
-    # Each of the two forms has half of the time. The second one has what is left of it.
-    assert re.fullmatch(r"it took too long: no answer within 0\.22[0-9]* s", table["reachable"])
-    assert table["forms tried"].startswith("json_schema: no answer within 0.22")
-    assert "plain: no answer within 0.2" in table["forms tried"]
+    assert re.fullmatch(r"it took too long: no answer within [0-9.]+ s", table["reachable"])
+    # The first form has half of the time, and the second one has the rest.
+    assert table["forms tried"].startswith("json_schema: no answer within 0.225 s plain: no answer")
     assert "--timeout" in table["try this"]
 
 

@@ -132,7 +132,14 @@ def test_it_is_found_when_a_late_chunk_has_no_epoch(monkeypatch: pytest.MonkeyPa
 
 
 class ResetScene(PoolScene):
-    """A pool that is reset while its only name is wanted, and gets the same name again."""
+    """A pool that is reset while its only name is wanted, and gets the same name again.
+
+    After the reset, its source counts as one that may have more names. Nobody asks it here, so with
+    a gap the name would rest for ever.
+    """
+
+    def __init__(self, callers: int) -> None:
+        super().__init__(callers, reuse_gap=0)
 
     def reset_and_refill(self) -> None:
         self.ref.ask(Reset())

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from namepool.core.names import one_line
-from namepool.core.options import check_text, invalid
+from namepool.core.options import LONGEST_THEME, check, check_items, check_text
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
 from namepool.sources.llm.subjects import THEMES
@@ -241,16 +241,15 @@ def checked_themes(themes: object) -> Sequence[str]:
     """Return the themes to draw from. ``None`` gives the themes of the package."""
     if themes is None:
         return THEMES
-    chosen = list(themes) if isinstance(themes, Iterable) and not isinstance(themes, str) else []
-    if not chosen:
-        raise invalid("themes", themes, "a list of at least one string")
-    return list(dict.fromkeys(check_text("themes", theme, 200) for theme in chosen))
+    chosen = check_items("themes", themes, "a list of at least one string")
+    return list(dict.fromkeys(check_text("themes", theme, LONGEST_THEME) for theme in chosen))
 
 
 def checked_guidance(guidance: object) -> str | None:
     """Return the text for the prompt, without white space around it, or ``None``."""
     if guidance is None:
         return None
-    if not isinstance(guidance, str) or not 0 < len(guidance.strip()) <= LONGEST_GUIDANCE:
-        raise invalid("guidance", guidance, f"a text of 1 to {LONGEST_GUIDANCE} characters")
-    return guidance.strip()
+    text = guidance.strip() if isinstance(guidance, str) else ""
+    fits = 0 < len(text) <= LONGEST_GUIDANCE
+    check("guidance", guidance, fits, f"a text of 1 to {LONGEST_GUIDANCE} characters")
+    return text
