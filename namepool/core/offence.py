@@ -35,12 +35,16 @@ vqvbg vzorpvyr whaxvr wnc wnpxbss wnpxnff wrexbss wrj wvunq xenhg xnssve xvxr xx
 zbyrfg zbyrfgre zheqrere znfgheongr zvatr
 """
 
+_HARMLESS = frozenset({"debugger", "debuggers"})
+"""Words of the trade that contain one of the words above."""
+
 _DIGITS = str.maketrans("34578", "eastb")  # digits in a word stand for letters
 
 
 def is_offensive(name: str) -> bool:
     """Tell whether ``name`` has an offensive word, or its words make one together."""
     words = [_read(word) for word in name.replace("-", " ").split()]
+    words = [word for word in words if word not in _HARMLESS]
     if any(_singular(word) in _keys(_WHOLE_WORDS) for word in words):
         return True
     text = "".join(words)

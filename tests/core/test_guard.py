@@ -166,7 +166,7 @@ def test_an_offensive_word_is_refused_alone_and_across_a_seam(name: str) -> None
     [
         *("Scunthorpe Bell", "Alfred Hitchcock", "Cassandra Assam", "Pompom Corner", "Pomelo"),
         *("Josh Itcher", "Essex Grape", "Titania Cockatoo", "Analise Therapist", "Name 455"),
-        *("Saturday Bell", "Saturday of the Saturdays"),
+        *("Saturday Bell", "Saturday of the Saturdays", "Delphine Debugger"),
     ],
 )
 def test_a_word_that_only_contains_an_offensive_one_is_not(name: str) -> None:

@@ -26,8 +26,9 @@ _BULLET = re.compile(
 )
 _SYMBOLS = re.compile(r"[\s\u2190-\u2bff\U0001f000-\U0001faff\ufe0f\u200d]++$")
 _DESCRIBED = re.compile(
-    r"\s[-–—|→=]+\s|[:：]\s|[:：]$|\s?[（(]|\*\*|\s[–—]|,\s(?=(?:who|which|whose|an?)\s)"
-)  # noqa: RUF001
+    r"\s[-–—|→=]+\s|[:：]\s|[:：]$|\s?[（(]|\*\*|\s[–—]"  # noqa: RUF001
+    r"|,\s(?=(?:who|which|whose|an?)\s)"
+)
 _PARTS = re.compile(r"[,;/、，；]\s*(?:(?:and|und|et|y|e)\s)?|\s(?:and|und|et|y|e|&)\s")  # noqa: RUF001
 MOST_WORDS = 6
 """The most words before a comma counts as the end of a name."""

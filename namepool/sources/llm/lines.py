@@ -117,7 +117,8 @@ def is_final(heading: str) -> bool:
 
 def is_aside(heading: str) -> bool:
     """Return whether the list under a heading is not of names."""
-    return not is_final(heading) and _ASIDE.search(heading) is not None
+    is_of_names = not is_heading(heading) or is_final(heading)
+    return not is_of_names and _ASIDE.search(heading) is not None
 
 
 def _is_label(line: str) -> bool:

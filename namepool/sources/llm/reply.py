@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, takewhile
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +23,8 @@ Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
 
 _CUT_OFF = ("length", "max_tokens")
+_KNOWN = frozenset({"choices", "error", "message"})
+_SPOKEN = frozenset({"text", "content", "delta", "generated_text", "response"})
 
 MOST_EVENTS = 10_000
 """The most pieces of a stream that are read. A piece has a hundred bytes or more."""
@@ -141,7 +143,11 @@ class Reader:
             self._refuse_error(document)
             for number, choice in enumerate(_choices(document)):
                 self._refuse_error(choice)
-                messages.setdefault(choice.get("index", number), _Message()).add(choice)
+                place = repr(choice.get("index", number))
+                messages.setdefault(place, _Message()).add(choice)
+        if not messages and (text := "".join(_spoken(documents))):
+            messages[""] = _Message()
+            messages[""].add({"text": text})
         if not messages:
             raise EndpointError(f"the reply is no chat completion: {self.quote(documents[0])}")
         for message in messages.values():
@@ -241,7 +247,21 @@ def _is_error(document: object) -> bool:
 
 
 def _is_known(document: object) -> bool:
-    return isinstance(document, dict) and not {"choices", "error", "message"}.isdisjoint(document)
+    is_completion = isinstance(document, dict) and not _KNOWN.isdisjoint(document)
+    return is_completion or any(_spoken(document))
+
+
+def _spoken(value: object, depth: int = 6) -> Iterator[str]:
+    """Yield the texts in an answer of another API, or in a piece of it, but no reasoning."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in _SPOKEN and isinstance(inner, str):
+                yield inner
+            elif depth:
+                yield from _spoken(inner, depth - 1)
+    elif isinstance(value, list | tuple) and depth:
+        for inner in value[:MOST_EVENTS]:
+            yield from _spoken(inner, depth - 1)
 
 
 def _choices(document: object) -> list[dict[str, Any]]:

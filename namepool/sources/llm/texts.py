@@ -7,17 +7,18 @@ any text, and no pattern backtracks. So a reply of any length takes some millise
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from namepool.sources.llm.fragments import fragments
 from namepool.sources.llm.likely import undescribed
 from namepool.sources.llm.lines import is_aside, is_final, is_heading, on_lines
 from namepool.sources.llm.values import decoded, list_in
 
-READ = 8000
+READ = 6000
 """The characters that are read at each end of a text. A chunk of names has a few thousand."""
 
 MOST_CANDIDATES = 1000
-"""The most candidates that are read. A chunk has a few dozen."""
+"""The most candidates, and pieces of JSON, that are read. A chunk has a few dozen."""
 
 LONGEST_CANDIDATE = 1000
 """The most characters of a candidate that are read. A longer text is no name anyway."""
@@ -85,7 +86,7 @@ def _embedded(text: str) -> list[object]:
     """
     found: list[object] = []
     best = last = 0
-    for value, start, end in fragments(text):
+    for value, start, end in islice(fragments(text), MOST_CANDIDATES):
         between = _FENCES.sub("", text[last:start]).splitlines()
         lines = [bare for line in between if (bare := line.strip(" \t\r,"))]
         heading = lines[-1] if lines else ""
