@@ -85,7 +85,8 @@ def test_a_request_and_its_answer_fit_a_model_of_2048_tokens(name: str, count: i
     used = prompt.latest_within([f"{name} {n}" for n in range(10_000)])
     rejected = [(f"{name} {n}", "has the given name of another one") for n in range(100)]
     *others, a, b, c = sorted(subjects.THEMES, key=len)
-    asked = prompt.messages(count, [a, b, c], used, rejected, others=others)[0]["content"]
+    told = prompt.messages(count, [a, b, c], used, rejected, others=others, is_unread=True)
+    asked = told[0]["content"]
     answer = json.dumps({"names": ["Ada the Yak Shaver"] * count})
     assert used
     assert prompt.tokens(asked) + prompt.tokens(answer) <= 2048
@@ -135,3 +136,16 @@ def test_a_single_theme_is_the_subject_of_every_name() -> None:
     text = prompt.messages(12, ['the "night" kitchen'])[0]["content"]
     assert 'each name is about "the \\"night\\" kitchen"' in text
     assert "spread evenly" not in text
+
+
+def test_the_prompt_says_which_characters_a_name_may_have() -> None:
+    text = _prompt()
+    for rule in ("letters, spaces, hyphens, apostrophes", "no quotation marks", "no digits"):
+        assert rule in " ".join(text.split())
+
+
+def test_the_prompt_rules_out_the_famous_brands_and_jokes_about_an_origin() -> None:
+    text = " ".join(_prompt().split())
+    for rule in ("no famous persons, living or dead", "no brands", "no joke about an origin"):
+        assert rule in text
+    assert "given names of many origins" in text
