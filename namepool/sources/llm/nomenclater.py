@@ -81,9 +81,10 @@ class Nomenclater(NeverCopied):
         guidance: a sentence or two for the prompt, such as the language of the names
         timeout: the seconds that a chunk may take in all, with retries. The source stops a tenth
             earlier, so that a pool with the same ``fetch_timeout`` still gets the answer. It stops
-            even earlier if ``time_left()`` is shorter
+            even earlier if ``time_left()`` is shorter. As long as no form of reply has worked, an
+            endpoint that is silent for half of that time is asked for none
         max_attempts: the most requests per chunk. Up to two requests that only find out the form
-            of the reply do not count
+            of the reply do not count. As long as no form has worked, the last attempt asks for none
         max_used_in_prompt: the number of used names that the prompt lists. These are the latest
             names. ``None`` lists as many as fit into ``prompt.USED_TOKENS``, so that a small model
             can read the prompt
