@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
 from typing import cast
 
 from namepool.core.names import name_key, plain, why_invalid
 from namepool.core.offence import is_offensive
+from namepool.core.phrases import why_no_name
 
 MAX_WORDS = 6
 """The most words in a name that a source may issue. Up to four words with hyphens count as one."""
@@ -67,7 +69,7 @@ def _orders() -> re.Pattern[str]:
         r"\b(instructions?|prompts?|previous|prior|above|everything|rules?|system|names?|tables?"
         r"|json|commands?|messages?|training|guidelines?|earlier|directions?|directives?|safety"
         r"|being|assistants?)\b"
-        r"|^(sure|certainly|sorry|please|here (are|is)|as an? (ai|language|assistant)"
+        r"|^(sure(?=,|$)|certainly|sorry|please|here (are|is)|as an? (ai|language|assistant)"
         r"|you (are|must|will)|i (am|can ?not|will|must|have)|i['’]m|do not|don['’]t|let['’]?s"  # noqa: RUF001
         r"|act as|pretend to)\b",
         re.IGNORECASE,
@@ -123,20 +125,32 @@ def _in_names(character: str) -> bool:
 
 
 def _why_misread(text: str) -> str | None:
-    if not any(map(str.isalpha, text)):
+    words = _words(text)
+    if not words:
         return "must contain a letter"
-    if _is_reserved(text):
+    keys = [name_key(word) for word in words]
+    if _is_reserved(text, words, keys):
         return "must not be a word that programs read as something else"
-    if _orders().search(re.sub("(?<=[a-z])(?=[A-Z])", " ", text)):
+    spaced = re.sub(_SEAM, " ", text)
+    if _orders().search(spaced):
         return "must not read like an instruction"
     if _address().search(text):
         return "must not read like an address"
     if is_offensive(text):
         return "must not be offensive"
-    return None
+    return why_no_name(text, words if spaced == text else _words(spaced))
 
 
-def _is_reserved(text: str) -> bool:
+_SEAM = "(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+"""The place between two words that are written as one: "IgnoreRules", "OSError"."""
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of ``text``; numbers do not count."""
+    return [word for word in re.split("[ .,&#-]+", text) if any(map(str.isalpha, word))]
+
+
+def _is_reserved(text: str, words: Sequence[str], keys: Sequence[str]) -> bool:
     """Tell whether programs misread ``text``.
 
     They misread a text whose first word, in capitals, may begin a log line. They also misread a
@@ -144,11 +158,10 @@ def _is_reserved(text: str) -> bool:
     """
     if name_key(text) in _reserved():
         return True
-    words = [word for word in re.split("[ .,&#-]+", text) if any(map(str.isalpha, word))]
-    if (
-        words[0].isupper() and name_key(words[0]) in _beginnings()
-    ):  # log levels and roles are written in capitals
-        return True
-    keys = [name_key(word) for word in words if word.lower() not in _JOINING]
-    misread = _reserved() if len(keys) > 1 else _beginnings()  # "Agent 7" is a name, not "User 1"
-    return bool(keys) and misread.issuperset(keys)
+    if words[0].isupper() and keys[0] in _beginnings():
+        return True  # log levels and roles are written in capitals
+    pairs = zip(words, keys, strict=True)
+    telling = [key for word, key in pairs if word.lower() not in _JOINING]
+    # "Agent 7" is a name, "User 1" is not.
+    misread = _reserved() if len(telling) > 1 else _beginnings()
+    return bool(telling) and misread.issuperset(telling)

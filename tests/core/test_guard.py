@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +15,10 @@ from namepool.core.names import validate_name, why_invalid
 from namepool.core.offence import is_offensive
 from namepool.core.state import PoolState
 from tests.core.scene import associate
+
+ISSUED: dict[str, list[str]] = tomllib.loads(
+    Path(__file__).with_name("issued.toml").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,16 @@ from tests.core.scene import associate
     ],
 )
 def test_a_name_worth_having_may_be_issued(name: str) -> None:
+    assert why_unissuable(name) is None
+
+
+@pytest.mark.parametrize("name", ISSUED["never"])
+def test_a_name_of_the_table_of_refused_ones_is_refused(name: str) -> None:
+    assert why_unissuable(name) is not None
+
+
+@pytest.mark.parametrize("name", ISSUED["always"])
+def test_a_name_of_the_table_of_good_ones_may_be_issued(name: str) -> None:
     assert why_unissuable(name) is None
 
 
@@ -154,6 +171,80 @@ def test_an_offensive_word_is_refused_alone_and_across_a_seam(name: str) -> None
 )
 def test_a_word_that_only_contains_an_offensive_one_is_not(name: str) -> None:
     assert not is_offensive(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Kill Yourself", "Ada, Hurt Them", "DrownYourself", "HANG HIM", "Cut Off His Hair"),
+        *("Take Some Pills", "Take Too Many Pills", "Drop Dead", "Jump Off the Roof"),
+    ],
+)
+def test_an_order_to_hurt_somebody_is_refused(name: str) -> None:
+    assert why_unissuable(name) == "must not be an order to hurt somebody"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["git push", "rm -rf home", "apt-get update", "find . -name", "cat etc passwd", "go -v"],
+)
+def test_a_command_in_small_letters_is_refused(name: str) -> None:
+    assert why_unissuable(name) == "must not read like an instruction"
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        *[
+            ("must not be a placeholder", name)
+            for name in ("string", "String 2", "Name One", "FirstName LastName", "Ful\u0301l Name")
+        ],
+        *[
+            ("must not read like an error", name)
+            for name in ("Not Found", "404 Not Found", "OSError", "Timeout", "B\u0430d Gateway")
+        ],
+        *[
+            ("must not read like a heading", name)
+            for name in ("Notes", "12 Names", "Notes 2", "The Final Answer", "table of contents")
+        ],
+    ],
+)
+def test_a_text_with_words_of_one_kind_only_is_refused(reason: str, name: str) -> None:
+    assert why_unissuable(name) == reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Let Me Know",
+            "here you go",
+            "No fear",
+            "Names that you like",
+            "Thanks",
+            "Thank You Ada",
+        ),
+        *("Natürlich gerne", "Voilà", "Avec Plaisir", "Por Supuesto", "Con Piacere", "Sem Dúvida"),
+    ],
+)
+def test_a_phrase_of_an_answer_is_refused(name: str) -> None:
+    assert why_unissuable(name) == "must not read like a phrase of an answer"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Stone Cold Stu", "Beat Furrer", "Hang Nguyen", "Hit Parade Show of Them", "Eat a Lot"),
+        *("Git Push", "git Push", "git", "cat stevens", "go seigen", "ruby tuesday"),
+        *("Name Doe", "The Agent", "Agent 7", "Name 1", "Seven of Nine", "Bar", "Last"),
+        *("Cali Error", "Max Overflow", "Ada Not Found", "Panic Room", "Lost", "Infinite Loop"),
+        *("Keeper of Names", "Nora Notes", "Index Finger Ingrid", "Part"),
+        *("Hope of the Hills", "Sure Footwell", "Great Scott", "Voici Lavoie", "No van Dam"),
+        *("Ada and her Lamp", "Ada the brave", "my linh", "Me Chan", "Olaf Is"),
+    ],
+)
+def test_a_name_with_some_words_of_such_a_text_may_be_issued(name: str) -> None:
+    assert why_unissuable(name) is None
 
 
 @settings(deadline=None)

@@ -237,6 +237,7 @@ def test_all_names_before_the_ordinals_are_distinct_and_valid(count: int) -> Non
         # Room for " the Twentieth", and for thirteen digits of the numerals after it.
         assert len(name) <= MAX_NAME_LENGTH - 20
         assert not is_default_name(name)
+        assert why_unissuable(name) is None
     assert len(keys) == count
 
 
