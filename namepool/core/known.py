@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast, overload
 
-from namepool.core.guard import why_unissuable
-from namepool.core.names import is_default_name, name_key, plain
+from namepool.core.judging import why_refused
+from namepool.core.names import name_key, plain
 from namepool.core.stock import Stock, Stocks
 
 
@@ -78,19 +78,24 @@ class KnownNames:
         self._log.append(name)
         return True
 
-    def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
+    def admit(
+        self,
+        candidates: Iterable[object],
+        theme: str | None = None,
+        reserved: frozenset[str] = frozenset(),
+    ) -> Admission:
         """Stock the good candidates, and count the others.
 
-        A good candidate is issuable, and reads unlike every known name and the default name.
+        A good candidate is issuable, not reserved, and reads unlike every known name.
         """
         stock = self._stocks[theme]
         accepted = invalid = duplicate = 0
         for candidate in candidates:
-            if why_unissuable(candidate) is not None:
+            if why_refused(candidate, reserved) is not None:
                 invalid += 1
                 continue
             name = cast("str", plain(candidate))
-            if is_default_name(name) or not self.learn(name):
+            if not self.learn(name):
                 duplicate += 1
             else:
                 if theme is not None:

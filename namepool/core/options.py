@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
-from namepool.core.names import shown
+from namepool.core.names import plain, shown, why_invalid
 from namepool.errors import InvalidOption
 
 MAX_SECONDS = 1e8
@@ -40,6 +42,7 @@ class PoolOptions:
     reuse_gap: int = 1000
     reclaim_after: float | None = 300.0
     leak_after: float | None = None
+    reserved: Iterable[str] = ()
     ledger: object = None
 
     def __post_init__(self) -> None:
@@ -56,6 +59,7 @@ class PoolOptions:
         check_count("reuse_gap", self.reuse_gap, 0)
         check_seconds("reclaim_after", self.reclaim_after, none=True)
         check_seconds("leak_after", self.leak_after, none=True, zero=False)
+        object.__setattr__(self, "reserved", _names("reserved", self.reserved))
 
 
 LONGEST_THEME = 200
@@ -85,6 +89,17 @@ def check_seconds(option: str, value: object, *, none: bool = False, zero: bool 
         least = "at least 0" if zero else "above 0"
         expected = f"seconds, {least} and at most {MAX_SECONDS:g}{', or None' if none else ''}"
         raise invalid(option, value, expected)
+
+
+def _names(option: str, value: object) -> tuple[str, ...]:
+    """Return ``value`` as a tuple if it is an iterable of valid names."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise invalid(option, value, "a list of names")
+    names = tuple(map(plain, value))
+    for number, name in enumerate(names, 1):
+        if (reason := why_invalid(name)) is not None:
+            raise InvalidOption(f"{option}: entry {number}: {shown(name)} {reason}")
+    return cast("tuple[str, ...]", names)
 
 
 def check_text(option: str, value: object, longest: int) -> str:

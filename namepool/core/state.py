@@ -84,6 +84,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from namepool.actors.later import LATER
+from namepool.core.judging import reserved_keys
 from namepool.core.known import Admission
 from namepool.core.leases import Binding, Lease, Token, bindings, speakers
 from namepool.core.links import OVER
@@ -300,7 +301,7 @@ class PoolState(Speakers):
     def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
         """Stock the good candidates and count the others: see ``KnownNames.admit``."""
         self.torn = True
-        admission = self.known.admit(candidates, theme)
+        admission = self.known.admit(candidates, theme, reserved_keys(self.options.reserved))
         self.torn = False
         self.counters.invalid_count += admission.invalid
         self.counters.duplicate_count += admission.duplicate

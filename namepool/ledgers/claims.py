@@ -16,13 +16,12 @@ from typing import Any, cast
 
 from namepool.actors.at_exit import exiting_for
 from namepool.actors.logs import Logger
-from namepool.core.guard import why_unissuable
 from namepool.core.known import UsedNames
-from namepool.core.names import is_default_name, name_key, one_line, why_invalid
+from namepool.core.names import name_key, one_line, why_invalid
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
-from namepool.sources.base import NameSource, read_answer, time_left
+from namepool.sources.base import NameSource, read_answer, time_left, why_refused
 
 warn: Callable[..., None] = Logger("namepool.pool").warning  # the ledger belongs to the pool
 
@@ -340,7 +339,7 @@ class Chunk:
         known = set(map(name_key, [*self.claimed, *self.rejected]))
         fresh: list[str] = []
         for candidate in candidates:
-            if why_unissuable(candidate) is not None or is_default_name(cast("str", candidate)):
+            if why_refused(candidate) is not None:
                 self.others.append(candidate)
             elif (key := name_key(cast("str", candidate))) not in known:
                 known.add(key)

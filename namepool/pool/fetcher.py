@@ -14,7 +14,14 @@ from namepool.actors import ServiceActor
 from namepool.actors.logs import Logger
 from namepool.core.known import UsedNames
 from namepool.core.names import one_line
-from namepool.sources.base import IN_TIME, NameSource, fetch_from, read_answer, time_limit
+from namepool.sources.base import (
+    IN_TIME,
+    NameSource,
+    fetch_from,
+    read_answer,
+    reserving,
+    time_limit,
+)
 
 logger: Logger = Logger(__name__)
 
@@ -30,6 +37,8 @@ class FetchChunk(NamedTuple):
     """The seconds that the pool waits for the chunk."""
     theme: str | None = None
     """The theme of the names; ``None``: any."""
+    reserved: frozenset[str] = frozenset()
+    """The keys of the words and names that no source may give."""
 
 
 class ChunkArrived(NamedTuple):
@@ -64,7 +73,7 @@ class ChunkFetcher(ServiceActor):
 
     def _fetch(self, message: FetchChunk) -> None:
         try:
-            with time_limit(message.seconds * IN_TIME):
+            with time_limit(message.seconds * IN_TIME), reserving(message.reserved):
                 answer = fetch_from(self._source, message.size, message.used, message.theme)
                 names = tuple(read_answer(answer, message.size))
         except BaseException as error:  # also SystemExit, because the pool must live on

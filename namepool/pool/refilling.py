@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from namepool.actors import ServiceRef
+from namepool.core.judging import reserved_keys
 from namepool.core.known import Admission
 from namepool.core.names import one_line
 from namepool.core.options import PoolOptions
@@ -84,6 +85,7 @@ class Refilling:
         self._state = state
         self._fetches = fetches
         self._waiting = waiting
+        self._reserved = reserved_keys(options.reserved)
         self._is_gathering = False
         self._knows_themes = knows_themes(source)
         self.keeping: Keeping = Keeping(source, state)
@@ -181,9 +183,8 @@ class Refilling:
         state.log.add(FetchBegan(count, stock.theme, at=now))
         self.ref.actor_inbox.schedule(stock.learnt.patience, Late(request))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
-        fetcher.try_tell(
-            FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
-        )
+        chunk = FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
+        fetcher.try_tell(chunk._replace(reserved=self._reserved))
         return True
 
     def _start_fetcher(self, stock: Stock) -> Fetcher | None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
-from namepool.core.guard import why_unissuable
+from namepool.core import judging
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Backoff
@@ -64,6 +64,28 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+_reserved: ContextVar[frozenset[str]] = ContextVar("namepool_reserved", default=frozenset())
+
+
+@contextmanager
+def reserving(reserved: frozenset[str]) -> Iterator[None]:
+    """Let ``why_refused`` refuse reserved names in the block, by their keys."""
+    token = _reserved.set(reserved)
+    try:
+        yield
+    finally:
+        _reserved.reset(token)
+
+
+def why_refused(candidate: object) -> str | None:
+    """Return the reason why the pool of the ``fetch`` under way may not issue ``candidate``.
+
+    The reason is the end of a sentence. The result is ``None`` if the pool may issue it. Without a
+    ``fetch`` under way, no name is reserved except the default name.
+    """
+    return judging.why_refused(candidate, _reserved.get())
 
 
 @runtime_checkable
@@ -225,7 +247,7 @@ class FallbackSource(NeverCopied):
             try:
                 with rank.limited(None if left is None else _share(left, len(ranks) - place)):
                     names = _answer(source, count, used, theme, stands_in=stands_in)
-                reasons = [why_unissuable(name) for name in names]
+                reasons = [why_refused(name) for name in names]
                 if all(reasons):
                     first = f": {shown(names[0])} {reasons[0]}" if names else ""
                     raise SourceError(f"{type(source).__name__} gave no valid name{first}")

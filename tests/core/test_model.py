@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from namepool.core.known import Admission
 from namepool.core.leases import Lease, Token
-from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
+from namepool.core.names import DEFAULT_NAME, name_key
 from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
 from tests.core.scene import binding_for, look_at, struck
@@ -164,9 +164,9 @@ class StateAgainstModel(RuleBasedStateMachine):
     def admit(self, candidates: list[object], theme: str | None) -> None:
         accepted = invalid = 0
         for candidate in candidates:
-            if not isinstance(candidate, str) or why_invalid(candidate) is not None:
+            if candidate not in SPELLINGS:
                 invalid += 1
-            elif candidate in SPELLINGS and self._spelled(candidate) not in self.homes:
+            elif self._spelled(candidate) not in self.homes:
                 self.homes[candidate] = theme
                 self.stocks[theme].append(candidate)
                 accepted += 1

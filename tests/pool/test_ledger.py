@@ -201,7 +201,7 @@ def test_what_is_no_name_is_left_to_the_pool_to_count(book: Book) -> None:
         pool.checkout_name()
         stats = pool.pool_stats()
 
-    assert (stats.invalid_count, stats.duplicate_count, stats.rejected_count) == (2, 1, 0)
+    assert (stats.invalid_count, stats.duplicate_count, stats.rejected_count) == (3, 0, 0)
 
 
 def test_a_pool_counts_what_others_have_and_learns_from_what_is_left(
