@@ -1,4 +1,8 @@
-"""The judgement whether a pool may issue a name that a source gave. Pure."""
+"""The judgement which candidates of a source a pool may issue. Pure.
+
+Each candidate is judged once, where the answer of its source is read: see ``read_answer`` in
+``sources.base``. Later, a ledger claims the names of a ``Judged``, and the pool stocks them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,47 @@ from namepool.core.names import is_default_name, name_key, plain
 
 RESERVED = "is reserved"
 """The reason why a pool never issues the default name and the names that its program reserves."""
+
+
+class Judged(list[str]):
+    """The names in the answer of a source that a pool may issue.
+
+    A source that asks another source returns such a list, and its caller may change the list. So
+    the judged names are kept a second time. The pool reads only these.
+    """
+
+    __slots__ = ("names", "refused", "reserved")
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        refused: Iterable[tuple[object, str]] = (),
+        reserved: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(names)
+        self.names: tuple[str, ...] = tuple(self)
+        """The names as they were judged, each an exact ``str``."""
+        self.refused: tuple[tuple[object, str], ...] = tuple(refused)
+        """Each other candidate, with the reason."""
+        self.reserved: frozenset[str] = reserved
+        """The keys of the reserved words and names by which the candidates were judged."""
+
+    def holds(self, reserved: frozenset[str]) -> bool:
+        """Tell whether the list is as it was judged, and would be judged so by ``reserved``."""
+        return self.reserved == reserved and tuple(self) == self.names
+
+
+def judge(candidates: Iterable[object], reserved: frozenset[str] = frozenset()) -> Judged:
+    """Judge each of the ``candidates`` by ``why_refused``."""
+    names: list[str] = []
+    refused: list[tuple[object, str]] = []
+    for candidate in candidates:
+        reason = why_refused(candidate, reserved)
+        if reason is None:
+            names.append(cast("str", plain(candidate)))
+        else:
+            refused.append((candidate, reason))
+    return Judged(names, refused, reserved)
 
 
 def reserved_keys(entries: Iterable[str]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from namepool.actors import ServiceActor
 from namepool.actors.logs import Logger
+from namepool.core.judging import Judged
 from namepool.core.known import UsedNames
 from namepool.core.names import one_line
 from namepool.sources.base import (
@@ -42,10 +43,10 @@ class FetchChunk(NamedTuple):
 
 
 class ChunkArrived(NamedTuple):
-    """The candidates for a request, as the source made them: unchecked."""
+    """The names for a request."""
 
     request: int
-    names: tuple[object, ...]
+    judged: Judged
     source: str
     epoch: int
     theme: str | None = None
@@ -75,12 +76,12 @@ class ChunkFetcher(ServiceActor):
         try:
             with time_limit(message.seconds * IN_TIME), reserving(message.reserved):
                 answer = fetch_from(self._source, message.size, message.used, message.theme)
-                names = tuple(read_answer(answer, message.size))
+                judged = read_answer(answer, message.size)
         except BaseException as error:  # also SystemExit, because the pool must live on
             self._deliver(ChunkFailed(message.request, error))
         else:
             source = getattr(self._source, "last_source", None) or type(self._source).__name__
-            told = names, one_line(source), message.epoch, message.theme
+            told = judged, one_line(source), message.epoch, message.theme
             self._deliver(ChunkArrived(message.request, *told))
 
 

@@ -210,10 +210,10 @@ class Refilling:
         """Stock the names of a chunk, and give them to the waiting callers."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
-            self.keeping.tell(Unwanted(message.names))
+            self.keeping.tell(Unwanted(message.judged.names))
             return
         self.look()
-        admission = self._state.admit(message.names, message.theme)
+        admission = self._state.admit(message.judged, message.theme)
         if not (admission.accepted or (admission.duplicate and fetch.is_stale())):
             self._failed(_nothing_new(message, admission), fetch.among.theme)
             return
@@ -313,7 +313,7 @@ class Refilling:
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Give a fetcher's result to the pool; names for a dead pool wait for the next incarnation."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
-        state.signal.put(LateChunk(answer.names, answer.epoch, answer.theme))
+        state.signal.put(LateChunk(answer.judged, answer.epoch, answer.theme))
 
 
 def _nothing_new(message: ChunkArrived, admission: Admission) -> SourceError:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core import judging
+from namepool.core.judging import Judged
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Backoff
@@ -154,11 +155,12 @@ def fetch_from(
     return names
 
 
-def read_answer(answer: object, count: int) -> list[object]:
-    """Return the candidates in the answer of a source that was asked for ``count`` names.
+def read_answer(answer: object, count: int) -> Judged:
+    """Judge the candidates in the answer of a source that was asked for ``count`` names.
 
     The answer may be any object. The call blocks as long as the iterable blocks. If the iterable
-    raises an error after some names, these names are returned.
+    raises an error after some names, these names are judged. If another call of this function has
+    made the answer, it is not judged again.
 
     Raises:
         SourceError: the answer is no iterable of names
@@ -169,6 +171,8 @@ def read_answer(answer: object, count: int) -> list[object]:
             f"a source must return an iterable of names, not {type(answer).__name__}: "
             f"{shown(answer)}"
         )
+    if isinstance(answer, Judged) and answer.holds(_reserved.get()):
+        return answer
     names: list[object] = []
     try:
         for name in itertools.islice(answer, count + SURPLUS):
@@ -180,7 +184,7 @@ def read_answer(answer: object, count: int) -> list[object]:
         if not names:
             raise
         logger.warning("a source failed after %d names: %s", len(names), one_line(error))
-    return names
+    return judging.judge(names, _reserved.get())
 
 
 LAST_TURN = 0.1
@@ -224,7 +228,9 @@ class FallbackSource(NeverCopied):
         """The type of the source that gave the last names, or that source's own ``last_source``."""
 
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
-        """Return the names of the first source that gives any. Block as long as the sources take.
+        """Return the valid names of the first source that gives any.
+
+        The call blocks as long as the sources take.
 
         Raises:
             UnknownTheme: no source knows this theme
@@ -247,10 +253,9 @@ class FallbackSource(NeverCopied):
             try:
                 with rank.limited(None if left is None else _share(left, len(ranks) - place)):
                     names = _answer(source, count, used, theme, stands_in=stands_in)
-                reasons = [why_refused(name) for name in names]
-                if all(reasons):
-                    first = f": {shown(names[0])} {reasons[0]}" if names else ""
-                    raise SourceError(f"{type(source).__name__} gave no valid name{first}")
+                if not names:
+                    first = [f": {shown(value)} {reason}" for value, reason in names.refused[:1]]
+                    raise SourceError(f"{type(source).__name__} gave no valid name{''.join(first)}")
             except (UnknownTheme, SourceExhausted) as error:
                 refusals.append(error)
                 stands_in = stands_in or isinstance(error, SourceExhausted)
@@ -261,7 +266,7 @@ class FallbackSource(NeverCopied):
             else:
                 rank.backoff.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
-                return cast("list[str]", names)
+                return names
         # A source that failed, or is left alone, may give names later. So its error comes before
         # those of the sources that have no names for this theme, or none at all.
         # Without its old traceback: otherwise it would grow each time that the error is raised.
@@ -307,7 +312,7 @@ class FallbackSource(NeverCopied):
 
 def _answer(
     source: NameSource, count: int, used: Sequence[str], theme: str | None, *, stands_in: bool
-) -> list[object]:
+) -> Judged:
     try:
         return read_answer(fetch_from(source, count, used, theme), count)
     except UnknownTheme:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from namepool.core.guard import why_unissuable
-from namepool.core.judging import reserved_keys, why_refused
+from namepool.core.judging import judge, reserved_keys, why_refused
 from namepool.core.names import DEFAULT_NAME
+
+
+class Text(str):
+    """A string that lies about itself."""
+
+    def __str__(self) -> str:
+        return "root"
+
 
 KEYS = reserved_keys(["Acme", "Ada Lovelace", "Jean-Luc", "7 Dwarfs", "Дом"])
 
@@ -44,3 +52,30 @@ def test_the_default_name_is_always_reserved(name: str) -> None:
 @pytest.mark.parametrize("candidate", [None, 7, "", "a\nb", "root", "Acme <b>"])
 def test_an_invalid_candidate_is_refused_for_the_rule_that_it_breaks(candidate: object) -> None:
     assert why_refused(candidate, KEYS) == why_unissuable(candidate) is not None
+
+
+# -- many candidates ----------------------------------------------------------------------------
+
+
+def test_candidates_are_judged_one_by_one_and_stay_in_their_order() -> None:
+    judged = judge(["Bo", "Acme", None, Text("Ada"), "Bo"], KEYS)
+
+    assert judged == ["Bo", "Ada", "Bo"]
+    assert judged.names == ("Bo", "Ada", "Bo")
+    assert [type(name) for name in judged.names] == [str] * 3
+    assert judged.refused == (
+        ("Acme", "is reserved"),
+        (None, "must be a string, not NoneType"),
+    )
+
+
+def test_what_was_judged_holds_until_it_is_changed_or_other_names_are_reserved() -> None:
+    judged = judge(["Bo"], KEYS)
+    assert judged.holds(frozenset([*KEYS]))
+    assert not judged.holds(frozenset())
+    assert not judged.holds(KEYS | reserved_keys(["Bo"]))
+
+    judged.append("root")
+
+    assert not judged.holds(KEYS)
+    assert judged.names == ("Bo",)

@@ -19,7 +19,7 @@ from namepool.core.leases import Lease, Token
 from namepool.core.names import DEFAULT_NAME, name_key
 from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
-from tests.core.scene import binding_for, look_at, struck
+from tests.core.scene import admit, binding_for, look_at, struck
 from tests.support import lease_for, park
 
 OWNERS = st.sampled_from("abc")
@@ -171,7 +171,7 @@ class StateAgainstModel(RuleBasedStateMachine):
                 self.stocks[theme].append(candidate)
                 accepted += 1
         expected = Admission(accepted, invalid, len(candidates) - accepted - invalid)
-        assert self.state.admit(candidates, theme) == expected
+        assert admit(self.state, candidates, theme) == expected
 
     @rule(owner=OWNERS, theme=THEMES, in_block=st.booleans(), outside=st.booleans(), cut=CUTS)
     def checkout(

@@ -24,6 +24,7 @@ from namepool import (
     PoolHandle,
     SourceError,
 )
+from namepool.core.judging import judge
 from namepool.ledgers.base import RENEW_EVERY
 from namepool.ledgers.claims import Chunk, ClaimedNames
 from namepool.ledgers.memory import Book, MemoryLedger
@@ -189,7 +190,7 @@ def test_a_slow_source_is_not_asked_for_ever(
 def test_without_time_the_source_is_asked_once(book: Book) -> None:
     chunk = Chunk(4, 0.0)  # it began when the clock did
     assert chunk.may_ask()
-    chunk.take_in(["One"], lambda names: names)
+    chunk.take_in(judge(["One"]), lambda names: names)
 
     with time_limit(PATIENCE):
         assert not chunk.may_ask()
