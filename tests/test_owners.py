@@ -935,7 +935,7 @@ import namepool.ends, namepool.owners, namepool.speaking, namepool.core.state
 
 state = namepool.core.state.PoolState()
 namepool.ends.notify_gone(state)
-state.admit(["Ada"])
+state.admit(namepool.core.judging.judge(["Ada"]))
 lease = namepool.speaking.asked_for(state)
 assert state.begin(lease, spare=0) == "Ada"
 sys.kept = (state, namepool.core.state, namepool.owners)  # outlives the modules, as test runners do

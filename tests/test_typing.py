@@ -93,6 +93,8 @@ n.open_pool(fetch_timeout=5, prefetch=True, reclaim_after=None, leak_after=None,
 n.open_pool(source=n.FallbackSource(n.Nomenclater(), n.NumberedNames()), state=n.PoolState())
 n.open_pool(source=Planets(), ledger=ledgers.MemoryLedger(), reclaim_after=0.5)
 n.NamePool.start(max_chunk_size=3, low_water_mark=0, leak_after=60)
+n.open_pool(reserved=["Acme"], source=n.ListedNames(["Ada"]))
+n.NamePool.child_spec(reserved=iter({"Acme"}))
 n.NamePool.child_spec("names", restart="transient", shutdown=None, significant=True, prefetch=True)
 n.NamePool.child_spec(id="names", shutdown=2.5, chunk_size=3)
 n.Supervisor.start(children=specs, strategy="rest_for_one", max_restarts=1, max_seconds=2.5)
@@ -121,6 +123,7 @@ n.open_pool(fetch_timeout=None)  # arg-type
 n.open_pool(prefetch="yes")  # arg-type
 n.open_pool(leak_after=b"1")  # arg-type
 n.open_pool(ledger=5)  # arg-type
+n.open_pool(reserved=[5])  # list-item
 n.open_pool(source=n.NumberedNames)  # arg-type
 n.open_pool(source=["Ada"])  # arg-type
 n.open_pool(state={})  # arg-type

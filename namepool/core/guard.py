@@ -87,7 +87,7 @@ def why_unissuable(name: object) -> str | None:
     """Return the rule that forbids a source to issue ``name``, as the end of a sentence.
 
     The result is ``None`` if the source may issue the name. The result is also ``None`` for the
-    default name. ``KnownNames.admit`` drops that name, and counts it as a duplicate.
+    default name and for the names that a program reserves: see ``core.judging``.
     """
     reason = why_invalid(name)
     if reason is not None:

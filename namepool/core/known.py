@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, cast, overload
+from typing import NamedTuple, overload
 
-from namepool.core.guard import why_unissuable
-from namepool.core.names import is_default_name, name_key, plain
+from namepool.core.judging import Judged
+from namepool.core.names import name_key
 from namepool.core.stock import Stock, Stocks
 
 
@@ -78,27 +78,18 @@ class KnownNames:
         self._log.append(name)
         return True
 
-    def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
-        """Stock the good candidates, and count the others.
-
-        A good candidate is issuable, and reads unlike every known name and the default name.
-        """
+    def admit(self, judged: Judged, theme: str | None = None) -> Admission:
+        """Stock each name that reads unlike every known name, and count the other candidates."""
         stock = self._stocks[theme]
-        accepted = invalid = duplicate = 0
-        for candidate in candidates:
-            if why_unissuable(candidate) is not None:
-                invalid += 1
-                continue
-            name = cast("str", plain(candidate))
-            if is_default_name(name) or not self.learn(name):
-                duplicate += 1
-            else:
+        accepted = 0
+        for name in judged.names:
+            if self.learn(name):
                 if theme is not None:
                     self._homes[name] = stock
                 stock.names.append(name)
                 stock.stocked += 1
                 accepted += 1
-        return Admission(accepted, invalid, duplicate)
+        return Admission(accepted, len(judged.refused), len(judged.names) - accepted)
 
     def forget(self, theme: str) -> bool:
         """Drop the stock of a theme unless a name belongs to it; tell whether the stock is gone."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
-from namepool.actors.checks import Checks
+from namepool.actors.checks import Checks, shown
+from namepool.core.names import plain, why_invalid
 from namepool.errors import InvalidOption
 
 _CHECKS = Checks(InvalidOption)
@@ -42,6 +45,7 @@ class PoolOptions:
     reuse_gap: int = 1000
     reclaim_after: float | None = 300.0
     leak_after: float | None = None
+    reserved: Iterable[str] = ()
     ledger: object = None
 
     def __post_init__(self) -> None:
@@ -57,6 +61,7 @@ class PoolOptions:
         check_count("reuse_gap", self.reuse_gap, 0)
         check_seconds("reclaim_after", self.reclaim_after, none=True)
         check_seconds("leak_after", self.leak_after, none=True, zero=False)
+        object.__setattr__(self, "reserved", _names("reserved", self.reserved))
 
 
 LONGEST_THEME = 200
@@ -66,3 +71,14 @@ LONGEST_THEME = 200
 def check_theme(theme: object) -> str | None:
     """Return ``theme`` if it is a valid theme or ``None``."""
     return None if theme is None else check_text("theme", theme, LONGEST_THEME)
+
+
+def _names(option: str, value: object) -> tuple[str, ...]:
+    """Return ``value`` as a tuple if it is an iterable of valid names."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise invalid(option, value, "a list of names")
+    names = tuple(map(plain, value))
+    for number, name in enumerate(names, 1):
+        if (reason := why_invalid(name)) is not None:
+            raise InvalidOption(f"{option}: entry {number}: {shown(name)} {reason}")
+    return cast("tuple[str, ...]", names)

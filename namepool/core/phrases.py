@@ -84,9 +84,9 @@ def _begins(keys: Sequence[str], phrases: str) -> bool:
 
 def _is_command(words: Sequence[str]) -> bool:
     """Tell whether the first word is a command, and it and the next word are in small letters."""
-    command = words[0]
-    if len(words) == 1 or not command.islower():
+    if len(words) == 1:
         return False
+    command = words[0]  # the lists are in small letters
     if words[1][0] in "-." or words[1] in _set(lists.ARGUMENTS):
         return command in _set(lists.COMMANDS) or command in _set(lists.NAMESAKES)
     return words[1].islower() and command in _set(lists.COMMANDS)

@@ -79,11 +79,12 @@ for a name still waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from namepool.actors.later import LATER
+from namepool.core.judging import Judged
 from namepool.core.known import Admission
 from namepool.core.leases import Binding, Lease, Token, bindings, speakers
 from namepool.core.links import OVER
@@ -98,12 +99,12 @@ class OwnerEnded(NamedTuple):
 
 
 class LateChunk(NamedTuple):
-    """The signal that candidates came for a dead pool.
+    """The signal that names came for a dead pool.
 
-    They are unchecked. ``epoch`` is the epoch in which the pool asked for them.
+    ``epoch`` is the epoch in which the pool asked for them.
     """
 
-    names: tuple[object, ...]
+    judged: Judged
     epoch: int
     theme: str | None = None
 
@@ -297,10 +298,10 @@ class PoolState(Speakers):
 
     # -- all of it --------------------------------------------------------------------------
 
-    def admit(self, candidates: Iterable[object], theme: str | None = None) -> Admission:
-        """Stock the good candidates and count the others: see ``KnownNames.admit``."""
+    def admit(self, judged: Judged, theme: str | None = None) -> Admission:
+        """Stock the new names and count the other candidates: see ``KnownNames.admit``."""
         self.torn = True
-        admission = self.known.admit(candidates, theme)
+        admission = self.known.admit(judged, theme)
         self.torn = False
         self.counters.invalid_count += admission.invalid
         self.counters.duplicate_count += admission.duplicate

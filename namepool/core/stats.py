@@ -91,7 +91,7 @@ class PoolStats:
     fetch_failure_count: int
     """Fetches that brought no new name: they failed, were overdue, or had nothing usable."""
     invalid_count: int
-    """Candidates dropped because a source may not issue them."""
+    """Candidates dropped because a source may not issue them, or because they are reserved."""
     duplicate_count: int
     """Candidates dropped because they read like a name the pool knows."""
     rejected_count: int

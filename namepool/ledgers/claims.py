@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial, update_wrapper
-from typing import Any, cast
+from typing import Any
 
 from namepool.actors.at_exit import exiting_for
 from namepool.actors.logs import Logger
-from namepool.core.guard import why_unissuable
+from namepool.core.judging import Judged
 from namepool.core.known import UsedNames
-from namepool.core.names import is_default_name, name_key, one_line, why_invalid
+from namepool.core.names import name_key, one_line
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
@@ -100,10 +100,10 @@ class ClaimedNames:
 
     # -- in a fetcher -----------------------------------------------------------------------
 
-    def _fetch(self, count: int, used: Sequence[str], **wishes: Any) -> list[object]:
-        """Return names that are claimed for this pool, and values that are no names.
+    def _fetch(self, count: int, used: Sequence[str], **wishes: Any) -> Judged:
+        """Return names that are claimed for this pool, with the candidates that were refused.
 
-        The pool counts the values that are no names. If other sessions hold some of the source's
+        The pool counts the refused candidates. If other sessions hold some of the source's
         names, the source is asked again only if less than half of the chunk is left.
 
         Raises:
@@ -120,21 +120,21 @@ class ClaimedNames:
                 break
         with self._lock:
             self._state.counters.rejected_count += len(chunk.rejected)
-        if not chunk.claimed and chunk.rejected and not chunk.others:
+        if not chunk.claimed and chunk.rejected and not chunk.refused:
             raise SourceError(
                 f"others have claimed all {len(chunk.rejected)} names that {self.last_source} gave"
             )
         if self._is_closing:
             raise _Closed("the pool is closed")
-        return [*chunk.claimed, *chunk.others]
+        return Judged(chunk.claimed, chunk.refused, chunk.reserved)
 
-    def _ask(self, chunk: Chunk, used: Sequence[str], wishes: dict[str, Any]) -> list[object]:
+    def _ask(self, chunk: Chunk, used: Sequence[str], wishes: dict[str, Any]) -> Judged:
         try:
             count = chunk.size - len(chunk.claimed)
             return read_answer(self._source.fetch(count, used, **wishes), count)
         except BaseException as error:
             if chunk.claimed or (chunk.rejected and isinstance(error, SourceExhausted)):
-                return []  # the names of other sessions may come free
+                return read_answer((), 0)  # the names of other sessions may come free
             raise
 
     def _claim(self, names: list[str]) -> list[str]:
@@ -196,10 +196,9 @@ class ClaimedNames:
         if holder is not None:
             self._conflict(name, f"is held by {holder.session} too")
 
-    def release(self, names: Iterable[object]) -> None:
+    def release(self, names: Iterable[str]) -> None:
         """Free names that came too late for the pool, unless the pool knows them already."""
-        valid = [cast("str", name) for name in names if why_invalid(name) is None]
-        self._try(partial(self._release, [n for n in valid if n not in self._state.known]))
+        self._try(partial(self._release, [n for n in names if n not in self._state.known]))
 
     def _release(self, names: list[str]) -> None:
         with self._before_the_end():
@@ -317,8 +316,9 @@ class Chunk:
         self.size: int = size
         self.claimed: list[str] = []
         self.rejected: list[str] = []
-        self.others: list[object] = []
-        """Values that are no names; the pool counts them."""
+        self.refused: list[tuple[object, str]] = []
+        """The candidates that no pool may issue, with the reasons; the pool counts them."""
+        self.reserved: frozenset[str] = frozenset()
         self._began = began
         self._rounds = 0
 
@@ -332,19 +332,17 @@ class Chunk:
         often = self._rounds >= ROUNDS and took > QUICK
         return len(self.claimed) < ENOUGH * self.size and in_time and not often
 
-    def take_in(
-        self, candidates: Iterable[object], claim: Callable[[list[str]], list[str]]
-    ) -> bool:
-        """Claim the candidates that are new; tell whether the source may be asked again."""
+    def take_in(self, judged: Judged, claim: Callable[[list[str]], list[str]]) -> bool:
+        """Claim the names that are new; tell whether the source may be asked again."""
         self._rounds += 1
+        self.refused += judged.refused
+        self.reserved = judged.reserved
         known = set(map(name_key, [*self.claimed, *self.rejected]))
         fresh: list[str] = []
-        for candidate in candidates:
-            if why_unissuable(candidate) is not None or is_default_name(cast("str", candidate)):
-                self.others.append(candidate)
-            elif (key := name_key(cast("str", candidate))) not in known:
+        for name in judged.names:
+            if (key := name_key(name)) not in known:
                 known.add(key)
-                fresh.append(cast("str", candidate))
+                fresh.append(name)
         try:
             ours = claim(fresh) if fresh else []
         except LedgerError:

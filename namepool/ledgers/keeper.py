@@ -24,7 +24,7 @@ class Spoken(NamedTuple):
 class Unwanted(NamedTuple):
     """Names came too late for the pool."""
 
-    names: tuple[object, ...]
+    names: tuple[str, ...]
 
 
 class Renew(NamedTuple):

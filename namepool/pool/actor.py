@@ -176,7 +176,7 @@ class NamePool(ServiceActor):
             >>> namepool.PoolHandle(supervisor.handle("namepool")).checkout_name()
             'NPC #1'
         """
-        checked_options(options)
+        options["reserved"] = checked_options(options).reserved  # an iterator is read only once
         # All incarnations share one source and one state, so that no name comes twice and no lease
         # is lost.
         given = options.get("state")

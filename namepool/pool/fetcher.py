@@ -12,9 +12,17 @@ from typing import NamedTuple
 
 from namepool.actors import ServiceActor
 from namepool.actors.logs import Logger
+from namepool.core.judging import Judged
 from namepool.core.known import UsedNames
 from namepool.core.names import one_line
-from namepool.sources.base import IN_TIME, NameSource, fetch_from, read_answer, time_limit
+from namepool.sources.base import (
+    IN_TIME,
+    NameSource,
+    fetch_from,
+    read_answer,
+    reserving,
+    time_limit,
+)
 
 logger: Logger = Logger(__name__)
 
@@ -30,13 +38,15 @@ class FetchChunk(NamedTuple):
     """The seconds that the pool waits for the chunk."""
     theme: str | None = None
     """The theme of the names; ``None``: any."""
+    reserved: frozenset[str] = frozenset()
+    """The keys of the words and names that no source may give."""
 
 
 class ChunkArrived(NamedTuple):
-    """The candidates for a request, as the source made them: unchecked."""
+    """The names for a request."""
 
     request: int
-    names: tuple[object, ...]
+    judged: Judged
     source: str
     epoch: int
     theme: str | None = None
@@ -64,14 +74,14 @@ class ChunkFetcher(ServiceActor):
 
     def _fetch(self, message: FetchChunk) -> None:
         try:
-            with time_limit(message.seconds * IN_TIME):
+            with time_limit(message.seconds * IN_TIME), reserving(message.reserved):
                 answer = fetch_from(self._source, message.size, message.used, message.theme)
-                names = tuple(read_answer(answer, message.size))
+                judged = read_answer(answer, message.size)
         except BaseException as error:  # also SystemExit, because the pool must live on
             self._deliver(ChunkFailed(message.request, error))
         else:
             source = getattr(self._source, "last_source", None) or type(self._source).__name__
-            told = names, one_line(source), message.epoch, message.theme
+            told = judged, one_line(source), message.epoch, message.theme
             self._deliver(ChunkArrived(message.request, *told))
 
 

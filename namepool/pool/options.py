@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypedDict, cast
 
 from namepool.core.names import one_line
@@ -56,6 +57,12 @@ class NamePoolOptions(TypedDict, total=False):
     leak_after: float | None
     """Seconds until the log calls a name that is still checked out a leak; ``None``: never.
     Default: None."""
+
+    reserved: Iterable[str]
+    """Words and names that no source may give to an agent. An entry excludes each name that reads
+    like it, and each name with the words of the entry in a row: ``"Acme"`` excludes "Ada Acme-Bot",
+    but not "Acmena". The program itself may still give such a name: ``named(name="Acme")``.
+    Default: ()."""
 
     ledger: str | Ledger | None
     """The ledger in which the pool claims its names, so that no other process uses them. It is a

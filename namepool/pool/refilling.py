@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from namepool.actors import ServiceRef
+from namepool.core.judging import reserved_keys
 from namepool.core.known import Admission
 from namepool.core.names import one_line
 from namepool.core.options import PoolOptions
@@ -84,6 +85,7 @@ class Refilling:
         self._state = state
         self._fetches = fetches
         self._waiting = waiting
+        self._reserved = reserved_keys(options.reserved)
         self._is_gathering = False
         self._knows_themes = knows_themes(source)
         self.keeping: Keeping = Keeping(source, state)
@@ -181,9 +183,8 @@ class Refilling:
         state.log.add(FetchBegan(count, stock.theme, at=now))
         self.ref.actor_inbox.schedule(stock.learnt.patience, Late(request))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
-        fetcher.try_tell(
-            FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
-        )
+        chunk = FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
+        fetcher.try_tell(chunk._replace(reserved=self._reserved))
         return True
 
     def _start_fetcher(self, stock: Stock) -> Fetcher | None:
@@ -209,10 +210,10 @@ class Refilling:
         """Stock the names of a chunk, and give them to the waiting callers."""
         fetch = self._fetches.end(message.request)
         if fetch is None or not self._is_wanted(fetch):
-            self.keeping.tell(Unwanted(message.names))
+            self.keeping.tell(Unwanted(message.judged.names))
             return
         self.look()
-        admission = self._state.admit(message.names, message.theme)
+        admission = self._state.admit(message.judged, message.theme)
         if not (admission.accepted or (admission.duplicate and fetch.is_stale())):
             self._failed(_nothing_new(message, admission), fetch.among.theme)
             return
@@ -312,7 +313,7 @@ class Refilling:
 def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | ChunkFailed) -> None:
     """Give a fetcher's result to the pool; names for a dead pool wait for the next incarnation."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
-        state.signal.put(LateChunk(answer.names, answer.epoch, answer.theme))
+        state.signal.put(LateChunk(answer.judged, answer.epoch, answer.theme))
 
 
 def _nothing_new(message: ChunkArrived, admission: Admission) -> SourceError:

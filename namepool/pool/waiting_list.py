@@ -85,7 +85,7 @@ class WaitingList:
             if self._inbox.queue:  # it may have requests there, so it ends again behind them
                 self._inbox.put(Envelope(what))
         elif isinstance(what, LateChunk) and what.epoch == self._state.epoch:
-            self._state.admit(what.names, what.theme)
+            self._state.admit(what.judged, what.theme)
         self.serve()
 
     def _given_up(self, token: Any) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
-from namepool.core.guard import why_unissuable
+from namepool.core import judging
+from namepool.core.judging import Judged
 from namepool.core.names import one_line, shown
 from namepool.core.options import invalid
 from namepool.core.refill import Pauses
@@ -64,6 +65,33 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+_reserved: ContextVar[frozenset[str]] = ContextVar("namepool_reserved", default=frozenset())
+
+
+@contextmanager
+def reserving(reserved: frozenset[str]) -> Iterator[None]:
+    """Let ``why_refused`` refuse reserved names in the block, by their keys."""
+    token = _reserved.set(reserved)
+    try:
+        yield
+    finally:
+        _reserved.reset(token)
+
+
+def why_refused(candidate: object) -> str | None:
+    """Return the reason why the pool of the ``fetch`` under way may not issue ``candidate``.
+
+    The reason is the end of a sentence. The result is ``None`` if the pool may issue it. Without a
+    ``fetch`` under way, no name is reserved except the default name.
+    """
+    return judging.why_refused(candidate, _reserved.get())
+
+
+def judged(names: Iterable[str]) -> Judged:
+    """Return names that ``why_refused`` has let pass, so that nobody judges them again."""
+    return Judged(names, reserved=_reserved.get())
 
 
 @runtime_checkable
@@ -132,11 +160,12 @@ def fetch_from(
     return names
 
 
-def read_answer(answer: object, count: int) -> list[object]:
-    """Return the candidates in the answer of a source that was asked for ``count`` names.
+def read_answer(answer: object, count: int) -> Judged:
+    """Judge the candidates in the answer of a source that was asked for ``count`` names.
 
     The answer may be any object. The call blocks as long as the iterable blocks. If the iterable
-    raises an error after some names, these names are returned.
+    raises an error after some names, these names are judged. If another call of this function has
+    made the answer, it is not judged again.
 
     Raises:
         SourceError: the answer is no iterable of names
@@ -147,6 +176,8 @@ def read_answer(answer: object, count: int) -> list[object]:
             f"a source must return an iterable of names, not {type(answer).__name__}: "
             f"{shown(answer)}"
         )
+    if isinstance(answer, Judged) and answer.holds(_reserved.get()):
+        return answer
     names: list[object] = []
     try:
         for name in itertools.islice(answer, count + SURPLUS):
@@ -158,7 +189,7 @@ def read_answer(answer: object, count: int) -> list[object]:
         if not names:
             raise
         logger.warning("a source failed after %d names: %s", len(names), one_line(error))
-    return names
+    return judging.judge(names, _reserved.get())
 
 
 LAST_TURN = 0.1
@@ -202,7 +233,9 @@ class FallbackSource(NeverCopied):
         """The type of the source that gave the last names, or that source's own ``last_source``."""
 
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
-        """Return the names of the first source that gives any. Block as long as the sources take.
+        """Return the valid names of the first source that gives any.
+
+        The call blocks as long as the sources take.
 
         Raises:
             UnknownTheme: no source knows this theme
@@ -225,10 +258,9 @@ class FallbackSource(NeverCopied):
             try:
                 with rank.limited(None if left is None else _share(left, len(ranks) - place)):
                     names = _answer(source, count, used, theme, stands_in=stands_in)
-                reasons = [why_unissuable(name) for name in names]
-                if all(reasons):
-                    first = f": {shown(names[0])} {reasons[0]}" if names else ""
-                    raise SourceError(f"{type(source).__name__} gave no valid name{first}")
+                if not names:
+                    first = [f": {shown(value)} {reason}" for value, reason in names.refused[:1]]
+                    raise SourceError(f"{type(source).__name__} gave no valid name{''.join(first)}")
             except (UnknownTheme, SourceExhausted) as error:
                 refusals.append(error)
                 stands_in = stands_in or isinstance(error, SourceExhausted)
@@ -239,7 +271,7 @@ class FallbackSource(NeverCopied):
             else:
                 rank.pauses.succeeded()
                 self.last_source = getattr(source, "last_source", None) or type(source).__name__
-                return cast("list[str]", names)
+                return names
         # A source that failed, or is left alone, may give names later. So its error comes before
         # those of the sources that have no names for this theme, or none at all.
         # Without its old traceback: otherwise it would grow each time that the error is raised.
@@ -285,7 +317,7 @@ class FallbackSource(NeverCopied):
 
 def _answer(
     source: NameSource, count: int, used: Sequence[str], theme: str | None, *, stands_in: bool
-) -> list[object]:
+) -> Judged:
     try:
         return read_answer(fetch_from(source, count, used, theme), count)
     except UnknownTheme:

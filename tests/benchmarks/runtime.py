@@ -35,6 +35,7 @@ from namepool import (
     PoolState,
     owner_scope,
 )
+from namepool.core.judging import judge
 
 THREADS = (1, 8, 100)
 SHARE = 0.15
@@ -292,7 +293,7 @@ def _pool(**options: Any) -> PoolHandle:
 
 def _knowing(names: int) -> PoolHandle:
     state = PoolState()
-    state.admit(f"Name {n}" for n in range(names))
+    state.admit(judge(f"Name {n}" for n in range(names)))
     return _pool(state=state)
 
 
@@ -317,6 +318,7 @@ def print_import_time(rounds: int) -> None:
 MEMORY = """
 import asyncio, resource, sys, threading
 from pathlib import Path
+from namepool.core.judging import judge
 from namepool import AsyncPoolHandle, NamePool, NumberedNames, PoolHandle, PoolState
 
 def resident():
@@ -324,7 +326,7 @@ def resident():
     return pages * resource.getpagesize() / 1024
 
 count, state = int(sys.argv[1]), PoolState()
-state.admit(f"Name {n}" for n in range(2 * count))
+state.admit(judge(f"Name {n}" for n in range(2 * count)))
 pool = PoolHandle(NamePool.start(source=NumberedNames(), low_water_mark=0, state=state))
 pool.checkin_name(pool.checkout_name())
 before = resident()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import namepool.core
 from namepool.actors.later import LATER
+from namepool.core.judging import judge
+from namepool.core.known import Admission, KnownNames
 from namepool.core.leases import Binding, Lease, Token, speakers, speaking_owners
 from namepool.core.links import Link
 from namepool.core.names import name_key
@@ -19,11 +21,18 @@ from tests.support import lease_for
 CORE = str(Path(namepool.core.__file__).parent)
 
 
+def admit(
+    state: PoolState | KnownNames, candidates: Iterable[object], theme: str | None = None
+) -> Admission:
+    """Judge candidates, and admit them."""
+    return state.admit(judge(candidates), theme)
+
+
 def state_with(*names: str, gap: int = 0) -> PoolState:
     """Return a state with these names; one that was given back comes again after ``gap`` others."""
     state = PoolState()
     state.options = PoolOptions(reuse_gap=gap)
-    state.admit(names)
+    admit(state, names)
     return state
 
 

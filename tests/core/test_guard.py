@@ -14,7 +14,7 @@ from namepool.core.known import Admission
 from namepool.core.names import validate_name, why_invalid
 from namepool.core.offence import is_offensive
 from namepool.core.state import PoolState
-from tests.core.scene import associate
+from tests.core.scene import admit, associate
 
 ISSUED: dict[str, list[str]] = tomllib.loads(
     Path(__file__).with_name("issued.toml").read_text(encoding="utf-8")
@@ -256,5 +256,5 @@ def test_looking_at_anything_never_raises_and_gives_one_printable_reason(name: o
 
 def test_a_source_may_not_issue_it_and_a_user_may_speak_under_it() -> None:
     state = PoolState()
-    assert state.admit(["root", "Ada <b>", "Ada"]) == Admission(1, invalid=2, duplicate=0)
+    assert admit(state, ["root", "Ada <b>", "Ada"]) == Admission(1, invalid=2, duplicate=0)
     assert associate(state, "o", validate_name("root")).name == "root"

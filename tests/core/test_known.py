@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from namepool.core.judging import judge
 from namepool.core.known import Admission, KnownNames, UsedNames
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.state import PoolState
 from namepool.core.stock import Stocks
-from tests.core.scene import available, checkin, checkout, state_with
+from tests.core.scene import admit, available, checkin, checkout, state_with
 
 
 def test_a_name_that_reads_like_a_known_one_is_not_learnt() -> None:
@@ -27,7 +28,7 @@ def test_a_name_that_reads_like_a_known_one_is_not_learnt() -> None:
 def test_after_a_rebuild_is_known_what_is_in_stock_or_checked_out_in_the_order_it_came() -> None:
     stocks = Stocks()
     known = KnownNames(stocks)
-    known.admit(["Dan", "Ada", "Cid", "Bea"], "sea")
+    admit(known, ["Dan", "Ada", "Cid", "Bea"], "sea")
     stocks["sea"].names.remove("Ada")
     stocks["sea"].names.remove("Cid")
     stocks[None].names.append("Eve")
@@ -46,20 +47,20 @@ def test_after_a_rebuild_is_known_what_is_in_stock_or_checked_out_in_the_order_i
 def test_an_admission_counts_what_it_drops() -> None:
     state = state_with("Ada")
     candidates = ["Bea", "ADA", "Bea", "bea.", "", None, 7, "a\nb", DEFAULT_NAME, "nemo nobody"]
-    assert state.admit(candidates) == Admission(accepted=1, invalid=4, duplicate=5)
+    assert admit(state, candidates) == Admission(accepted=1, invalid=6, duplicate=3)
     assert available(state) == ["Ada", "Bea"]
-    assert (state.counters.invalid_count, state.counters.duplicate_count) == (4, 5)
+    assert (state.counters.invalid_count, state.counters.duplicate_count) == (6, 3)
 
 
 def test_a_leased_name_is_not_admitted_again() -> None:
     state = state_with("Ada")
     checkout(state, "o")
-    assert state.admit(["Ada"]) == Admission(0, 0, 1)
+    assert admit(state, ["Ada"]) == Admission(0, 0, 1)
     assert available(state) == []
 
 
 def test_an_admission_may_be_empty() -> None:
-    assert PoolState().admit([]) == Admission(0, 0, 0)
+    assert admit(PoolState(), []) == Admission(0, 0, 0)
 
 
 def test_after_a_reset_a_name_may_be_admitted_again() -> None:
@@ -67,7 +68,7 @@ def test_after_a_reset_a_name_may_be_admitted_again() -> None:
     checkout(state, "o")
     state.reset()
     assert len(state.known) == 0
-    assert state.admit(["Ada"]) == Admission(1, 0, 0)
+    assert admit(state, ["Ada"]) == Admission(1, 0, 0)
 
 
 def test_what_was_admitted_before_a_candidate_failed_is_in_stock() -> None:
@@ -76,8 +77,10 @@ def test_what_was_admitted_before_a_candidate_failed_is_in_stock() -> None:
         raise ZeroDivisionError
 
     state = PoolState()
+    judged: Any = judge([])
+    judged.names = candidates()
     with pytest.raises(ZeroDivisionError):
-        state.admit(candidates())
+        state.admit(judged)
     assert state.torn
 
     state.recover()
@@ -101,7 +104,7 @@ def test_used_names_are_a_sequence_oldest_first() -> None:
 def test_used_names_end_where_they_ended_when_they_were_taken(index: int) -> None:
     state = state_with("Ada", "Bea", "Cid")
     used = state.known.used()
-    state.admit(f"Later {n}" for n in range(200))
+    admit(state, [f"Later {n}" for n in range(200)])
     with pytest.raises(IndexError):
         used[index]
 
@@ -117,7 +120,7 @@ def test_used_names_end_where_they_ended_when_they_were_taken(index: int) -> Non
 def test_used_names_can_be_indexed_as_a_list_whatever_comes_later(where: Any) -> None:
     state = state_with("Ada", "Bea", "Cid")
     used = state.known.used()
-    state.admit(["Dan", "Eve"])
+    admit(state, ["Dan", "Eve"])
     assert used[where] == ["Ada", "Bea", "Cid"][where]
 
 
@@ -125,7 +128,7 @@ def test_used_names_do_not_change_with_a_reset() -> None:
     state = state_with("Ada", "Bea")
     used = state.known.used()
     state.reset()
-    state.admit(["Cid"])
+    admit(state, ["Cid"])
     assert list(used) == ["Ada", "Bea"]
     assert list(state.known.used()) == ["Cid"]
 
@@ -134,7 +137,7 @@ def test_used_names_do_not_change_with_a_recovery() -> None:
     state = state_with("Ada", "Bea")
     used = state.known.used()
     state.recover()
-    state.admit(["Cid"])
+    admit(state, ["Cid"])
     assert list(used) == ["Ada", "Bea"]
 
 

@@ -11,7 +11,7 @@ from namepool.core.leases import (
     speaking_owners,
 )
 from namepool.core.links import Standing
-from tests.core.scene import associate, binding_for, checkout, state_with
+from tests.core.scene import admit, associate, binding_for, checkout, state_with
 from tests.support import lease_for
 
 
@@ -47,7 +47,7 @@ def test_no_two_leases_of_a_state_have_one_number() -> None:
     leases += [taken, whole, associate(state, "p", "Cid", in_block=True).lease]
     associate(state, "o", "Zoe")
     state.reset()
-    state.admit(["Ada"])
+    admit(state, ["Ada"])
     leases.append(checkout(state, "o"))
 
     assert {type(lease) for lease in leases} == {Lease, WholeLease, Taking, Adopted}

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from namepool.actors.later import LATER
+from namepool.core.judging import judge
 from namepool.core.leases import Token
 from namepool.core.state import PoolState
 from tests.core.scene import (
+    admit,
     associate,
     binding_for,
     checkin,
@@ -24,6 +26,8 @@ from tests.core.scene import (
 )
 from tests.support import lease_for, park
 
+CHUNK = judge(["Jan", "Kim", "ada", ""])
+
 
 def busy_state() -> PoolState:
     """Of six names Dan and Eve are available; Flo is an orphan; o speaks under several.
@@ -32,12 +36,12 @@ def busy_state() -> PoolState:
     to one of t, which is silent; s has Cid from another party, and waits for a name of the kitchen.
     """
     state = state_with()
-    state.admit(["Ada", "Bea", "Cid", "Flo", "Dan", "Eve"])
+    admit(state, ["Ada", "Bea", "Cid", "Flo", "Dan", "Eve"])
     for owner in ("o", "p"):
         checkout(state, owner)
     checkout(state, "s", outside=True)
     checkout(state, "f")
-    state.admit(["Gil", "Hal", "Ide"], "sea")
+    admit(state, ["Gil", "Hal", "Ide"], "sea")
     checkout(state, "o", "sea", in_block=True)
     checkout(state, "r", "sea")
     associate(state, "p", "Ada")
@@ -181,7 +185,7 @@ DONE: dict[str, Callable[[PoolState], object]] = {
     "the end of an owner of several": lambda s: s.owner_ended("p", 2.0),
     "the end of an owner that waits": lambda s: s.owner_ended("s", 2.0),
     "reclaim": lambda s: s.reclaim(1.0, 2.0),
-    "admit": lambda s: s.admit(["Jan", "Kim", "ada", ""], "sea"),
+    "admit": lambda s: s.admit(CHUNK, "sea"),
     "recover": lambda s: s.recover(),
 }
 

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
 
 from namepool.core.known import Admission
 from namepool.core.leases import Lease, Token
-from namepool.core.names import DEFAULT_NAME, name_key, why_invalid
+from namepool.core.names import DEFAULT_NAME, name_key
 from namepool.core.options import PoolOptions
 from namepool.core.state import PoolState
-from tests.core.scene import binding_for, look_at, struck
+from tests.core.scene import admit, binding_for, look_at, struck
 from tests.support import lease_for, park
 
 OWNERS = st.sampled_from("abc")
@@ -164,14 +164,14 @@ class StateAgainstModel(RuleBasedStateMachine):
     def admit(self, candidates: list[object], theme: str | None) -> None:
         accepted = invalid = 0
         for candidate in candidates:
-            if not isinstance(candidate, str) or why_invalid(candidate) is not None:
+            if candidate not in SPELLINGS:
                 invalid += 1
-            elif candidate in SPELLINGS and self._spelled(candidate) not in self.homes:
+            elif self._spelled(candidate) not in self.homes:
                 self.homes[candidate] = theme
                 self.stocks[theme].append(candidate)
                 accepted += 1
         expected = Admission(accepted, invalid, len(candidates) - accepted - invalid)
-        assert self.state.admit(candidates, theme) == expected
+        assert admit(self.state, candidates, theme) == expected
 
     @rule(owner=OWNERS, theme=THEMES, in_block=st.booleans(), outside=st.booleans(), cut=CUTS)
     def checkout(

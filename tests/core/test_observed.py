@@ -18,6 +18,7 @@ from namepool.pool import messages as m
 from namepool.pool import observing
 from namepool.pool.observing import Observing, Seen
 from tests.core.scene import (
+    admit,
     associate,
     binding_for,
     checkin,
@@ -46,7 +47,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.state = state_with()
-        self.state.admit(["Ada", "Bea", "Cid", "Dan", "Eve", "Flo"])
+        admit(self.state, ["Ada", "Bea", "Cid", "Dan", "Eve", "Flo"])
         inbox: Any = StillInbox()
         self.inbox: StillInbox = inbox
         self.reader = StillReader()
@@ -95,7 +96,7 @@ class Noting:
 
 def test_an_observer_is_asked_before_each_change() -> None:
     state = state_with()
-    state.admit(["Ada"])
+    admit(state, ["Ada"])
     state.observer = observer = Noting(state)
 
     lease = checkout(state, "o")
@@ -125,7 +126,7 @@ def test_an_observer_is_asked_before_each_change() -> None:
 
 def test_what_changes_nothing_is_not_told() -> None:
     state = state_with()
-    state.admit(["Ada"])
+    admit(state, ["Ada"])
     lease, wait = checkout(state, "o"), lease_for(state, "p")
     binding = binding_for(state, "p", "Ada")
     state.observer = observer = Noting(state)
@@ -147,7 +148,7 @@ def test_what_changes_nothing_is_not_told() -> None:
 
 def test_an_observer_that_fails_leaves_all_as_it_was() -> None:
     state = state_with()
-    state.admit(["Ada", "Bea"])
+    admit(state, ["Ada", "Bea"])
     lease = checkout(state, "o")
     observer: Any = object()  # it answers nothing
     state.observer = observer
@@ -205,7 +206,7 @@ def test_an_event_equals_none_of_another_class() -> None:
 
 
 def test_a_checkout_of_a_theme_is_told_with_the_name_that_it_found(scene: Scene) -> None:
-    scene.state.admit(["Gil"], "sea")
+    admit(scene.state, ["Gil"], "sea")
 
     checkout(scene.state, "o", "sea")
 
@@ -338,7 +339,7 @@ def test_what_is_noted_of_a_lease_is_when_it_began(scene: Scene) -> None:
 def test_while_nobody_reads_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     inbox: Any = StillInbox()
     state = state_with()
-    state.admit(["Ada", "Bea"])
+    admit(state, ["Ada", "Bea"])
     state.observer = Observing(state, inbox)
     made: list[str] = []
     for kind in ("NameCheckedOut", "NameCheckedIn", "NameAssociated", "NameDissociated"):
@@ -355,7 +356,7 @@ def test_while_nobody_reads_no_event_is_made(monkeypatch: pytest.MonkeyPatch) ->
 def test_while_nobody_reads_nothing_is_written() -> None:
     inbox: Any = StillInbox()
     state = state_with()
-    state.admit(["Ada", "Bea"])
+    admit(state, ["Ada", "Bea"])
     state.observer = Observing(state, inbox)
 
     checkout(state, "o")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pykka
@@ -47,6 +47,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "reuse_gap": 1000,
         "reclaim_after": 300.0,
         "leak_after": None,
+        "reserved": (),
         "ledger": None,
     }
 
@@ -145,6 +146,32 @@ def test_a_lease_may_be_called_a_leak_never_but_not_at_once() -> None:
 @pytest.mark.parametrize("value", [0, 1, "yes", "", None, 1.0, []])
 def test_prefetch_is_true_or_false_and_nothing_like_it(value: object) -> None:
     assert _refused(prefetch=value) == f"prefetch must be True or False, not {value!a}"
+
+
+@pytest.mark.parametrize(
+    "value", [["Acme", "Ada Lovelace"], ("Acme", "Ada Lovelace"), {"Acme": 1, "Ada Lovelace": 2}]
+)
+def test_reserved_names_are_kept_as_they_are(value: Iterable[str]) -> None:
+    assert PoolOptions(reserved=value).reserved == ("Acme", "Ada Lovelace")
+    assert PoolOptions(reserved=iter(value)).reserved == ("Acme", "Ada Lovelace")
+
+
+@pytest.mark.parametrize("value", ["Acme", b"Acme", None, 5])
+def test_reserved_names_come_in_a_list(value: object) -> None:
+    assert _refused(reserved=value) == f"reserved must be a list of names, not {value!a}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (7, "7 must be a string, not int"),
+        ("", "'' must not be empty"),
+        ("Acme\n", "'Acme\\n' must not contain '\\n' (U+000A)"),
+        ("--", "'--' must contain a letter or a digit"),
+    ],
+)
+def test_an_entry_that_is_no_name_is_named(entry: object, reason: str) -> None:
+    assert _refused(reserved=["Ada", entry]) == f"reserved: entry 2: {reason}"
 
 
 @pytest.mark.parametrize("option", [*COUNTS, *SECONDS, "prefetch"])

@@ -10,7 +10,7 @@ import pytest
 from namepool.actors.later import LATER
 from namepool.core.leases import Lease, Taking
 from namepool.core.options import PoolOptions
-from tests.core.scene import available, checkin, checkout, look_at, state_with
+from tests.core.scene import admit, available, checkin, checkout, look_at, state_with
 from tests.support import lease_for
 
 
@@ -43,7 +43,7 @@ def test_a_name_that_rests_is_not_handed_out_and_is_available_all_the_same() -> 
 
 def test_the_gap_is_counted_for_each_theme() -> None:
     state = state_with("Ada", "Bea", "Cid", gap=2)
-    state.admit(["Gil", "Hal", "Ide"], "sea")
+    admit(state, ["Gil", "Hal", "Ide"], "sea")
     state.end(checkout(state, "agent", "sea"))
     for _ in range(3):
         checkout(state, "agent")
@@ -73,7 +73,7 @@ def test_whatever_is_held_and_given_back_the_gap_is_kept_and_the_names_are_bound
         stock.ready_due(gap)
         if not stock.names:
             fresh += 1
-            state.admit([f"Name {fresh}"])
+            admit(state, [f"Name {fresh}"])
         lease = checkout(state, "agent")
         held.append(lease)
         handed.append(lease.name)
@@ -123,7 +123,7 @@ def test_a_reset_forgets_the_names_that_rest() -> None:
     state.end(checkout(state, "agent"))
     state.reset()
     assert (available(state), len(state.known)) == ([], 0)
-    assert state.admit(["Ada"]).accepted == 1
+    assert admit(state, ["Ada"]).accepted == 1
 
 
 @pytest.mark.parametrize("twice", ["ready", "resting", "leased"])

@@ -8,6 +8,7 @@ from namepool.core.known import Admission
 from namepool.core.leases import Adopted
 from namepool.core.state import PoolState
 from tests.core.scene import (
+    admit,
     associate,
     available,
     binding_for,
@@ -107,7 +108,7 @@ def test_an_associated_name_that_was_available_is_no_longer_issued() -> None:
 def test_an_associated_name_that_was_never_seen_is_known_and_never_admitted() -> None:
     state = state_with()
     assert associate(state, "o", "Ada").name == "Ada"
-    assert state.admit(["Ada", "ADA"]) == Admission(0, 0, 2)
+    assert admit(state, ["Ada", "ADA"]) == Admission(0, 0, 2)
     assert list(state.known.used()) == ["Ada"]
 
 

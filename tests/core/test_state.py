@@ -12,6 +12,7 @@ from namepool.actors.later import LATER
 from namepool.core.leases import Token, WholeLease
 from namepool.core.state import OwnerEnded, PoolState
 from tests.core.scene import (
+    admit,
     associate,
     available,
     binding_for,
@@ -149,7 +150,7 @@ def test_a_name_that_was_never_seen_is_taken_and_known_and_goes_home_to_the_stoc
 
 def test_a_name_of_a_theme_is_taken_from_its_stock_whatever_the_lease_asked_for() -> None:
     state = state_with()
-    state.admit(["Gil", "Hal"], "sea")
+    admit(state, ["Gil", "Hal"], "sea")
     lease = lease_for(state, "o")
 
     state.take(lease, "Hal")
@@ -190,9 +191,9 @@ def test_a_name_given_back_goes_to_the_back_of_the_queue() -> None:
 
 def test_fresh_names_go_to_the_back() -> None:
     state = state_with("Ada")
-    state.admit(["Bea"])
+    admit(state, ["Bea"])
     state.end(checkout(state, "o"))
-    state.admit(["Cid"])
+    admit(state, ["Cid"])
     assert available(state) == ["Bea", "Ada", "Cid"]
 
 
@@ -235,7 +236,7 @@ def test_a_lease_from_before_a_reset_does_not_end_a_later_one_of_the_name() -> N
     state = state_with("Ada")
     old = checkout(state, "one")
     state.reset()
-    state.admit(["Ada"])
+    admit(state, ["Ada"])
     new = checkout(state, "two")
 
     assert state.end(old) is False
@@ -267,7 +268,7 @@ def test_the_end_of_a_wait_is_left_to_the_pools_own_thread() -> None:
 
 def test_who_waits_is_served_by_the_pools_own_thread_when_a_name_of_its_theme_comes_home() -> None:
     state = state_with("Ada", "Bea")
-    state.admit(["Gil"], "sea")
+    admit(state, ["Gil"], "sea")
     leases = [checkout(state, "o"), checkout(state, "o", "sea")]
     park(state, "p", theme="sea")
 
@@ -292,7 +293,7 @@ def test_the_published_view_stays_the_same_object_through_reset_and_recovery() -
     checkout(state, "o")
     state.recover()
     state.reset()
-    state.admit(["Cid"])
+    admit(state, ["Cid"])
     checkout(state, "p")
     assert dict(view) == {"p": "Cid"}
 
@@ -615,7 +616,7 @@ def test_a_reset_draws_nothing() -> None:
     checkout(state, "o")
     state.reset()
     assert state.stocks[None].drawn == 1
-    state.admit(["Dot"])
+    admit(state, ["Dot"])
     assert state.stocks[None].drawn == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from namepool.core.stats import BOUNDS, Counters, Durations
-from tests.core.scene import associate, checkout, state_with
+from tests.core.scene import admit, associate, checkout, state_with
 from tests.support import lease_for
 
 
@@ -69,7 +69,7 @@ def test_leases_that_begin_with_an_association_are_counted() -> None:
 def test_leases_that_resets_end_add_up() -> None:
     state = state_with()
     for count in (2, 0, 1):
-        state.admit(["Ada", "Bea", "Cid"])
+        admit(state, ["Ada", "Bea", "Cid"])
         for _ in range(count):
             checkout(state, "o")
         state.reset()
@@ -80,8 +80,8 @@ def test_leases_that_resets_end_add_up() -> None:
 def test_what_admissions_drop_adds_up() -> None:
     state = state_with()
 
-    state.admit(["Ada", "Ada", "", "\n"])
-    state.admit(["ada", None])
+    admit(state, ["Ada", "Ada", "", "\n"])
+    admit(state, ["ada", None])
 
     assert (state.counters.duplicate_count, state.counters.invalid_count) == (2, 3)
 

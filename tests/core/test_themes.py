@@ -5,14 +5,14 @@ from __future__ import annotations
 from namepool.actors.later import LATER
 from namepool.core.known import Admission
 from namepool.core.state import PoolState
-from tests.core.scene import associate, available, checkin, checkout, state_with
+from tests.core.scene import admit, associate, available, checkin, checkout, state_with
 from tests.support import lease_for, park
 
 
 def _state() -> PoolState:
     state = state_with()
-    state.admit(["Ada", "Bea"])
-    state.admit(["Gil", "Hal"], "sea")
+    admit(state, ["Ada", "Bea"])
+    admit(state, ["Gil", "Hal"], "sea")
     return state
 
 
@@ -53,8 +53,8 @@ def test_a_name_goes_back_to_the_stock_it_came_for() -> None:
 
 def test_a_name_known_in_one_theme_is_admitted_to_no_other() -> None:
     state = _state()
-    assert state.admit(["ADA", "Gil", "Ivo"], "kitchen") == Admission(1, 0, 2)
-    assert state.admit(["hal"]) == Admission(0, 0, 1)
+    assert admit(state, ["ADA", "Gil", "Ivo"], "kitchen") == Admission(1, 0, 2)
+    assert admit(state, ["hal"]) == Admission(0, 0, 1)
     assert checkout(state, "o", "kitchen").name == "Ivo"
 
 
@@ -72,7 +72,7 @@ def test_a_reset_forgets_the_names_of_every_theme_and_who_waits_still_does() -> 
     state.reset()
     assert (available(state), state.stocks.available, len(state.known)) == ([], 0, 0)
     assert list(state.stocks["sea"].waiters) == [lease]
-    assert state.admit(["Gil"]) == Admission(1, 0, 0)  # its theme is forgotten, too
+    assert admit(state, ["Gil"]) == Admission(1, 0, 0)  # its theme is forgotten, too
     checkin(state, checkout(state, "o").name)
     assert list(state.stocks[None].names) == ["Gil"]
 

@@ -23,6 +23,7 @@ from namepool import (
 from namepool.actors import ActorHandle, Reply
 from namepool.actors.later import LATER
 from namepool.actors.service_actor import _Crash
+from namepool.core.judging import judge
 from namepool.core.leases import Binding, Lease, Token
 from tests.core.scene import is_true_to, look_at
 from tests.interleavings.support import run_own_thread, unstarted_pool
@@ -41,7 +42,7 @@ class SeenState(PoolState):
         self.over: list[Token] = []
         self.checkouts = 0
         self.checkins = 0
-        self.admit(names)
+        self.admit(judge(names))
 
     def begin(self, lease: Lease, spare: int | None = None) -> Any:
         self.tokens[lease] = None

@@ -9,6 +9,7 @@ import pytest
 
 from namepool import CheckoutName, CheckoutTimeout, NamePool, NamesUnavailable, Reset
 from namepool.actors import Reply
+from namepool.core.judging import judge
 from namepool.core.state import LateChunk, PoolState
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed
 from namepool.pool.refilling import _deliver
@@ -34,7 +35,7 @@ class FetchScene(PoolScene):
         self.got: list[str] = []
 
     def deliver(self) -> None:
-        _deliver(self.ref, self.state, ChunkArrived(1, ("Old Name",), "source", self.epoch))
+        _deliver(self.ref, self.state, ChunkArrived(1, judge(["Old Name"]), "source", self.epoch))
 
     def deliver_late(self) -> None:
         self.ref.wait_gone()
@@ -103,8 +104,8 @@ def ask_and_end(scene: FetchScene) -> None:
 def is_reclaimed(scene: FetchScene) -> list[str]:
     """What the next incarnation grants to one that waits still is nobody's for long."""
     kept: list[Reply[Any]] = [*scene.kept]
-    scene.state.admit(["New Name"])
-    scene.names = ["New Name"]
+    scene.state.admit(judge(["New Nell"]))
+    scene.names = ["New Nell"]
     scene.succeed()
     scene.state.reclaim(float("inf"), float("inf"))
     return scene.faults() + ([] if kept else ["nothing was asked"])
@@ -123,7 +124,7 @@ def test_it_is_found_when_a_reset_leaves_the_fetches_alone(monkeypatch: pytest.M
 def test_it_is_found_when_a_late_chunk_has_no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     def on_signal(self: Any, signalled: Any) -> None:
         if isinstance(signalled, LateChunk):
-            self._state.admit(signalled.names)
+            self._state.admit(signalled.judged)
         else:
             self._waiting.signalled(signalled)
 
@@ -143,7 +144,7 @@ class ResetScene(PoolScene):
 
     def reset_and_refill(self) -> None:
         self.ref.ask(Reset())
-        self.state.signal.put(LateChunk((NAME,), self.state.epoch, None))
+        self.state.signal.put(LateChunk(judge([NAME]), self.state.epoch, None))
 
 
 def hear(scene: PoolScene, name: str) -> None:

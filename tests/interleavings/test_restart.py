@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import pykka
 import pytest
 
 from namepool import CheckoutName, PoolState
 from namepool.actors.inbox import Inbox
+from namepool.core.judging import judge
 from namepool.core.state import LateChunk
 from namepool.pool.waiting_list import abandon_waiters
 from tests.interleavings import scene as scenes
@@ -124,7 +125,9 @@ def send_poison(scene: Lives) -> None:
         raise ValueError(FATAL)
         yield
 
-    scene.state.signal.put(LateChunk(cast("Any", names()), scene.state.epoch, None))
+    judged: Any = judge([])
+    judged.names = names()
+    scene.state.signal.put(LateChunk(judged, scene.state.epoch, None))
 
 
 def test_a_pool_that_dies_of_what_it_was_told_leaves_the_rest_to_the_next() -> None:

@@ -24,6 +24,7 @@ from namepool import (
     PoolHandle,
     SourceError,
 )
+from namepool.core.judging import judge
 from namepool.ledgers.base import RENEW_EVERY
 from namepool.ledgers.claims import Chunk, ClaimedNames
 from namepool.ledgers.memory import Book, MemoryLedger
@@ -189,7 +190,7 @@ def test_a_slow_source_is_not_asked_for_ever(
 def test_without_time_the_source_is_asked_once(book: Book) -> None:
     chunk = Chunk(4, 0.0)  # it began when the clock did
     assert chunk.may_ask()
-    chunk.take_in(["One"], lambda names: names)
+    chunk.take_in(judge(["One"]), lambda names: names)
 
     with time_limit(PATIENCE):
         assert not chunk.may_ask()
@@ -201,7 +202,7 @@ def test_what_is_no_name_is_left_to_the_pool_to_count(book: Book) -> None:
         pool.checkout_name()
         stats = pool.pool_stats()
 
-    assert (stats.invalid_count, stats.duplicate_count, stats.rejected_count) == (2, 1, 0)
+    assert (stats.invalid_count, stats.duplicate_count, stats.rejected_count) == (3, 0, 0)
 
 
 def test_a_pool_counts_what_others_have_and_learns_from_what_is_left(

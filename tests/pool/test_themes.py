@@ -30,6 +30,7 @@ from namepool import (
     name_key,
     open_pool,
 )
+from namepool.core.judging import judge
 from namepool.pool.fetcher import ChunkArrived
 from namepool.pool.ref import NamePoolRef
 from namepool.pool.refilling import _deliver
@@ -365,7 +366,7 @@ def test_what_comes_for_a_dead_pool_keeps_its_theme() -> None:
     state = PoolState()
     ref = NamePool.start(source=Themed(), state=state)
     ref.stop()
-    _deliver(ref, state, ChunkArrived(1, ("Old Salt",), "source", state.epoch, "sea"))
+    _deliver(ref, state, ChunkArrived(1, judge(["Old Salt"]), "source", state.epoch, "sea"))
     ref = NamePool.start(source=Themed(), state=state)
     assert ref.ask(CheckoutName(theme="sea"), timeout=PATIENCE) == "Old Salt"
 

@@ -146,7 +146,12 @@ def test_an_answer_without_any_valid_name_counts_as_a_failure(
 
 def test_one_valid_name_makes_an_answer_and_the_rest_is_handed_on() -> None:
     source = FallbackSource(ScriptedSource(["", "Ada", None]), NumberedNames())
-    assert source.fetch(1, []) == ["", "Ada", None]
+    names: Any = source.fetch(1, [])
+    assert names == ["Ada"]
+    assert names.refused == (
+        ("", "must not be empty"),
+        (None, "must be a string, not NoneType"),
+    )
 
 
 @pytest.mark.parametrize("answer", [[], (), iter(())], ids=["list", "tuple", "iterator"])

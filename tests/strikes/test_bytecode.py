@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from namepool import PoolState
+from namepool.core.judging import judge
 from namepool.core.leases import Lease
 from namepool.speaking import asked_for
 from tests.strikes.tracing import strike_at
@@ -79,7 +80,7 @@ def test_other_transitions_have_such_places(transition: Callable[..., Any]) -> N
 
 def a_state() -> tuple[PoolState, Lease]:
     state = PoolState()
-    state.admit(["Ada", "Bea", "Cleo"])
+    state.admit(judge(["Ada", "Bea", "Cleo"]))
     state.stocks[None].floor = 0
     return state, asked_for(state)
 

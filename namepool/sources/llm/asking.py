@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
 from namepool.core.names import one_line
+from namepool.sources.base import why_refused
 from namepool.sources.llm import ladder, prompt, retry
 from namepool.sources.llm.chunk import Chunk, Themes
 from namepool.sources.llm.endpoint import Endpoint
@@ -44,7 +45,7 @@ class Asker:
         self.themes = themes
         self.rung: int = 0
         self._proven = False  # whether the form of this rung has worked
-        self._endpoint, self._reader = endpoint, Reader(endpoint.striker)
+        self._endpoint, self._reader = endpoint, Reader(endpoint.striker, why_refused)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
         self._max_attempts = max_attempts
         self._quiet_until = float("-inf")  # the endpoint wants to be left alone by all threads

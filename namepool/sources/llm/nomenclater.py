@@ -12,7 +12,7 @@ from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import check_count, check_seconds, check_theme
-from namepool.sources.base import IN_TIME, time_left
+from namepool.sources.base import IN_TIME, judged, time_left
 from namepool.sources.llm import ladder, prompt
 from namepool.sources.llm.asking import Asker
 from namepool.sources.llm.chunk import Chunk, Given, Themes
@@ -191,7 +191,7 @@ class Nomenclater(NeverCopied):
             # A new error, because the frames of the old one hold the key.
             raise EndpointError(f"{one_line(model, 60)} at {host}: {failure}", **vars(failure))
         self.last_source = f"{type(self).__name__} ({model} at {host})"
-        return chunk.names
+        return judged(chunk.names)
 
     def probe(self, count: int = 12) -> Probe:
         """Ask for ``count`` names once, and return everything that this shows about the endpoint.

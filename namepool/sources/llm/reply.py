@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, takewhile
 from typing import Any, NamedTuple, cast
 
-from namepool.core.guard import why_unissuable
-from namepool.core.names import is_default_name, one_line, shown
+from namepool.core.judging import why_refused
+from namepool.core.names import one_line, shown
 from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.secrets import MARK
 from namepool.sources.llm.texts import candidates, clean, ends
@@ -105,8 +105,12 @@ def _is_structure(content: object) -> bool:
 class Reader:
     """Reads the bodies of chat completions, without our secrets."""
 
-    def __init__(self, striker: Callable[[], Strike] = lambda: str) -> None:
-        self._striker = striker
+    def __init__(
+        self,
+        striker: Callable[[], Strike] = lambda: str,
+        why_refused: Callable[[object], str | None] = why_refused,
+    ) -> None:
+        self._striker, self._why_refused = striker, why_refused
 
     def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
         """Return the names in an answer. It raises like ``read_body``.
@@ -203,19 +207,13 @@ class Reader:
             is_text = isinstance(candidate, str)
             name = strike(clean(strike(cast("str", candidate)))) if is_text else candidate
             is_secret = isinstance(name, str) and MARK in name
-            reason = "must not hold a secret" if is_secret else why_unusable(name)
+            reason = "must not hold a secret" if is_secret else self._why_refused(name)
             if reason is None:
                 reading.names.append(cast("str", name))
             else:
                 told = one_line(name, 80) if isinstance(name, str) else self.quote(name, 100)
                 reading.rejected[told] = reason
         return reading
-
-
-def why_unusable(name: object) -> str | None:
-    """Return the rule that forbids a pool to give ``name``, or ``None`` if no rule does."""
-    reason = why_unissuable(name)
-    return "is reserved" if reason is None and is_default_name(cast("str", name)) else reason
 
 
 def _documents(text: str) -> list[object]:
