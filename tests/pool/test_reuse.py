@@ -443,6 +443,8 @@ def test_who_is_served_late_by_a_busy_pool_gets_the_name_that_came_in_time(
     ref.ask(CheckoutName(None, "agent"))
     wait = later(ref, "second", timeout=1.0)
     wait_until(lambda: waits(ref), ref)
+    # The end of the last fetch would be a turn of the pool, in which it looks at its timers.
+    wait_until(lambda: ref.ask(PoolStatsRequest()).fetch_failure_count == 1, ref)
     clock.now += 2.0  # the pool was busy, and no timer has fired yet
     ref.ask(CheckinName("Ada", "agent"))
 
