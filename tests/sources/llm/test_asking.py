@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from namepool import open_pool
 from namepool.core.refill import LONGEST_REQUEST
 from namepool.sources.llm.subjects import EXAMPLES
 from namepool.sources.llm.transport import Answer, Failed
@@ -255,3 +256,23 @@ def test_an_answer_in_events_is_read_all_the_same(ask: Asker) -> None:
     body = "\n\n".join([*events, "data: [DONE]", ""])
     with Endpoint(Told(200, body, (("Content-Type", "text/event-stream"),))) as endpoint:
         assert ask(endpoint).fetch(2, ()) == ["Ada Byte", "Hugo Semaphore"]
+
+
+# -- names that the program reserves --------------------------------------------------------------
+
+
+def test_a_reserved_name_is_refused_at_once_and_another_one_is_asked_for(ask: Asker) -> None:
+    first = completion(json.dumps({"names": ["Acme Ada", "Bo Baker"]}))
+    with Endpoint(first, completion('{"names": ["Cy Cook"]}'), Names()) as endpoint:
+        source = ask(endpoint, max_attempts=2)
+        with open_pool(source=source, chunk_size=2, reserved=["Acme"]) as pool:
+            names = [pool.checkout_name(owner=f"agent {n}") for n in range(2)]
+            stats = pool.pool_stats()
+    assert names == ["Bo Baker", "Cy Cook"]
+    assert '"Acme Ada" is reserved' in endpoint.seen[1].prompt
+    assert stats.invalid_count == 0  # the pool has not seen the name
+
+
+def test_outside_a_pool_no_name_is_reserved(ask: Asker) -> None:
+    with Endpoint(completion('{"names": ["Acme Ada"]}')) as endpoint:
+        assert ask(endpoint).fetch(1, ()) == ["Acme Ada"]
