@@ -2,7 +2,7 @@
 
 - ``prompt`` (with ``subjects``) writes the question.
 - ``endpoint`` (with ``secrets``) holds the URL, the model and the credentials.
-- ``transport`` (with ``connections``, ``unpacking`` and ``logs``) makes the request in time.
+- ``transport`` (with ``connections`` and ``logs``) makes the request in time.
 - ``ladder`` and ``retry`` interpret an error.
 - ``reply`` reads an answer, and ``texts`` the text in it (with ``fragments`` and ``values`` for
   JSON, ``lines`` for lists, and ``likely`` for both).

@@ -1,104 +1,136 @@
-"""Connections that tell a ``Worker`` about their sockets, and that close at once.
-
-The connections of urllib3 do neither. Each thread sets its worker with ``working_for``. A
-connection that the thread opens, or takes from the kept ones, calls two methods of this worker.
-``holds`` gets the socket of the connection, so that another thread can shut the socket down.
-``found_dead`` reports that a kept connection had ended before it answered.
-"""
+"""Connections that end at the deadline of their call, or when another thread ends the call."""
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
+import re
 import socket
 import ssl
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from traceback import walk_tb
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-from namepool.core.names import one_line
-
-MOST_KEPT = 1000
-"""The most connections that are kept open for later requests.
-
-The number is high, because urllib3 logs warnings if more connections are in use than it may keep.
-"""
+from urllib3.connection import HTTPConnection
+from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import is_ipaddress
+from urllib3.util.wait import wait_for_write
 
 MOST_HINTS = 20
 """The most interim answers that are skipped before the answer."""
 
+PROXY = re.compile(r"(?:(\w+)://)?(?:[^/?#]*@)?([\w.-]+|\[[\w.:%]+\])(:\d+)?(?:[/?#][^@]*)?")
+"""Finds the scheme, the host and the port of a proxy. No URL with a raw "/" in its login fits."""
 
-class Worker(Protocol):
-    """The owner of a request, which is told about its connections."""
+PENDING = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
-    def holds(self, connection: Any, *, own: bool = False) -> None:
-        """Note the socket in use. The worker closes an ``own`` socket after its work."""
-        ...
-
-    def is_left(self) -> bool:
-        """Return whether nobody waits for the work any more."""
-        ...
-
-    def found_dead(self) -> None:
-        """Note that a kept connection ended before it answered."""
-        ...
+T = TypeVar("T")
 
 
-_here = threading.local()
+class Call:
+    """The time and the sockets of one request. Any thread may end it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._deadline = seconds, time.monotonic() + seconds
+        self.connected = False
+        self.closing = ExitStack()
+        """Closes the sockets. Only the thread that makes the request uses it."""
+        self._ended = False
+        self._doubles: list[socket.socket] = []
+        self._elsewhere: Future[Any] = Future()
+
+    def is_late(self) -> bool:
+        """Return whether the time is over. A wait may end a moment before its time."""
+        return time.monotonic() > self._deadline - 0.01
+
+    def left(self) -> float:
+        """Return the seconds that are left.
+
+        Raises:
+            TimeoutError: the time is over
+            ConnectionAbortedError: the call was ended
+        """
+        if self._ended:
+            raise ConnectionAbortedError("the call was ended")
+        if (left := self._deadline - time.monotonic()) <= 0:
+            raise TimeoutError("the time is over")
+        return left
+
+    def end(self) -> None:
+        """Shut down the sockets. That wakes the thread that makes the request."""
+        self._ended = True
+        self._elsewhere.cancel()
+        with suppress(IndexError):  # not "while self._doubles", because two threads may end it
+            while True:
+                with self._doubles.pop() as double, suppress(OSError):
+                    double.shutdown(socket.SHUT_RDWR)
+
+    def elsewhere(self, function: Callable[[], T]) -> T:
+        """Return the result of a function that nothing can interrupt.
+
+        The function runs on a thread of its own, which is left behind when the call ends. It is a
+        daemon, because a name server without an answer must not keep the program from ending.
+        """
+        future = self._elsewhere = Future[T]()
+
+        def run() -> None:
+            with suppress(InvalidStateError):  # it was cancelled
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+
+        threading.Thread(target=run, name="namepool-waits", daemon=True).start()
+        return future.result(self.left())
+
+    def reach(self, host: str, port: int) -> Any:
+        """Return a socket that is connected to the host. Its addresses share the time."""
+        family, kind = allowed_gai_family(), socket.SOCK_STREAM
+        look_up = partial(socket.getaddrinfo, host.strip("[]"), port, family, kind)
+        found = look_up() if is_ipaddress(host) else self.elsewhere(look_up)
+        for rest in range(len(found), 0, -1):
+            *kinds, _, address = found[-rest]
+            with suppress(OSError) if rest > 1 else nullcontext():  # the last error is told
+                sock = self.opens(_Socket(*kinds))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setblocking(False)
+                code = sock.connect_ex(address)
+                # Now ``left`` tells if the call was ended before there was something to shut down.
+                if code in PENDING and wait_for_write(sock, self.left() / rest):
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if code:
+                    raise OSError(code, os.strerror(code))
+                return sock
+        raise OSError("the host has no address")
+
+    def opens(self, sock: Any) -> Any:
+        """Return a new socket. ``end`` can shut it down, even behind TLS."""
+        self._doubles.append(sock.dup())  # TLS detaches the original
+        return self.takes(sock)
+
+    def takes(self, sock: Any) -> Any:
+        """Return the socket. From now on no use of it outlasts the call, and the call closes it."""
+        self.closing.callback(sock.close)
+        sock.recv_into = partial(self._in_time, sock, sock.recv_into)
+        sock.sendall = partial(self._in_time, sock, sock.sendall)
+        sock.gettimeout = self.left  # TLS copies it, for its whole handshake
+        return sock
+
+    def _in_time(self, sock: Any, function: Callable[..., T], *args: Any) -> T:
+        sock.settimeout(self.left())
+        return function(*args)
 
 
-@contextmanager
-def working_for(worker: Worker) -> Iterator[None]:
-    """Tell ``worker`` about the connections that this thread uses in the block."""
-    _here.worker = worker
-    try:
-        yield
-    finally:
-        del _here.worker
-
-
-def _worker() -> Worker | None:
-    return getattr(_here, "worker", None)
-
-
-def shut_down(connection: Any) -> None:
-    """Wake the thread that reads from the socket. To close the socket would not wake it."""
-    try:
-        # The plain socket's shutdown, because an SSLSocket's own one drops its reader's TLS object.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-    except (OSError, TypeError, ValueError):
-        pass  # the socket is closed already, or there is none
-
-
-def proxy_of(session: object, url: str) -> str | None:
-    """Return the URL of the proxy for requests to ``url``, or ``None`` if there is none.
-
-    The result has no user and no password. It is empty if these cannot be separated from the rest.
-    """
-    if not isinstance(session, requests.Session):
-        return None
-    settings = session.merge_environment_settings(url, {}, None, None, None)
-    proxy = requests.utils.select_proxy(url, settings["proxies"])
-    if not proxy:
-        return None
-    try:
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    if not host or "@" in parts.path + parts.query + parts.fragment:  # a password holds a raw "/"
-        return ""
-    host = f"[{host}]" if ":" in host else host
-    return one_line(f"{parts.scheme}://{host}{f':{port}' if port else ''}")
+class _Socket(socket.socket):
+    """A socket that takes attributes, unlike its base class."""
 
 
 class _Answer(http.client.HTTPResponse):
@@ -113,111 +145,61 @@ class _Answer(http.client.HTTPResponse):
         raise http.client.HTTPException("too many interim answers")
 
 
-class _Watched(http.client.HTTPConnection):
+class _Connection(HTTPConnection):
+    """The first base of a connection. The second one is the class that urllib3 would use."""
+
+    call: Call
     response_class = _Answer
-    _answered = False  # true after its first answer: from then on it is a kept one
 
-    def _new_conn(self) -> socket.socket:
-        raw: socket.socket = super()._new_conn()  # type: ignore[misc]
-        self._answered = False
-        if worker := _worker():
-            # A duplicate, because TLS detaches the original, and a handshake may never end.
-            worker.holds(raw.dup(), own=True)
-        return raw
-
-    def _tunnel(self) -> None:
-        super()._tunnel()  # type: ignore[misc]
-        worker = _worker()
-        if worker is not None and worker.is_left():  # its shutdown looks like success
-            self.close()
-            raise ConnectionAbortedError("left behind")
-
-    def send(self, data: Any) -> None:
-        try:
-            super().send(data)
-        except ConnectionError:
-            self._failed()
-            raise
-
-    def getresponse(self, *args: Any, **options: Any) -> Any:
-        if worker := _worker():
-            worker.holds(self.sock)
-        try:
-            response = super().getresponse(*args, **options)
-        except ConnectionError:
-            self._failed()
-            raise
-        self._answered = True
-        return response
-
-    def _failed(self) -> None:
-        worker = _worker()
-        if self._answered and worker is not None:
-            worker.found_dead()
-
-
-class _HTTP(_Watched, HTTPConnection):
-    pass
-
-
-class _HTTPS(_Watched, HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        finally:
-            error = sys.exc_info()[1]
-            if error is not None:
-                _close_unfinished(error)
+        except BaseException as error:
+            # Only the frame of a failed handshake refers to its socket.
+            for frame, _ in walk_tb(error.__traceback__):
+                if isinstance(made := frame.f_locals.get("self"), ssl.SSLSocket):
+                    made.close()
+            raise
+        self.call.takes(self.sock)
+
+    def _new_conn(self) -> Any:
+        if hasattr(self, "_socks_options"):
+            sock = self.call.opens(self.call.elsewhere(super()._new_conn))
+        else:
+            sock = self.call.reach(self._dns_host, self.port)
+        self.call.connected = True
+        return sock
+
+    def _connect_tls_proxy(self, *args: Any) -> Any:
+        return self.call.takes(super()._connect_tls_proxy(*args))  # type: ignore[misc]
 
 
-def _close_unfinished(error: BaseException) -> None:
-    """Close the TLS socket whose creation raised ``error``.
+def new_session(call: Call) -> requests.Session:
+    """Return a session for the one request of a call."""
 
-    If the server resets a connection before the handshake, nobody else closes the socket. Only the
-    frame of its creation still refers to it.
-    """
-    for frame, _ in walk_tb(error.__traceback__):
-        made = frame.f_locals.get("self")
-        if isinstance(made, ssl.SSLSocket):
-            made.close()
+    class Adapter(HTTPAdapter):
+        def cert_verify(self, conn: Any, *args: Any) -> None:
+            # Each version of requests calls this method with the pool of the request.
+            super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
+            kind = conn.ConnectionCls
+            conn.ConnectionCls = type(kind.__name__, (_Connection, kind), {"call": call})
 
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTP
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPS
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        _watch(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):  # SOCKS managers have other pools
-            _watch(manager)
-        return manager
-
-    def close(self) -> None:
-        """Close the kept connections at once. urllib3 leaves them to the garbage collector."""
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118  pools is no dict
-                if pool := manager.pools.get(key):
-                    pool.close()
-        super().close()
-
-
-def _watch(manager: Any) -> None:
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
-def new_session() -> requests.Session:
-    """Return a session with watched connections. It keeps no cookies."""
     session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(pool_maxsize=MOST_KEPT))
+        session.mount(scheme, Adapter())
     return session
+
+
+def proxy_of(session: object, url: str) -> str | None:
+    """Return the URL of the proxy for requests to ``url``, or ``None`` if there is none.
+
+    The result has no user and no password. It is empty if these cannot be separated from the rest.
+    """
+    if not isinstance(session, requests.Session):
+        return None
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    proxy = requests.utils.select_proxy(url, settings["proxies"])
+    parts = PROXY.fullmatch(proxy or "")
+    if parts is None:
+        return "" if proxy else None
+    return f"{parts[1] or 'http'}://{parts[2]}{parts[3] or ''}"

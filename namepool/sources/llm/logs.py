@@ -27,8 +27,7 @@ def struck(strike: Callable[[str], str]) -> Iterator[None]:
 
 
 def _filter(record: logging.LogRecord) -> bool:
-    strike = getattr(_here, "strike", None)
-    if strike is not None:
+    if strike := getattr(_here, "strike", None):
         record.msg, record.args = strike(record.getMessage()), ()
         record.exc_info = record.exc_text = None  # they repeat the message
     return True

@@ -423,7 +423,7 @@ def test_stopping_the_pool_ends_a_request_under_way(ask: Asker) -> None:
         pool.close()
         assert time.monotonic() - began < 5
         for thread in threading.enumerate():  # before the endpoint answers
-            if thread.name == "namepool-request":
+            if thread.name.startswith("ChunkFetcher-"):
                 thread.join(PATIENCE)
                 assert not thread.is_alive()
 
