@@ -42,7 +42,7 @@ from namepool.actors.forks import remember
 from namepool.call_sites import place_of_caller
 from namepool.core.leases import Asked, Binding, Lease, Taking, Token
 from namepool.core.links import NOBODY, OVER, Link, Standing, in_front, living
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.options import CHECKS, DEFAULT_TIMEOUT, check_theme
 from namepool.core.state import PoolState
 from namepool.ends import listeners
 from namepool.owners import (
@@ -85,7 +85,7 @@ def asked_for(
         InvalidOption: ``theme`` or ``timeout`` is wrong
     """
     if timeout is not DEFAULT_TIMEOUT:
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
     if theme is not None:
         check_theme(theme)
     token: Any = kind()  # no __init__: it would take a quarter of the time to make a token

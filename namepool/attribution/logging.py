@@ -16,7 +16,7 @@ from typing import Any
 from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.display import short_name, slug
-from namepool.core.options import check_text, invalid
+from namepool.core.options import CHECKS
 from namepool.core.speakers import Speaking
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
@@ -121,7 +121,7 @@ def _attribute_to_agent(fields: dict[str, Any], attribute: str, speaking: Speaki
 
 
 def _attribute(attribute: object) -> str:
-    name = check_text("attribute", attribute, 64)
+    name = CHECKS.text("attribute", attribute, 64)
     if not name.isidentifier() or name in _TAKEN:
-        raise invalid("attribute", attribute, "an identifier that log records do not use")
+        raise CHECKS.invalid("attribute", attribute, "an identifier that log records do not use")
     return name

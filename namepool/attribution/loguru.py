@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from namepool.attribution import who
-from namepool.core.options import check_text
+from namepool.core.options import CHECKS
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -39,7 +39,7 @@ def agent_patcher(pool: who.Published, key: str = "agent") -> Callable[[Record],
         'NPC #1: at work\\n'
     """
     speaking = who.view(pool)
-    key = check_text("key", key, 64)
+    key = CHECKS.text("key", key, 64)
 
     def patch(record: Record) -> None:
         extra: dict[Any, Any] = record["extra"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import invalid
+from namepool.core.options import CHECKS
 from namepool.pool.handle import PoolHandle
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class NamedActor(pykka.Actor):
         super().__init__(*args, **kwargs)
         given: Any = getattr(self, "pool", None) if pool is None else pool
         if given is None:
-            raise invalid("pool", given, f"a pool's handle: {type(self).__name__}.start(pool=...)")
+            raise CHECKS.invalid(
+                "pool", given, f"a pool's handle: {type(self).__name__}.start(pool=...)"
+            )
         self.pool = given if isinstance(given, PoolHandle) else PoolHandle(given)
         self._name_held = ExitStack()
 

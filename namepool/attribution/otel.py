@@ -7,7 +7,7 @@ import re
 from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
 from namepool.core.names import validate_name
-from namepool.core.options import check_flag
+from namepool.core.options import CHECKS
 from namepool.errors import InvalidName, InvalidOwner
 from namepool.owners import is_named_by_program, owner_id
 
@@ -80,7 +80,7 @@ class AgentSpanProcessor(NeverCopied, SpanProcessor):
     """
 
     def __init__(self, pool: who.Published | None = None, *, baggage: bool = False) -> None:
-        check_flag("baggage", baggage)
+        CHECKS.flag("baggage", baggage)
         self._speaking = None if pool is None and baggage else who.view(pool)
         self._baggage = baggage
 

@@ -8,7 +8,7 @@ from typing import Any
 from namepool.attribution.logging import AgentFilter
 from namepool.attribution.who import Published
 from namepool.colors import color_of
-from namepool.core.options import check_count
+from namepool.core.options import CHECKS
 
 try:
     from rich.console import ConsoleRenderable
@@ -46,7 +46,7 @@ class AgentRichHandler(RichHandler):
 
     def __init__(self, pool: Published, *, agent_width: int = 24, **options: Any) -> None:
         super().__init__(**options)
-        check_count("agent_width", agent_width, 1)
+        CHECKS.count("agent_width", agent_width, 1)
         self._agent_width = agent_width
         self.addFilter(AgentFilter(pool))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from namepool.actors.never_copied import NeverCopied
 from namepool.attribution import who
-from namepool.core.options import check_text
+from namepool.core.options import CHECKS
 
 
 class AgentProcessor(NeverCopied):
@@ -36,7 +36,7 @@ class AgentProcessor(NeverCopied):
 
     def __init__(self, pool: who.Published, key: str = "agent") -> None:
         self._speaking = who.view(pool)
-        self._key = check_text("key", key, 64)
+        self._key = CHECKS.text("key", key, 64)
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]

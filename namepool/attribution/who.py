@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from namepool.core.links import NOBODY, Link
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import invalid
+from namepool.core.options import CHECKS
 from namepool.core.speakers import Speaking
 from namepool.speaking import link_of_caller
 
@@ -44,7 +44,9 @@ def view(pool: object) -> Speaking:
     """
     speaking = getattr(pool, "speaking", None)
     if not isinstance(speaking, Speaking):
-        raise invalid("pool", pool, "a pool's ref (NamePool.start()) or handle (open_pool())")
+        raise CHECKS.invalid(
+            "pool", pool, "a pool's ref (NamePool.start()) or handle (open_pool())"
+        )
     return speaking
 
 

@@ -10,11 +10,8 @@ from namepool.actors.checks import Checks, shown
 from namepool.core.names import plain, why_invalid
 from namepool.errors import InvalidOption
 
-_CHECKS = Checks(InvalidOption)
-
-check, check_flag, check_items = _CHECKS.that, _CHECKS.flag, _CHECKS.items
-check_count, check_seconds, check_text = _CHECKS.count, _CHECKS.seconds, _CHECKS.text
-invalid = _CHECKS.invalid
+CHECKS: Checks = Checks(InvalidOption)
+"""The checks of all options but those of supervisors."""
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a checkout waits for a name by default."""
@@ -49,18 +46,18 @@ class PoolOptions:
     ledger: object = None
 
     def __post_init__(self) -> None:
-        check_count("chunk_size", self.chunk_size, 1)
+        CHECKS.count("chunk_size", self.chunk_size, 1)
         if self.max_chunk_size is None:
             object.__setattr__(self, "max_chunk_size", max(MAX_CHUNK_SIZE, self.chunk_size))
-        check_count("max_chunk_size", self.max_chunk_size, self.chunk_size)
+        CHECKS.count("max_chunk_size", self.max_chunk_size, self.chunk_size)
         if self.low_water_mark is not None:
-            check_count("low_water_mark", self.low_water_mark, 0)
-        check_count("max_fetches", self.max_fetches, 1)
-        check_seconds("fetch_timeout", self.fetch_timeout, zero=False)
-        check_flag("prefetch", self.prefetch)
-        check_count("reuse_gap", self.reuse_gap, 0)
-        check_seconds("reclaim_after", self.reclaim_after, none=True)
-        check_seconds("leak_after", self.leak_after, none=True, zero=False)
+            CHECKS.count("low_water_mark", self.low_water_mark, 0)
+        CHECKS.count("max_fetches", self.max_fetches, 1)
+        CHECKS.seconds("fetch_timeout", self.fetch_timeout, zero=False)
+        CHECKS.flag("prefetch", self.prefetch)
+        CHECKS.count("reuse_gap", self.reuse_gap, 0)
+        CHECKS.seconds("reclaim_after", self.reclaim_after, none=True)
+        CHECKS.seconds("leak_after", self.leak_after, none=True, zero=False)
         object.__setattr__(self, "reserved", _names("reserved", self.reserved))
 
 
@@ -70,13 +67,13 @@ LONGEST_THEME = 200
 
 def check_theme(theme: object) -> str | None:
     """Return ``theme`` if it is a valid theme or ``None``."""
-    return None if theme is None else check_text("theme", theme, LONGEST_THEME)
+    return None if theme is None else CHECKS.text("theme", theme, LONGEST_THEME)
 
 
 def _names(option: str, value: object) -> tuple[str, ...]:
     """Return ``value`` as a tuple if it is an iterable of valid names."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise invalid(option, value, "a list of names")
+        raise CHECKS.invalid(option, value, "a list of names")
     names = tuple(map(plain, value))
     for number, name in enumerate(names, 1):
         if (reason := why_invalid(name)) is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from namepool.core.names import one_line
-from namepool.core.options import invalid
+from namepool.core.options import CHECKS
 
 RENEW_EVERY = 30.0
 """Seconds from one renewal of a session to the next. Every claim renews the session, too."""
@@ -249,4 +249,6 @@ def _number(stored: Any) -> float:
 def check_ledger(ledger: object) -> None:
     """Refuse an object that lacks a method of a ledger, and a class that was not called."""
     if isinstance(ledger, type) or not isinstance(ledger, Ledger):
-        raise invalid("ledger", ledger, "a URL, or an object with the methods of namepool.Ledger")
+        raise CHECKS.invalid(
+            "ledger", ledger, "a URL, or an object with the methods of namepool.Ledger"
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from namepool.core.options import check_count
+from namepool.core.options import CHECKS
 from namepool.ledgers import lua
 from namepool.ledgers.base import Holder, Session, read_holder, read_session
 from namepool.ledgers.server import Server
@@ -51,7 +51,7 @@ class RedisLedger(SessionLedger):
         **options: Any,
     ) -> None:
         super().__init__(namespace, **options)
-        check_count("replicas", replicas, 0)
+        CHECKS.count("replicas", replicas, 0)
         self._replicas = replicas
         self._server = Server(url, self._timeout, cluster=cluster)
         self._prefix = f"namepool:{{{quote(namespace, safe='')}}}"

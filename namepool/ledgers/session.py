@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import is_default_name, name_key, one_line, validate_name
-from namepool.core.options import check_count, check_seconds, check_text, invalid
+from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.base import (
     LEAST_AGE,
@@ -72,10 +72,10 @@ class SessionLedger(NeverCopied, ABC):
         retire_after: float | None = None,
         timeout: float = 5.0,
     ) -> None:
-        self.namespace: str = check_text("namespace", namespace, 100)
+        self.namespace: str = CHECKS.text("namespace", namespace, 100)
         if retire_after is not None:
             _check_age("retire_after", retire_after)
-        check_seconds("timeout", timeout, zero=False)
+        CHECKS.seconds("timeout", timeout, zero=False)
         self._retire_after = retire_after
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -128,16 +128,16 @@ class SessionLedger(NeverCopied, ABC):
         wanted: dict[str, str] = {}
         for name in names:
             wanted.setdefault(name_key(validate_name(name)), name)
-        check_text("token", token, 100)
+        CHECKS.text("token", token, 100)
         ours = self._call(lambda: self._claim(wanted, token)) if wanted else set[str]()
         return [name for key, name in wanted.items() if key in ours]
 
     def take(self, name: str, identity: str | None = None) -> Holder | None:
         """See :meth:`namepool.Ledger.take`."""
         if is_default_name(validate_name(name)):
-            raise invalid("name", name, "a name of one's own")
+            raise CHECKS.invalid("name", name, "a name of one's own")
         if identity is not None:
-            check_text("identity", identity, 256)
+            CHECKS.text("identity", identity, 256)
         holder = self._call(lambda: self._take(name_key(name), name, identity, None))
         if holder is None or identity is None or holder.identity != one_line(identity, LONGEST):
             return holder  # read in one line; the engine compares it as stored
@@ -160,8 +160,8 @@ class SessionLedger(NeverCopied, ABC):
 
     def advance(self, walk: str, count: int) -> int:
         """See :meth:`namepool.Ledger.advance`. If an answer is lost, nobody gets its positions."""
-        check_text("walk", walk, 200)
-        check_count("count", count, 1)
+        CHECKS.text("walk", walk, 200)
+        CHECKS.count("count", count, 1)
         return self._call(lambda: self._advance(walk, count))
 
     def close(self) -> None:
@@ -335,9 +335,9 @@ class SessionLedger(NeverCopied, ABC):
 
 
 def _check_age(option: str, value: object) -> None:
-    check_seconds(option, value)
+    CHECKS.seconds(option, value)
     if value < LEAST_AGE:  # type: ignore[operator]
-        error = invalid(option, value, f"at least {LEAST_AGE:g} seconds")
+        error = CHECKS.invalid(option, value, f"at least {LEAST_AGE:g} seconds")
         raise InvalidOption(f"{error}: a living session may be silent for that long")
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from namepool.core.options import check_text
+from namepool.core.options import CHECKS
 from namepool.errors import LedgerError
 from namepool.ledgers.base import Holder, Session, read_holder, read_session
 from namepool.ledgers.database import Database
@@ -50,7 +50,7 @@ class SQLiteLedger(SessionLedger):
     ) -> None:
         text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
         super().__init__(namespace, **options)
-        check_text("path", text, 4096)
+        CHECKS.text("path", text, 4096)
         self._file = Database(text, self._timeout, check_mode(mode, mode))
         self._sql = self._file.execute
         self._clock = clock

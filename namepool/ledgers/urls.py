@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from namepool.core.options import check, invalid
+from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption
 from namepool.ledgers.files import check_mode
 from namepool.ledgers.server import check_options, check_url
@@ -91,7 +91,7 @@ def _sqlite(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) 
     if "mode" in query:
         options["mode"] = _mode(query.pop("mode"))
     for name in query:
-        raise invalid("ledger's option", name, " or ".join((*_OWN, "mode")))
+        raise CHECKS.invalid("ledger's option", name, " or ".join((*_OWN, "mode")))
     return SQLiteLedger(unquote(parts.path[1:]), **options)
 
 
@@ -100,8 +100,8 @@ def _redis(parts: SplitResult, query: dict[str, str], options: dict[str, Any]) -
 
     check_options(query, (*_OWN, "replicas", "cluster"))
     replicas, cluster = query.pop("replicas", "0"), query.pop("cluster", "false")
-    check("replicas", replicas, bool(re.fullmatch(r"\d{1,3}", replicas)), "a number")
-    check("cluster", cluster, cluster in ("true", "false"), "true or false")
+    CHECKS.that("replicas", replicas, bool(re.fullmatch(r"\d{1,3}", replicas)), "a number")
+    CHECKS.that("cluster", cluster, cluster in ("true", "false"), "true or false")
     url = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit would write unix:/path
     if query:  # the other options are for redis-py
         url += f"?{urlencode(query)}"
@@ -116,5 +116,5 @@ def seconds(option: str, text: str) -> float:
     """Read ``"90"``, ``"90s"``, ``"5m"``, ``"2h"``, ``"7d"`` or ``"1w"`` as a number of seconds."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw]?)", text)
     if match is None:
-        raise invalid(option, text, "a time such as 90s, 5m, 2h or 7d")
+        raise CHECKS.invalid(option, text, "a time such as 90s, 5m, 2h or 7d")
     return float(match[1]) * _UNITS[match[2]]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pykka
 
-from namepool.core.options import check_text, invalid
+from namepool.core.options import CHECKS
 from namepool.core.stats import Durations, PoolStats
 from namepool.pool.handle import PoolHandle
 
@@ -73,11 +73,11 @@ def named_pools(pools: PoolHandle | Mapping[str, PoolHandle]) -> dict[str, PoolH
     if isinstance(pools, PoolHandle):
         return {DEFAULT_POOL: pools}
     if not isinstance(pools, Mapping) or not pools:
-        raise invalid("pools", pools, "a PoolHandle, or a dict of them by name")
+        raise CHECKS.invalid("pools", pools, "a PoolHandle, or a dict of them by name")
     for name, pool in pools.items():
-        check_text("the name of a pool", name, 100)
+        CHECKS.text("the name of a pool", name, 100)
         if not isinstance(pool, PoolHandle):
-            raise invalid(f"pool {name}", pool, "a PoolHandle")
+            raise CHECKS.invalid(f"pool {name}", pool, "a PoolHandle")
     return dict(pools)
 
 

@@ -20,7 +20,7 @@ from namepool.actors.reply import others_turn
 from namepool.core.leases import Lease, Token
 from namepool.core.links import OVER, Link, Standing
 from namepool.core.names import DEFAULT_NAME, validate_name
-from namepool.core.options import GRACE, invalid
+from namepool.core.options import CHECKS, GRACE
 from namepool.core.state import PoolState
 from namepool.errors import CheckoutTimeout, NamesUnavailable
 from namepool.ledgers.base import Ledger
@@ -56,7 +56,7 @@ class Access:
         ref: Any = getattr(target, "current", target)
         state = getattr(ref, "state", None)
         if not isinstance(state, PoolState) or not callable(getattr(target, "ask", None)):
-            raise invalid("target", target, "a running pool's ref or handle")
+            raise CHECKS.invalid("target", target, "a running pool's ref or handle")
         self.target: Askable = target
         self.state: PoolState = state  # the same for every incarnation
         self.begin: Callable[[Lease], Any] = state.begin
@@ -256,7 +256,7 @@ def default_of(default: object) -> str | None:
         return DEFAULT_NAME if default else None
     if isinstance(default, str):
         return validate_name(default)
-    raise invalid("default", default, "True, False or a name")
+    raise CHECKS.invalid("default", default, "True, False or a name")
 
 
 def on_its_own_thread(function: Callable[[], Any]) -> Reply[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from namepool.actors.reply import watched
 from namepool.core.leases import Lease, Token
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds
+from namepool.core.options import CHECKS, DEFAULT_TIMEOUT
 from namepool.core.stats import PoolStats
 from namepool.pool import messages as m
 from namepool.pool.access import Askable
@@ -109,7 +109,7 @@ class AsyncPoolHandle(Face):
             >>> await pool.associate_name("npc #1", owner="reviewer-2")
             'NPC #1'
         """
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
         binding = to_speak(self._access.state, name, exclusive, owner)
         speak_soon(binding)
         return self._call(binding, timeout)
@@ -183,7 +183,7 @@ class AsyncPoolHandle(Face):
         return self._answer(m.Reset())
 
     def _answer(self, message: Any, timeout: float | None = None) -> Awaited[Any]:
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
         return self._access.answer(message, timeout)
 
     def _call(self, token: Token, timeout: float | None) -> Awaited[Any]:

@@ -12,7 +12,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.core.leases import Lease
 from namepool.core.links import OVER
 from namepool.core.names import DEFAULT_NAME
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.options import CHECKS, DEFAULT_TIMEOUT, check_theme
 from namepool.core.speakers import Speaking
 from namepool.core.stats import PoolStats
 from namepool.events import PoolEvent
@@ -123,7 +123,7 @@ class Face(NeverCopied):
             'NPC #1'
         """
         if timeout is not DEFAULT_TIMEOUT:
-            check_seconds("timeout", timeout, none=True)
+            CHECKS.seconds("timeout", timeout, none=True)
         if theme is not None:
             check_theme(theme)
         access, stand_in = self._access, None if default is False else default_of(default)
@@ -282,7 +282,7 @@ class PoolHandle(Face):
             >>> pool.get_name_by_owner("reviewer-2")
             'NPC #1'
         """
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
         binding = to_speak(self._state, name, exclusive, owner)
         try:
             spelled = cast("str | None", self._ask(binding, timeout=timeout))
@@ -322,7 +322,7 @@ class PoolHandle(Face):
             >>> pool.get_name_by_owner("planner-7") is None
             True
         """
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
         run, state = self._access.run, self._state
         if owner is None:
             answer = run(name_of_caller, state)
@@ -342,7 +342,7 @@ class PoolHandle(Face):
             >>> pool.pool_stats().checked_out_count
             1
         """
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
         return cast("PoolStats", self._ask(m.PoolStatsRequest(), timeout=timeout))
 
     def leases(self, timeout: float | None = 5.0) -> list[LeaseInfo]:
@@ -358,7 +358,7 @@ class PoolHandle(Face):
             >>> [lease.name for lease in pool.leases()]
             ['NPC #1']
         """
-        check_seconds("timeout", timeout, none=True)
+        CHECKS.seconds("timeout", timeout, none=True)
         return cast("list[LeaseInfo]", self._ask(m.LeasesRequest(), timeout=timeout))
 
     def subscribe(self, callback: Callable[[Any], object], only: Kinds = PoolEvent) -> Subscription:

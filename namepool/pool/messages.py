@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from namepool.core.leases import Lease
 from namepool.core.links import Link
 from namepool.core.log import Reader
-from namepool.core.options import DEFAULT_TIMEOUT, check_seconds, check_theme
+from namepool.core.options import CHECKS, DEFAULT_TIMEOUT, check_theme
 from namepool.owners import current_owner, given_owner, owner_id
 from namepool.speaking import own_chain
 
@@ -42,7 +42,7 @@ class _Checkout(_CheckoutFields):
         theme: str | None = None,
     ) -> Self:
         if timeout is not DEFAULT_TIMEOUT and timeout is not None:
-            check_seconds("timeout", timeout, none=True)
+            CHECKS.seconds("timeout", timeout, none=True)
         if theme is not None:
             check_theme(theme)
         return _new(cls, (timeout, current_owner() if owner is None else given_owner(owner), theme))

@@ -18,7 +18,7 @@ from namepool.actors.reply import Dropped
 from namepool.core.leases import Binding, Lease, Taking, WholeLease, speaking_owners
 from namepool.core.links import NOBODY, OVER, Link
 from namepool.core.names import is_default_name, validate_name
-from namepool.core.options import invalid
+from namepool.core.options import CHECKS
 from namepool.core.state import PoolState
 from namepool.errors import NameHeld
 from namepool.ledgers.keeper import Spoken
@@ -95,7 +95,7 @@ class Operations:
             return LATER
         name = self._state.known.canonical(validate_name(lease.wanted))
         if is_default_name(name):
-            raise invalid("name", name, "a name of one's own")
+            raise CHECKS.invalid("name", name, "a name of one's own")
         holder = self._state.leases.get(name)
         if holder is not None and holder is not lease:
             owners = [*speaking_owners(holder)]
@@ -123,7 +123,7 @@ class Operations:
         if not isinstance(binding.exclusive, bool):
             if not self._is_at_home():
                 return LATER
-            raise invalid("exclusive", binding.exclusive, "True or False")
+            raise CHECKS.invalid("exclusive", binding.exclusive, "True or False")
         if name is None:
             return None
         if not self._is_held(name):
@@ -163,7 +163,7 @@ class Operations:
         if not isinstance(lease, Lease):
             if not self._is_at_home():
                 return LATER
-            raise invalid("lease", lease, "the answer to a CheckoutLease()")
+            raise CHECKS.invalid("lease", lease, "the answer to a CheckoutLease()")
         return lease.state is self._state and self._state.end(lease)
 
     def dissociate(self, message: m.DissociateName) -> Any:

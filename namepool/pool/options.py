@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, cast
 
 from namepool.core.names import one_line
-from namepool.core.options import PoolOptions, check
+from namepool.core.options import CHECKS, PoolOptions
 from namepool.core.state import PoolState
 from namepool.errors import InvalidOption
 from namepool.ledgers.base import Ledger, check_ledger
@@ -84,7 +84,7 @@ def checked_options(options: NamePoolOptions) -> PoolOptions:
     source, state = given.pop("source", None), given.pop("state", None)
     if source is not None:
         check_source(source)
-    check("state", state, isinstance(state, PoolState | None), "a PoolState")
+    CHECKS.that("state", state, isinstance(state, PoolState | None), "a PoolState")
     known = PoolOptions.__dataclass_fields__
     for option in given:
         if option not in known:

@@ -13,7 +13,7 @@ from typing import Any
 
 from namepool.core.leases import Token
 from namepool.core.names import one_line
-from namepool.core.options import invalid
+from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, NameHeld
 from namepool.ledgers.base import Holder, Ledger
 from namepool.pool.access import ENTERED, Access, Held, on_its_own_thread
@@ -37,7 +37,7 @@ def resumed(
         InvalidOption: ``theme`` is given with ``name``, or ``identity`` without a ledger
     """
     if name is not None and theme is not None:
-        raise invalid("theme", theme, "left out if a name is asked for by name")
+        raise CHECKS.invalid("theme", theme, "left out if a name is asked for by name")
     if identity is not None and access.ledger is None:
         raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
     ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)

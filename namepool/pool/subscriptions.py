@@ -13,7 +13,7 @@ from namepool.actors.lifecycle import give_up, launch
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.log import EventLog
 from namepool.core.names import one_line
-from namepool.core.options import check, check_seconds, invalid
+from namepool.core.options import CHECKS
 from namepool.events import EventsLost, LeaseEvent, PoolEvent
 from namepool.pool import messages as m
 from namepool.pool.access import Askable
@@ -141,7 +141,7 @@ class Subscription(NeverCopied):
             >>> [event.name for event in seen]
             ['NPC #1']
         """
-        check_seconds("timeout", timeout)
+        CHECKS.seconds("timeout", timeout)
         reading = self._reading
         try:
             _unsubscribe(self._pool, reading, timeout)
@@ -164,7 +164,7 @@ class Subscription(NeverCopied):
 
 def reading_of(callback: Callable[[Any], object], only: Kinds) -> Reading:
     """Return the reader for a callback, which ``begin`` starts; see ``PoolHandle.subscribe``."""
-    check("callback", callback, callable(callback), "a function of one event")
+    CHECKS.that("callback", callback, callable(callback), "a function of one event")
     return Reading(callback, _kinds(only))
 
 
@@ -192,5 +192,5 @@ def _unsubscribe(pool: Askable, reading: Reading, timeout: float) -> None:
 def _kinds(only: object) -> tuple[type[PoolEvent], ...]:
     kinds = only if isinstance(only, tuple) else (only,)
     if not kinds or not all(isinstance(k, type) and issubclass(k, PoolEvent) for k in kinds):
-        raise invalid("only", only, "a class of namepool.events, or a tuple of them")
+        raise CHECKS.invalid("only", only, "a class of namepool.events, or a tuple of them")
     return kinds

@@ -30,7 +30,7 @@ from typing import Any
 
 from namepool.core.guard import why_unissuable
 from namepool.core.names import name_key, one_line, shown
-from namepool.core.options import LONGEST_THEME, check_text
+from namepool.core.options import CHECKS, LONGEST_THEME
 from namepool.errors import InvalidOption
 from namepool.sources._theme_file import check_dots, text_of
 
@@ -159,7 +159,7 @@ def read_theme(path: str | os.PathLike[str]) -> Theme:
     stem = os.path.splitext(os.path.basename(os.fsdecode(path)))[0]
     # Some file systems store an accent apart from its letter, but a keyboard joins both.
     theme_id = unicodedata.normalize("NFC", stem)
-    check_text("theme_files: the name of a file", theme_id, LONGEST_THEME)
+    CHECKS.text("theme_files: the name of a file", theme_id, LONGEST_THEME)
     return parse(text, theme_id, file)
 
 

@@ -16,7 +16,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.core import judging
 from namepool.core.judging import Judged
 from namepool.core.names import one_line, shown
-from namepool.core.options import invalid
+from namepool.core.options import CHECKS
 from namepool.core.refill import Pauses
 from namepool.errors import InvalidOption, SourceError, SourceExhausted, UnknownTheme
 
@@ -139,7 +139,7 @@ class NameSource(Protocol):
 def check_source(source: object) -> None:
     """Refuse an object without ``fetch``, and a class that was not called."""
     if isinstance(source, type) or not callable(getattr(source, "fetch", None)):
-        raise invalid("source", source, "an object with fetch(count, used)")
+        raise CHECKS.invalid("source", source, "an object with fetch(count, used)")
 
 
 def knows_themes(source: object) -> bool:

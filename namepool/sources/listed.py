@@ -10,7 +10,7 @@ from typing import Self, cast
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
 from namepool.core.names import is_default_name, name_key, plain, shown
-from namepool.core.options import check_count, check_items
+from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, SourceExhausted
 from namepool.sources._theme_file import text_of
 
@@ -40,7 +40,7 @@ class ListedNames(NeverCopied):
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        entries = check_items("names", names, "a list of at least one name")
+        entries = CHECKS.items("names", names, "a list of at least one name")
         places = (f"names: entry {number}" for number in range(1, len(entries) + 1))
         self._names = _checked(zip(places, entries, strict=True))
         self._next = 0
@@ -83,7 +83,7 @@ class ListedNames(NeverCopied):
             >>> source.fetch(2, ["Ada", "Bo"])
             ['Cy']
         """
-        check_count("count", count, 1)
+        CHECKS.count("count", count, 1)
         known = set(map(name_key, used))
         with self._lock:
             # Two fetches at once have the same ``used``. So each goes on behind the other.

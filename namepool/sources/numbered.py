@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.guard import why_unissuable
-from namepool.core.options import check_text, invalid
+from namepool.core.options import CHECKS
 
 
 class NumberedNames(NeverCopied):
@@ -24,11 +24,11 @@ class NumberedNames(NeverCopied):
     """
 
     def __init__(self, prefix: str = "NPC #") -> None:
-        self._prefix = check_text("prefix", prefix, 40)
+        self._prefix = CHECKS.text("prefix", prefix, 40)
         reason = why_unissuable(prefix + "1")
         if reason is not None:
             expected = f"the beginning of a name that a pool may issue (it {reason})"
-            raise invalid("prefix", prefix, expected)
+            raise CHECKS.invalid("prefix", prefix, expected)
         self._numbers = itertools.count(1)
 
     def fetch(self, count: int, used: Sequence[str]) -> list[str]:

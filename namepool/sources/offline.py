@@ -26,7 +26,7 @@ from functools import cached_property
 from namepool.actors.checks import Checks
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import name_key, shown
-from namepool.core.options import check_items, invalid
+from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import APART, Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, built_in, read_theme
@@ -142,7 +142,7 @@ class OfflineNames(NeverCopied):
             ['Ruby, Reader of Ripples']
         """
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise invalid("count", count, "a positive int")
+            raise CHECKS.invalid("count", count, "a positive int")
         if theme is not None:
             asked, theme = theme, _composed(theme)
             if theme not in self.themes:
@@ -296,7 +296,7 @@ class OfflineNames(NeverCopied):
 
 def _read_files(paths: object) -> dict[str, Theme]:
     if isinstance(paths, str | bytes) or not isinstance(paths, Iterable):
-        raise invalid("theme_files", paths, "a list of paths")
+        raise CHECKS.invalid("theme_files", paths, "a list of paths")
     themes: dict[str, Theme] = {}
     files: dict[str, str] = {}
     for path in paths:
@@ -316,7 +316,7 @@ def _checked_seed(seed: object) -> str:
         return ascii(seed)
     if isinstance(seed, int) and not isinstance(seed, bool):
         return f"{seed:x}"
-    raise invalid("seed", seed, "an int, a str or None")
+    raise CHECKS.invalid("seed", seed, "an int, a str or None")
 
 
 def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]:
@@ -324,7 +324,7 @@ def _checked_themes(themes: object, own: Mapping[str, Theme]) -> tuple[str, ...]
     if themes is None:
         return tuple(sorted(own)) or available_themes()
     known = (*own, *(theme for theme in available_themes() if theme not in own))
-    chosen = check_items("themes", themes, f"a list of some of {_listed(known)}")
+    chosen = CHECKS.items("themes", themes, f"a list of some of {_listed(known)}")
     ids: set[str] = set()
     for theme in chosen:
         if (theme_id := _composed(theme)) not in known:

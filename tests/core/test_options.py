@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from namepool import NamePool, NumberedNames, open_pool
 from namepool.actors.checks import MAX_SECONDS
-from namepool.core.options import PoolOptions, check_text, check_theme
+from namepool.core.options import CHECKS, PoolOptions, check_theme
 from namepool.errors import InvalidOption
 from namepool.pool.messages import CheckoutLease, CheckoutName
 from namepool.pool.options import NamePoolOptions
@@ -229,14 +229,14 @@ def test_a_value_is_kept_as_it_is_or_refused_by_name(option: str, value: object)
 @pytest.mark.parametrize("value", ["", "a\nb", "\x1b", "\ud800", "x" * 6, None, 3, b"ab"])
 def test_a_text_that_is_empty_too_long_or_unprintable_is_refused(value: object) -> None:
     with pytest.raises(InvalidOption) as refusal:
-        check_text("tag", value, 5)
+        CHECKS.text("tag", value, 5)
     expected = "a string of 1 to 5 printable characters"
     assert str(refusal.value) == f"tag must be {expected}, not {value!a}"
 
 
 @pytest.mark.parametrize("value", ["a", "five!", " ", "Zoë"])
 def test_a_printable_text_is_returned(value: str) -> None:
-    assert check_text("tag", value, 5) is value
+    assert CHECKS.text("tag", value, 5) is value
 
 
 @pytest.mark.parametrize("theme", [None, "s", "deep sea, at night", "x" * 200])

@@ -39,11 +39,11 @@ class Call:
     """The time and the sockets of one request. Any thread may end it."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self._deadline = seconds, time.monotonic() + seconds
-        self.connected = False
-        self.closing = ExitStack()
+        self.seconds: float = seconds
+        self.connected: bool = False
+        self.closing: ExitStack = ExitStack()
         """Closes the sockets. Only the thread that makes the request uses it."""
-        self._ended = False
+        self._deadline, self._ended = time.monotonic() + seconds, False
         self._doubles: list[socket.socket] = []
         self._elsewhere: Future[Any] = Future()
 

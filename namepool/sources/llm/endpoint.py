@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from namepool.core.names import one_line
-from namepool.core.options import LONGEST_THEME, check, check_items, check_text
+from namepool.core.options import CHECKS, LONGEST_THEME
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
 from namepool.sources.llm.subjects import THEMES
@@ -54,7 +54,7 @@ class Endpoint:
         query: Mapping[str, str] | None,
         session: object = None,
     ) -> None:
-        self.model: str = check_text(
+        self.model: str = CHECKS.text(
             "model", stripped(model) or environ("NAMEPOOL_MODEL") or _no_model(), 200
         )
         own, parameters = _checked_headers(headers), checked_pairs("query", query)
@@ -190,7 +190,7 @@ def _checked_headers(headers: object) -> dict[str, str]:
 def checked_url(url: object) -> SplitResult:
     """Return the parts of a base URL. No error shows the URL: it may hold a password."""
     try:
-        parts = urlsplit(check_text("base_url", url, 2000).rstrip("/"))
+        parts = urlsplit(CHECKS.text("base_url", url, 2000).rstrip("/"))
         parts.port  # noqa: B018  raises for an invalid port
     except InvalidOption:
         raise InvalidOption("base_url must be a URL of at most 2000 printable characters") from None
@@ -241,8 +241,8 @@ def checked_themes(themes: object) -> Sequence[str]:
     """Return the themes to draw from. ``None`` gives the themes of the package."""
     if themes is None:
         return THEMES
-    chosen = check_items("themes", themes, "a list of at least one string")
-    return list(dict.fromkeys(check_text("themes", theme, LONGEST_THEME) for theme in chosen))
+    chosen = CHECKS.items("themes", themes, "a list of at least one string")
+    return list(dict.fromkeys(CHECKS.text("themes", theme, LONGEST_THEME) for theme in chosen))
 
 
 def checked_guidance(guidance: object) -> str | None:
@@ -251,5 +251,5 @@ def checked_guidance(guidance: object) -> str | None:
         return None
     text = guidance.strip() if isinstance(guidance, str) else ""
     fits = 0 < len(text) <= LONGEST_GUIDANCE
-    check("guidance", guidance, fits, f"a text of 1 to {LONGEST_GUIDANCE} characters")
+    CHECKS.that("guidance", guidance, fits, f"a text of 1 to {LONGEST_GUIDANCE} characters")
     return text

@@ -11,7 +11,7 @@ from namepool.actors import forks
 from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
-from namepool.core.options import check_count, check_seconds, check_theme
+from namepool.core.options import CHECKS, check_theme
 from namepool.sources.base import IN_TIME, judged, time_left
 from namepool.sources.llm import ladder, prompt
 from namepool.sources.llm.asking import Asker
@@ -131,10 +131,10 @@ class Nomenclater(NeverCopied):
         extra_body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> None:
-        check_seconds("timeout", timeout, zero=False)
-        check_count("max_attempts", max_attempts, 1)
+        CHECKS.seconds("timeout", timeout, zero=False)
+        CHECKS.count("max_attempts", max_attempts, 1)
         if max_used_in_prompt is not None:
-            check_count("max_used_in_prompt", max_used_in_prompt, 0)
+            CHECKS.count("max_used_in_prompt", max_used_in_prompt, 0)
         self._endpoint = Endpoint(model, base_url, api_key, headers, query, session)
         self._asker = Asker(
             self._endpoint,
@@ -178,7 +178,7 @@ class Nomenclater(NeverCopied):
             Traceback (most recent call last):
             namepool.errors.InvalidOption: count must be ... 1, not 0
         """
-        check_count("count", count, 1)
+        CHECKS.count("count", count, 1)
         theme = check_theme(theme)
         self._given.notice(len(used))
         most = prompt.USED_TOKENS if self._max_used is None else self._max_used
@@ -206,7 +206,7 @@ class Nomenclater(NeverCopied):
             >>> def is_usable():  # this asks the endpoint
             ...     return len(nomenclater.probe(3).names) > 0
         """
-        check_count("count", count, 1)
+        CHECKS.count("count", count, 1)
         chunk = Chunk(count, (), Given(), 0, is_sample=True)
         failure = self._asker.fill(chunk, self._open(), self._deadline())
         return Probe(

@@ -42,7 +42,11 @@ MAX_BODY = 1_000_000
 PIECE = 1000
 """The most bytes that are unpacked at once. In gzip, a byte can become a thousand."""
 
-DECODERS = {"gzip": GzipDecoder, "x-gzip": GzipDecoder, "deflate": DeflateDecoder}
+DECODERS: Mapping[str, Any] = {
+    "gzip": GzipDecoder,
+    "x-gzip": GzipDecoder,
+    "deflate": DeflateDecoder,
+}
 
 
 class Answer(NamedTuple):
@@ -61,7 +65,8 @@ class Failed(Exception):
 
     def __init__(self, text: str, *, final: bool = False, late: bool = False) -> None:
         super().__init__(text)
-        self.final, self.late = final, late
+        self.final: bool = final
+        self.late: bool = late
 
 
 class Line:
