@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from namepool.actors import forks
-from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     import requests
 
     from namepool.sources.llm.transport import Line
-
-logger: Logger = Logger(__name__)
 
 _left_behind: list[Line] = []
 """In a forked child, the ``Line`` objects of the parent process.
