@@ -44,7 +44,7 @@ class Asker:
     ) -> None:
         self.themes = themes
         self.rung: int = 0
-        self._proven = False  # whether the form of this rung has worked
+        self._worked: set[int] = set()  # the rungs whose forms have brought a name
         self._endpoint, self._reader = endpoint, Reader(endpoint.striker, why_refused)
         self._guidance, self._extra, self._max_used = guidance, extra, max_used
         self._max_attempts = max_attempts
@@ -61,11 +61,14 @@ class Asker:
         failures = 0
         for left in range(self._max_attempts - 1, -1, -1):
             try:
-                chunk.take(self._ask(chunk, line, deadline, left))
+                reading = self._ask(chunk, line, deadline, left)
+                chunk.take(reading)
                 failure, failures = None, 0
+                self._look_at_form(chunk, left, is_blank=not reading.names)
             except EndpointError as error:
                 failure, failures = error, failures + 1
-                self._look_at_form(chunk, error, left)
+                is_blank = isinstance(error, NoNames) or error.status == 500
+                self._look_at_form(chunk, left, is_blank=is_blank, is_late=error.late)
                 if not left or not self._rest(chunk, error, failures, line, deadline):
                     break
             if not chunk.missing:
@@ -74,23 +77,24 @@ class Asker:
 
     def _until(self, chunk: Chunk, deadline: float, left: int) -> float:
         """Return when the next attempt must end. A form that may be ignored gets half the time."""
-        if self._proven or not left or chunk.rung == ladder.PLAIN:
+        if chunk.rung in self._worked or not left or chunk.rung == ladder.PLAIN:
             return deadline
         now = self.clock()
         return now + FIRST_SHARE * (deadline - now)
 
-    def _look_at_form(self, chunk: Chunk, error: EndpointError, left: int) -> None:
-        """Ask for no form in the last attempt, if the form may be the reason for the failures.
+    def _look_at_form(
+        self, chunk: Chunk, left: int, *, is_blank: bool, is_late: bool = False
+    ) -> None:
+        """Choose the plain form for the last attempt, if the form may be the reason for a failure.
 
         Some servers answer a form with a bare status 500, with nothing, or not at all. After
         silence the next attempt is the last one that has enough time.
         """
-        is_blank = isinstance(error, NoNames) or error.status == 500
-        if self._proven or not (error.late or is_blank):
+        if chunk.rung in self._worked or not (is_blank or is_late):
             return
-        if left == 1 or error.late or chunk.is_sample:
+        if left == 1 or is_late or chunk.is_sample:
             chunk.rung = ladder.PLAIN
-        if not left or error.late:
+        if not left or is_late:
             self.rung = 0 if chunk.first_rung == ladder.PLAIN else ladder.PLAIN  # next time
 
     def _rest(
@@ -123,14 +127,16 @@ class Asker:
                 reading = self._read(chunk, answer)
             except EndpointError as error:
                 chunk.tried[form] = one_line(error)
-                chunk.is_unread = isinstance(error, NoNames)
+                chunk.is_unread = isinstance(error, NoNames) and chunk.status == 200
                 rung = self._next_rung(chunk, error)
                 if rung is None:
                     raise
                 chunk.rung = rung
             else:
                 chunk.tried[form] = f"{len(reading.names)} names"
-                self.rung, self._proven = chunk.rung, True
+                if reading.names:
+                    self.rung = chunk.rung
+                    self._worked.add(chunk.rung)
                 chunk.wrote_no_json = chunk.is_unread = False
                 return reading
 
@@ -141,9 +147,9 @@ class Asker:
             try:
                 return self._reader.read_answer(answer.headers, answer.body)
             except ErrorInside as error:
-                if error.status is None:
+                if error.status is None and not ladder.speaks_of_form(str(error)):
                     raise
-                chunk.status = status = error.status
+                chunk.status = status = error.status or 400
         now = self.wall_clock()
         pause = retry.requested_pause(answer.headers, now)
         if pause is not None:
@@ -168,7 +174,9 @@ class Asker:
             if not tried:
                 return chunk.rung
             return None if chunk.rung == ladder.PLAIN else ladder.PLAIN
-        rung = ladder.next_rung(chunk.rung, error.status, chunk.said, proven=self._proven)
+        rung = ladder.next_rung(
+            chunk.rung, error.status, chunk.said, proven=chunk.rung in self._worked
+        )
         return ladder.PLAIN if rung is not None and chunk.wrote_no_json else rung
 
     def _post(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Answer:
@@ -183,7 +191,8 @@ class Asker:
             try:
                 answer = line.post(self._body(chunk, themes, others), until - began)
             except Failed as error:
-                raise EndpointError(str(error), final=error.final, late=error.late) from None
+                kind = NoNames if error.is_void else EndpointError
+                raise kind(str(error), final=error.final, late=error.late) from None
         chunk.status, chunk.seconds = answer.status, self.clock() - began
         chunk.headers = tuple(answer.headers)
         return answer

@@ -61,6 +61,11 @@ _ELSE = re.compile(
 )
 
 
+def speaks_of_form(said: str) -> bool:
+    """Return whether the text of an error is about the form of the reply."""
+    return _FORM.search(said) is not None
+
+
 def wrote_no_json(status: int, said: str) -> bool:
     """Return whether the endpoint took the form but the model did not keep to it."""
     return status == 400 and ("json_validate_failed" in said or "Failed to generate JSON" in said)
@@ -74,7 +79,7 @@ def next_rung(rung: int, status: int, said: str, *, proven: bool) -> int | None:
     there are at most two steps from the first rung to the last.
     """
     # A refusal should have status 400 or 422, but llama-cpp-python's server answers with 500.
-    about_form = bool(_FORM.search(said)) and (status in _REFUSALS or status == 500)
+    about_form = speaks_of_form(said) and (status in _REFUSALS or status == 500)
     maybe = status in _REFUSALS and not proven and not _speaks_of_else(said)
     if rung == PLAIN or not (about_form or maybe):
         return None

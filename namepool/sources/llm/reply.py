@@ -10,26 +10,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, takewhile
+from itertools import accumulate, islice
 from typing import Any, NamedTuple, cast
 
 from namepool.core.judging import why_refused
 from namepool.core.names import one_line, shown
 from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.secrets import MARK
-from namepool.sources.llm.texts import candidates, clean, ends
+from namepool.sources.llm.texts import READ, candidates, clean, ends
 
 Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
 
-_CUT_OFF = ("length", "max_tokens")
+_CUT_OFF = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "incomplete"})
 _KNOWN = frozenset({"choices", "error", "message"})
 _SPOKEN = frozenset({"text", "content", "delta", "generated_text", "response"})
 
 MOST_EVENTS = 10_000
 """The most pieces of a stream that are read. A piece has a hundred bytes or more."""
 
-MOST_CHOICES = 10
+MOST_CHOICES = 3
 """The most choices of an answer that are read. A request asks for one."""
 
 QUOTED = 4000
@@ -60,7 +60,8 @@ class _Message:
 
     def add(self, choice: dict[str, Any]) -> None:
         """Add a choice, which may be a piece of a stream."""
-        self.finish = choice.get("finish_reason") or choice.get("done_reason") or self.finish
+        told = (choice.get(key) for key in ("finish_reason", "done_reason", "stop_reason"))
+        self.finish = next(filter(None, told), self.finish)
         message = choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
         self._pieces += _dicts([message])
 
@@ -71,7 +72,7 @@ class _Message:
 
     def found(self, strike: Strike) -> list[object]:
         """Return the candidates in the likeliest part that has any. A call outranks a text."""
-        is_cut, calls = self.finish in _CUT_OFF, self._calls()
+        is_cut, calls = str(self.finish).lower() in _CUT_OFF, self._calls()
         called = [one for each in calls for one in _in_part(each, strike, is_cut=is_cut)]
         values = [value for piece in self._pieces if (value := piece.get("content"))]
         part = self.text("content") or next(filter(_is_structure, values), "")
@@ -95,7 +96,9 @@ class _Message:
             if _joined(piece.get("content")):  # Anthropic puts calls beside texts
                 found += [[part["input"]] for part in _dicts(piece["content"]) if "input" in part]
         joined = ["".join(map(str, o)) if isinstance(o[0], str) else o[0] for o in found if o]
-        return list({repr(one): one for one in joined}.values())
+        once = {text: one for one in joined if len(text := repr(one)) <= READ}
+        total = accumulate(map(len, once))  # a request asks for one call with all names
+        return [one for one, read in zip(once.values(), total, strict=True) if read <= 2 * READ]
 
 
 def _is_structure(content: object) -> bool:
@@ -120,7 +123,7 @@ class Reader:
         """
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if not body.strip():
-            raise EndpointError("the reply is empty")
+            raise NoNames("the reply is empty")
         is_json = not kind or kind.endswith(("/json", "+json"))
         return self.read_body(body, "not JSON" if is_json else self.quote(kind, 60))
 
@@ -148,15 +151,17 @@ class Reader:
             for number, choice in enumerate(_choices(document)):
                 self._refuse_error(choice)
                 place = repr(choice.get("index", number))
-                messages.setdefault(place, _Message()).add(choice)
+                if place in messages or len(messages) < MOST_CHOICES:
+                    messages.setdefault(place, _Message()).add(choice)
         if not messages and (text := "".join(_spoken(documents))):
             messages[""] = _Message()
             messages[""].add({"text": text})
         if not messages:
-            raise EndpointError(f"the reply is no chat completion: {self.quote(documents[0])}")
+            raise NoNames(f"the reply is no chat completion: {self.quote(documents[0])}")
+        is_broken_off = len(documents) > 1 and not any(map(_is_end, documents))
         for message in messages.values():
-            if len(documents) > 1 and message.finish is None:
-                message.finish = _CUT_OFF[0]  # the stream has broken off
+            if is_broken_off and message.finish is None:
+                message.finish = "length"
             if found := message.found(self._striker()):
                 return self._reading(found)
         raise self._nothing(next(iter(messages.values())))
@@ -186,10 +191,8 @@ class Reader:
         """Raise the error that a document, or a choice of it, is."""
         if not _is_error(document):
             return
-        error = cast("dict[str, Any]", document)["error"]
-        code = str(error.get("code") if isinstance(error, dict) else "")
-        status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
-        said = self.quote(_told(document) or error)
+        status = _status_in(cast("dict[str, Any]", document).get("error")) or _status_in(document)
+        said = self.quote(_told(document) or document)
         raise ErrorInside(f"the endpoint answered with an error: {said}", status=status)
 
     def _nothing(self, message: _Message) -> NoNames:
@@ -219,18 +222,19 @@ class Reader:
 def _documents(text: str) -> list[object]:
     """Return the JSON document in a body, or those of server-sent events or of JSON lines.
 
-    A stream ends with an event that is no JSON, or in the middle of an event.
+    An event that is no JSON is left out. The mark at the end of a stream is a document, too.
     """
     whole = _decoded(text)
     if whole is not _NO_JSON:
         return [whole]
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.replace("\r", "\n").split("\n"))
     events = (line.removeprefix("data:") for line in lines if line.startswith(("data:", "{")))
-    decoded = map(_decoded, islice(events, MOST_EVENTS))
-    return [*takewhile(lambda document: document is not _NO_JSON, decoded)]
+    decoded = [_decoded(_DONE.get(event.strip(), event)) for event in islice(events, MOST_EVENTS)]
+    return [document for document in decoded if document is not _NO_JSON]
 
 
 _NO_JSON = object()
+_DONE = {"[DONE]": '{"done": true}'}
 
 
 def _decoded(text: str) -> object:
@@ -241,7 +245,24 @@ def _decoded(text: str) -> object:
 
 
 def _is_error(document: object) -> bool:
-    return isinstance(document, dict) and bool(document.get("error"))
+    """Return whether a document is an error. Some have no "error", but a code and a message."""
+    if not isinstance(document, dict):
+        return False
+    is_bare = isinstance(document.get("message"), str) and bool(_status_in(document))
+    return bool(document.get("error")) or is_bare
+
+
+def _status_in(error: object) -> int | None:
+    told = (
+        [error.get(key) for key in ("code", "status", "statusCode")]
+        if isinstance(error, dict)
+        else []
+    )
+    return next((int(one) for one in map(str, told) if re.fullmatch("[45][0-9]{2}", one)), None)
+
+
+def _is_end(document: object) -> bool:
+    return isinstance(document, dict) and document.get("done") is True
 
 
 def _is_known(document: object) -> bool:
@@ -272,18 +293,22 @@ def _choices(document: object) -> list[dict[str, Any]]:
 
 def _told(document: object) -> str:
     """Return the message in an error, and its cause. Vendors put them in different places."""
-    message, cause = document, None
+    told: list[object] = []
     for _ in range(4):
-        if isinstance(message, list):  # Gemini
-            message = message[0] if message else None
-        if not isinstance(message, dict):
+        if isinstance(document, list):  # Gemini
+            document = document[0] if document else None
+        if not isinstance(document, dict):
             break
-        metadata = message.get("metadata")
-        cause = metadata.get("raw") if isinstance(metadata, dict) else cause  # OpenRouter
+        metadata = document.get("metadata")
+        told += [metadata.get("raw")] if isinstance(metadata, dict) else []  # OpenRouter
         keys = ("error", "message", "detail", "msg", "errors")
-        message = next((message[key] for key in keys if message.get(key)), None)
-    told = [part if isinstance(part, str) else _dumped(part) for part in (message, cause) if part]
-    return ": ".join(told) if isinstance(message, str) else ""
+        inner = [document[key] for key in keys if document.get(key) not in (None, "", True)]
+        told += [one for one in inner[1:] if isinstance(one, str)]
+        document = inner[0] if inner else None
+    if not isinstance(document, str):
+        return ""
+    texts = [one if isinstance(one, str) else _dumped(one) for one in (document, *told) if one]
+    return ": ".join(dict.fromkeys(texts))
 
 
 def _in_part(part: object, strike: Strike, *, is_cut: bool) -> list[object]:

@@ -61,12 +61,16 @@ class Failed(Exception):
     """There is no answer. The text names the reason and holds no secret.
 
     ``final`` means that an immediate retry is useless. ``late`` means that the time was over.
+    ``is_void`` means that the endpoint was reached, and sent nothing, or endless white space.
     """
 
-    def __init__(self, text: str, *, final: bool = False, late: bool = False) -> None:
+    def __init__(
+        self, text: str, *, final: bool = False, late: bool = False, is_void: bool = False
+    ) -> None:
         super().__init__(text)
         self.final: bool = final
         self.late: bool = late
+        self.is_void: bool = is_void
 
 
 class Line:
@@ -155,7 +159,9 @@ class Line:
             came += len(piece)
             body += unpack(piece)
             if max(came, len(body)) > MAX_BODY:
-                raise Failed(f"a body of more than {MAX_BODY} bytes", final=True)
+                is_void = not body[:PIECE].strip() or not body[-PIECE:].strip()
+                text = f"a body of more than {MAX_BODY} bytes"
+                raise Failed(text, final=not is_void, is_void=is_void)
         call.left()  # a socket that is shut down looks like the end of a body
         return bytes(body)
 
@@ -177,7 +183,8 @@ class Line:
             if not proxy:  # the text of the error may quote its password
                 text = "the proxy cannot be used: its URL is wrong (in a password write '/' as %2F)"
         # A ValueError is about our request, and the other errors are about its transport.
-        return Failed(text, final=isinstance(error, ValueError))
+        is_void = call.connected and self._session is None and isinstance(cause, ConnectionError)
+        return Failed(text, final=isinstance(error, ValueError), is_void=is_void)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
