@@ -14,7 +14,7 @@ _PAIRED = "'‘’"  # noqa: RUF001
 _NUMBER = re.compile(
     r"""\s*+(?:\#{1,6}\s)?+[*_]{0,3}(?:\#[0-9]{1,3}[.:)]?+(?=\s) | \d{1,2}\ufe0f?\u20e3
     | [一二三四五六七八九十]{1,3}[、．.] | [a-z]\)(?=\s)
-    | [(\[（]?+\d{1,3}\s?+(?:[.):\]）：](?=[\s*]|[^\x00-\x7f])|[、．])(?!\d)
+    | [(\[（]?+\d{1,3}\s?+(?:[.):\]）：](?=[\s*A-Z]|[^\x00-\x7f])|[、．])(?!\d)
     | (?:[^\W\d_]{2,12}\ )(?:\d{1,3}|[A-Z])\s?[:.)](?=[\s*]))[*_]{0,3}\s*+""",  # noqa: RUF001
     re.X,
 )
@@ -29,7 +29,22 @@ _DESCRIBED = re.compile(
     r"\s[-–—|→=]+\s|[:：]\s|[:：]$|\s?[（(]|\*\*|\s[–—]"  # noqa: RUF001
     r"|,\s(?=(?:who|which|whose|an?)\s)"
 )
+_VALUES = re.compile(r",\S")  # between values that a comma separates
 _PARTS = re.compile(r"[,;/、，；]\s*(?:(?:and|und|et|y|e)\s)?|\s(?:and|und|et|y|e|&)\s")  # noqa: RUF001
+NAME = frozenset({"name", "fullname", "full name", "agentname", "agent name", "agent"})
+NAME |= {"nom", "nombre", "nome", "имя", "名前", "名字"}
+"""Labels of names, in small letters."""
+
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
+KINDS = frozenset({"theme", "category", "categorie", "kind", "style", "group", "type"})
+"""Labels of the groups that names belong to."""
+
+_NOT_NAMES = KINDS | {
+    *("note", "comment", "reasoning", "thought", "rule", "used", "rejected", "draft", "error"),
+    *("explanation", "description", "persona", "role", "trait", "existing", "avoid", "required"),
+    *("enum", "count", "example", "message", "status", "setting", "subject", "origin", "tagline"),
+    *("occupation", "job", "section", "genre", "motto", "specialty", "h1", "h2", "h3", "b"),
+}
 MOST_WORDS = 6
 """The most words before a comma counts as the end of a name."""
 
@@ -56,7 +71,7 @@ def bare(text: str) -> str:
 
 def undescribed(text: str) -> tuple[str, bool]:
     """Return the name at the start of a text, and whether a description follows it."""
-    text = text.strip().lstrip("*_`")
+    text = marker(text.strip())[1].lstrip("*_`")
     found = next((one for one in _DESCRIBED.finditer(text) if one.start()), None)
     name = bare(text[: found.start()] if found else text)
     if name.count(" ") >= MOST_WORDS and ", " in name:
@@ -75,6 +90,7 @@ def is_likely(text: object) -> bool:
     words = text.split()
     if (
         not 2 <= len(words) <= 5
+        or _VALUES.search(text)
         or not words[0][0].isalnum()
         or (text[-1] == "." and len(words[-1]) > 4)
     ):
@@ -87,19 +103,43 @@ def is_small(word: str) -> bool:
     return word[:1] != word[:1].title()
 
 
+def may_name(label: str) -> bool:
+    """Return whether a name may stand under a label, such as a key or the heading of a column."""
+    return _NOT_NAMES.isdisjoint(words_of(label)) and label.lower() not in _NOT_NAMES
+
+
+def words_of(label: str) -> set[str]:
+    """Return the words of a label, such as "usedNames", in small letters and in the singular."""
+    return {word.lower().removesuffix("s") for word in _WORD.findall(label)}
+
+
 def how_likely(names: Iterable[object]) -> int:
     """Return how many of ``names`` look like names."""
     return sum(map(is_likely, names))
 
 
 def column(rows: Sequence[Sequence[object]]) -> list[object]:
-    """Return the column of a table whose cells look most like names; the first one of equals."""
+    """Return the column of a table whose cells look most like names; the first one of equals.
+
+    A cell that begins with a capital counts, too, if no column has a name of two words.
+    """
     width = max(map(len, rows), default=0)
     columns = [[row[n] for row in rows if n < len(row)] for n in range(width)]
-    return max(columns, key=how_likely, default=[])
+    score = how_likely if any(map(how_likely, columns)) else _how_capital
+    return max(columns, key=score, default=[])
+
+
+def _how_capital(cells: Iterable[object]) -> int:
+    return sum(
+        isinstance(cell, str) and cell[:1].isalpha() and not is_small(cell) for cell in cells
+    )
 
 
 def parted(text: str) -> list[str]:
-    """Return the names that a text lists with commas, semicolons or "and"; else an empty list."""
+    """Return the names that a text lists with commas, semicolons or "and"; else an empty list.
+
+    Three or more single words count as names, too.
+    """
     parts = [bare(part) for part in _PARTS.split(text)]
-    return parts if len(parts) > 1 and how_likely(parts) == len(parts) else []
+    are_words = len(parts) > 2 and all(map(str.isalpha, parts)) and not any(map(is_small, parts))
+    return parts if len(parts) > 1 and (are_words or how_likely(parts) == len(parts)) else []

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from namepool.sources.llm.likely import (
+    NAME,
     bare,
     column,
     how_likely,
     is_likely,
     is_small,
     marker,
+    may_name,
     parted,
     undescribed,
 )
@@ -158,52 +160,51 @@ def _is_phrase(name: str) -> bool:
 
 def _tagged(text: str, _: Sequence[str], *, cut: bool) -> list[str]:
     """Return the texts of the XML elements, or the attributes, that look most like names."""
-    found: dict[str, list[str]] = {"": [bare(name) for name in _NAMED.findall(text)]}
+    found: dict[str, list[str]] = {"name": [bare(name) for name in _NAMED.findall(text)]}
     for tag, inner in _TEXTS.findall(text):
-        found.setdefault(tag.lower(), []).append(bare(inner))
-    best = max(found.values(), key=how_likely)
-    return best if how_likely(best) else []
+        if may_name(tag):
+            found.setdefault(tag.lower(), []).append(undescribed(inner)[0])
+    best = found["name"] or max(found.values(), key=how_likely)
+    return best if how_likely(best) > 1 else []
 
 
 def _fields(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
     """Return the values of the fields "name", as in YAML."""
-    last = len(lines) - 1
-    found = [
-        undescribed(field[1])[0]
-        for number, line in enumerate(lines)
-        if (field := _FIELD.match(line)) and not (cut and number == last)
-    ]
-    return found if how_likely(found) else []
+    whole = lines[:-1] if cut else lines
+    found = [undescribed(field[1])[0] for line in whole if (field := _FIELD.match(line))]
+    return found if how_likely(found) > 1 else []
 
 
 def _rows(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
     """Return the column of names of a table in Markdown or of separated values."""
-    table = [line for line in lines if line.lstrip().startswith("|")]
+    table = [line.strip().strip("|") for line in lines if line.lstrip().startswith("|")]
     if len(table) > 1:
-        rows = [line.strip().strip("|").split("|") for line in table]
-        rule = next((n for n, line in enumerate(table) if _RULE.fullmatch(line)), 0)
-        cells = [row for n, row in enumerate(rows) if n > rule or not rule]
-        closed = not cut or lines[-1] is not table[-1] or table[-1].rstrip().endswith("|")
-        return _named_column(cells, closed=closed)
-    for mark in "\t;,":
-        rows = [
-            next(csv.reader([line], delimiter=mark, skipinitialspace=True), []) for line in lines
-        ]
+        is_open = cut and not lines[-1].rstrip().endswith("|")
+        rules = [line for line in table if _RULE.fullmatch(line)]
+        return _named_column([line.split("|") for line in table if line not in rules], is_open)
+    for mark in filter(lines[0].__contains__, "\t;,") if lines else ():
+        rows = list(csv.reader(lines, delimiter=mark, skipinitialspace=True))
         whole = rows[:-1] if cut else rows
         if len(whole) < 2 or len(whole[0]) < 2 or len({len(row) for row in whole}) > 1:
             continue
         if mark != "," or 2 * how_likely(lines) < len(lines):
-            return _named_column(rows, closed=not cut)
+            return _named_column(rows, cut)
     return []
 
 
-def _named_column(rows: list[list[str]], *, closed: bool) -> list[str]:
-    if rows and not closed:
+def _named_column(rows: list[list[str]], is_open: bool) -> list[str]:
+    """Return the names of a table: the column with such a heading, or with the likeliest cells."""
+    if rows and is_open:
         rows[-1].pop()
-    names = [*map(str, column([[undescribed(cell)[0] for cell in row] for row in rows]))]
-    if names and not is_likely(names[0]) and how_likely(names[1:]):
-        del names[0]  # the header
-    return [name for name in names if name] if how_likely(names) else []
+    cells = [[undescribed(cell)[0] for cell in row] for row in rows]
+    header = [cell.lower() for cell in cells[0]] if cells else []
+    if len(cells) > 1 and not how_likely(cells[0]):
+        kept = [n for n, cell in enumerate(header) if cell in NAME] or [
+            n for n, cell in enumerate(header) if may_name(cell)
+        ]
+        cells = [[row[n] for n in kept if n < len(row)] for row in cells[1:]] if kept else cells
+    names = [str(name) for name in column(cells) if name]
+    return names if how_likely(names) or (header != [] and set(header) & NAME) else []
 
 
 def _in_a_sentence(lines: Sequence[str], *, cut: bool) -> list[str]:

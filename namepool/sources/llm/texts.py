@@ -23,7 +23,12 @@ MOST_CANDIDATES = 1000
 LONGEST_CANDIDATE = 1000
 """The most characters of a candidate that are read. A longer text is no name anyway."""
 
-_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>", re.I)
+_TAG = re.compile(
+    r"[<\[](/?)(?:\w{1,9}:)?(?:think|thinking|reasoning|thought|reflection|scratchpad|analysis)[>\]]",
+    re.I,
+)
+_REMARK = re.compile(r"^[ \t]*+//.*$", re.M)
+_LONE_TAG = re.compile(r"</?\w{1,30}>")
 _ANSWER = re.compile(r"<\|channel\|>final<\|message\|>|\bassistantfinal(?=\W)")
 _TOKEN = re.compile(r"<\|[\w-]{1,30}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<eos>")
 _NEXT_TURN = re.compile(r"\n\s{0,9}(?:User|Human|Q): ")
@@ -86,8 +91,9 @@ def _embedded(text: str) -> list[object]:
     """
     found: list[object] = []
     best = last = 0
+    text = _REMARK.sub("", text)
     for value, start, end in islice(fragments(text), MOST_CANDIDATES):
-        between = _FENCES.sub("", text[last:start]).splitlines()
+        between = _LONE_TAG.sub("", _FENCES.sub("", text[last:start])).splitlines()
         lines = [bare for line in between if (bare := line.strip(" \t\r,"))]
         heading = lines[-1] if lines else ""
         names, rank = _ranked(value)
@@ -104,7 +110,7 @@ def _embedded(text: str) -> list[object]:
 
 def _ranked(value: object) -> tuple[list[object], int]:
     """Return the candidates in a value, and their rank. The rank 0 means that there are none."""
-    names = list_in(value)
+    names = [name for name in list_in(value) if any(map(str.isalnum, str(name)))]
     if isinstance(value, dict):
         return names, (4 if "names" in value else 3) if names else 0
     names = [name for name in names if isinstance(name, str)]

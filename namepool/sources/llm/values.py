@@ -6,24 +6,34 @@ import json
 import re
 from typing import cast
 
-from namepool.sources.llm.likely import column, how_likely, is_likely, parted, undescribed
+from namepool.sources.llm.likely import (
+    KINDS,
+    NAME,
+    column,
+    how_likely,
+    is_likely,
+    may_name,
+    parted,
+    undescribed,
+    words_of,
+)
 from namepool.sources.llm.lines import on_lines
 
 _NAMES = ("names", "values")
-_NAME = frozenset({"name", "fullname", "agentname", "agent", "nom", "nombre", "nome", "имя"})
 _HALVES = (
     *(("first", "last"), ("firstname", "lastname"), ("givenname", "surname")),
     *(("givenname", "familyname"), ("given", "family"), ("forename", "surname")),
 )
 _ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs", "schema", "properties")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:(?:[_.-][a-z0-9]+)+|(?:[A-Z][a-z0-9]*)+)")
-_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
-_KINDS = frozenset({"theme", "category", "categorie", "kind", "style", "group", "type"})
-_NOT_NAMES = _KINDS | {
-    *("note", "comment", "reasoning", "thought", "rule", "used", "rejected", "draft", "error"),
-    *("explanation", "description", "persona", "role", "trait", "existing", "avoid", "required"),
-    *("enum", "count", "example", "message"),
-}
+_CREW = frozenset(
+    {
+        *("agent", "character", "crew", "data", "item", "list", "member", "name", "people"),
+        *("person", "personas", "result", "team", "output", "response", "answer"),
+    }
+)
+"""The words of keys that hold agents."""
+
 _DEPTH = 6
 
 
@@ -57,9 +67,17 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
     for key in _ARGUMENTS:  # of a tool, whose own name does not count, or of a schema
         if key in fields:
             return list_in(fields[key], depth - 1)
+    crew = {key: inner for key, inner in value.items() if _is_crew(key, _opened(inner))}
+    if len(found := _of_groups(crew, depth)) > 1:
+        return found
     if (name := _of_record(fields)) is not None:
         return [] if _IDENTIFIER.fullmatch(name) else [name]
     return _of_texts(value) or _of_groups(value, depth)
+
+
+def _is_crew(key: str, value: object) -> bool:
+    """Return whether a value holds agents, and not the traits of one agent."""
+    return isinstance(value, list | dict) and not _CREW.isdisjoint(words_of(key))
 
 
 def _plain(key: str) -> str:
@@ -75,16 +93,18 @@ def _opened(value: object) -> object:
 def _of_list(items: list[object], depth: int) -> list[object]:
     """Return the candidates in the items of a list: texts, objects, rows of a table, or groups."""
     rows = [item for item in items if isinstance(item, list)]
-    if len(rows) == len(items) and len({len(row) for row in rows}) == 1:
+    if len(rows) == len(items) and len({len(row) for row in rows}) == 1 < len(rows[0]):
         names = column(rows)
-        if how_likely(names) and how_likely(cell for row in rows for cell in row) == how_likely(
-            names
-        ):
+        others = [[cell for cell in row if cell not in names] for row in rows]
+        if not how_likely(cell for row in others for cell in row) and all(others):
             return names
     return [one for item in items for one in _of_item(item, depth)]
 
 
 def _of_item(item: object, depth: int) -> list[object]:
+    if isinstance(item, str):
+        parts = on_lines(item) if "\n" in item else parted(item)
+        return [*parts] if len(parts) > 2 else [item]
     if not isinstance(item, dict | list):
         return [item]
     return (list_in(item, depth - 1) if depth else []) or [item]
@@ -108,12 +128,12 @@ def _of_record(fields: dict[str, object]) -> str | None:
         halves = fields.get(first), fields.get(last)
         if all(isinstance(half, str) and half for half in halves):
             return f"{halves[0]} {halves[1]}"
-    return next((n for k in fields if k in _NAME and isinstance(n := fields[k], str)), None)
+    return next((n for k in fields if k in NAME and isinstance(n := fields[k], str)), None)
 
 
 def _of_texts(value: dict[str, object]) -> list[object]:
     """Return the likely names among the texts of an object, or among its keys."""
-    texts = {key: one for key, one in value.items() if isinstance(one, str) and _may_name(key)}
+    texts = {key: one for key, one in value.items() if isinstance(one, str) and may_name(key)}
     listed = [name for one in texts.values() for name in parted(one) or [undescribed(one)[0]]]
     if how_likely(value) > how_likely(listed):
         return [key for key in value if is_likely(key)]
@@ -123,19 +143,11 @@ def _of_texts(value: dict[str, object]) -> list[object]:
 def _of_groups(value: dict[str, object], depth: int) -> list[object]:
     """Return the candidates in the groups of an object. A key for kinds must hold groups."""
     groups = {key: _opened(inner) for key, inner in value.items()}
-    found = [n for key, one in groups.items() if _may_name(key) for n in list_in(one, depth - 1)]
+    found = [n for key, one in groups.items() if may_name(key) for n in list_in(one, depth - 1)]
     if found:
         return found
-    kinds = [one for key, one in groups.items() if not _KINDS.isdisjoint(_words(key))]
+    kinds = [one for key, one in groups.items() if not KINDS.isdisjoint(words_of(key))]
     return [name for one in kinds if _is_grouped(one) for name in list_in(one, depth - 1)]
-
-
-def _may_name(key: str) -> bool:
-    return _NOT_NAMES.isdisjoint(_words(key))
-
-
-def _words(key: str) -> set[str]:
-    return {word.lower().removesuffix("s") for word in _WORD.findall(key)}
 
 
 def _is_grouped(value: object) -> bool:
