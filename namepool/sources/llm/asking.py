@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
-from namepool.core.names import one_line
+from namepool.core.names import name_key, one_line
 from namepool.sources.base import why_refused
 from namepool.sources.llm import ladder, prompt, retry
 from namepool.sources.llm.chunk import Chunk, Themes
@@ -188,6 +188,7 @@ class Asker:
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
         with self.themes.drawn(chunk.theme) as (themes, others):
+            chunk.asked_about.update(map(name_key, themes))
             try:
                 answer = line.post(self._body(chunk, themes, others), until - began)
             except Failed as error:

@@ -29,6 +29,8 @@ def _untitled(name: str) -> str:
 
 
 _PARROTED = frozenset(map(_untitled, EXAMPLES))
+_KINDS = frozenset({"jargon", "pulp", "pun", "puns", "quiet"})
+"""The kinds of names in the prompt."""
 
 
 class Chunk:
@@ -69,6 +71,8 @@ class Chunk:
         """The names of the headers of the last answer."""
         self.seconds: float = 0.0
         """The seconds from the last request to its answer."""
+        self.asked_about: set[str] = {*map(name_key, _KINDS)}
+        """The keys of the kinds and themes in the prompts. A model may repeat them as headings."""
         self._recent, self._given = recent, given
         self._keys = {name_key(name) for name in recent}
         self._given_names: set[str] = set()
@@ -102,6 +106,8 @@ class Chunk:
         key = name_key(name)
         if _untitled(name) in _PARROTED:
             return "is the example's"
+        if key in self.asked_about:
+            return "is a theme"
         if key in self._keys:
             self.known += 1
             return "is in use already"

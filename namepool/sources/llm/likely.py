@@ -70,10 +70,18 @@ def bare(text: str) -> str:
 
 
 def undescribed(text: str) -> tuple[str, bool]:
-    """Return the name at the start of a text, and whether a description follows it."""
+    """Return the name at the start of a text, and whether a description follows it.
+
+    In "Jargon: Ada Byte" the name is behind its label.
+    """
     text = marker(text.strip())[1].lstrip("*_`")
     found = next((one for one in _DESCRIBED.finditer(text) if one.start()), None)
-    name = bare(text[: found.start()] if found else text)
+    name, rest = (text[: found.start()], text[found.end() :]) if found else (text, "")
+    name = bare(name)
+    if found and ":" in found[0] and not is_likely(name) and may_name(name):
+        labelled, is_described = undescribed(rest)
+        if is_likely(labelled):
+            return labelled, is_described
     if name.count(" ") >= MOST_WORDS and ", " in name:
         return bare(name.partition(", ")[0]), True
     return name, found is not None

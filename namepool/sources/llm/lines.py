@@ -24,13 +24,14 @@ _LETTER = re.compile(r"\s*([^\W\d_]|[IVXivx]{1,5})[.)]\s+")
 _FIRST_LETTERS = frozenset("aAiIаАαΑא가")  # noqa: RUF001  of the alphabets, and Roman
 _FENCE = re.compile(r"\s*```")
 _RULE = re.compile(r"[\s|:+=-]*")
+_BREAK = re.compile(r"<br ?/?>|\\n(?![a-z])")
 _ESCAPED = re.compile(r"\\([^\w\s])|\\text\w{2}\{([^}\n]*)\}|~~[^~\n]{1,200}~~")
 _TEXTS = re.compile(
     r"<([a-z]\w{0,20})\b[^<>]{0,200}>\s*+(?:<[bi]>)?([^<>\n]{1,200})(?:</[bi]>)?\s*+</", re.I
 )
 _NAMED = re.compile(r"""<[a-z]\w{0,20}\b[^<>]{0,200}?\bname=["']([^"'<>\n]{1,200})["']""", re.I)
 _FIELD = re.compile(
-    r"\W{0,6}(?:(?:full|agent)[ _-]?)?(?:name|nombre|nom|nome)\W{0,3}[:=]\W{0,3}(\w.*)", re.I
+    r"\W{0,6}(?:(?:full|agent)[ _-]?)?(?:name|agent|nombre|nom|nome)\W{0,3}[:=]\W{0,3}(\w.*)", re.I
 )
 _FINAL = re.compile(
     r"\b(?:better|final|finally|improved|revised|corrected|polished|updated|instead|fresh|new"
@@ -63,7 +64,7 @@ def on_lines(text: str, *, cut: bool = False) -> list[str]:
 
     If the text was ``cut`` off, its last item counts only if its end can be seen.
     """
-    text = _ESCAPED.sub(r"\1\2", text)
+    text = _ESCAPED.sub(r"\1\2", _BREAK.sub("\n", text))
     lines = [line for line in text.splitlines() if line.strip() and not _FENCE.match(line)]
     lettered = [mark[1] for line in lines if (mark := _LETTER.match(line))]
     if lettered[:1] < lettered[1:2] and lettered[0] in _FIRST_LETTERS:

@@ -12,6 +12,7 @@ from namepool.sources.llm.likely import (
     column,
     how_likely,
     is_likely,
+    is_small,
     may_name,
     parted,
     undescribed,
@@ -93,18 +94,22 @@ def _opened(value: object) -> object:
 def _of_list(items: list[object], depth: int) -> list[object]:
     """Return the candidates in the items of a list: texts, objects, rows of a table, or groups."""
     rows = [item for item in items if isinstance(item, list)]
-    if len(rows) == len(items) and len({len(row) for row in rows}) == 1 < len(rows[0]):
+    widths = {len(row) for row in rows[:-1] or rows}  # the last one may be cut off
+    if len(rows) == len(items) and widths and widths != {1} and len(widths) == 1:
         names = column(rows)
-        others = [[cell for cell in row if cell not in names] for row in rows]
-        if not how_likely(cell for row in others for cell in row) and all(others):
+        if not how_likely(cell for row in rows for cell in row if cell not in names):
             return names
-    return [one for item in items for one in _of_item(item, depth)]
+    found = [one for item in items for one in _of_item(item, depth)]
+    if 2 * how_likely(found) < len(found):
+        return found
+    return [one for one in found if not (isinstance(one, str) and is_small(one))]  # no remarks
 
 
 def _of_item(item: object, depth: int) -> list[object]:
     if isinstance(item, str):
-        parts = on_lines(item) if "\n" in item else parted(item)
-        return [*parts] if len(parts) > 2 else [item]
+        parts = on_lines(item) if "\n" in item.strip() else parted(item)
+        are_all = how_likely(parts) == len(item.split("\n"))
+        return [*parts] if are_all or len(parts) > 2 else [item]
     if not isinstance(item, dict | list):
         return [item]
     return (list_in(item, depth - 1) if depth else []) or [item]

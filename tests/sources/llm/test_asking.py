@@ -238,6 +238,16 @@ def test_the_cause_behind_a_provider_is_told_with_another_status_too(
     assert f"HTTP {status}: Provider returned error: the model is asleep" in text
 
 
+# -- the words of the prompt ----------------------------------------------------------------------
+
+
+def test_a_theme_and_a_kind_of_the_prompt_are_no_names(ask: Asker) -> None:
+    first = completion("**Space Opera**\n\nPulp\n\n1. Space Opera\n2. Pulp\n3. Ada Byte")
+    with Endpoint(first, Names()) as endpoint:
+        assert ask(endpoint, themes=["space opera"]).fetch(2, ()) == ["Ada Byte", "Agent 1"]
+    assert '"Space Opera" is a theme; "Pulp" is a theme' in endpoint.seen[1].prompt
+
+
 # -- streams --------------------------------------------------------------------------------------
 
 
