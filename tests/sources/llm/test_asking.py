@@ -11,6 +11,7 @@ import pytest
 
 from namepool import open_pool
 from namepool.core.refill import LONGEST_REQUEST
+from namepool.sources.llm.ladder import RUNGS
 from namepool.sources.llm.subjects import EXAMPLES
 from namepool.sources.llm.transport import Answer, Failed
 from tests.sources.llm.asker import Asker, failure
@@ -21,21 +22,36 @@ SCHEMA = "json_schema"
 OLLAMA = '{"error": {"message": "failed to load model vocabulary required for format"}}'
 
 
-def _only_plain(told: Told) -> Callable[[Seen], Told]:
-    """Give names to a plain request, and ``told`` to one with a form."""
+def _only_plain(answer: Told | Callable[[Seen], Told]) -> Callable[[Seen], Told]:
+    """Give names to a plain request, and ``answer`` to one with a form."""
     names = Names()
-    return lambda seen: told if seen.form else names(seen)
+
+    def give(seen: Seen) -> Told:
+        if not seen.form:
+            return names(seen)
+        return answer if isinstance(answer, Told) else answer(seen)
+
+    return give
+
+
+def _hang_up(_: Seen) -> Told:
+    raise ConnectionError("the server closes the connection without an answer")
 
 
 # -- forms that are refused without a word --------------------------------------------------------
 
-BLANKS = {
+BLANKS: dict[str, Told | Callable[[Seen], Told]] = {
     "a bare 500": Told(500, "Internal Server Error"),
     "nothing": completion(""),
     "null": completion(None),
     "an empty object": completion("{}"),
     "white space": completion("\n" * 3000),
     "white space in an object": completion("{" + " \n" * 3000),
+    "white space without an end": Told(body='{"choices": [' + " \n" * 600_000),
+    "an empty body": Told(body=""),
+    "no choice": Told(body='{"choices": []}'),
+    "no name that may be given": completion('{"names": ["…", "…"]}'),
+    "a closed connection": _hang_up,
 }
 
 
@@ -87,6 +103,38 @@ def test_an_outage_is_no_reason_to_give_up_a_form(status: int, ask: Asker) -> No
     with Endpoint(Told(status), Told(status), Names()) as endpoint:
         ask(endpoint).fetch(1, ())
     assert {seen.form for seen in endpoint.seen} == {SCHEMA}
+
+
+def test_a_form_that_another_thread_found_to_work_helps_those_that_are_under_way(
+    ask: Asker,
+) -> None:
+    names = Names()
+    refused, proven = threading.Event(), threading.Event()
+
+    def answer(seen: Seen) -> Told:
+        if not seen.form:
+            return names(seen)
+        if refused.is_set():  # the second request of the first thread
+            assert proven.wait(PATIENCE)
+        return Told(500, "Internal Server Error")
+
+    with Endpoint(answer) as endpoint:
+        nomenclater = ask(endpoint, max_attempts=3)
+
+        def wait(*_: object) -> bool:
+            refused.set()
+            return True
+
+        nomenclater._asker.wait = wait
+        nomenclater._asker.rung = 0
+        first = threading.Thread(target=nomenclater.fetch, args=(1, ()))
+        first.start()
+        assert refused.wait(PATIENCE)
+        nomenclater._asker.rung = len(RUNGS) - 1
+        assert nomenclater.fetch(1, ())
+        proven.set()
+        first.join()
+    assert [seen.form for seen in endpoint.seen].count(None) == 2
 
 
 def test_silence_under_a_form_is_followed_by_a_plain_request_in_time(ask: Asker) -> None:
@@ -191,6 +239,22 @@ def test_the_pause_of_an_error_inside_a_200_is_respected(ask: Asker) -> None:
         error = failure(ask(endpoint))
     assert (error.status, error.retry_after) == (429, 60.0)
     assert len(endpoint.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _error(None, "json_schema is not supported"),
+        _error("unsupported_value", "response_format: no json_schema"),
+        json.dumps({"error": "json_schema is not supported"}),
+        json.dumps({"code": 400, "message": "response_format is not supported"}),
+        json.dumps({"statusCode": 400, "message": "no json_schema", "error": "Bad Request"}),
+    ],
+)
+def test_a_form_is_refused_inside_a_200_in_many_ways(body: str, ask: Asker) -> None:
+    with Endpoint(_only_plain(Told(body=body))) as endpoint:
+        assert ask(endpoint, max_attempts=1).fetch(1, ())
+    assert [seen.form for seen in endpoint.seen][::2] == [SCHEMA, None]
 
 
 @pytest.mark.parametrize(
