@@ -24,6 +24,7 @@ Strike = Callable[[str], str]
 
 _CUT_OFF = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "incomplete"})
 _KNOWN = frozenset({"choices", "error", "message"})
+_ENDS = ("message_stop", "message-end", "response.completed")
 _SPOKEN = frozenset({"text", "content", "delta", "generated_text", "response"})
 
 MOST_EVENTS = 10_000
@@ -262,7 +263,10 @@ def _status_in(error: object) -> int | None:
 
 
 def _is_end(document: object) -> bool:
-    return isinstance(document, dict) and document.get("done") is True
+    """Return whether a piece says that its stream ends here."""
+    if not isinstance(document, dict):
+        return False
+    return True in (document.get("done"), document.get("stop")) or document.get("type") in _ENDS
 
 
 def _is_known(document: object) -> bool:
@@ -287,7 +291,7 @@ def _choices(document: object) -> list[dict[str, Any]]:
     """Return the choices of a completion. An answer of Ollama's own kind is one choice."""
     if not isinstance(document, dict):
         return []
-    is_choice = isinstance(document.get("message"), dict)
+    is_choice = isinstance(document.get("message"), dict) and "done" in document
     return [document] if is_choice else _dicts(document.get("choices"))[:MOST_CHOICES]
 
 

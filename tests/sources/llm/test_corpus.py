@@ -9,6 +9,7 @@ from tests.sources.llm.corpus import CASES, Case
 UNREAD = {
     "messy: all-in-small-letters": "small letters look like remarks",
     "messy: half-json-half-lines": "beside JSON, lists on lines are not read",
+    "third: python-dataclass-calls": "the calls of a program are not read",
     "messy: self-correction-in-a-numbered-list": "the remark below an item is not read",
 }
 """The replies that are read in part or not at all, with the reason."""
@@ -19,9 +20,9 @@ ISSUED_ALL_THE_SAME = {"Ada Semicolon"}
 
 def test_the_corpus_is_large_and_the_exceptions_are_few() -> None:
     ids = [case.id for case in CASES]
-    assert len(set(ids)) == len(ids) >= 200
+    assert len(set(ids)) == len(ids) >= 500
     assert UNREAD.keys() <= set(ids)
-    assert len(UNREAD) <= 0.06 * len(ids)
+    assert len(UNREAD) <= 0.02 * len(ids)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
