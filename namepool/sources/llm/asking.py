@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
@@ -30,54 +31,42 @@ FIRST_SHARE = 0.5
 """The share of the time for a form that has never worked. The rest is left for a lesser form."""
 
 
+@dataclass(eq=False, repr=False)
 class Asker:
     """Asks an endpoint for names. All threads share its knowledge of the endpoint."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        themes: Themes,
-        guidance: str | None,
-        extra: Mapping[str, Any],
-        max_used: int | None,
-        max_attempts: int,
-    ) -> None:
-        self.themes = themes
-        self.rung: int = 0
-        self._proven = False  # whether the form of this rung has worked
-        self._endpoint, self._reader = endpoint, Reader(endpoint.striker, why_refused)
-        self._guidance, self._extra, self._max_used = guidance, extra, max_used
-        self._max_attempts = max_attempts
-        self._quiet_until = float("-inf")  # the endpoint wants to be left alone by all threads
-        self._examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
-        self.clock: Callable[[], float] = time.monotonic
-        self.wall_clock: Callable[[], float] = time.time
-        self.random: Callable[[], float] = random.random
-        self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
+    endpoint: Endpoint
+    themes: Themes
+    guidance: str | None
+    extra: Mapping[str, Any]
+    max_used: int | None
+    max_attempts: int
+    rung: int = 0
+    is_proven: bool = False
+    """Whether the form of this rung has worked."""
+    quiet_until: float = float("-inf")
+    """The time until which the endpoint wants to be left alone by all threads."""
+    examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+    wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
     def fill(self, chunk: Chunk, line: Line, deadline: float) -> EndpointError | None:
         """Ask until the chunk is full or more attempts are useless. Return the last failure."""
-        failure: EndpointError | None = None
         failures = 0
-        for left in range(self._max_attempts - 1, -1, -1):
+        for left in reversed(range(self.max_attempts)):
             try:
                 chunk.take(self._ask(chunk, line, deadline, left))
-                failure, failures = None, 0
+                failures = 0
             except EndpointError as error:
-                failure, failures = error, failures + 1
+                failures += 1
                 self._look_at_form(chunk, error, left)
                 if not left or not self._rest(chunk, error, failures, line, deadline):
-                    break
+                    return error
             if not chunk.missing:
                 break
-        return failure
-
-    def _until(self, chunk: Chunk, deadline: float, left: int) -> float:
-        """Return when the next attempt must end. A form that may be ignored gets half the time."""
-        if self._proven or not left or chunk.rung == ladder.PLAIN:
-            return deadline
-        now = self.clock()
-        return now + FIRST_SHARE * (deadline - now)
+        return None
 
     def _look_at_form(self, chunk: Chunk, error: EndpointError, left: int) -> None:
         """Ask for no form in the last attempt, if the form may be the reason for the failures.
@@ -86,7 +75,7 @@ class Asker:
         silence the next attempt is the last one that has enough time.
         """
         is_blank = isinstance(error, NoNames) or error.status == 500
-        if self._proven or not (error.late or is_blank):
+        if self.is_proven or not (error.late or is_blank):
             return
         if left == 1 or error.late or chunk.is_sample:
             chunk.rung = ladder.PLAIN
@@ -103,11 +92,11 @@ class Asker:
         if error.final or (chunk.is_sample and chunk.rung == chunk.first_rung):
             return False
         if error.retry_after is not None:
-            return max(now, self._quiet_until) < deadline  # the next request waits for it
-        pause = retry.BACKOFF.pause(failures, self.random)
+            return max(now, self.quiet_until) < deadline  # the next request waits for it
+        pause = retry.BACKOFF.pause(failures, self.jitter)
         if now + pause >= deadline:
             return False
-        logger.info("%a: next attempt in %.1f s: %s", self._endpoint, pause, one_line(error))
+        logger.info("%a: next attempt in %.1f s: %s", self.endpoint, pause, one_line(error))
         return self.wait(line, pause)
 
     def _ask(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Reading:
@@ -119,40 +108,36 @@ class Asker:
         while True:
             form = ladder.RUNGS[chunk.rung]
             try:
-                answer = self._post(chunk, line, deadline, left)
-                reading = self._read(chunk, answer)
+                reading = self._read(chunk, self._post(chunk, line, deadline, left))
             except EndpointError as error:
                 chunk.tried[form] = one_line(error)
                 chunk.is_unread = isinstance(error, NoNames)
-                rung = self._next_rung(chunk, error)
-                if rung is None:
+                if (rung := self._next_rung(chunk, error)) is None:
                     raise
                 chunk.rung = rung
             else:
                 chunk.tried[form] = f"{len(reading.names)} names"
-                self.rung, self._proven = chunk.rung, True
+                self.rung, self.is_proven = chunk.rung, True
                 chunk.wrote_no_json = chunk.is_unread = False
                 return reading
 
     def _read(self, chunk: Chunk, answer: Answer) -> Reading:
         """Return the names in an answer. An error inside an answer counts as that error."""
-        status = answer.status
+        status, reader = answer.status, Reader(self.endpoint.striker, why_refused)
         if status == 200:
             try:
-                return self._reader.read_answer(answer.headers, answer.body)
+                return reader.read_answer(answer.headers, answer.body)
             except ErrorInside as error:
                 if error.status is None:
                     raise
                 chunk.status = status = error.status
-        now = self.wall_clock()
-        pause = retry.requested_pause(answer.headers, now)
-        if pause is not None:
-            self._quiet_until = max(self._quiet_until, self.clock() + pause)
-        said = self._reader.error_text(answer.body)
+        pause = retry.requested_pause(answer.headers, self.wall_clock())
+        self.quiet_until = max(self.quiet_until, self.clock() + (pause or 0.0))
+        said = reader.error_text(answer.body)
         if "x-location" in answer.headers:
-            said = f"to {self._reader.quote(answer.headers['x-location'])}"
+            said = f"to {reader.quote(answer.headers['x-location'])}"
         chunk.said = answer.body[:LADDER_READS].decode("utf-8", "replace")
-        raise retry.status_error(status, answer.headers, said, now)
+        raise retry.status_error(status, said, pause)
 
     def _next_rung(self, chunk: Chunk, error: EndpointError) -> int | None:
         """Return the form to ask for next, or ``None`` if the error is not about the form.
@@ -168,30 +153,27 @@ class Asker:
             if not tried:
                 return chunk.rung
             return None if chunk.rung == ladder.PLAIN else ladder.PLAIN
-        rung = ladder.next_rung(chunk.rung, error.status, chunk.said, proven=self._proven)
+        rung = ladder.next_rung(chunk.rung, error.status, chunk.said, proven=self.is_proven)
         return ladder.PLAIN if rung is not None and chunk.wrote_no_json else rung
 
     def _post(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Answer:
-        from namepool.sources.llm.transport import Failed
-
         chunk.status = None
         self._heed(line, deadline)
-        began, until = self.clock(), self._until(chunk, deadline, left)
+        began = self.clock()
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
+        may_be_ignored = left and not self.is_proven and chunk.rung != ladder.PLAIN
+        seconds = (deadline - began) * (FIRST_SHARE if may_be_ignored else 1)
         with self.themes.drawn(chunk.theme) as (themes, others):
-            try:
-                answer = line.post(self._body(chunk, themes, others), until - began)
-            except Failed as error:
-                raise EndpointError(str(error), final=error.final, late=error.late) from None
+            answer = line.post(self._body(chunk, themes, others), seconds)
         chunk.status, chunk.seconds = answer.status, self.clock() - began
         chunk.headers = tuple(answer.headers)
         return answer
 
     def _heed(self, line: Line, deadline: float) -> None:
         """Wait as long as the endpoint has asked for, in any of its answers."""
-        quiet = self._quiet_until - self.clock()
-        if quiet > 0 and self._quiet_until >= deadline:
+        quiet = self.quiet_until - self.clock()
+        if quiet > 0 and self.quiet_until >= deadline:
             text = f"left alone for {quiet:.3g} s more, as it has asked"
             raise EndpointError(text, retry_after=quiet, final=True)
         if quiet > 0 and not self.wait(line, quiet):
@@ -201,14 +183,14 @@ class Asker:
         messages = prompt.messages(
             chunk.missing,
             themes,
-            chunk.listed(self._max_used),
+            chunk.listed(self.max_used),
             chunk.rejected.items(),
-            self._guidance,
-            self._examples(),
+            self.guidance,
+            self.examples(),
             others,
             is_unread=chunk.is_unread,
         )
         rung = ladder.RUNGS[chunk.rung]
-        body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)
+        body = prompt.request_body(self.endpoint.model, rung, messages, self.extra)
         # ASCII, because a used name may hold a lone surrogate, which UTF-8 refuses.
         return json.dumps(body).encode("ascii")

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from namepool.core.display import given_name, untitled
 from namepool.core.names import name_key, one_line
@@ -31,46 +32,40 @@ def _untitled(name: str) -> str:
 _PARROTED = frozenset(map(_untitled, EXAMPLES))
 
 
+@dataclass(eq=False, repr=False)
 class Chunk:
     """The names of one ``fetch`` so far, and the state of its requests."""
 
-    def __init__(
-        self,
-        count: int,
-        recent: Sequence[str],
-        given: Given,
-        rung: int,
-        theme: str | None = None,
-        *,
-        is_sample: bool = False,
-    ) -> None:
-        self.count: int = count
-        self.theme: str | None = theme
-        """The theme of its names, or ``None`` for themes that are drawn at random."""
-        self.is_sample: bool = is_sample
-        """Whether one reply is enough, and all its names are kept."""
-        self.first_rung: int = rung
-        self.rung: int = rung
-        self.names: list[str] = []
-        self.rejected: dict[str, str] = {}
-        self.known: int = 0
-        self.received: int = 0
-        self.wrote_no_json: bool = False
-        """Whether the endpoint took the form of the last request but the model ignored it."""
-        self.is_unread: bool = False
-        """Whether the last reply could not be read."""
-        self.tried: dict[str, str] = {}
-        """The forms of the requests, each with its last outcome."""
-        self.said: str = ""
-        """The start of the last error. It may hold secrets."""
-        self.status: int | None = None
-        """The HTTP status of the last request, or ``None`` if there was no answer."""
-        self.headers: tuple[str, ...] = ()
-        """The names of the headers of the last answer."""
-        self.seconds: float = 0.0
-        """The seconds from the last request to its answer."""
-        self._recent, self._given = recent, given
-        self._keys = {name_key(name) for name in recent}
+    count: int
+    recent: Sequence[str]
+    given: Given
+    rung: int
+    theme: str | None = None
+    """The theme of its names, or ``None`` for themes that are drawn at random."""
+    is_sample: bool = False
+    """Whether one reply is enough, and all its names are kept."""
+    names: list[str] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    known: int = 0
+    received: int = 0
+    wrote_no_json: bool = False
+    """Whether the endpoint took the form of the last request but the model ignored it."""
+    is_unread: bool = False
+    """Whether the last reply could not be read."""
+    tried: dict[str, str] = field(default_factory=dict)
+    """The forms of the requests, each with its last outcome."""
+    said: str = ""
+    """The start of the last error. It may hold secrets."""
+    status: int | None = None
+    """The HTTP status of the last request, or ``None`` if there was no answer."""
+    headers: tuple[str, ...] = ()
+    """The names of the headers of the last answer."""
+    seconds: float = 0.0
+    """The seconds from the last request to its answer."""
+
+    def __post_init__(self) -> None:
+        self.first_rung: int = self.rung
+        self._keys = set(map(name_key, self.recent))
         self._given_names: set[str] = set()
 
     @property
@@ -81,14 +76,11 @@ class Chunk:
     def take(self, reading: Reading) -> None:
         """Keep the new names. Remember the others, because the next prompt lists them."""
         self.received += len(reading.names) + len(reading.rejected)
-        if self.is_sample:
-            self.count = len(reading.names)
         self.rejected = dict(reading.rejected)
         for name in reading.names:
-            if not self.missing:
+            if not self.missing and not self.is_sample:
                 return
-            reason = self._refusal(name)
-            if reason is None:
+            if (reason := self._refusal(name)) is None:
                 self.names.append(name)
                 self._keys.add(name_key(name))
                 self._given_names.add(name_key(given_name(name)))
@@ -102,12 +94,10 @@ class Chunk:
         key = name_key(name)
         if _untitled(name) in _PARROTED:
             return "is the example's"
-        if key in self._keys:
-            self.known += 1
-            return "is in use already"
-        if name_key(given_name(name)) in self._given_names:
+        is_known = key in self._keys
+        if not is_known and name_key(given_name(name)) in self._given_names:
             return "has the given name of another one"
-        if not self._given.claim(key):
+        if is_known or not self.given.claim(key):
             self.known += 1
             return "is in use already"
         return None
@@ -118,7 +108,7 @@ class Chunk:
         They are the latest ``most`` names. If ``most`` is ``None``, they are the latest names that
         fit into ``prompt.USED_TOKENS``.
         """
-        names = [*self._recent, *self.names]
+        names = [*self.recent, *self.names]
         return latest_within(names) if most is None else names[max(len(names) - most, 0) :]
 
     def complaint(self) -> str:
