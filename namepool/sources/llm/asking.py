@@ -54,15 +54,14 @@ class Asker:
 
     def fill(self, chunk: Chunk, line: Line, deadline: float) -> EndpointError | None:
         """Ask until the chunk is full or more attempts are useless. Return the last failure."""
-        failures = 0
         for left in reversed(range(self.max_attempts)):
             try:
                 chunk.take(self._ask(chunk, line, deadline, left))
-                failures = 0
+                chunk.failures = 0
             except EndpointError as error:
-                failures += 1
+                chunk.failures += 1
                 self._look_at_form(chunk, error, left)
-                if not left or not self._rest(chunk, error, failures, line, deadline):
+                if not left or not self._rest(chunk, error, line, deadline):
                     return error
             if not chunk.missing:
                 break
@@ -82,9 +81,7 @@ class Asker:
         if not left or error.late:
             self.rung = 0 if chunk.first_rung == ladder.PLAIN else ladder.PLAIN  # next time
 
-    def _rest(
-        self, chunk: Chunk, error: EndpointError, failures: int, line: Line, deadline: float
-    ) -> bool:
+    def _rest(self, chunk: Chunk, error: EndpointError, line: Line, deadline: float) -> bool:
         """Wait before the next attempt. Return ``False`` if there should be no next attempt."""
         now = self.clock()
         if error.late:
@@ -93,7 +90,7 @@ class Asker:
             return False
         if error.retry_after is not None:
             return max(now, self.quiet_until) < deadline  # the next request waits for it
-        pause = retry.BACKOFF.pause(failures, self.jitter)
+        pause = retry.BACKOFF.pause(chunk.failures, self.jitter)
         if now + pause >= deadline:
             return False
         logger.info("%a: next attempt in %.1f s: %s", self.endpoint, pause, one_line(error))

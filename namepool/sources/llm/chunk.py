@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from namepool.core.display import given_name, untitled
 from namepool.core.names import name_key, one_line
-from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
+from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest, latest_within
 from namepool.sources.llm.reply import Reading
 from namepool.sources.llm.subjects import EXAMPLES
 
@@ -32,8 +32,33 @@ def _untitled(name: str) -> str:
 _PARROTED = frozenset(map(_untitled, EXAMPLES))
 
 
+@dataclass(kw_only=True)
+class Probe:
+    """The result of one question to an endpoint, see ``Nomenclater.probe``."""
+
+    status: int | None = None
+    """The HTTP status of the last request, or ``None`` if there was no answer."""
+    seconds: float = 0.0
+    """The seconds from the last request to its answer."""
+    form: str | None = None
+    """The form of ``ladder.RUNGS`` that the endpoint takes, or ``None`` if it took none."""
+    received: int = 0
+    names: list[str] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Each candidate that is no usable name, with the reason."""
+    error: str | None = None
+    late: bool = False
+    """Whether there is no answer only because the time was over."""
+    host: str = ""
+    """The host of the endpoint, with its port."""
+    headers: tuple[str, ...] = ()
+    """The names of the headers of the last answer, in lower case."""
+    tried: dict[str, str] = field(default_factory=dict)
+    """The forms of the requests, each with its last outcome."""
+
+
 @dataclass(eq=False, repr=False)
-class Chunk:
+class Chunk(Probe):
     """The names of one ``fetch`` so far, and the state of its requests."""
 
     count: int
@@ -44,24 +69,15 @@ class Chunk:
     """The theme of its names, or ``None`` for themes that are drawn at random."""
     is_sample: bool = False
     """Whether one reply is enough, and all its names are kept."""
-    names: list[str] = field(default_factory=list)
-    rejected: dict[str, str] = field(default_factory=dict)
     known: int = 0
-    received: int = 0
+    failures: int = 0
+    """The number of attempts that failed, since the last good one."""
     wrote_no_json: bool = False
     """Whether the endpoint took the form of the last request but the model ignored it."""
     is_unread: bool = False
     """Whether the last reply could not be read."""
-    tried: dict[str, str] = field(default_factory=dict)
-    """The forms of the requests, each with its last outcome."""
     said: str = ""
     """The start of the last error. It may hold secrets."""
-    status: int | None = None
-    """The HTTP status of the last request, or ``None`` if there was no answer."""
-    headers: tuple[str, ...] = ()
-    """The names of the headers of the last answer."""
-    seconds: float = 0.0
-    """The seconds from the last request to its answer."""
 
     def __post_init__(self) -> None:
         self.first_rung: int = self.rung
@@ -109,7 +125,7 @@ class Chunk:
         fit into ``prompt.USED_TOKENS``.
         """
         names = [*self.recent, *self.names]
-        return latest_within(names) if most is None else names[max(len(names) - most, 0) :]
+        return latest_within(names) if most is None else latest(names, most)
 
     def complaint(self) -> str:
         """Return the reason why no reply had a usable name."""

@@ -123,9 +123,13 @@ def within(texts: Iterable[str], budget: int) -> list[str]:
 
 def latest_within(names: Sequence[str], budget: int = USED_TOKENS) -> list[str]:
     """Return the latest of ``names`` whose list fits into ``budget`` tokens."""
-    recent = names[max(len(names) - budget, 0) :]  # each name has at least one token
-    kept = within((_listed([name]) for name in reversed(recent)), budget)
-    return list(recent[len(recent) - len(kept) :])
+    recent = latest(names, budget)  # each name has at least one token
+    return latest(recent, len(within((_listed([name]) for name in reversed(recent)), budget)))
+
+
+def latest(names: Sequence[str], most: int) -> list[str]:
+    """Return the latest of ``names``, at most ``most``."""
+    return list(names[max(len(names) - most, 0) :])
 
 
 def _quoted(text: str) -> str:

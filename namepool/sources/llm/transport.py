@@ -57,8 +57,8 @@ class Answer(NamedTuple):
 class Line:
     """The way to an endpoint. Several threads may use it at once, until it is closed."""
 
-    def __init__(self, endpoint: Endpoint, session: requests.Session | None = None) -> None:
-        self._endpoint, self._session = endpoint, session
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         self._calls: set[Call] = set()
         self._closed = threading.Event()
 
@@ -75,11 +75,11 @@ class Line:
             if self._closed.is_set():
                 call.end()
             with call.closing:
-                if self._session is None:
+                if self._endpoint.session is None:
                     own = call.closing.enter_context(new_session(call))
                     return self._exchange(call, own, body)
                 call.connected = True  # as far as anybody knows
-                return call.elsewhere(partial(self._exchange, call, self._session, body))
+                return call.elsewhere(partial(self._exchange, call, self._endpoint.session, body))
         except Exception as error:
             failure = self._failure(call, error).with_traceback(None)
         finally:
@@ -150,7 +150,7 @@ class Line:
             return error
         if self._closed.is_set():
             return EndpointError("the source was closed", final=True)
-        proxy = proxy_of(self._session or requests.Session(), self._endpoint.url)
+        proxy = proxy_of(self._endpoint.session or requests.Session(), self._endpoint.url)
         if call.is_late():
             by = "" if proxy is None or call.connected else f" by the proxy {proxy}".rstrip()
             what = "answer" if call.connected else "connection"

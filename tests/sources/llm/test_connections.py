@@ -413,7 +413,7 @@ def test_a_stuck_request_on_a_users_session_ends(
 def test_a_line_that_was_closed_makes_no_request(own: bool) -> None:
     with Endpoint() as endpoint, requests.Session() as its:
         session = None if own else its
-        line = Line(llm.Endpoint("m", endpoint.url, None, None, None, session), session)
+        line = Line(llm.Endpoint("m", endpoint.url, None, None, None, session))
         line.close()
         with pytest.raises(EndpointError, match="the source was closed") as caught:
             line.post(b"{}", PATIENCE)
