@@ -39,7 +39,6 @@ class Asker:
     themes: Themes
     guidance: str | None
     extra: Mapping[str, Any]
-    max_used: int | None
     max_attempts: int
     rung: int = 0
     is_proven: bool = False
@@ -180,7 +179,7 @@ class Asker:
         messages = prompt.messages(
             chunk.missing,
             themes,
-            chunk.listed(self.max_used),
+            chunk.listed(),
             chunk.rejected.items(),
             self.guidance,
             self.examples(),

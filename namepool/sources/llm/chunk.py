@@ -7,11 +7,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from namepool.core.display import given_name, untitled
 from namepool.core.names import name_key, one_line
-from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest, latest_within
+from namepool.sources.llm.prompt import THEMES_PER_REQUEST, USED_TOKENS, latest, latest_within
 from namepool.sources.llm.reply import Reading
 from namepool.sources.llm.subjects import EXAMPLES
 
@@ -62,13 +62,15 @@ class Chunk(Probe):
     """The names of one ``fetch`` so far, and the state of its requests."""
 
     count: int
-    recent: Sequence[str]
+    used: InitVar[Sequence[str]]
     given: Given
     rung: int
     theme: str | None = None
     """The theme of its names, or ``None`` for themes that are drawn at random."""
     is_sample: bool = False
     """Whether one reply is enough, and all its names are kept."""
+    max_used: int | None = None
+    """The most names that the prompt lists, or ``None`` for ``prompt.USED_TOKENS``."""
     known: int = 0
     failures: int = 0
     """The number of attempts that failed, since the last good one."""
@@ -79,9 +81,10 @@ class Chunk(Probe):
     said: str = ""
     """The start of the last error. It may hold secrets."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, used: Sequence[str]) -> None:
         self.first_rung: int = self.rung
-        self._keys = set(map(name_key, self.recent))
+        self._recent = latest(used, USED_TOKENS if self.max_used is None else self.max_used)
+        self._keys = set(map(name_key, self._recent))
         self._given_names: set[str] = set()
 
     @property
@@ -118,13 +121,13 @@ class Chunk(Probe):
             return "is in use already"
         return None
 
-    def listed(self, most: int | None) -> list[str]:
+    def listed(self) -> list[str]:
         """Return the known names that the prompt lists, so that the model does not repeat them.
 
-        They are the latest ``most`` names. If ``most`` is ``None``, they are the latest names that
+        They are the latest ``max_used`` names. If that is ``None``, they are the latest names that
         fit into ``prompt.USED_TOKENS``.
         """
-        names = [*self.recent, *self.names]
+        names, most = [*self._recent, *self.names], self.max_used
         return latest_within(names) if most is None else latest(names, most)
 
     def complaint(self) -> str:

@@ -167,8 +167,7 @@ def _sendable(what: str, value: object) -> str:
 
 def checked_pairs(option: str, pairs: object) -> dict[str, str]:
     """Return a copy of a mapping of strings to strings. No error shows its content."""
-    if pairs is None:
-        return {}
+    pairs = {} if pairs is None else pairs
     if not isinstance(pairs, Mapping):
         # The error does not show the value, because it may hold a key.
         raise InvalidOption(f"{option} must map strings to strings, not be {type(pairs).__name__}")
@@ -212,8 +211,7 @@ def checked_extra(extra_body: object) -> dict[str, Any]:
     Raises:
         InvalidOption: ``extra_body`` is no mapping, or cannot be written as JSON
     """
-    if extra_body is None:
-        return {}
+    extra_body = {} if extra_body is None else extra_body
     if not isinstance(extra_body, Mapping):
         raise InvalidOption(f"extra_body must be a mapping, not {type(extra_body).__name__}")
     try:

@@ -12,7 +12,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
 from namepool.sources.base import IN_TIME, judged, time_left
-from namepool.sources.llm import ladder, prompt
+from namepool.sources.llm import ladder
 from namepool.sources.llm.asking import Asker
 from namepool.sources.llm.chunk import Chunk, Given, Probe, Themes
 from namepool.sources.llm.endpoint import Endpoint, checked_extra, checked_guidance, checked_themes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from namepool.sources.llm.transport import Line
 
-_left_behind: list[Line] = []
+_left_behind: list[Line | None] = []
 """In a forked child, the ``Line`` objects of the parent process.
 
 The child never uses or closes them, because another thread may have held their locks at the fork.
@@ -104,15 +104,10 @@ class Nomenclater(NeverCopied):
         if max_used_in_prompt is not None:
             CHECKS.count("max_used_in_prompt", max_used_in_prompt, 0)
         self._endpoint = Endpoint(model, base_url, api_key, headers, query, session)
-        self._asker = Asker(
-            self._endpoint,
-            Themes(checked_themes(themes)),
-            checked_guidance(guidance),
-            checked_extra(extra_body),
-            max_used_in_prompt,
-            max_attempts,
-        )
-        self._timeout = timeout
+        drawn, guidance = Themes(checked_themes(themes)), checked_guidance(guidance)
+        extra = checked_extra(extra_body)
+        self._asker = Asker(self._endpoint, drawn, guidance, extra, max_attempts)
+        self._timeout, self._max_used = timeout, max_used_in_prompt
         self._given = Given()
         self._line: Line | None = None
         self._lock = threading.RLock()
@@ -149,9 +144,8 @@ class Nomenclater(NeverCopied):
         CHECKS.count("count", count, 1)
         theme = check_theme(theme)
         self._given.notice(len(used))
-        most = self._asker.max_used
-        recent = prompt.latest(used, prompt.USED_TOKENS if most is None else most)
-        chunk = Chunk(count, recent, self._given, self._asker.rung, theme)
+        rung, most = self._asker.rung, self._max_used
+        chunk = Chunk(count, used, self._given, rung, theme, max_used=most)
         failure = self._fill(chunk)
         model, host = self._endpoint.model, self._endpoint.host
         if not chunk.names:
@@ -203,8 +197,7 @@ class Nomenclater(NeverCopied):
         Examples:
             >>> nomenclater.forked()
         """
-        if self._line is not None:
-            _left_behind.append(self._line)
+        _left_behind.append(self._line)
         self._line, self._lock = None, threading.RLock()
         self._given.forked()
         self._asker.themes.forked()
