@@ -146,9 +146,8 @@ class Asker:
         tried = chunk.wrote_no_json or chunk.rung != self.rung
         if ladder.wrote_no_json(error.status, chunk.said):
             chunk.wrote_no_json = True
-            if not tried:
-                return chunk.rung
-            return None if chunk.rung == ladder.PLAIN else ladder.PLAIN
+            lesser = None if chunk.rung == ladder.PLAIN else ladder.PLAIN
+            return lesser if tried else chunk.rung
         rung = ladder.next_rung(chunk.rung, error.status, chunk.said, proven=self.is_proven)
         return ladder.PLAIN if rung is not None and chunk.wrote_no_json else rung
 

@@ -139,40 +139,36 @@ class Chunk(Probe):
 
 
 class Given:
-    """The keys of the latest names, so that a source without a pool repeats no name."""
+    """The keys of the latest names, so that a source without a pool repeats no name.
+
+    Several threads need no lock, because each step of a dict is atomic.
+    """
 
     def __init__(self) -> None:
-        self._keys: dict[str, None] = {}
+        self._keys: dict[str, object] = {}
         self._used = 0
-        self._lock = threading.Lock()
 
     def notice(self, used: int) -> None:
         """Forget all names if ``used`` is smaller than before, because the pool was reset."""
-        with self._lock:
-            if used < self._used:
-                self._keys.clear()
-            self._used = used
+        if used < self._used:
+            self._keys.clear()
+        self._used = used
 
     def claim(self, key: str) -> bool:
         """Remember ``key``. Return ``False`` if it was already among the latest keys."""
-        with self._lock:
-            if key in self._keys:
-                return False
-            self._keys[key] = None
-            if len(self._keys) > REMEMBERED:
-                del self._keys[next(iter(self._keys))]
-            return True
-
-    def forked(self) -> None:
-        """Take a new lock, because another thread may have held the old one at the fork."""
-        self._lock = threading.Lock()
+        mine = object()
+        if self._keys.setdefault(key, mine) is not mine:
+            return False
+        for old in list(self._keys)[:-REMEMBERED]:
+            self._keys.pop(old, None)
+        return True
 
 
 class Themes:
     """Draws themes at random. It prefers themes that no other request has at the moment."""
 
     def __init__(self, themes: Sequence[str]) -> None:
-        self._themes = list(themes)
+        self.themes: Sequence[str] = themes
         self._held: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -186,8 +182,8 @@ class Themes:
             yield [theme], []
             return
         with self._lock:
-            others = [theme for theme in self._themes if self._held[theme]]
-            shuffled = random.sample(self._themes, len(self._themes))
+            others = [theme for theme in self.themes if self._held[theme]]
+            shuffled = random.sample(self.themes, len(self.themes))
             themes = sorted(shuffled, key=self._held.__getitem__)[:THEMES_PER_REQUEST]
             self._held.update(themes)
         try:
@@ -195,8 +191,3 @@ class Themes:
         finally:
             with self._lock:
                 self._held.subtract(themes)
-
-    def forked(self) -> None:
-        """Take a new lock, like ``Given.forked``. A forked child has no request under way."""
-        self._lock = threading.Lock()
-        self._held.clear()

@@ -199,8 +199,7 @@ class Nomenclater(NeverCopied):
         """
         _left_behind.append(self._line)
         self._line, self._lock = None, threading.RLock()
-        self._given.forked()
-        self._asker.themes.forked()
+        self._asker.themes = Themes(self._asker.themes.themes)  # a new lock, too
 
     def _open(self) -> Line:
         from namepool.sources.llm.transport import Line  # requests is slow to import

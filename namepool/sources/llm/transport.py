@@ -154,9 +154,8 @@ class Line:
         if call.is_late():
             by = "" if proxy is None or call.connected else f" by the proxy {proxy}".rstrip()
             what = "answer" if call.connected else "connection"
-            return EndpointError(
-                f"no {what} within {call.seconds:.3g} s{by}", final=True, late=True
-            )
+            text = f"no {what} within {call.seconds:.3g} s{by}"
+            return EndpointError(text, final=True, late=True)
         chain = list(_chain(error))
         cause = chain[-1]  # "connection refused" rather than five wrappers
         text = one_line(self._endpoint.strike(f"{type(cause).__name__}: {cause}"))
