@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from namepool.cli.vendors import Vendor, likely
 from namepool.core.names import one_line
+from namepool.sources.llm.chunk import Probe
 from namepool.sources.llm.ladder import RUNGS
-from namepool.sources.llm.nomenclater import Nomenclater, Probe
+from namepool.sources.llm.nomenclater import Nomenclater
 
 LABELS = 18  # columns
 NARROWEST = 40  # columns; a narrower terminal breaks the lines itself

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
@@ -14,8 +15,8 @@ from namepool.sources.base import why_refused
 from namepool.sources.llm import ladder, prompt, retry
 from namepool.sources.llm.chunk import Chunk, Themes
 from namepool.sources.llm.endpoint import Endpoint
-from namepool.sources.llm.reply import ErrorInside, NoNames, Reader, Reading
-from namepool.sources.llm.retry import EndpointError
+from namepool.sources.llm.reply import ErrorInside, Reader, Reading
+from namepool.sources.llm.retry import EndpointError, NoNames
 from namepool.sources.llm.subjects import EXAMPLES
 
 if TYPE_CHECKING:
@@ -30,57 +31,43 @@ FIRST_SHARE = 0.5
 """The share of the time for a form that has never worked. The rest is left for a lesser form."""
 
 
+@dataclass(eq=False, repr=False)
 class Asker:
     """Asks an endpoint for names. All threads share its knowledge of the endpoint."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        themes: Themes,
-        guidance: str | None,
-        extra: Mapping[str, Any],
-        max_used: int | None,
-        max_attempts: int,
-    ) -> None:
-        self.themes = themes
-        self.rung: int = 0
-        self._worked: set[int] = set()  # the rungs whose forms have brought a name
-        self._endpoint, self._reader = endpoint, Reader(endpoint.striker, why_refused)
-        self._guidance, self._extra, self._max_used = guidance, extra, max_used
-        self._max_attempts = max_attempts
-        self._quiet_until = float("-inf")  # the endpoint wants to be left alone by all threads
-        self._examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
-        self.clock: Callable[[], float] = time.monotonic
-        self.wall_clock: Callable[[], float] = time.time
-        self.random: Callable[[], float] = random.random
-        self.wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
+    endpoint: Endpoint
+    themes: Themes
+    guidance: str | None
+    extra: Mapping[str, Any]
+    max_attempts: int
+    rung: int = 0
+    worked: set[int] = field(default_factory=set)
+    """The rungs whose forms have brought a name."""
+    quiet_until: float = float("-inf")
+    """The time until which the endpoint wants to be left alone by all threads."""
+    examples: Callable[[], Sequence[str]] = lambda: random.sample(EXAMPLES, 2)
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+    wait: Callable[[Line, float], bool] = lambda line, seconds: line.wait(seconds)
 
     def fill(self, chunk: Chunk, line: Line, deadline: float) -> EndpointError | None:
         """Ask until the chunk is full or more attempts are useless. Return the last failure."""
-        failure: EndpointError | None = None
-        failures = 0
-        for left in range(self._max_attempts - 1, -1, -1):
+        for left in reversed(range(self.max_attempts)):
             try:
                 reading = self._ask(chunk, line, deadline, left)
                 chunk.take(reading)
-                failure, failures = None, 0
+                chunk.failures = 0
                 self._look_at_form(chunk, left, is_blank=not reading.names)
             except EndpointError as error:
-                failure, failures = error, failures + 1
+                chunk.failures += 1
                 is_blank = isinstance(error, NoNames) or error.status == 500
                 self._look_at_form(chunk, left, is_blank=is_blank, is_late=error.late)
-                if not left or not self._rest(chunk, error, failures, line, deadline):
-                    break
+                if not left or not self._rest(chunk, error, line, deadline):
+                    return error
             if not chunk.missing:
                 break
-        return failure
-
-    def _until(self, chunk: Chunk, deadline: float, left: int) -> float:
-        """Return when the next attempt must end. A form that may be ignored gets half the time."""
-        if chunk.rung in self._worked or not left or chunk.rung == ladder.PLAIN:
-            return deadline
-        now = self.clock()
-        return now + FIRST_SHARE * (deadline - now)
+        return None
 
     def _look_at_form(
         self, chunk: Chunk, left: int, *, is_blank: bool, is_late: bool = False
@@ -90,16 +77,14 @@ class Asker:
         Some servers answer a form with a bare status 500, with nothing, or not at all. After
         silence the next attempt is the last one that has enough time.
         """
-        if chunk.rung in self._worked or not (is_blank or is_late):
+        if chunk.rung in self.worked or not (is_blank or is_late):
             return
         if left == 1 or is_late or chunk.is_sample:
             chunk.rung = ladder.PLAIN
         if not left or is_late:
             self.rung = 0 if chunk.first_rung == ladder.PLAIN else ladder.PLAIN  # next time
 
-    def _rest(
-        self, chunk: Chunk, error: EndpointError, failures: int, line: Line, deadline: float
-    ) -> bool:
+    def _rest(self, chunk: Chunk, error: EndpointError, line: Line, deadline: float) -> bool:
         """Wait before the next attempt. Return ``False`` if there should be no next attempt."""
         now = self.clock()
         if error.late:
@@ -107,11 +92,11 @@ class Asker:
         if error.final or (chunk.is_sample and chunk.rung == chunk.first_rung):
             return False
         if error.retry_after is not None:
-            return max(now, self._quiet_until) < deadline  # the next request waits for it
-        pause = retry.BACKOFF.pause(failures, self.random)
+            return max(now, self.quiet_until) < deadline  # the next request waits for it
+        pause = retry.BACKOFF.pause(chunk.failures, self.jitter)
         if now + pause >= deadline:
             return False
-        logger.info("%a: next attempt in %.1f s: %s", self._endpoint, pause, one_line(error))
+        logger.info("%a: next attempt in %.1f s: %s", self.endpoint, pause, one_line(error))
         return self.wait(line, pause)
 
     def _ask(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Reading:
@@ -123,42 +108,38 @@ class Asker:
         while True:
             form = ladder.RUNGS[chunk.rung]
             try:
-                answer = self._post(chunk, line, deadline, left)
-                reading = self._read(chunk, answer)
+                reading = self._read(chunk, self._post(chunk, line, deadline, left))
             except EndpointError as error:
                 chunk.tried[form] = one_line(error)
                 chunk.is_unread = isinstance(error, NoNames) and chunk.status == 200
-                rung = self._next_rung(chunk, error)
-                if rung is None:
+                if (rung := self._next_rung(chunk, error)) is None:
                     raise
                 chunk.rung = rung
             else:
                 chunk.tried[form] = f"{len(reading.names)} names"
                 if reading.names:
                     self.rung = chunk.rung
-                    self._worked.add(chunk.rung)
+                    self.worked.add(chunk.rung)
                 chunk.wrote_no_json = chunk.is_unread = False
                 return reading
 
     def _read(self, chunk: Chunk, answer: Answer) -> Reading:
         """Return the names in an answer. An error inside an answer counts as that error."""
-        status = answer.status
+        status, reader = answer.status, Reader(self.endpoint.striker, why_refused)
         if status == 200:
             try:
-                return self._reader.read_answer(answer.headers, answer.body)
+                return reader.read_answer(answer.headers, answer.body)
             except ErrorInside as error:
                 if error.status is None and not ladder.speaks_of_form(str(error)):
                     raise
                 chunk.status = status = error.status or 400
-        now = self.wall_clock()
-        pause = retry.requested_pause(answer.headers, now)
-        if pause is not None:
-            self._quiet_until = max(self._quiet_until, self.clock() + pause)
-        said = self._reader.error_text(answer.body)
+        pause = retry.requested_pause(answer.headers, self.wall_clock())
+        self.quiet_until = max(self.quiet_until, self.clock() + (pause or 0.0))
+        said = reader.error_text(answer.body)
         if "x-location" in answer.headers:
-            said = f"to {self._reader.quote(answer.headers['x-location'])}"
+            said = f"to {reader.quote(answer.headers['x-location'])}"
         chunk.said = answer.body[:LADDER_READS].decode("utf-8", "replace")
-        raise retry.status_error(status, answer.headers, said, now)
+        raise retry.status_error(status, said, pause)
 
     def _next_rung(self, chunk: Chunk, error: EndpointError) -> int | None:
         """Return the form to ask for next, or ``None`` if the error is not about the form.
@@ -171,37 +152,31 @@ class Asker:
         tried = chunk.wrote_no_json or chunk.rung != self.rung
         if ladder.wrote_no_json(error.status, chunk.said):
             chunk.wrote_no_json = True
-            if not tried:
-                return chunk.rung
-            return None if chunk.rung == ladder.PLAIN else ladder.PLAIN
-        rung = ladder.next_rung(
-            chunk.rung, error.status, chunk.said, proven=chunk.rung in self._worked
-        )
+            lesser = None if chunk.rung == ladder.PLAIN else ladder.PLAIN
+            return lesser if tried else chunk.rung
+        proven = chunk.rung in self.worked
+        rung = ladder.next_rung(chunk.rung, error.status, chunk.said, proven=proven)
         return ladder.PLAIN if rung is not None and chunk.wrote_no_json else rung
 
     def _post(self, chunk: Chunk, line: Line, deadline: float, left: int) -> Answer:
-        from namepool.sources.llm.transport import Failed
-
         chunk.status = None
         self._heed(line, deadline)
-        began, until = self.clock(), self._until(chunk, deadline, left)
+        began = self.clock()
         if deadline <= began:
             raise EndpointError("the time for this chunk is over", final=True, late=True)
+        may_be_ignored = left and chunk.rung not in self.worked and chunk.rung != ladder.PLAIN
+        seconds = (deadline - began) * (FIRST_SHARE if may_be_ignored else 1)
         with self.themes.drawn(chunk.theme) as (themes, others):
             chunk.asked_about.update(map(name_key, themes))
-            try:
-                answer = line.post(self._body(chunk, themes, others), until - began)
-            except Failed as error:
-                kind = NoNames if error.is_void else EndpointError
-                raise kind(str(error), final=error.final, late=error.late) from None
+            answer = line.post(self._body(chunk, themes, others), seconds)
         chunk.status, chunk.seconds = answer.status, self.clock() - began
         chunk.headers = tuple(answer.headers)
         return answer
 
     def _heed(self, line: Line, deadline: float) -> None:
         """Wait as long as the endpoint has asked for, in any of its answers."""
-        quiet = self._quiet_until - self.clock()
-        if quiet > 0 and self._quiet_until >= deadline:
+        quiet = self.quiet_until - self.clock()
+        if quiet > 0 and self.quiet_until >= deadline:
             text = f"left alone for {quiet:.3g} s more, as it has asked"
             raise EndpointError(text, retry_after=quiet, final=True)
         if quiet > 0 and not self.wait(line, quiet):
@@ -211,14 +186,14 @@ class Asker:
         messages = prompt.messages(
             chunk.missing,
             themes,
-            chunk.listed(self._max_used),
+            chunk.listed(),
             chunk.rejected.items(),
-            self._guidance,
-            self._examples(),
+            self.guidance,
+            self.examples(),
             others,
             is_unread=chunk.is_unread,
         )
         rung = ladder.RUNGS[chunk.rung]
-        body = prompt.request_body(self._endpoint.model, rung, messages, self._extra)
+        body = prompt.request_body(self.endpoint.model, rung, messages, self.extra)
         # ASCII, because a used name may hold a lone surrogate, which UTF-8 refuses.
         return json.dumps(body).encode("ascii")

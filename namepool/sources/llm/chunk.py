@@ -7,10 +7,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import InitVar, dataclass, field
 
 from namepool.core.display import given_name, untitled
 from namepool.core.names import name_key, one_line
-from namepool.sources.llm.prompt import THEMES_PER_REQUEST, latest_within
+from namepool.sources.llm.prompt import THEMES_PER_REQUEST, USED_TOKENS, latest, latest_within
 from namepool.sources.llm.reply import Reading
 from namepool.sources.llm.subjects import EXAMPLES
 
@@ -33,48 +34,61 @@ _KINDS = frozenset({"jargon", "pulp", "pun", "puns", "quiet"})
 """The kinds of names in the prompt."""
 
 
-class Chunk:
+@dataclass(kw_only=True)
+class Probe:
+    """The result of one question to an endpoint, see ``Nomenclater.probe``."""
+
+    status: int | None = None
+    """The HTTP status of the last request, or ``None`` if there was no answer."""
+    seconds: float = 0.0
+    """The seconds from the last request to its answer."""
+    form: str | None = None
+    """The form of ``ladder.RUNGS`` that the endpoint takes, or ``None`` if it took none."""
+    received: int = 0
+    names: list[str] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Each candidate that is no usable name, with the reason."""
+    error: str | None = None
+    late: bool = False
+    """Whether there is no answer only because the time was over."""
+    host: str = ""
+    """The host of the endpoint, with its port."""
+    headers: tuple[str, ...] = ()
+    """The names of the headers of the last answer, in lower case."""
+    tried: dict[str, str] = field(default_factory=dict)
+    """The forms of the requests, each with its last outcome."""
+
+
+@dataclass(eq=False, repr=False)
+class Chunk(Probe):
     """The names of one ``fetch`` so far, and the state of its requests."""
 
-    def __init__(
-        self,
-        count: int,
-        recent: Sequence[str],
-        given: Given,
-        rung: int,
-        theme: str | None = None,
-        *,
-        is_sample: bool = False,
-    ) -> None:
-        self.count: int = count
-        self.theme: str | None = theme
-        """The theme of its names, or ``None`` for themes that are drawn at random."""
-        self.is_sample: bool = is_sample
-        """Whether one reply is enough, and all its names are kept."""
-        self.first_rung: int = rung
-        self.rung: int = rung
-        self.names: list[str] = []
-        self.rejected: dict[str, str] = {}
-        self.known: int = 0
-        self.received: int = 0
-        self.wrote_no_json: bool = False
-        """Whether the endpoint took the form of the last request but the model ignored it."""
-        self.is_unread: bool = False
-        """Whether the last reply could not be read."""
-        self.tried: dict[str, str] = {}
-        """The forms of the requests, each with its last outcome."""
-        self.said: str = ""
-        """The start of the last error. It may hold secrets."""
-        self.status: int | None = None
-        """The HTTP status of the last request, or ``None`` if there was no answer."""
-        self.headers: tuple[str, ...] = ()
-        """The names of the headers of the last answer."""
-        self.seconds: float = 0.0
-        """The seconds from the last request to its answer."""
-        self.asked_about: set[str] = {*map(name_key, _KINDS)}
-        """The keys of the kinds and themes in the prompts. A model may repeat them as headings."""
-        self._recent, self._given = recent, given
-        self._keys = {name_key(name) for name in recent}
+    count: int
+    used: InitVar[Sequence[str]]
+    given: Given
+    rung: int
+    theme: str | None = None
+    """The theme of its names, or ``None`` for themes that are drawn at random."""
+    is_sample: bool = False
+    """Whether one reply is enough, and all its names are kept."""
+    max_used: int | None = None
+    """The most names that the prompt lists, or ``None`` for ``prompt.USED_TOKENS``."""
+    known: int = 0
+    failures: int = 0
+    """The number of attempts that failed, since the last good one."""
+    wrote_no_json: bool = False
+    """Whether the endpoint took the form of the last request but the model ignored it."""
+    is_unread: bool = False
+    """Whether the last reply could not be read."""
+    said: str = ""
+    """The start of the last error. It may hold secrets."""
+    asked_about: set[str] = field(default_factory=lambda: {*map(name_key, _KINDS)})
+    """The keys of the kinds and themes in the prompts. A model may repeat them as headings."""
+
+    def __post_init__(self, used: Sequence[str]) -> None:
+        self.first_rung: int = self.rung
+        self._recent = latest(used, USED_TOKENS if self.max_used is None else self.max_used)
+        self._keys = set(map(name_key, self._recent))
         self._given_names: set[str] = set()
 
     @property
@@ -85,14 +99,11 @@ class Chunk:
     def take(self, reading: Reading) -> None:
         """Keep the new names. Remember the others, because the next prompt lists them."""
         self.received += len(reading.names) + len(reading.rejected)
-        if self.is_sample:
-            self.count = len(reading.names)
         self.rejected = dict(reading.rejected)
         for name in reading.names:
-            if not self.missing:
+            if not self.missing and not self.is_sample:
                 return
-            reason = self._refusal(name)
-            if reason is None:
+            if (reason := self._refusal(name)) is None:
                 self.names.append(name)
                 self._keys.add(name_key(name))
                 self._given_names.add(name_key(given_name(name)))
@@ -108,24 +119,22 @@ class Chunk:
             return "is the example's"
         if key in self.asked_about:
             return "is a theme"
-        if key in self._keys:
-            self.known += 1
-            return "is in use already"
-        if name_key(given_name(name)) in self._given_names:
+        is_known = key in self._keys
+        if not is_known and name_key(given_name(name)) in self._given_names:
             return "has the given name of another one"
-        if not self._given.claim(key):
+        if is_known or not self.given.claim(key):
             self.known += 1
             return "is in use already"
         return None
 
-    def listed(self, most: int | None) -> list[str]:
+    def listed(self) -> list[str]:
         """Return the known names that the prompt lists, so that the model does not repeat them.
 
-        They are the latest ``most`` names. If ``most`` is ``None``, they are the latest names that
+        They are the latest ``max_used`` names. If that is ``None``, they are the latest names that
         fit into ``prompt.USED_TOKENS``.
         """
-        names = [*self._recent, *self.names]
-        return latest_within(names) if most is None else names[max(len(names) - most, 0) :]
+        names, most = [*self._recent, *self.names], self.max_used
+        return latest_within(names) if most is None else latest(names, most)
 
     def complaint(self) -> str:
         """Return the reason why no reply had a usable name."""
@@ -136,40 +145,36 @@ class Chunk:
 
 
 class Given:
-    """The keys of the latest names, so that a source without a pool repeats no name."""
+    """The keys of the latest names, so that a source without a pool repeats no name.
+
+    Several threads need no lock, because each step of a dict is atomic.
+    """
 
     def __init__(self) -> None:
-        self._keys: dict[str, None] = {}
+        self._keys: dict[str, object] = {}
         self._used = 0
-        self._lock = threading.Lock()
 
     def notice(self, used: int) -> None:
         """Forget all names if ``used`` is smaller than before, because the pool was reset."""
-        with self._lock:
-            if used < self._used:
-                self._keys.clear()
-            self._used = used
+        if used < self._used:
+            self._keys.clear()
+        self._used = used
 
     def claim(self, key: str) -> bool:
         """Remember ``key``. Return ``False`` if it was already among the latest keys."""
-        with self._lock:
-            if key in self._keys:
-                return False
-            self._keys[key] = None
-            if len(self._keys) > REMEMBERED:
-                del self._keys[next(iter(self._keys))]
-            return True
-
-    def forked(self) -> None:
-        """Take a new lock, because another thread may have held the old one at the fork."""
-        self._lock = threading.Lock()
+        mine = object()
+        if self._keys.setdefault(key, mine) is not mine:
+            return False
+        for old in list(self._keys)[:-REMEMBERED]:
+            self._keys.pop(old, None)
+        return True
 
 
 class Themes:
     """Draws themes at random. It prefers themes that no other request has at the moment."""
 
     def __init__(self, themes: Sequence[str]) -> None:
-        self._themes = list(themes)
+        self.themes: Sequence[str] = themes
         self._held: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -183,8 +188,8 @@ class Themes:
             yield [theme], []
             return
         with self._lock:
-            others = [theme for theme in self._themes if self._held[theme]]
-            shuffled = random.sample(self._themes, len(self._themes))
+            others = [theme for theme in self.themes if self._held[theme]]
+            shuffled = random.sample(self.themes, len(self.themes))
             themes = sorted(shuffled, key=self._held.__getitem__)[:THEMES_PER_REQUEST]
             self._held.update(themes)
         try:
@@ -192,8 +197,3 @@ class Themes:
         finally:
             with self._lock:
                 self._held.subtract(themes)
-
-    def forked(self) -> None:
-        """Take a new lock, like ``Given.forked``. A forked child has no request under way."""
-        self._lock = threading.Lock()
-        self._held.clear()

@@ -20,6 +20,11 @@ from namepool.sources.llm import secrets
 from namepool.sources.llm.subjects import THEMES
 
 OPENAI = "https://api.openai.com/v1"
+COMPLETIONS = "/chat/completions"
+
+AUTHORISATIONS = frozenset({"authorization", "api-key", "session auth"})
+"""The credentials that a key must not replace."""
+
 LONGEST_GUIDANCE = 2000
 """The most characters of the guidance. It must be short, because every request contains it."""
 
@@ -54,52 +59,52 @@ class Endpoint:
         query: Mapping[str, str] | None,
         session: object = None,
     ) -> None:
-        self.model: str = CHECKS.text(
-            "model", stripped(model) or environ("NAMEPOOL_MODEL") or _no_model(), 200
-        )
-        own, parameters = _checked_headers(headers), checked_pairs("query", query)
-        base_url = stripped(base_url)
-        base = (base_url or environ("OPENAI_BASE_URL") or OPENAI) if base_url != "" else ""
-        parts = checked_url(base)
+        named = stripped(model) or environ("NAMEPOOL_MODEL")
+        if not named:
+            raise InvalidOption("model is missing: give it, or set NAMEPOOL_MODEL")
+        self.model: str = CHECKS.text("model", named, 200)
+        self._own, self._parameters = _checked_headers(headers), checked_pairs("query", query)
+        base = stripped(base_url)
+        parts = checked_url((environ("OPENAI_BASE_URL") or OPENAI) if base is None else base)
         self.host: str = parts.netloc
-        self.url: str = _completions(parts) + (f"?{urlencode(parameters)}" if parameters else "")
-        self._session = check_session(session)
-        self._at_home = parts.hostname == urlsplit(OPENAI).hostname
-        self._own, self._parameters = own, parameters
-        self._key = _checked_key(api_key)
-        self._environs = _checked_key(environ("OPENAI_API_KEY")) if api_key is None else None
-        self._fixed: dict[str, str] = {**_defaults(), **own}
-        if self._at_home and not (self._key or self._environs or self._authorised()):
+        url = parts.geturl().removesuffix(COMPLETIONS) + COMPLETIONS
+        self.url: str = f"{url}?{urlencode(self._parameters)}".removesuffix("?")
+        self.session: Any = check_session(session)
+        environs = environ("OPENAI_API_KEY")
+        self._key = _checked_key(environs if api_key is None else api_key)
+        is_home = parts.hostname == urlsplit(OPENAI).hostname
+        self._is_key_for_it = is_home or api_key is not None
+        self._fixed: dict[str, str] = {**_defaults(), **self._own}
+        if is_home and not self._key and AUTHORISATIONS.isdisjoint(self._credentials()):
             raise InvalidOption("api_key is missing: give it, or set OPENAI_API_KEY")
         # They include keys that are not sent, because a server may know these.
-        keys = [self._key or "", environ("OPENAI_API_KEY") or ""]
-        self._secrets = [*keys, *secrets.of_headers(own), *secrets.of_query(parameters)]
+        keys = [key for key in (self._key, environs) if key]
+        of_query = secrets.of_query(self._parameters)
+        self._secrets = [*keys, *secrets.of_headers(self._own), *of_query]
         self._sent: dict[tuple[str, ...], None] = {}
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the next request. A session may have new credentials by now."""
-        key = self._key or (self._environs if self._at_home or not self._credited() else None)
-        if key is None or self._authorised():
+        others = self._credentials()
+        if not self._key or (others & AUTHORISATIONS if self._is_key_for_it else others):
             return dict(self._fixed)
-        return {**self._fixed, "Authorization": f"Bearer {key}"}
+        return {**self._fixed, "Authorization": f"Bearer {self._key}"}
 
-    def _authorised(self) -> bool:
-        """Return whether the requests have an authorisation that a key must not replace."""
-        names = [*self._own, *(getattr(self._session, "headers", None) or {})]
-        sent = {"authorization", "api-key"} & {str(name).lower() for name in names}
-        return bool(sent or getattr(self._session, "auth", None))
+    def _credentials(self) -> set[str]:
+        """Return everything besides the key that may be a credential of the requests.
 
-    def _credited(self) -> bool:
-        """Return whether the requests have anything that may be a credential."""
-        of_session = secrets.pairs_of(getattr(self._session, "params", None))
-        parameters = [*self._parameters, *(name for name, _ in of_session)]
-        if any(secrets.CREDENTIAL.search(name) for name in parameters):
-            return True
-        names = [*self._own, *(getattr(self._session, "headers", None) or {})]
-        if {str(name).lower() for name in names} - secrets.PUBLIC:
-            return True
-        return any(getattr(self._session, kind, None) for kind in ("auth", "cert", "cookies"))
+        A header has its name in lower case. The others contain a space, unlike a header.
+        """
+        names = [*self._own, *(getattr(self.session, "headers", None) or {})]
+        pairs = secrets.pairs_of(getattr(self.session, "params", None))
+        parameters = [*self._parameters, *(name for name, _ in pairs)]
+        kinds = [kind for kind in ("auth", "cert", "cookies") if getattr(self.session, kind, None)]
+        return {
+            *{str(name).lower() for name in names} - secrets.PUBLIC,
+            *(f"parameter {name}" for name in parameters if secrets.CREDENTIAL.search(name)),
+            *(f"session {kind}" for kind in kinds),
+        }
 
     def sends(self, url: str | None, headers: Mapping[str, str | bytes]) -> None:
         """Note the credentials of a request. They may come from the ``auth`` of a session."""
@@ -121,7 +126,7 @@ class Endpoint:
         from urllib.request import getproxies  # slow to import; requests has imported it already
 
         of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
-        of_session = secrets.of_session(self._session)
+        of_session = secrets.of_session(self.session)
         sent = [one for carried in list(self._sent) for one in carried]
         return partial(secrets.strike, secrets=[*self._secrets, *of_session, *of_proxies, *sent])
 
@@ -136,16 +141,11 @@ def stripped(text: str | None) -> str | None:
     return text.strip() if isinstance(text, str) else text
 
 
-def _no_model() -> str:
-    raise InvalidOption("model is missing: give it, or set NAMEPOOL_MODEL")
-
-
 def _defaults() -> dict[str, str]:
     """Return the default headers of every request. The user's headers replace them."""
-    # Only gzip, because other encodings need packages that may not be installed.
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    headers["Accept-Encoding"] = "gzip"
-    headers["User-Agent"] = "namepool"
+    # Only gzip, because other encodings need packages that may not be installed.
+    headers |= {"Accept-Encoding": "gzip", "User-Agent": "namepool"}
     for name, variable in (("Organization", "OPENAI_ORG_ID"), ("Project", "OPENAI_PROJECT_ID")):
         if value := environ(variable):
             headers[f"OpenAI-{name}"] = _sendable(variable, value)
@@ -167,14 +167,12 @@ def _sendable(what: str, value: object) -> str:
 
 def checked_pairs(option: str, pairs: object) -> dict[str, str]:
     """Return a copy of a mapping of strings to strings. No error shows its content."""
-    if pairs is None:
-        return {}
+    pairs = {} if pairs is None else pairs
     if not isinstance(pairs, Mapping):
         # The error does not show the value, because it may hold a key.
         raise InvalidOption(f"{option} must map strings to strings, not be {type(pairs).__name__}")
-    for name, value in pairs.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise InvalidOption(f"{option} must map strings to strings")
+    if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
+        raise InvalidOption(f"{option} must map strings to strings")
     return dict(pairs)
 
 
@@ -207,19 +205,13 @@ def checked_url(url: object) -> SplitResult:
     return parts
 
 
-def _completions(parts: SplitResult) -> str:
-    url = parts.geturl()
-    return url if url.endswith("/chat/completions") else f"{url}/chat/completions"
-
-
 def checked_extra(extra_body: object) -> dict[str, Any]:
     """Return a copy of ``extra_body`` that can be sent.
 
     Raises:
         InvalidOption: ``extra_body`` is no mapping, or cannot be written as JSON
     """
-    if extra_body is None:
-        return {}
+    extra_body = {} if extra_body is None else extra_body
     if not isinstance(extra_body, Mapping):
         raise InvalidOption(f"extra_body must be a mapping, not {type(extra_body).__name__}")
     try:
@@ -245,11 +237,9 @@ def checked_themes(themes: object) -> Sequence[str]:
     return list(dict.fromkeys(CHECKS.text("themes", theme, LONGEST_THEME) for theme in chosen))
 
 
-def checked_guidance(guidance: object) -> str | None:
+def checked_guidance(guidance: str | None) -> str | None:
     """Return the text for the prompt, without white space around it, or ``None``."""
-    if guidance is None:
-        return None
-    text = guidance.strip() if isinstance(guidance, str) else ""
-    fits = 0 < len(text) <= LONGEST_GUIDANCE
+    text = stripped(guidance)
+    fits = text is None or (isinstance(text, str) and 0 < len(text) <= LONGEST_GUIDANCE)
     CHECKS.that("guidance", guidance, fits, f"a text of 1 to {LONGEST_GUIDANCE} characters")
     return text

@@ -15,29 +15,25 @@ PLAIN = len(RUNGS) - 1
 
 _REFUSALS = frozenset({400, 404, 405, 422, 501})
 _FORM = re.compile(
-    r"response[_ ]?format|required for format|schema|json[_ ](?:object|mode|output)"
+    r"(?i)response[_ ]?format|required for format|schema|json[_ ](?:object|mode|output)"
     r"|structured[_ -]?output|requested parameters|json_validate_failed|additional ?properties"
-    r"|guided|grammar",
-    re.I,
+    r"|guided|grammar"
 )
 _NO_JSON_AT_ALL = re.compile(
-    r"json[_ ]mode|json_object\W{0,3} ?(?:response[_ ]?format )?(?:is|are)? ?not"
-    r"|feature: ?structured[_ -]outputs|requested parameters",
-    re.I,
+    r"(?i)json[_ ]mode|json_object\W{0,3} ?(?:response[_ ]?format )?(?:is|are)? ?not"
+    r"|feature: ?structured[_ -]outputs|requested parameters"
 )
 # An endpoint with these words checks every field, or lists its types. It takes no schema beside
 # "json_object".
 _NO_EXTRA_SCHEMA = re.compile(
-    r"(?:of type|value as)\W{1,3}json_schema|unknown|unexpected|unrecognized|extra|additional"
-    r"|not permitted",
-    re.I,
+    r"(?i)(?:of type|value as)\W{1,3}json_schema|unknown|unexpected|unrecognized|extra|additional"
+    r"|not permitted"
 )
 _MODEL = re.compile(
-    r"model[^\n]{0,60}(?:not found|not exist|not available|unavailable|deprecated|decommissioned)"
-    r"|(?:no such|unknown|invalid|unsupported|not a valid) model|model_not_found|no models? loaded"
-    r"|no endpoints found for|not found for account|deploymentnotfound"
-    r'|"message"\s{0,3}:\s{0,3}"model: [\w.:/@-]{1,100}"',  # Anthropic
-    re.I,
+    r"(?i)model[^\n]{0,60}(?:not found|not exist|not available|unavailable|deprecated"
+    r"|decommissioned)|(?:no such|unknown|invalid|unsupported|not a valid) model|model_not_found"
+    r"|no models? loaded|no endpoints found for|not found for account|deploymentnotfound"
+    r'|"message"\s{0,3}:\s{0,3}"model: [\w.:/@-]{1,100}"'  # Anthropic
 )
 _FEATURE = re.compile(r"\bjson\b|response type|feature|parameters", re.I)
 """Words of an error about a feature of the model, such as its JSON mode.
@@ -47,7 +43,7 @@ error means that the model itself is missing only if it matches ``_MODEL`` and n
 """
 _ELSE = re.compile(
     # the key
-    r"api[_ -]?key|unauthori[sz]ed|authenticat|credential|permission|forbidden|no connected db"
+    r"(?i)api[_ -]?key|unauthori[sz]ed|authenticat|credential|permission|forbidden|no connected db"
     # the quota
     r"|quota|billing|balance|credits|payment|rate[_ -]?limit|too many requests"
     # the size
@@ -56,8 +52,7 @@ _ELSE = re.compile(
     r"|exceed[^\n]{0,40}(?:token|length|limit|size|context|maximum)"
     r"|(?:token|length|limit|size|input|prompt)[^\n]{0,40}exceed"
     # the content of the question
-    r"|content[_ ](?:filter|management|policy)",
-    re.I,
+    r"|content[_ ](?:filter|management|policy)"
 )
 
 
@@ -80,14 +75,10 @@ def next_rung(rung: int, status: int, said: str, *, proven: bool) -> int | None:
     """
     # A refusal should have status 400 or 422, but llama-cpp-python's server answers with 500.
     about_form = speaks_of_form(said) and (status in _REFUSALS or status == 500)
-    maybe = status in _REFUSALS and not proven and not _speaks_of_else(said)
+    about_model = _MODEL.search(said) and not _FEATURE.search(said)
+    maybe = status in _REFUSALS and not (proven or about_model or _ELSE.search(said))
     if rung == PLAIN or not (about_form or maybe):
         return None
     if rung > 0 or _NO_JSON_AT_ALL.search(said):
         return PLAIN
     return 2 if about_form and _NO_EXTRA_SCHEMA.search(said) else 1
-
-
-def _speaks_of_else(said: str) -> bool:
-    about_model = _MODEL.search(said) and not _FEATURE.search(said)
-    return bool(about_model or _ELSE.search(said))

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from namepool.actors import forks
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
 from namepool.sources.base import IN_TIME, judged, time_left
-from namepool.sources.llm import ladder, prompt
+from namepool.sources.llm import ladder
 from namepool.sources.llm.asking import Asker
-from namepool.sources.llm.chunk import Chunk, Given, Themes
-from namepool.sources.llm.endpoint import (
-    Endpoint,
-    checked_extra,
-    checked_guidance,
-    checked_themes,
-)
+from namepool.sources.llm.chunk import Chunk, Given, Probe, Themes
+from namepool.sources.llm.endpoint import Endpoint, checked_extra, checked_guidance, checked_themes
 from namepool.sources.llm.retry import EndpointError
 
 if TYPE_CHECKING:
@@ -28,35 +23,11 @@ if TYPE_CHECKING:
 
     from namepool.sources.llm.transport import Line
 
-_left_behind: list[Line] = []
+_left_behind: list[Line | None] = []
 """In a forked child, the ``Line`` objects of the parent process.
 
 The child never uses or closes them, because another thread may have held their locks at the fork.
 """
-
-
-class Probe(NamedTuple):
-    """The result of one question to an endpoint, see ``Nomenclater.probe``."""
-
-    status: int | None
-    """The HTTP status, or ``None`` if there was no answer."""
-    seconds: float
-    """The seconds from the request to the answer."""
-    form: str | None
-    """The form of ``ladder.RUNGS`` that the endpoint takes, or ``None`` if it took none."""
-    received: int
-    names: list[str]
-    rejected: dict[str, str]
-    """Each candidate that is no usable name, with the reason."""
-    error: str | None
-    late: bool = False
-    """Whether there is no answer only because the time was over."""
-    host: str = ""
-    """The host of the endpoint, with its port."""
-    headers: tuple[str, ...] = ()
-    """The names of the headers of the last answer, in lower case."""
-    tried: Mapping[str, str] = MappingProxyType({})
-    """The forms of the requests, each with its last outcome."""
 
 
 class Nomenclater(NeverCopied):
@@ -133,15 +104,10 @@ class Nomenclater(NeverCopied):
         if max_used_in_prompt is not None:
             CHECKS.count("max_used_in_prompt", max_used_in_prompt, 0)
         self._endpoint = Endpoint(model, base_url, api_key, headers, query, session)
-        self._asker = Asker(
-            self._endpoint,
-            Themes(checked_themes(themes)),
-            checked_guidance(guidance),
-            checked_extra(extra_body),
-            max_used_in_prompt,
-            max_attempts,
-        )
-        self._timeout, self._max_used, self._session = timeout, max_used_in_prompt, session
+        drawn, guidance = Themes(checked_themes(themes)), checked_guidance(guidance)
+        extra = checked_extra(extra_body)
+        self._asker = Asker(self._endpoint, drawn, guidance, extra, max_attempts)
+        self._timeout, self._max_used = timeout, max_used_in_prompt
         self._given = Given()
         self._line: Line | None = None
         self._lock = threading.RLock()
@@ -178,10 +144,9 @@ class Nomenclater(NeverCopied):
         CHECKS.count("count", count, 1)
         theme = check_theme(theme)
         self._given.notice(len(used))
-        most = prompt.USED_TOKENS if self._max_used is None else self._max_used
-        recent = list(used[max(len(used) - most, 0) :])
-        chunk = Chunk(count, recent, self._given, self._asker.rung, theme)
-        failure = self._asker.fill(chunk, self._open(), self._deadline())
+        rung, most = self._asker.rung, self._max_used
+        chunk = Chunk(count, used, self._given, rung, theme, max_used=most)
+        failure = self._fill(chunk)
         model, host = self._endpoint.model, self._endpoint.host
         if not chunk.names:
             failure = failure or EndpointError(chunk.complaint())
@@ -193,8 +158,9 @@ class Nomenclater(NeverCopied):
     def probe(self, count: int = 12) -> Probe:
         """Ask for ``count`` names once, and return everything that this shows about the endpoint.
 
-        If the endpoint refuses a form of reply, the call asks again for the next form. It blocks as
-        long as ``fetch``. No behaviour of an endpoint makes it raise an error.
+        If the endpoint refuses a form of reply, also without a word, the call asks again for a
+        lesser form. It blocks as long as ``fetch``. No behaviour of an endpoint makes it raise an
+        error.
 
         Raises:
             InvalidOption: ``count`` is not a positive int
@@ -204,26 +170,17 @@ class Nomenclater(NeverCopied):
             ...     return len(nomenclater.probe(3).names) > 0
         """
         CHECKS.count("count", count, 1)
-        chunk = Chunk(count, (), Given(), 0, is_sample=True)
-        failure = self._asker.fill(chunk, self._open(), self._deadline())
-        return Probe(
-            chunk.status,
-            chunk.seconds,
-            ladder.RUNGS[chunk.rung] if failure is None or chunk.status == 200 else None,
-            chunk.received,
-            chunk.names,
-            chunk.rejected,
-            None if failure is None else one_line(failure, 300),
-            failure is not None and failure.late,
-            self._endpoint.host,
-            chunk.headers,
-            chunk.tried,
-        )
+        chunk = Chunk(count, (), Given(), 0, is_sample=True, host=self._endpoint.host)
+        failure = self._fill(chunk)
+        if failure is None:
+            chunk.form = ladder.RUNGS[chunk.rung]
+        else:
+            chunk.error, chunk.late = one_line(failure, 300), failure.late
+        # A copy, because the chunk knows more, and that may hold secrets.
+        return Probe(**{shown.name: getattr(chunk, shown.name) for shown in fields(Probe)})
 
     def close(self) -> None:
-        """End the requests under way, and close the session unless it is yours. Do not wait.
-
-        A later ``fetch`` opens a new session.
+        """End the requests under way. Do not wait. A later ``fetch`` makes new ones.
 
         Examples:
             >>> nomenclater.close()
@@ -239,21 +196,19 @@ class Nomenclater(NeverCopied):
         Examples:
             >>> nomenclater.forked()
         """
-        if self._line is not None:
-            _left_behind.append(self._line)
+        _left_behind.append(self._line)
         self._line, self._lock = None, threading.RLock()
-        self._given.forked()
-        self._asker.themes.forked()
+        self._asker.themes = Themes(self._asker.themes.themes)  # a new lock, too
 
     def _open(self) -> Line:
         from namepool.sources.llm.transport import Line  # requests is slow to import
 
         with self._lock:
             if self._line is None:
-                self._line = Line(self._endpoint, self._session)
+                self._line = Line(self._endpoint)
             return self._line
 
-    def _deadline(self) -> float:
-        told = time_left()
-        seconds = self._timeout * IN_TIME
-        return self._asker.clock() + (seconds if told is None else min(told, seconds))
+    def _fill(self, chunk: Chunk) -> EndpointError | None:
+        left, seconds = time_left(), self._timeout * IN_TIME
+        deadline = self._asker.clock() + (seconds if left is None else min(left, seconds))
+        return self._asker.fill(chunk, self._open(), deadline)

@@ -24,17 +24,17 @@ REFUSED_TOKENS = 250
 OTHERS_TOKENS = 130
 """The budget for the themes of simultaneous requests."""
 
-_INTRODUCTION = (
-    "You are the Nomenclater: you christen the agents of a software crew. People meet these names "
-    "in log lines and in conversation, so make each one a small joy to read aloud, impossible to "
-    "forget, and impossible to mix up with another."
-)
-_KINDS = """\
+_QUESTION = """\
+You are the Nomenclater: you christen the agents of a software crew. People meet these names \
+in log lines and in conversation, so make each one a small joy to read aloud, impossible to \
+forget, and impossible to mix up with another.
+Invent {count} new name{plural}, in a mix of these kinds:
 - jargon: a given name with a term of the trade taken literally, as a calling or a title;
 - pulp: the hero or the villain on the cover of a worn paperback, rank and rumour included;
 - pun: an ordinary given name and a surname that turn into something else when said aloud;
-- quiet: a given name with the trade or the place of somebody you would like to meet."""
-_RULES = """\
+- quiet: a given name with the trade or the place of somebody you would like to meet.
+The form is that of {like}; those are taken, and so is any name that only copies them.
+{subject}
 Rules:
 - two to five words, at most 40 characters: letters, spaces, hyphens, apostrophes, commas and
   full stops, and nothing else, so no quotation marks and no digits;
@@ -43,12 +43,18 @@ Rules:
 - wit that is kind to everybody: no insults, no slurs, nothing about bodies, religion, politics
   or disasters, no famous persons, living or dead, no brands."""
 
-_FORM = '{"names": ["…", "…"]}'
 _SCHEMA = {
     "type": "object",
     "properties": {"names": {"type": "array", "items": {"type": "string"}}},
     "required": ["names"],
     "additionalProperties": False,
+}
+_STRICT = {"name": "names", "strict": True, "schema": _SCHEMA}
+_FORMS: Mapping[str, dict[str, Any]] = {
+    "json_schema": {"response_format": {"type": "json_schema", "json_schema": _STRICT}},
+    "json_object with schema": {"response_format": {"type": "json_object", "schema": _SCHEMA}},
+    "json_object": {"response_format": {"type": "json_object"}},
+    "plain": {},
 }
 
 
@@ -56,15 +62,7 @@ def request_body(
     model: str, rung: str, messages: list[dict[str, str]], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the body of a chat completion request. The fields of ``extra`` replace ours."""
-    body: dict[str, Any] = {"model": model, "messages": messages, "stream": False}
-    if rung == "json_schema":
-        schema = {"name": "names", "strict": True, "schema": _SCHEMA}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    elif rung == "json_object with schema":
-        body["response_format"] = {"type": "json_object", "schema": _SCHEMA}
-    elif rung == "json_object":
-        body["response_format"] = {"type": "json_object"}
-    return {**body, **extra}
+    return {"model": model, "messages": messages, "stream": False, **_FORMS[rung], **extra}
 
 
 def messages(
@@ -84,37 +82,26 @@ def messages(
     request keeps away from their themes. ``is_unread`` means that the last answer to this request
     could not be read.
     """
-    like = " or ".join(map(_quoted, examples))
-    parts = [
-        _INTRODUCTION,
-        f"Invent {count} new name{'s' if count > 1 else ''}, in a mix of these kinds:",
-        _KINDS,
-        f"The form is that of {like}; those are taken, and so is any name that only copies them.",
-        _subject(themes),
-        _RULES,
-    ]
-    kept = within(others, OTHERS_TOKENS)
-    if kept:
-        parts.append("Others have these themes now, so keep away: " + "; ".join(kept) + ".")
+    subject = f"Themes, spread evenly: {'; '.join(themes)}."
+    if len(themes) == 1:
+        only = _quoted(themes[0])
+        subject = f"They are a crew: each name is about {only}, from a side of its own."
+    like, plural = " or ".join(map(_quoted, examples)), "s" if count > 1 else ""
+    parts = [_QUESTION.format(count=count, plural=plural, like=like, subject=subject)]
+    if kept := within(others, OTHERS_TOKENS):
+        parts.append(f"Others have these themes now, so keep away: {'; '.join(kept)}.")
     if guidance:
         parts.append(guidance)
     if used:
-        parts.append("In use already; neither these nor anything like them: " + _listed(used))
-    refused = within((f"{_quoted(name)} {why}" for name, why in rejected), REFUSED_TOKENS)
-    if refused:
-        parts.append("You offered these, and they were refused: " + "; ".join(refused) + ".")
+        parts.append(f"In use already; neither these nor anything like them: {_listed(used)}")
+    if refused := within((f"{_quoted(name)} {why}" for name, why in rejected), REFUSED_TOKENS):
+        parts.append(f"You offered these, and they were refused: {'; '.join(refused)}.")
     if is_unread:
         form = json.dumps({"names": [*examples]}, ensure_ascii=False)
         parts.append(f"Your last answer could not be read: write only such an object as {form}.")
-    parts.append(f"Answer with JSON and nothing else, in this form: {_FORM}")
+    parts.append('Answer with JSON and nothing else, in this form: {"names": ["…", "…"]}')
     # There is only one message, because some local models refuse a system message.
     return [{"role": "user", "content": "\n".join(parts)}]
-
-
-def _subject(themes: Sequence[str]) -> str:
-    if len(themes) == 1:
-        return f"They are a crew: each name is about {_quoted(themes[0])}, from a side of its own."
-    return "Themes, spread evenly: " + "; ".join(themes) + "."
 
 
 def tokens(text: str) -> int:
@@ -136,9 +123,13 @@ def within(texts: Iterable[str], budget: int) -> list[str]:
 
 def latest_within(names: Sequence[str], budget: int = USED_TOKENS) -> list[str]:
     """Return the latest of ``names`` whose list fits into ``budget`` tokens."""
-    recent = names[max(len(names) - budget, 0) :]  # each name has at least one token
-    kept = within((_listed([name]) for name in reversed(recent)), budget)
-    return list(recent[len(recent) - len(kept) :])
+    recent = latest(names, budget)  # each name has at least one token
+    return latest(recent, len(within((_listed([name]) for name in reversed(recent)), budget)))
+
+
+def latest(names: Sequence[str], most: int) -> list[str]:
+    """Return the latest of ``names``, at most ``most``."""
+    return list(names[max(len(names) - most, 0) :])
 
 
 def _quoted(text: str) -> str:

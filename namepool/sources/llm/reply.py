@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from namepool.core.judging import why_refused
 from namepool.core.names import one_line, shown
-from namepool.sources.llm.retry import EndpointError
+from namepool.sources.llm.retry import EndpointError, NoNames
 from namepool.sources.llm.secrets import MARK
 from namepool.sources.llm.texts import READ, candidates, clean, ends
 
@@ -46,10 +46,6 @@ class Reading(NamedTuple):
 
 class ErrorInside(EndpointError):
     """An answer with status 200 is an error. Its ``status`` is the code in it, if there is one."""
-
-
-class NoNames(EndpointError):
-    """A chat completion has nothing like a name."""
 
 
 class _Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass
 
 from namepool.actors.backoff import Backoff
 from namepool.core.refill import LONGEST_REQUEST
@@ -20,6 +21,7 @@ MISCONFIGURED = {
 """Faults that only a person can fix. They pause the endpoint for ``LONGEST_REQUEST`` seconds."""
 
 
+@dataclass(eq=False, repr=False)
 class EndpointError(SourceError):
     """The endpoint did not answer, or it answered with an error.
 
@@ -28,36 +30,32 @@ class EndpointError(SourceError):
     means that an immediate retry is useless. ``late`` means that the time was over.
     """
 
-    def __init__(
-        self,
-        text: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-        final: bool = False,
-        late: bool = False,
-    ) -> None:
-        super().__init__(text)
-        self.status = status
-        self.retry_after = retry_after
-        self.final = final
-        self.late = late
+    text: InitVar[str]  # the base class keeps it
+    _: KW_ONLY
+    status: int | None = None
+    retry_after: float | None = None
+    final: bool = False
+    late: bool = False
 
 
-def status_error(status: int, headers: Mapping[str, str], said: str, now: float) -> EndpointError:
-    """Return the error for an answer. ``said`` is the start of its body, ``now`` is Unix time."""
+class NoNames(EndpointError):
+    """The endpoint was reached, and has sent nothing like a name."""
+
+
+def status_error(status: int, said: str, pause: float | None) -> EndpointError:
+    """Return the error for an answer. ``said`` is the start of its body.
+
+    ``pause`` is the pause that the answer asks for.
+    """
     text = f"HTTP {status}"
     if status in MISCONFIGURED:
         text += f" ({MISCONFIGURED[status]})"
+        pause = LONGEST_REQUEST
     elif 300 <= status < 400:
         text += " (a redirect, which is not followed)"
+    text += f": {said or 'an empty body'}"
     retried = status in (408, 409, 429) or (status >= 500 and status != 501)
-    pause = requested_pause(headers, now)
-    if status in MISCONFIGURED:
-        pause = LONGEST_REQUEST
-    return EndpointError(
-        f"{text}: {said or 'an empty body'}", status=status, retry_after=pause, final=not retried
-    )
+    return EndpointError(text, status=status, retry_after=pause, final=not retried)
 
 
 def requested_pause(headers: Mapping[str, str], now: float) -> float | None:
@@ -66,28 +64,27 @@ def requested_pause(headers: Mapping[str, str], now: float) -> float | None:
     ``headers`` have lower-case names. ``now`` is Unix time, to compare dates with. The result is
     ``None`` if no header has a sensible value.
     """
-    seconds = _number(headers.get("retry-after-ms"), 1e-3)
+    seconds = _number(headers.get("retry-after-ms", ""), 1e-3)
     if seconds is None:
-        seconds = _number(headers.get("retry-after"), 1.0)
-    if seconds is None:
-        seconds = _until(headers.get("retry-after"), now)
+        told = headers.get("retry-after", "")
+        seconds = _until(told, now) if (number := _number(told)) is None else number
     return None if seconds is None else min(seconds, LONGEST_REQUEST)
 
 
-def _number(text: str | None, unit: float) -> float | None:
+def _number(text: str, unit: float = 1.0) -> float | None:
     try:
-        value = float(text or "") * unit
+        value = float(text) * unit
     except ValueError:
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value < math.inf else None
 
 
-def _until(text: str | None, now: float) -> float | None:
+def _until(text: str, now: float) -> float | None:
     from datetime import UTC  # slow imports that only an answer with a date needs
     from email.utils import parsedate_to_datetime
 
     try:
-        date = parsedate_to_datetime(text or "")
+        date = parsedate_to_datetime(text)
         # RFC 9110 says that a date without a zone is GMT.
         stamp = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):

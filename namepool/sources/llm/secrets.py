@@ -17,9 +17,7 @@ A shorter text is not struck out, because users give keys like "EMPTY" to endpoi
 key.
 """
 
-CREDENTIAL = re.compile(
-    "key|token|secret|auth|passw|signature|credential|cookie|^sig$|^code$", re.I
-)
+CREDENTIAL = re.compile("(?i)key|token|secret|auth|passw|signature|credential|cookie|^sig$|^code$")
 """Names of headers and query parameters whose values are credentials."""
 
 PUBLIC = frozenset(
@@ -115,14 +113,11 @@ def as_text(value: object) -> str:
 def of_session(session: object) -> list[str]:
     """Return the secrets of a user's session: its headers, credentials, cookies and proxies."""
     auth = getattr(session, "auth", None)
-    if isinstance(auth, tuple) and len(auth) == 2:
-        told = of_login(*auth)
-    else:
-        told = [as_text(value) for value in getattr(auth, "__dict__", {}).values()]
-        told += of_login(getattr(auth, "username", None), getattr(auth, "password", None))
+    login = getattr(auth, "username", None), getattr(auth, "password", None)
     proxies = getattr(session, "proxies", None) or {}
     return [
-        *told,
+        *map(as_text, getattr(auth, "__dict__", {}).values()),
+        *of_login(*(auth if isinstance(auth, tuple) and len(auth) == 2 else login)),
         *of_headers(getattr(session, "headers", None) or {}),
         *of_query(getattr(session, "params", None)),
         *(as_text(cookie.value) for cookie in getattr(session, "cookies", None) or ()),

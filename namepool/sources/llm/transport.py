@@ -35,6 +35,7 @@ from namepool.core.names import one_line
 from namepool.sources.llm.connections import Call, new_session, proxy_of
 from namepool.sources.llm.endpoint import Endpoint
 from namepool.sources.llm.logs import struck
+from namepool.sources.llm.retry import EndpointError, NoNames
 
 MAX_BODY = 1_000_000
 """The most bytes of a body, both packed and unpacked. A chunk of names has a few thousand."""
@@ -42,11 +43,7 @@ MAX_BODY = 1_000_000
 PIECE = 1000
 """The most bytes that are unpacked at once. In gzip, a byte can become a thousand."""
 
-DECODERS: Mapping[str, Any] = {
-    "gzip": GzipDecoder,
-    "x-gzip": GzipDecoder,
-    "deflate": DeflateDecoder,
-}
+_DECODERS = {"gzip": GzipDecoder, "x-gzip": GzipDecoder, "deflate": DeflateDecoder}
 
 
 class Answer(NamedTuple):
@@ -57,27 +54,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Failed(Exception):
-    """There is no answer. The text names the reason and holds no secret.
-
-    ``final`` means that an immediate retry is useless. ``late`` means that the time was over.
-    ``is_void`` means that the endpoint was reached, and sent nothing, or endless white space.
-    """
-
-    def __init__(
-        self, text: str, *, final: bool = False, late: bool = False, is_void: bool = False
-    ) -> None:
-        super().__init__(text)
-        self.final: bool = final
-        self.late: bool = late
-        self.is_void: bool = is_void
-
-
 class Line:
     """The way to an endpoint. Several threads may use it at once, until it is closed."""
 
-    def __init__(self, endpoint: Endpoint, session: requests.Session | None = None) -> None:
-        self._endpoint, self._session = endpoint, session
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         self._calls: set[Call] = set()
         self._closed = threading.Event()
 
@@ -85,7 +66,8 @@ class Line:
         """Return the endpoint's answer to ``body``. Block for at most ``seconds``.
 
         Raises:
-            Failed: the endpoint did not answer, or not in time, or the line was closed
+            EndpointError: the endpoint did not answer, or not in time, or the line was closed. The
+                text holds no secret
         """
         call = Call(seconds)
         self._calls.add(call)
@@ -93,11 +75,11 @@ class Line:
             if self._closed.is_set():
                 call.end()
             with call.closing:
-                if self._session is None:
+                if self._endpoint.session is None:
                     own = call.closing.enter_context(new_session(call))
                     return self._exchange(call, own, body)
                 call.connected = True  # as far as anybody knows
-                return call.elsewhere(partial(self._exchange, call, self._session, body))
+                return call.elsewhere(partial(self._exchange, call, self._endpoint.session, body))
         except Exception as error:
             failure = self._failure(call, error).with_traceback(None)
         finally:
@@ -148,10 +130,10 @@ class Line:
         coding = headers.get("content-encoding", "").strip().lower()
         unpack: Callable[[bytes], bytes] = bytes
         if coding not in ("", "identity"):
-            if coding not in DECODERS:
+            if coding not in _DECODERS:
                 told = one_line(self._endpoint.strike(coding), 40)
-                raise Failed(f"the body is packed with {told}, which is not understood")
-            unpack = DECODERS[coding]().decompress
+                raise EndpointError(f"the body is packed with {told}, which is not understood")
+            unpack = _DECODERS[coding]().decompress
         read = getattr(raw, "read1", raw.read)  # read1 does not wait for a full piece
         body, came = bytearray(), 0
         while piece := read(PIECE, decode_content=False):
@@ -159,22 +141,24 @@ class Line:
             came += len(piece)
             body += unpack(piece)
             if max(came, len(body)) > MAX_BODY:
-                is_void = not body[:PIECE].strip() or not body[-PIECE:].strip()
                 text = f"a body of more than {MAX_BODY} bytes"
-                raise Failed(text, final=not is_void, is_void=is_void)
+                if not body[-PIECE:].strip():  # white space without an end, under a form
+                    raise NoNames(text)
+                raise EndpointError(text, final=True)
         call.left()  # a socket that is shut down looks like the end of a body
         return bytes(body)
 
-    def _failure(self, call: Call, error: Exception) -> Failed:
-        if isinstance(error, Failed):
+    def _failure(self, call: Call, error: Exception) -> EndpointError:
+        if isinstance(error, EndpointError):
             return error
         if self._closed.is_set():
-            return Failed("the source was closed", final=True)
-        proxy = proxy_of(self._session or requests.Session(), self._endpoint.url)
+            return EndpointError("the source was closed", final=True)
+        proxy = proxy_of(self._endpoint.session or requests.Session(), self._endpoint.url)
         if call.is_late():
             by = "" if proxy is None or call.connected else f" by the proxy {proxy}".rstrip()
             what = "answer" if call.connected else "connection"
-            return Failed(f"no {what} within {call.seconds:.3g} s{by}", final=True, late=True)
+            text = f"no {what} within {call.seconds:.3g} s{by}"
+            return EndpointError(text, final=True, late=True)
         chain = list(_chain(error))
         cause = chain[-1]  # "connection refused" rather than five wrappers
         text = one_line(self._endpoint.strike(f"{type(cause).__name__}: {cause}"))
@@ -183,8 +167,9 @@ class Line:
             if not proxy:  # the text of the error may quote its password
                 text = "the proxy cannot be used: its URL is wrong (in a password write '/' as %2F)"
         # A ValueError is about our request, and the other errors are about its transport.
-        is_void = call.connected and self._session is None and isinstance(cause, ConnectionError)
-        return Failed(text, final=isinstance(error, ValueError), is_void=is_void)
+        if call.connected and self._endpoint.session is None and isinstance(cause, ConnectionError):
+            return NoNames(text)  # it was reached, and has sent nothing
+        return EndpointError(text, final=isinstance(error, ValueError))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -22,7 +22,7 @@ class Asker:
         url = base_url if isinstance(base_url, str) else base_url.url
         nomenclater = Nomenclater("m", url, **{"timeout": 20.0, **options})
         nomenclater._asker.wait = self._note
-        nomenclater._asker.random = lambda: 1.0
+        nomenclater._asker.jitter = lambda: 1.0
         self.built.append(nomenclater)
         return nomenclater
 

@@ -12,8 +12,9 @@ import pytest
 from namepool import open_pool
 from namepool.core.refill import LONGEST_REQUEST
 from namepool.sources.llm.ladder import RUNGS
+from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.subjects import EXAMPLES
-from namepool.sources.llm.transport import Answer, Failed
+from namepool.sources.llm.transport import Answer
 from tests.sources.llm.asker import Asker, failure
 from tests.sources.llm.scripted import Endpoint, Names, Seen, Told, completion
 from tests.support import PATIENCE
@@ -161,7 +162,7 @@ class Mute:
 
     def post(self, body: bytes, seconds: float) -> Answer:
         self.asked.append((seconds, json.loads(body).get("response_format")))
-        raise Failed(f"no answer within {seconds} s", late=True)
+        raise EndpointError(f"no answer within {seconds} s", late=True)
 
     def wait(self, seconds: float) -> bool:
         return True

@@ -25,7 +25,8 @@ import requests
 from namepool import Nomenclater
 from namepool.sources.llm import endpoint as llm
 from namepool.sources.llm.connections import Call, new_session
-from namepool.sources.llm.transport import Failed, Line
+from namepool.sources.llm.retry import EndpointError
+from namepool.sources.llm.transport import Line
 from tests.sources.llm.asker import Asker, failure, free_port
 from tests.sources.llm.scripted import (
     Connection,
@@ -412,9 +413,9 @@ def test_a_stuck_request_on_a_users_session_ends(
 def test_a_line_that_was_closed_makes_no_request(own: bool) -> None:
     with Endpoint() as endpoint, requests.Session() as its:
         session = None if own else its
-        line = Line(llm.Endpoint("m", endpoint.url, None, None, None, session), session)
+        line = Line(llm.Endpoint("m", endpoint.url, None, None, None, session))
         line.close()
-        with pytest.raises(Failed, match="the source was closed") as caught:
+        with pytest.raises(EndpointError, match="the source was closed") as caught:
             line.post(b"{}", PATIENCE)
     assert caught.value.final
     assert endpoint.seen == []
@@ -470,7 +471,7 @@ def test_a_request_that_is_read_slowly_ends_at_the_deadline(
         url = url.replace("http:", f"{scheme}:")
         line = Line(llm.Endpoint("m", url, None, None, None, None))
         began = time.monotonic()
-        with pytest.raises(Failed, match="no answer within") as caught:
+        with pytest.raises(EndpointError, match="no answer within") as caught:
             line.post(bytes(20_000_000), 0.5)  # more than the buffers take
         assert time.monotonic() - began < 0.5 + 2
     assert caught.value.late

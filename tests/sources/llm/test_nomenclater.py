@@ -55,7 +55,7 @@ def test_only_the_latest_used_names_are_listed_and_the_size_does_not_grow(ask: A
     used = [f"Known Person {n:07}" for n in range(100_000)]
     with Endpoint() as endpoint:
         nomenclater = ask(endpoint, themes=["maps"], max_used_in_prompt=200)
-        nomenclater._asker._examples = lambda: ["Ada"]
+        nomenclater._asker.examples = lambda: ["Ada"]
         nomenclater.fetch(1, used[:1000])
         nomenclater.fetch(1, used)
     small, large = (seen.prompt for seen in endpoint.seen)
@@ -315,7 +315,7 @@ def test_pauses_double_to_eight_seconds_and_are_jittered(ask: Asker) -> None:
         nomenclater = ask(endpoint, max_attempts=8, timeout=1000)
         failure(nomenclater)
         assert ask.pauses == [0.5, 1, 2, 4, 8, 8, 8]
-        nomenclater._asker.random = lambda: 0.0
+        nomenclater._asker.jitter = lambda: 0.0
         failure(nomenclater)
     assert ask.pauses[7:] == [0.25, 0.5, 1, 2, 4, 4, 4]
 
