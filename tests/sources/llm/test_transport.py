@@ -212,6 +212,28 @@ def test_a_broken_connection_is_retried_then_told(
     assert len(str(error)) > len("m at 127.0.0.1:65535: ")
 
 
+def test_a_request_that_is_wrong_is_not_made_again(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    def refuse(session: object, *_: object, **__: object) -> None:
+        made.append(session)
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    error = failure(ask("http://127.0.0.1:1/v1"))
+    assert "ValueError: no such thing" in str(error)
+    assert error.final
+    assert len(made) == 1
+
+
+def test_an_error_of_the_transport_holds_no_key(ask: Asker) -> None:
+    with raw_endpoint(lambda connection: connection.answer(f"NO {KEY}\r\n".encode())) as (url, _):
+        text = str(failure(ask(url, api_key=KEY, max_attempts=1)))
+    assert "BadStatusLine: NO [secret]" in text
+
+
 def test_a_server_that_comes_up_between_attempts_is_found(ask: Asker) -> None:
     port = free_port()
     up: list[Endpoint] = []
