@@ -98,8 +98,8 @@ class Chunk(Probe):
 
     def take(self, reading: Reading) -> None:
         """Keep the new names. Remember the others, because the next prompt lists them."""
-        self.received += len(reading.names) + len(reading.rejected)
-        self.rejected = dict(reading.rejected)
+        self.received: int = self.received + len(reading.names) + len(reading.rejected)
+        self.rejected: dict[str, str] = dict(reading.rejected)
         for name in reading.names:
             if not self.missing and not self.is_sample:
                 return

@@ -182,8 +182,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _is_of_proxy(error: BaseException) -> bool:
     """Return whether an error is about a proxy. The endpoint's own URL was checked before."""
     kinds = (requests.exceptions.ProxyError, requests.exceptions.InvalidURL)
-    is_socks = type(error).__module__ == "socks" or "SOCKS" in str(error)
-    return isinstance(error, kinds) or is_socks
+    return isinstance(error, kinds) or type(error).__module__ == "socks" or "SOCKS" in str(error)
 
 
 def _stay_here(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
