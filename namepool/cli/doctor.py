@@ -1,4 +1,4 @@
-"""``namepool doctor``: one question to an endpoint, and a table of the answer."""
+"""``namepool doctor``: a question to an endpoint, and a table of the answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run_doctor(nomenclater: Nomenclater) -> int:
     Blocks as ``Nomenclater.fetch`` does.
     """
     width = max(shutil.get_terminal_size().columns, NARROWEST)
-    for line in _wrapped(f"{nomenclater}: one question for 12 names", width):
+    for line in _wrapped(f"{nomenclater}: a question for 12 names", width):
         print(line, flush=True)
     probe = nomenclater.probe(12)
     for label, value in _rows(probe):
