@@ -85,10 +85,9 @@ def of_url(url: str) -> list[str]:
     """Return the secrets of the login in a URL, such as that of a proxy."""
     try:
         parts = urlsplit(url)
-        user, password = parts.username, parts.password
     except ValueError:
         return []
-    return of_login(unquote(user or ""), unquote(password or ""))
+    return of_login(unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def of_login(user: object, password: object) -> list[str]:
