@@ -35,7 +35,7 @@ class FetchScene(PoolScene):
         self.got: list[str] = []
 
     def deliver(self) -> None:
-        _deliver(self.ref, self.state, ChunkArrived(1, judge(["Old Name"]), "source", self.epoch))
+        _deliver(self.ref, self.state, ChunkArrived(1, judge(["Old Nell"]), "source", self.epoch))
 
     def deliver_late(self) -> None:
         self.ref.wait_gone()
@@ -56,7 +56,7 @@ class FetchScene(PoolScene):
     def is_reset(self) -> list[str]:
         """If the reset came before the end of the pool, its successor has nothing."""
         if self.state.epoch == self.epoch:
-            self.names.append("Old Name")
+            self.names.append("Old Nell")
         return self.faults()
 
     def is_fetched_or_empty(self) -> list[str]:
