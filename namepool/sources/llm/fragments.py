@@ -66,7 +66,7 @@ def _read(text: str, position: int) -> tuple[object, int]:
             stack.pop()
             if len(stack) == 1:
                 return whole[0], position
-        value = [] if mark == "[" else {} if mark == "{" else _text(token)
+        value = _value(token)
         if mark in (",", "]", "}"):
             key = None
         elif token["colon"] and isinstance(top, dict):
@@ -79,14 +79,16 @@ def _read(text: str, position: int) -> tuple[object, int]:
             top[key], key = value, None
         if isinstance(value, list | dict):
             stack.append(value)
-    for value in stack:  # one word as the "name" of an object that was cut off may name a tool
-        if isinstance(value, dict) and " " not in str(value.get("name")):
-            value.pop("name", None)
+    for top in stack:  # one word as the "name" of an object that was cut off may name a tool
+        if isinstance(top, dict) and " " not in str(top.get("name", " ")):
+            del top["name"]
     return whole[0], position
 
 
-def _text(token: re.Match[str]) -> str | None:
-    """Return the string that a token spells, or ``None`` if it is no complete string."""
+def _value(token: re.Match[str]) -> list[object] | dict[str, object] | str | None:
+    """Return an empty list or object, or the string that a token spells, if it is complete."""
+    if token["mark"] in ("[", "{"):
+        return [] if token["mark"] == "[" else {}
     if not token["end"]:
         return None
     if token["string"] is None:

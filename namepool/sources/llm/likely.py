@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+Cell = TypeVar("Cell")
 
 LONGEST = 40
 """The most characters of a text that looks like a name: the prompt asks for no longer ones."""
@@ -92,7 +95,7 @@ def how_likely(names: Iterable[object]) -> int:
     return sum(map(is_likely, names))
 
 
-def column(rows: Sequence[Sequence[object]]) -> list[object]:
+def column(rows: Sequence[Sequence[Cell]]) -> list[Cell]:
     """Return the column of a table whose cells look most like names; the first one of equals."""
     width = max(map(len, rows), default=0)
     columns = [[row[n] for row in rows if n < len(row)] for n in range(width)]

@@ -41,36 +41,35 @@ _ASIDE = re.compile(
     r"|^(?!.*\b(?:names?|here|namen|noms|nombres)\b).*\b(?:themes?|kinds?|categor(?:y|ies)|styles?)\b",
     re.I,
 )
-_ENDS = ".!?…。？！।"  # noqa: RUF001
+_ENDS = tuple("!?…。？！।")  # noqa: RUF001
 _CROSSES = frozenset("❌✗✘🚫⛔")
-_CLOSING = '"”»」』`*)'
+CUT = "…"
+"""The end of a text that was cut off in a name. No name has it."""
+
 NUMBERED, BULLETED, QUOTED, PLAIN, BOLD, HEADING = range(6)
 _STARTS = {**dict.fromkeys("\"“«「『(>'", QUOTED), "**": BOLD, "#": HEADING}
 
 
 class Item(NamedTuple):
-    """An item of a list. Items with the same kind and indentation belong together."""
+    """An item of a list. Items with the same kind and level belong together."""
 
     kind: int
-    indent: int
+    level: int
     name: str
 
 
-def on_lines(text: str, *, cut: bool = False) -> list[str]:
-    """Return the names of the list in ``text`` that looks most like names, without descriptions.
-
-    If the text was ``cut`` off, its last item counts only if its end can be seen.
-    """
+def on_lines(text: str) -> list[str]:
+    """Return the names of the list in ``text`` that looks most like names, without descriptions."""
     text = _ESCAPED.sub(r"\1\2", text)
     lines = [line for line in text.splitlines() if line.strip() and not _FENCE.match(line)]
     lettered = [mark[1] for line in lines if (mark := _LETTER.match(line))]
     if lettered[:1] < lettered[1:2] and lettered[0] in _FIRST_LETTERS:
         lines = [_LETTER.sub("- ", line) for line in lines]
-    for read in (_tagged, _fields, _rows):
-        if names := read(text, lines, cut=cut):
-            return names
+    for names in (_tagged(text), _fields(lines), _table(lines)):
+        if how_likely(names):
+            return [name for name in names if name and not name.endswith(CUT)]
     found: dict[tuple[int, int], list[str]] = {}
-    for run in _runs(lines, found, cut=cut):
+    for run in _runs(lines, found):
         names = [item.name for item in run]
         if 2 * sum(map(_is_phrase, names)) < len(names) or how_likely(names):
             found.setdefault(run[0][:2], []).extend(names)
@@ -78,17 +77,15 @@ def on_lines(text: str, *, cut: bool = False) -> list[str]:
     best = max(ranked, key=how_likely, default=[])
     if 2 * how_likely(best) > len(best):
         best = [name for name in best if not is_small(name)]  # the others are remarks
-    return best if len(best) > 1 else _in_a_sentence(lines, cut=cut) or best
+    return best if len(best) > 1 else _in_a_sentence(lines) or best
 
 
-def _runs(
-    lines: Sequence[str], found: dict[tuple[int, int], list[str]], *, cut: bool
-) -> Iterator[list[Item]]:
+def _runs(lines: Sequence[str], found: dict[tuple[int, int], list[str]]) -> Iterator[list[Item]]:
     """Yield the runs of items of the same kind; forget the ``found`` drafts before a final list."""
     run: list[Item] = []
     heading, aside = "", None  # ``aside`` is the kind of the list under a heading such as "rules"
-    for number, line in enumerate(lines):
-        item = _item(line, cut=cut and number == len(lines) - 1)
+    for line in lines:
+        item = _item(line)
         if run and (item is None or item[:2] != run[0][:2]):
             yield run
             run = []
@@ -125,29 +122,24 @@ def _is_label(line: str) -> bool:
     return line.rstrip("*_ ").endswith((":", "："))  # noqa: RUF001
 
 
-def _item(line: str, *, cut: bool) -> Item | None:
+def _item(line: str) -> Item | None:
     """Return the item on a line, or ``None``. An item whose name is unknown has the name ``""``."""
-    indent = len(line) - len(line.lstrip())
-    indent += 3 * line[:indent].count("\t")
-    if line.lstrip()[0] in _CROSSES:
-        return Item(BULLETED, indent // 2, "")
+    line = line.expandtabs(4)
     kind, rest = marker(line.lstrip())
     rest = rest.strip()
-    level = 0
+    level = (len(line) - len(line.lstrip())) // 2
+    if line.lstrip()[0] in _CROSSES:
+        return Item(BULLETED, level, "")
     if kind is None:
         level = len(rest) - len(rest.lstrip("#"))
         kind = next((kind for start, kind in _STARTS.items() if rest.startswith(start)), PLAIN)
-        rest = rest.strip("();, ") if kind == QUOTED else rest
-    name, is_described = undescribed(rest[level:])
-    is_open = cut and not is_described and rest[-1:] not in tuple(_CLOSING)
-    if kind >= QUOTED:
-        if _is_label(rest) or not is_likely(name):
-            return None
-        return Item(kind, level, "" if is_open else name)
-    if _is_label(rest) or (rest.endswith("?") and not is_described):
-        return Item(kind, indent // 2, "")
-    is_sentence = name.count(" ") > 4 or name[-1:] in tuple(_ENDS[1:])
-    return Item(kind, indent // 2, "" if is_open or is_sentence else name.rstrip("."))
+        name, _ = undescribed(rest.strip("();, ") if kind == QUOTED else rest[level:])
+        return Item(kind, level, name) if is_likely(name) and not _is_label(rest) else None
+    name, is_described = undescribed(rest)
+    is_question = rest.endswith("?") and not is_described
+    is_sentence = name.count(" ") > 4 or name.endswith(_ENDS)
+    is_no_name = _is_label(rest) or is_question or is_sentence
+    return Item(kind, level, "" if is_no_name else name.rstrip("."))
 
 
 def _is_phrase(name: str) -> bool:
@@ -156,64 +148,53 @@ def _is_phrase(name: str) -> bool:
     return len(words) > 1 and all(map(is_small, words[1:]))
 
 
-def _tagged(text: str, _: Sequence[str], *, cut: bool) -> list[str]:
+def _tagged(text: str) -> list[str]:
     """Return the texts of the XML elements, or the attributes, that look most like names."""
     found: dict[str, list[str]] = {"": [bare(name) for name in _NAMED.findall(text)]}
     for tag, inner in _TEXTS.findall(text):
         found.setdefault(tag.lower(), []).append(bare(inner))
-    best = max(found.values(), key=how_likely)
-    return best if how_likely(best) else []
+    return max(found.values(), key=how_likely)
 
 
-def _fields(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
+def _fields(lines: Sequence[str]) -> list[str]:
     """Return the values of the fields "name", as in YAML."""
-    last = len(lines) - 1
-    found = [
-        undescribed(field[1])[0]
-        for number, line in enumerate(lines)
-        if (field := _FIELD.match(line)) and not (cut and number == last)
-    ]
-    return found if how_likely(found) else []
+    return [undescribed(field[1])[0] for line in lines if (field := _FIELD.match(line))]
 
 
-def _rows(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
+def _table(lines: Sequence[str]) -> list[str]:
     """Return the column of names of a table in Markdown or of separated values."""
-    table = [line for line in lines if line.lstrip().startswith("|")]
+    names = column([[undescribed(cell)[0] for cell in row] for row in _rows(lines)])
+    header = names[:1] if how_likely(names[1:]) and not is_likely(names[0]) else []
+    return names[len(header) :]
+
+
+def _rows(lines: Sequence[str]) -> Sequence[list[str]]:
+    """Return the rows of a table."""
+    table = [line.strip() for line in lines if line.lstrip().startswith("|")]
     if len(table) > 1:
-        rows = [line.strip().strip("|").split("|") for line in table]
-        rule = next((n for n, line in enumerate(table) if _RULE.fullmatch(line)), 0)
-        cells = [row for n, row in enumerate(rows) if n > rule or not rule]
-        closed = not cut or lines[-1] is not table[-1] or table[-1].rstrip().endswith("|")
-        return _named_column(cells, closed=closed)
+        rule = next((n for n, line in enumerate(table) if _RULE.fullmatch(line)), -1)
+        return [line.strip("|").split("|") for line in table[rule + 1 :]]
     for mark in "\t;,":
         rows = [
             next(csv.reader([line], delimiter=mark, skipinitialspace=True), []) for line in lines
         ]
-        whole = rows[:-1] if cut else rows
-        if len(whole) < 2 or len(whole[0]) < 2 or len({len(row) for row in whole}) > 1:
+        whole = [row for row in rows if not row[-1].endswith(CUT)]
+        widths = {len(row) for row in whole}
+        if len(whole) < 2 or len(widths) > 1 or widths == {1}:
             continue
         if mark != "," or 2 * how_likely(lines) < len(lines):
-            return _named_column(rows, closed=not cut)
+            return rows
     return []
 
 
-def _named_column(rows: list[list[str]], *, closed: bool) -> list[str]:
-    if rows and not closed:
-        rows[-1].pop()
-    names = [*map(str, column([[undescribed(cell)[0] for cell in row] for row in rows]))]
-    if names and not is_likely(names[0]) and how_likely(names[1:]):
-        del names[0]  # the header
-    return [name for name in names if name] if how_likely(names) else []
-
-
-def _in_a_sentence(lines: Sequence[str], *, cut: bool) -> list[str]:
+def _in_a_sentence(lines: Sequence[str]) -> list[str]:
     """Return the names that one line lists with commas, behind a preface."""
-    for number, line in enumerate(lines):
+    for line in lines:
         listed = line.rpartition(":")[2].strip().rstrip(".")
         first, comma, rest = listed.partition(",")
         words = first.split()
         begin = next((n for n in range(len(words), 0, -1) if is_small(words[n - 1])), 0)
-        if cut and number == len(lines) - 1:
+        if rest.endswith(CUT):
             rest = rest.rpartition(",")[0]
         if comma and len(names := parted(" ".join(words[begin:]) + comma + rest)) > 2:
             return names

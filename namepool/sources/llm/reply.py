@@ -17,7 +17,7 @@ from namepool.core.judging import why_refused
 from namepool.core.names import one_line, shown
 from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.secrets import MARK
-from namepool.sources.llm.texts import candidates, clean, ends
+from namepool.sources.llm.texts import candidates, clean, cut_off, ends
 
 Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
@@ -161,9 +161,9 @@ class Reader:
                 return self._reading(found)
         raise self._nothing(next(iter(messages.values())))
 
-    def read_text(self, text: str, *, cut: bool = False) -> Reading:
+    def read_text(self, text: str) -> Reading:
         """Return the names in the model's text. It raises like ``read_body``."""
-        found = candidates(ends(text), cut=cut)
+        found = candidates(ends(text))
         if not found:
             raise NoNames(f"no names in the model's text: {self.quote(text) or 'nothing'}")
         return self._reading(found)
@@ -289,7 +289,8 @@ def _told(document: object) -> str:
 def _in_part(part: object, strike: Strike, *, is_cut: bool) -> list[object]:
     part = part[:MOST_EVENTS] if isinstance(part, list) else part
     text = part if isinstance(part, str) else _joined(part) or _dumped(part)
-    return candidates(strike(ends(text)), cut=is_cut)
+    text = strike(ends(text))
+    return candidates(cut_off(text) if is_cut else text)
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

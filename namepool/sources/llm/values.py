@@ -27,27 +27,14 @@ _NOT_NAMES = _KINDS | {
 _DEPTH = 6
 
 
-def decoded(text: str) -> object:
-    """Return the JSON value in ``text``, or ``None``. JSON inside a JSON string is decoded too."""
-    value: object = text
-    for _ in range(3):
-        if not isinstance(value, str):
-            break
-        try:
-            value = cast("object", json.loads(value, strict=False))
-        except (ValueError, RecursionError):
-            break
-    return None if isinstance(value, str) else value
-
-
 def list_in(value: object, depth: int = _DEPTH) -> list[object]:
     """Return the candidates in decoded JSON: a list, an object around lists, or one name.
 
     A string that holds JSON counts as that JSON value.
     """
     value = _opened(value)
-    if isinstance(value, list):
-        return _of_list(list(map(_opened, value)), depth)
+    if isinstance(value, list) and depth:
+        return _in_table(value) or [n for one in value for n in list_in(one, depth - 1) or [one]]
     if not isinstance(value, dict) or not depth:
         return []
     fields = {_plain(key): inner for key, inner in value.items()}
@@ -59,7 +46,7 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
             return list_in(fields[key], depth - 1)
     if (name := _of_record(fields)) is not None:
         return [] if _IDENTIFIER.fullmatch(name) else [name]
-    return _of_texts(value) or _of_groups(value, depth)
+    return _of_texts(value) or _of_groups(value, depth - 1)
 
 
 def _plain(key: str) -> str:
@@ -67,27 +54,22 @@ def _plain(key: str) -> str:
 
 
 def _opened(value: object) -> object:
-    is_json = isinstance(value, str) and value.lstrip()[:1] in ("[", "{")
-    opened = decoded(value) if is_json and isinstance(value, str) else None
-    return value if opened is None else opened
+    """Return the JSON value in a string, or in a string in it; else the value itself."""
+    while isinstance(value, str) and value.lstrip()[:1] in ("[", "{", '"'):
+        try:
+            value = cast("object", json.loads(value, strict=False))
+        except (ValueError, RecursionError):
+            break
+    return value
 
 
-def _of_list(items: list[object], depth: int) -> list[object]:
-    """Return the candidates in the items of a list: texts, objects, rows of a table, or groups."""
-    rows = [item for item in items if isinstance(item, list)]
-    if len(rows) == len(items) and len({len(row) for row in rows}) == 1:
-        names = column(rows)
-        if how_likely(names) and how_likely(cell for row in rows for cell in row) == how_likely(
-            names
-        ):
-            return names
-    return [one for item in items for one in _of_item(item, depth)]
-
-
-def _of_item(item: object, depth: int) -> list[object]:
-    if not isinstance(item, dict | list):
-        return [item]
-    return (list_in(item, depth - 1) if depth else []) or [item]
+def _in_table(rows: list[object]) -> list[object]:
+    """Return the column of a table of which all names are in one column."""
+    table = [row for row in rows if isinstance(row, list)]
+    if len(table) < len(rows) or len({len(row) for row in table}) > 1:
+        return []
+    names = column(table)
+    return names if 0 < how_likely(names) == sum(map(how_likely, table)) else []
 
 
 def _of_names(value: object, depth: int) -> list[object]:
@@ -113,21 +95,17 @@ def _of_record(fields: dict[str, object]) -> str | None:
 
 def _of_texts(value: dict[str, object]) -> list[object]:
     """Return the likely names among the texts of an object, or among its keys."""
-    texts = {key: one for key, one in value.items() if isinstance(one, str) and _may_name(key)}
-    listed = [name for one in texts.values() for name in parted(one) or [undescribed(one)[0]]]
-    if how_likely(value) > how_likely(listed):
-        return [key for key in value if is_likely(key)]
-    return [name for name in listed if is_likely(name)]
+    texts = [one for key, one in value.items() if isinstance(one, str) and _may_name(key)]
+    listed = [name for one in texts for name in parted(one) or [undescribed(one)[0]]]
+    return list(filter(is_likely, max(listed, [*value], key=how_likely)))
 
 
 def _of_groups(value: dict[str, object], depth: int) -> list[object]:
     """Return the candidates in the groups of an object. A key for kinds must hold groups."""
-    groups = {key: _opened(inner) for key, inner in value.items()}
-    found = [n for key, one in groups.items() if _may_name(key) for n in list_in(one, depth - 1)]
-    if found:
-        return found
-    kinds = [one for key, one in groups.items() if not _KINDS.isdisjoint(_words(key))]
-    return [name for one in kinds if _is_grouped(one) for name in list_in(one, depth - 1)]
+    groups = [one for key, one in value.items() if _may_name(key)]
+    kinds = [_opened(one) for key, one in value.items() if not _KINDS.isdisjoint(_words(key))]
+    found = [name for one in groups for name in list_in(one, depth)]
+    return found or [name for one in kinds if _is_grouped(one) for name in list_in(one, depth)]
 
 
 def _may_name(key: str) -> bool:
