@@ -26,9 +26,7 @@ LONGEST_CANDIDATE = 1000
 _THOUGHT = "(?:think|thinking|reasoning|thought)>"
 _REASONING = re.compile(rf"<{_THOUGHT}.*?(?:</{_THOUGHT}|\Z)", re.I | re.S)
 # Reasoning may have begun in the prompt: then it has an end only.
-_ANSWER = re.compile(
-    rf"</{_THOUGHT}|<\|channel\|>final<\|message\|>|\bassistantfinal(?=\W)", re.I
-)
+_ANSWER = re.compile(rf"</{_THOUGHT}|<\|channel\|>final<\|message\|>|\bassistantfinal(?=\W)", re.I)
 _TOKEN = re.compile(r"<\|[\w-]{1,30}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<eos>")
 _NEXT_TURN = re.compile(r"\n\s{0,9}(?:User|Human|Q): ")
 _CLOSING = tuple('"”»」』`*)]}|>')
