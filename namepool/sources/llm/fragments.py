@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 DEEPEST = 50
 """The most nested lists and objects. A deeper value is no list of names."""
@@ -38,20 +37,12 @@ _TOKEN = re.compile(
 _NO_ESCAPE = re.compile(r'\\(?![u"\\/bfnrt])')
 
 
-class Fragment(NamedTuple):
-    """A list or an object, with its place in the text."""
-
-    value: object
-    start: int
-    end: int
-
-
-def fragments(text: str) -> Iterator[Fragment]:
-    """Yield the outermost lists and objects in ``text``, in order."""
+def fragments(text: str) -> Iterator[tuple[object, int, int]]:
+    """Yield the outermost lists and objects in ``text``, each with its start and its end."""
     position = 0
     while start := _START.search(text, position):
         value, position = _read(text, start.start())
-        yield Fragment(value, start.start(), position)
+        yield value, start.start(), position
 
 
 def _read(text: str, position: int) -> tuple[object, int]:

@@ -8,6 +8,9 @@ from typing import TypeVar
 
 Cell = TypeVar("Cell")
 
+CUT = "…"
+"""The end of a text that was cut off. A name that ends so is not complete."""
+
 LONGEST = 40
 """The most characters of a text that looks like a name: the prompt asks for no longer ones."""
 
@@ -76,13 +79,10 @@ def is_likely(text: object) -> bool:
     if not isinstance(text, str) or len(text) > LONGEST or not _NO_NAME.isdisjoint(text):
         return False
     words = text.split()
-    if (
-        not 2 <= len(words) <= 5
-        or not words[0][0].isalnum()
-        or (text[-1] == "." and len(words[-1]) > 4)
-    ):
+    if not 2 <= len(words) <= 5 or not words[0][0].isalnum():
         return False
-    return not is_small(words[0]) and not is_small(words[-1])
+    is_sentence = text[-1] == "." and len(words[-1]) > 4
+    return not (is_sentence or is_small(words[0]) or is_small(words[-1]))
 
 
 def is_small(word: str) -> bool:
@@ -104,5 +104,5 @@ def column(rows: Sequence[Sequence[Cell]]) -> list[Cell]:
 
 def parted(text: str) -> list[str]:
     """Return the names that a text lists with commas, semicolons or "and"; else an empty list."""
-    parts = [bare(part) for part in _PARTS.split(text)]
+    parts = [bare(part) for part in _PARTS.split(text) if not part.endswith(CUT)]
     return parts if len(parts) > 1 and how_likely(parts) == len(parts) else []

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from namepool.sources.llm.likely import (
+    CUT,
     bare,
     column,
     how_likely,
@@ -43,9 +44,6 @@ _ASIDE = re.compile(
 )
 _ENDS = tuple("!?…。？！।")  # noqa: RUF001
 _CROSSES = frozenset("❌✗✘🚫⛔")
-CUT = "…"
-"""The end of a text that was cut off in a name. No name has it."""
-
 NUMBERED, BULLETED, QUOTED, PLAIN, BOLD, HEADING = range(6)
 _STARTS = {**dict.fromkeys("\"“«「『(>'", QUOTED), "**": BOLD, "#": HEADING}
 
@@ -73,8 +71,7 @@ def on_lines(text: str) -> list[str]:
         names = [item.name for item in run]
         if 2 * sum(map(_is_phrase, names)) < len(names) or how_likely(names):
             found.setdefault(run[0][:2], []).extend(names)
-    ranked = [names for _, names in sorted(found.items())]
-    best = max(ranked, key=how_likely, default=[])
+    best = max((found[key] for key in sorted(found)), key=how_likely, default=[])
     if 2 * how_likely(best) > len(best):
         best = [name for name in best if not is_small(name)]  # the others are remarks
     return best if len(best) > 1 else _in_a_sentence(lines) or best
@@ -175,14 +172,11 @@ def _rows(lines: Sequence[str]) -> Sequence[list[str]]:
         rule = next((n for n, line in enumerate(table) if _RULE.fullmatch(line)), -1)
         return [line.strip("|").split("|") for line in table[rule + 1 :]]
     for mark in "\t;,":
-        rows = [
-            next(csv.reader([line], delimiter=mark, skipinitialspace=True), []) for line in lines
-        ]
-        whole = [row for row in rows if not row[-1].endswith(CUT)]
-        widths = {len(row) for row in whole}
-        if len(whole) < 2 or len(widths) > 1 or widths == {1}:
-            continue
-        if mark != "," or 2 * how_likely(lines) < len(lines):
+        reader = (csv.reader([line], delimiter=mark, skipinitialspace=True) for line in lines)
+        rows = [row for cells in reader for row in cells]
+        widths = [len(row) for row in rows if not row[-1].endswith(CUT)]
+        is_table = len(widths) > 1 and len(set(widths)) == 1 and widths[0] > 1
+        if is_table and (mark != "," or 2 * how_likely(lines) < len(lines)):
             return rows
     return []
 
@@ -194,8 +188,6 @@ def _in_a_sentence(lines: Sequence[str]) -> list[str]:
         first, comma, rest = listed.partition(",")
         words = first.split()
         begin = next((n for n in range(len(words), 0, -1) if is_small(words[n - 1])), 0)
-        if rest.endswith(CUT):
-            rest = rest.rpartition(",")[0]
         if comma and len(names := parted(" ".join(words[begin:]) + comma + rest)) > 2:
             return names
     return []

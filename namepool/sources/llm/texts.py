@@ -10,8 +10,8 @@ import re
 from itertools import islice
 
 from namepool.sources.llm.fragments import fragments
-from namepool.sources.llm.likely import undescribed
-from namepool.sources.llm.lines import CUT, is_aside, is_final, is_heading, on_lines
+from namepool.sources.llm.likely import CUT, undescribed
+from namepool.sources.llm.lines import is_aside, is_final, is_heading, on_lines
 from namepool.sources.llm.values import list_in
 
 READ = 6000
@@ -85,10 +85,9 @@ def _embedded(text: str) -> list[object]:
         if is_aside(heading):
             rank = min(rank, 1)
         goes_on = len(lines) < 2 and (not lines or is_heading(heading)) and not is_final(heading)
-        if rank > best or (rank == best and not goes_on):
-            found = []
-        if rank and rank >= best:
-            found, best = [*found, *names], rank
+        if rank >= best:
+            earlier = found if rank == best and goes_on else []
+            found, best = [*earlier, *names], rank
         last = end
     return found
 

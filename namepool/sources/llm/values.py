@@ -80,8 +80,7 @@ def _of_names(value: object, depth: int) -> list[object]:
         return found
     if not isinstance(value, dict) or "type" in value:  # it is a schema
         return []
-    texts = [inner for inner in value.values() if isinstance(inner, str)]
-    return max([*texts], [*value], key=how_likely)
+    return [inner for inner in value.values() if isinstance(inner, str)]
 
 
 def _of_record(fields: dict[str, object]) -> str | None:
@@ -117,6 +116,5 @@ def _words(key: str) -> set[str]:
 
 
 def _is_grouped(value: object) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    )
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, dict) for item in items)
