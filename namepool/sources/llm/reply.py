@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice, takewhile
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from namepool.core.judging import why_refused
 from namepool.core.names import one_line, shown
@@ -27,6 +27,7 @@ Message = list[dict[str, Any]]
 
 _CUT_OFF = ("length", "max_tokens")
 _KNOWN = frozenset({"choices", "error", "message"})
+_TELLING = ("error", "message", "detail", "msg", "errors")
 _SPOKEN = frozenset({"text", "content", "delta", "generated_text", "response"})
 
 MOST_EVENTS = 10_000
@@ -90,8 +91,8 @@ class Reader:
 
     def read_document(self, *documents: object) -> Reading:
         """Return the names in a chat completion, or its pieces. It raises like ``read_answer``."""
-        for error in filter(_is_error, _parts(documents)):
-            raise self._error(cast("dict[str, Any]", error))
+        for error in _errors(documents):
+            raise self._error(error)
         messages: dict[str, Message] = {}
         for document in documents:
             for number, choice in enumerate(_choices(document)):
@@ -110,8 +111,8 @@ class Reader:
     def error_text(self, body: bytes) -> str:
         """Return the message of an error in a body, else the body, on one line."""
         documents = _documents(body.decode("utf-8", "backslashreplace"))
-        errors = [*filter(_is_error, _parts(documents))]
-        return self.quote(next(filter(None, map(_told, errors or documents)), body))
+        told = map(_told, _errors(documents) or documents)
+        return self.quote(next(filter(None, told), body))
 
     def quote(self, what: object, limit: int = 200) -> str:
         """Return the start of a value, without secrets and escaped to one line."""
@@ -119,7 +120,7 @@ class Reader:
 
     def _error(self, document: dict[str, Any]) -> ErrorInside:
         error = document["error"]
-        code = str(error.get("code") if isinstance(error, dict) else "")
+        code = str(_dict(error).get("code"))
         status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
         said = self.quote(_told(document) or error)
         return ErrorInside(f"the endpoint answered with an error: {said}", status=status)
@@ -148,21 +149,18 @@ class Reader:
 
 def _found(message: Message, strike: Strike, *, is_cut: bool) -> list[object]:
     """Return the candidates in the likeliest part that has any. A call outranks a text."""
-    calls: list[object] = _calls(message)
-    contents = (piece.get("content") for piece in message)
-    part = _said(message, "content") or next(filter(_is_structure, contents), "")
+    calls = _calls(message)
+    contents = [piece.get("content") for piece in message]
+    structures = (one for one in contents if one and not isinstance(one, str))
+    part = _said(message, "content") or next(structures, "")
     if not part and not calls:
         part = _said(message, "reasoning_content", "reasoning")
-    for parts in (calls, [part]):
-        texts = [strike(ends(_text(one))) for one in parts]
+    for parts in (calls, [_text(part)]):
+        texts = [strike(ends(one)) for one in parts]
         found = [one for text in texts for one in candidates(cut_off(text) if is_cut else text)]
         if found:
             return found
     return []
-
-
-def _is_structure(content: object) -> bool:
-    return isinstance(content, list | dict) and bool(content)
 
 
 def _said(message: Message, *fields: str) -> str:
@@ -177,22 +175,21 @@ def _finish(message: Message) -> object:
     return next(filter(None, reversed(reasons)), None)
 
 
-def _calls(message: Message) -> list[object]:
+def _calls(message: Message) -> list[str]:
     """Return the arguments of the calls of tools. A piece without a name continues a call."""
     latest: dict[str, str] = {}
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[str]] = {}
     for piece in message:  # Anthropic puts calls into the content
         parts = *_dicts(piece.get("tool_calls")), *_dicts(piece.get("content"))
         for call in (*parts, *_dicts([piece.get("function_call")])):
-            function = call["function"] if isinstance(call.get("function"), dict) else call
+            function = _dict(call.get("function")) or call
             given = function.get("arguments") or function.get("input")
             place = repr(call.get("index"))
             if function.get("name"):  # a call begins, unless its id is known
                 latest[place] = place + repr(call.get("id") or len(found))
             if given:
-                found.setdefault(latest.get(place, place), []).append(given)
-    joined = ["".join(map(str, o)) if isinstance(o[0], str) else o[0] for o in found.values()]
-    return list({repr(one): one for one in joined}.values())
+                found.setdefault(latest.get(place, place), []).append(_text(given))
+    return list(dict.fromkeys(map("".join, found.values())))
 
 
 def _documents(text: str) -> list[object]:
@@ -215,19 +212,14 @@ def _decoded(text: str) -> list[object]:
         return []
 
 
-def _parts(documents: Iterable[object]) -> Iterator[object]:
-    """Yield documents and their choices."""
-    for document in documents:
-        yield from (document, *_choices(document))
-
-
-def _is_error(document: object) -> bool:
-    return isinstance(document, dict) and bool(document.get("error"))
+def _errors(documents: Iterable[object]) -> list[dict[str, Any]]:
+    """Return the documents, and the choices in them, that are errors."""
+    parts = (part for document in documents for part in (_dict(document), *_choices(document)))
+    return [part for part in parts if part.get("error")]
 
 
 def _is_known(document: object) -> bool:
-    is_completion = isinstance(document, dict) and not _KNOWN.isdisjoint(document)
-    return is_completion or any(_spoken(document))
+    return not _KNOWN.isdisjoint(_dict(document)) or any(_spoken(document))
 
 
 def _spoken(value: object, depth: int = 6) -> Iterator[str]:
@@ -248,16 +240,13 @@ def _choices(document: object) -> list[dict[str, Any]]:
 
     An answer of Ollama's own kind is one choice.
     """
-    if not isinstance(document, dict):
-        return []
-    is_choice = isinstance(document.get("message"), dict)
-    choices = [document] if is_choice else _dicts(document.get("choices"))[:MOST_CHOICES]
-    return [{"content": one.get("text"), **one, **_message(one)} for one in choices]
-
-
-def _message(choice: dict[str, Any]) -> dict[str, Any]:
-    message = choice.get("message") or choice.get("delta")
-    return message if isinstance(message, dict) else {}
+    fields = _dict(document)
+    is_choice = isinstance(fields.get("message"), dict)
+    choices = [fields] if is_choice else _dicts(fields.get("choices"))[:MOST_CHOICES]
+    return [
+        {"content": one.get("text"), **one, **_dict(one.get("message") or one.get("delta"))}
+        for one in choices
+    ]
 
 
 def _told(document: object) -> str:
@@ -268,12 +257,14 @@ def _told(document: object) -> str:
             message = message[0] if message else None
         if not isinstance(message, dict):
             break
-        metadata = message.get("metadata")
-        cause = metadata.get("raw") if isinstance(metadata, dict) else cause  # OpenRouter
-        keys = ("error", "message", "detail", "msg", "errors")
-        message = next((message[key] for key in keys if message.get(key)), None)
+        cause = _dict(message.get("metadata")).get("raw") or cause  # OpenRouter
+        message = next((message[key] for key in _TELLING if message.get(key)), None)
     told = [_text(part) for part in (message, cause) if part]
     return ": ".join(told) if isinstance(message, str) else ""
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ _HALVES = (
 )
 _ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs", "schema", "properties")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:(?:[_.-][a-z0-9]+)+|(?:[A-Z][a-z0-9]*)+)")
+_MARKS = re.compile(r"[\W_]+")
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 _KINDS = frozenset({"theme", "category", "categorie", "kind", "style", "group", "type"})
 _NOT_NAMES = _KINDS | {
@@ -37,7 +38,7 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
         return _in_table(value) or [n for one in value for n in list_in(one, depth - 1) or [one]]
     if not isinstance(value, dict) or not depth:
         return []
-    fields = {_plain(key): inner for key, inner in value.items()}
+    fields = {_MARKS.sub("", key).lower(): inner for key, inner in value.items()}
     for key in _NAMES:
         if key in fields:
             return _of_names(_opened(fields[key]), depth - 1)
@@ -47,10 +48,6 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
     if (name := _of_record(fields)) is not None:
         return [] if _IDENTIFIER.fullmatch(name) else [name]
     return _of_texts(value) or _of_groups(value, depth - 1)
-
-
-def _plain(key: str) -> str:
-    return "".join(filter(str.isalnum, key)).lower()
 
 
 def _opened(value: object) -> object:
