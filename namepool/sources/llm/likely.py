@@ -54,20 +54,18 @@ def marker(text: str) -> tuple[int | None, str]:
 
 def bare(text: str) -> str:
     """Return ``text`` without numbering, quotes, markup, and white space that no name needs."""
-    name = _SYMBOLS.sub("", " ".join(marker(" ".join(text.split()))[1].split())).strip(_AROUND)
+    name = _SYMBOLS.sub("", marker(" ".join(text.split()))[1]).strip(_AROUND)
     while len(name) > 1 and name[0] in _PAIRED and name[-1] in _PAIRED:
         name = name[1:-1].strip(_AROUND)
     return marker(name)[1].replace("''", "'")
 
 
-def undescribed(text: str) -> tuple[str, bool]:
-    """Return the name at the start of a text, and whether a description follows it."""
-    text = text.strip().lstrip("*_`")
+def undescribed(text: str) -> str:
+    """Return the name at the start of a text, without a description that follows it."""
+    text = text.strip()
     found = next((one for one in _DESCRIBED.finditer(text) if one.start()), None)
     name = bare(text[: found.start()] if found else text)
-    if name.count(" ") >= MOST_WORDS and ", " in name:
-        return bare(name.partition(", ")[0]), True
-    return name, found is not None
+    return bare(name.partition(", ")[0]) if name.count(" ") >= MOST_WORDS else name
 
 
 def is_likely(text: object) -> bool:

@@ -130,13 +130,11 @@ def _item(line: str) -> Item | None:
     if kind is None:
         level = len(rest) - len(rest.lstrip("#"))
         kind = next((kind for start, kind in _STARTS.items() if rest.startswith(start)), PLAIN)
-        name, _ = undescribed(rest.strip("();, ") if kind == QUOTED else rest[level:])
+        name = undescribed(rest.strip("();, ") if kind == QUOTED else rest[level:])
         return Item(kind, level, name) if is_likely(name) and not _is_label(rest) else None
-    name, is_described = undescribed(rest)
-    is_question = rest.endswith("?") and not is_described
+    name = undescribed(rest)
     is_sentence = name.count(" ") > 4 or name.endswith(_ENDS)
-    is_no_name = _is_label(rest) or is_question or is_sentence
-    return Item(kind, level, "" if is_no_name else name.rstrip("."))
+    return Item(kind, level, "" if is_sentence or _is_label(rest) else name.rstrip("."))
 
 
 def _is_phrase(name: str) -> bool:
@@ -155,12 +153,12 @@ def _tagged(text: str) -> list[str]:
 
 def _fields(lines: Sequence[str]) -> list[str]:
     """Return the values of the fields "name", as in YAML."""
-    return [undescribed(field[1])[0] for line in lines if (field := _FIELD.match(line))]
+    return [undescribed(field[1]) for line in lines if (field := _FIELD.match(line))]
 
 
 def _table(lines: Sequence[str]) -> list[str]:
     """Return the column of names of a table in Markdown or of separated values."""
-    names = column([[undescribed(cell)[0] for cell in row] for row in _rows(lines)])
+    names = column([[undescribed(cell) for cell in row] for row in _rows(lines)])
     header = names[:1] if how_likely(names[1:]) and not is_likely(names[0]) else []
     return names[len(header) :]
 

@@ -224,14 +224,12 @@ def _is_known(document: object) -> bool:
 
 def _spoken(value: object, depth: int = 6) -> Iterator[str]:
     """Yield the texts in an answer of another API, or in a piece of it, but no reasoning."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key in _SPOKEN and isinstance(inner, str):
-                yield inner
-            elif depth:
-                yield from _spoken(inner, depth - 1)
-    elif isinstance(value, list | tuple) and depth:
-        for inner in value[:MOST_EVENTS]:
+    is_list = isinstance(value, list | tuple)
+    fields = enumerate(value[:MOST_EVENTS]) if is_list else _dict(value).items()
+    for key, inner in fields:
+        if key in _SPOKEN and isinstance(inner, str):
+            yield inner
+        elif depth:
             yield from _spoken(inner, depth - 1)
 
 

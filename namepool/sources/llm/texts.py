@@ -28,14 +28,14 @@ _REASONING = re.compile(rf"<{_THOUGHT}.*?(?:</{_THOUGHT}|\Z)", re.I | re.S)
 # Reasoning may have begun in the prompt: then it has an end only.
 _ANSWER = re.compile(rf"</{_THOUGHT}|<\|channel\|>final<\|message\|>|\bassistantfinal(?=\W)", re.I)
 _TOKEN = re.compile(r"<\|[\w-]{1,30}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<eos>")
-_NEXT_TURN = re.compile(r"\n\s{0,9}(?:User|Human|Q): ")
+_NEXT_TURN = re.compile(r"(?<=\S)\n\s{0,9}(?:User|Human|Q): ")
 _CLOSING = tuple('"”»」』`*)]}|>')
 _FENCES = re.compile(r"```\w*+")
 
 
 def clean(text: str) -> str:
     """Return ``text`` without numbering, quotes, a description, and superfluous white space."""
-    return undescribed(text[:LONGEST_CANDIDATE])[0]
+    return undescribed(text[:LONGEST_CANDIDATE])
 
 
 def ends(text: str) -> str:
@@ -62,9 +62,7 @@ def candidates(text: str) -> list[object]:
 def _answer(text: str) -> str:
     """Return ``text`` without the tokens of templates, further turns, and the model's reasoning."""
     *_, text = _ANSWER.split(_REASONING.sub("", text))
-    text = _TOKEN.sub("\n", text)
-    turn = _NEXT_TURN.search(text)
-    return text[: turn.start()] if turn and text[: turn.start()].strip() else text
+    return _NEXT_TURN.split(_TOKEN.sub("\n", text), maxsplit=1)[0]
 
 
 def _embedded(text: str) -> list[object]:

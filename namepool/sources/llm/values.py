@@ -92,7 +92,7 @@ def _of_record(fields: dict[str, object]) -> str | None:
 def _of_texts(value: dict[str, object]) -> list[object]:
     """Return the likely names among the texts of an object, or among its keys."""
     texts = [one for key, one in value.items() if isinstance(one, str) and _may_name(key)]
-    listed = [name for one in texts for name in parted(one) or [undescribed(one)[0]]]
+    listed = [name for one in texts for name in parted(one) or [undescribed(one)]]
     return list(filter(is_likely, max(listed, [*value], key=how_likely)))
 
 
