@@ -37,6 +37,14 @@ _TOKEN = re.compile(
 _NO_ESCAPE = re.compile(r'\\(?![u"\\/bfnrt])')
 
 
+def decoded(text: str) -> list[object]:
+    """Return the value of a JSON text, or nothing. Its strings may hold line breaks."""
+    try:
+        return [json.loads(text, strict=False)]
+    except (ValueError, RecursionError):
+        return []
+
+
 def fragments(text: str) -> Iterator[tuple[object, int, int]]:
     """Yield the outermost lists and objects in ``text``, each with its start and its end."""
     position = 0
@@ -84,8 +92,5 @@ def _value(token: re.Match[str]) -> list[object] | dict[str, object] | str | Non
         return None
     if token["string"] is None:
         return (token["quoted"] or token["curly"] or "").replace("\\'", "'")
-    literal = _NO_ESCAPE.sub("", token["string"])
-    try:
-        return str(json.loads(f'"{literal}"', strict=False))
-    except ValueError:  # the text has an escape that JSON does not know
-        return ""
+    literal = _NO_ESCAPE.sub("", token["string"])  # a text with a broken \\u counts as empty
+    return next(map(str, decoded(f'"{literal}"')), "")

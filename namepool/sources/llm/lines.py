@@ -111,8 +111,8 @@ def is_final(heading: str) -> bool:
 
 def is_aside(heading: str) -> bool:
     """Return whether the list under a heading is not of names."""
-    is_of_names = not is_heading(heading) or is_final(heading)
-    return not is_of_names and _ASIDE.search(heading) is not None
+    may_be_aside = is_heading(heading) and not is_final(heading)
+    return may_be_aside and _ASIDE.search(heading) is not None
 
 
 def _is_label(line: str) -> bool:

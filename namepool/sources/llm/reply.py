@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from namepool.core.judging import why_refused
 from namepool.core.names import one_line, shown
+from namepool.sources.llm.fragments import decoded
 from namepool.sources.llm.retry import EndpointError
 from namepool.sources.llm.secrets import MARK
 from namepool.sources.llm.texts import candidates, clean, cut_off, ends
@@ -110,7 +111,7 @@ class Reader:
 
     def error_text(self, body: bytes) -> str:
         """Return the message of an error in a body, else the body, on one line."""
-        documents = _documents(body.decode("utf-8", "backslashreplace"))
+        documents = _documents(_text(body))
         told = map(_told, _errors(documents) or documents)
         return self.quote(next(filter(None, told), body))
 
@@ -197,19 +198,11 @@ def _documents(text: str) -> list[object]:
 
     A stream ends with an event that is no JSON, or in the middle of an event.
     """
-    if whole := _decoded(text):
+    if whole := decoded(text):
         return whole
     lines = (line.strip() for line in text.splitlines())
     events = (line.removeprefix("data:") for line in lines if line.startswith(("data:", "{")))
-    return [*chain.from_iterable(takewhile(bool, map(_decoded, islice(events, MOST_EVENTS))))]
-
-
-def _decoded(text: str) -> list[object]:
-    """Return the value of a JSON text, or nothing."""
-    try:
-        return [json.loads(text)]
-    except (ValueError, RecursionError):
-        return []
+    return [*chain.from_iterable(takewhile(bool, map(decoded, islice(events, MOST_EVENTS))))]
 
 
 def _errors(documents: Iterable[object]) -> list[dict[str, Any]]:
@@ -224,9 +217,8 @@ def _is_known(document: object) -> bool:
 
 def _spoken(value: object, depth: int = 6) -> Iterator[str]:
     """Yield the texts in an answer of another API, or in a piece of it, but no reasoning."""
-    is_list = isinstance(value, list | tuple)
-    fields = enumerate(value[:MOST_EVENTS]) if is_list else _dict(value).items()
-    for key, inner in fields:
+    items = enumerate(value[:MOST_EVENTS]) if isinstance(value, list | tuple) else None
+    for key, inner in items or _dict(value).items():
         if key in _SPOKEN and isinstance(inner, str):
             yield inner
         elif depth:

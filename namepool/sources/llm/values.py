@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import cast
 
+from namepool.sources.llm.fragments import decoded
 from namepool.sources.llm.likely import column, how_likely, is_likely, parted, undescribed
 from namepool.sources.llm.lines import on_lines
 
@@ -53,10 +52,9 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
 def _opened(value: object) -> object:
     """Return the JSON value in a string, or in a string in it; else the value itself."""
     while isinstance(value, str) and value.lstrip()[:1] in ("[", "{", '"'):
-        try:
-            value = cast("object", json.loads(value, strict=False))
-        except (ValueError, RecursionError):
+        if not (inner := decoded(value)):
             break
+        value = inner[0]
     return value
 
 
