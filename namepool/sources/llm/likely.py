@@ -45,10 +45,9 @@ def marker(text: str) -> tuple[int | None, str]:
 
     The kind is 0 for a number or a counted label ("Agent 1:"), 1 for a bullet, ``None`` for none.
     """
-    if found := _NUMBER.match(text):
-        return 0, text[found.end() :]
-    if (found := _BULLET.match(text)) and found.end():
-        return 1, text[found.end() :]
+    for kind, mark in enumerate((_NUMBER, _BULLET)):
+        if (found := mark.match(text)) and found.end():
+            return kind, text[found.end() :]
     return None, text
 
 

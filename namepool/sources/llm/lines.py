@@ -21,7 +21,6 @@ from namepool.sources.llm.likely import (
 
 _LETTER = re.compile(r"\s*([^\W\d_]|[IVXivx]{1,5})[.)]\s+")
 _FIRST_LETTERS = frozenset("aAiIаАαΑא가")  # noqa: RUF001  of the alphabets, and Roman
-_FENCE = re.compile(r"\s*```")
 _RULE = re.compile(r"[\s|:+=-]*")
 _ESCAPED = re.compile(r"\\([^\w\s])|\\text\w{2}\{([^}\n]*)\}|~~[^~\n]{1,200}~~")
 _TEXTS = re.compile(
@@ -59,7 +58,7 @@ class Item(NamedTuple):
 def on_lines(text: str) -> list[str]:
     """Return the names of the list in ``text`` that looks most like names, without descriptions."""
     text = _ESCAPED.sub(r"\1\2", text)
-    lines = [line for line in text.splitlines() if line.strip() and not _FENCE.match(line)]
+    lines = [line for line in text.splitlines() if line.strip()]
     lettered = [mark[1] for line in lines if (mark := _LETTER.match(line))]
     if lettered[:1] < lettered[1:2] and lettered[0] in _FIRST_LETTERS:
         lines = [_LETTER.sub("- ", line) for line in lines]
@@ -185,7 +184,7 @@ def _in_a_sentence(lines: Sequence[str]) -> list[str]:
         listed = line.rpartition(":")[2].strip().rstrip(".")
         first, comma, rest = listed.partition(",")
         words = first.split()
-        begin = next((n for n in range(len(words), 0, -1) if is_small(words[n - 1])), 0)
+        begin = max((n for n, word in enumerate(words, 1) if is_small(word)), default=0)
         if comma and len(names := parted(" ".join(words[begin:]) + comma + rest)) > 2:
             return names
     return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice, takewhile
 from typing import Any, NamedTuple
 
@@ -92,8 +92,7 @@ class Reader:
 
     def read_document(self, *documents: object) -> Reading:
         """Return the names in a chat completion, or its pieces. It raises like ``read_answer``."""
-        for error in _errors(documents):
-            raise self._error(error)
+        self._refuse_errors(documents)
         messages: dict[str, Message] = {}
         for document in documents:
             for number, choice in enumerate(_choices(document)):
@@ -119,12 +118,14 @@ class Reader:
         """Return the start of a value, without secrets and escaped to one line."""
         return one_line(self._striker()(_text(what).strip()[:QUOTED]), limit)
 
-    def _error(self, document: dict[str, Any]) -> ErrorInside:
-        error = document["error"]
-        code = str(_dict(error).get("code"))
-        status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
-        said = self.quote(_told(document) or error)
-        return ErrorInside(f"the endpoint answered with an error: {said}", status=status)
+    def _refuse_errors(self, documents: Sequence[object]) -> None:
+        """Raise the first error among documents, and among their choices."""
+        for document in _errors(documents):
+            error = document["error"]
+            code = str(_dict(error).get("code"))
+            status = int(code) if re.fullmatch("[45][0-9]{2}", code) else None
+            said = self.quote(_told(document) or error)
+            raise ErrorInside(f"the endpoint answered with an error: {said}", status=status)
 
     def _nothing(self, message: Message) -> NoNames:
         if written := _said(message, "content"):
@@ -205,7 +206,7 @@ def _documents(text: str) -> list[object]:
     return [*chain.from_iterable(takewhile(bool, map(decoded, islice(events, MOST_EVENTS))))]
 
 
-def _errors(documents: Iterable[object]) -> list[dict[str, Any]]:
+def _errors(documents: Sequence[object]) -> list[dict[str, Any]]:
     """Return the documents, and the choices in them, that are errors."""
     parts = (part for document in documents for part in (_dict(document), *_choices(document)))
     return [part for part in parts if part.get("error")]
@@ -264,9 +265,7 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 def _joined(content: object) -> str:
     """Return the text of a content, which is a string or a list of parts."""
-    if isinstance(content, str):
-        return content
-    texts = (part.get("text") for part in _dicts(content))
+    texts = [content, *(part.get("text") for part in _dicts(content))]
     return "".join(text for text in texts if isinstance(text, str))
 
 

@@ -51,12 +51,12 @@ def cut_off(text: str) -> str:
 
 def candidates(text: str) -> list[object]:
     """Return the candidates in a model's text. Most are strings, but JSON may hold any value."""
-    found = list_in(_FENCES.sub("", text))
+    text = _FENCES.sub("", text)
+    found = list_in(text)
     if not found:
         text = _answer(text)
         found = _embedded(text) or [*on_lines(text)]
-    once = {repr(one): one for one in found[:MOST_CANDIDATES]}
-    return list(once.values())
+    return [*{repr(one): one for one in found[:MOST_CANDIDATES]}.values()]
 
 
 def _answer(text: str) -> str:
@@ -76,7 +76,7 @@ def _embedded(text: str) -> list[object]:
     found: list[object] = []
     best = last = 0
     for value, start, end in islice(fragments(text), MOST_CANDIDATES):
-        between = _FENCES.sub("", text[last:start]).splitlines()
+        between = text[last:start].splitlines()
         lines = [bare for line in between if (bare := line.strip(" \t\r,"))]
         heading = lines[-1] if lines else ""
         names, rank = _ranked(value)
