@@ -111,7 +111,7 @@ def undescribed(text: str, labels: int = MOST_LABELS) -> str:
     name = bare(text[: found.start()] if found else text)
     if labels and found and ":" in found[0] and not is_likely(name) and may_name(name):
         labelled = undescribed(text[found.end() :], labels - 1)
-        name = labelled if is_likely(labelled) else name
+        name = labelled if is_likely(labelled.removesuffix(CUT)) else name
     return bare(name.partition(", ")[0]) if name.count(" ") >= MOST_WORDS else name
 
 
