@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from namepool.sources.llm.likely import (
+    CUT,
     NAME,
     bare,
     column,
@@ -22,7 +23,6 @@ from namepool.sources.llm.likely import (
 
 _LETTER = re.compile(r"\s*([^\W\d_]|[IVXivx]{1,5})[.)]\s+")
 _FIRST_LETTERS = frozenset("aAiIаАαΑא가")  # noqa: RUF001  of the alphabets, and Roman
-_FENCE = re.compile(r"\s*```")
 _RULE = re.compile(r"[\s|:+=-]*")
 _BREAK = re.compile(r"<br ?/?>|\\n(?![a-z])")
 _ESCAPED = re.compile(r"\\([^\w\s])|\\text\w{2}\{([^}\n]*)\}|~~[^~\n]{1,200}~~")
@@ -44,54 +44,47 @@ _ASIDE = re.compile(
     r"|^(?!.*\b(?:names?|here|namen|noms|nombres)\b).*\b(?:themes?|kinds?|categor(?:y|ies)|styles?)\b",
     re.I,
 )
-_ENDS = ".!?…。？！।"  # noqa: RUF001
+_ENDS = tuple("!?…。？！।")  # noqa: RUF001
 _CROSSES = frozenset("❌✗✘🚫⛔")
-_CLOSING = '"”»」』`*)'
 NUMBERED, BULLETED, QUOTED, PLAIN, BOLD, HEADING = range(6)
 _STARTS = {**dict.fromkeys("\"“«「『(>'", QUOTED), "**": BOLD, "#": HEADING}
 
 
 class Item(NamedTuple):
-    """An item of a list. Items with the same kind and indentation belong together."""
+    """An item of a list. Items with the same kind and level belong together."""
 
     kind: int
-    indent: int
+    level: int
     name: str
 
 
-def on_lines(text: str, *, cut: bool = False) -> list[str]:
-    """Return the names of the list in ``text`` that looks most like names, without descriptions.
-
-    If the text was ``cut`` off, its last item counts only if its end can be seen.
-    """
+def on_lines(text: str) -> list[str]:
+    """Return the names of the list in ``text`` that looks most like names, without descriptions."""
     text = _ESCAPED.sub(r"\1\2", _BREAK.sub("\n", text))
-    lines = [line for line in text.splitlines() if line.strip() and not _FENCE.match(line)]
+    lines = [line for line in text.splitlines() if line.strip()]
     lettered = [mark[1] for line in lines if (mark := _LETTER.match(line))]
     if lettered[:1] < lettered[1:2] and lettered[0] in _FIRST_LETTERS:
         lines = [_LETTER.sub("- ", line) for line in lines]
-    for read in (_tagged, _fields, _rows):
-        if names := read(text, lines, cut=cut):
-            return names
+    for names in (_tagged(text), _fields(lines), _table(lines)):
+        if names:
+            return [name for name in names if name and not name.endswith(CUT)]
     found: dict[tuple[int, int], list[str]] = {}
-    for run in _runs(lines, found, cut=cut):
+    for run in _runs(lines, found):
         names = [item.name for item in run]
         if 2 * sum(map(_is_phrase, names)) < len(names) or how_likely(names):
             found.setdefault(run[0][:2], []).extend(names)
-    ranked = [names for _, names in sorted(found.items())]
-    best = max(ranked, key=how_likely, default=[])
+    best = max((found[key] for key in sorted(found)), key=how_likely, default=[])
     if 2 * how_likely(best) > len(best):
         best = [name for name in best if not is_small(name)]  # the others are remarks
-    return best if len(best) > 1 else _in_a_sentence(lines, cut=cut) or best
+    return best if len(best) > 1 else _in_a_sentence(lines) or best
 
 
-def _runs(
-    lines: Sequence[str], found: dict[tuple[int, int], list[str]], *, cut: bool
-) -> Iterator[list[Item]]:
+def _runs(lines: Sequence[str], found: dict[tuple[int, int], list[str]]) -> Iterator[list[Item]]:
     """Yield the runs of items of the same kind; forget the ``found`` drafts before a final list."""
     run: list[Item] = []
     heading, aside = "", None  # ``aside`` is the kind of the list under a heading such as "rules"
-    for number, line in enumerate(lines):
-        item = _item(line, cut=cut and number == len(lines) - 1)
+    for line in lines:
+        item = _item(line)
         if run and (item is None or item[:2] != run[0][:2]):
             yield run
             run = []
@@ -120,37 +113,30 @@ def is_final(heading: str) -> bool:
 
 def is_aside(heading: str) -> bool:
     """Return whether the list under a heading is not of names."""
-    is_of_names = not is_heading(heading) or is_final(heading)
-    return not is_of_names and _ASIDE.search(heading) is not None
+    may_be_aside = is_heading(heading) and not is_final(heading)
+    return may_be_aside and _ASIDE.search(heading) is not None
 
 
 def _is_label(line: str) -> bool:
     return line.rstrip("*_ ").endswith((":", "："))  # noqa: RUF001
 
 
-def _item(line: str, *, cut: bool) -> Item | None:
+def _item(line: str) -> Item | None:
     """Return the item on a line, or ``None``. An item whose name is unknown has the name ``""``."""
-    indent = len(line) - len(line.lstrip())
-    indent += 3 * line[:indent].count("\t")
-    if line.lstrip()[0] in _CROSSES:
-        return Item(BULLETED, indent // 2, "")
+    line = line.expandtabs(4)
     kind, rest = marker(line.lstrip())
     rest = rest.strip()
-    level = 0
+    level = (len(line) - len(line.lstrip())) // 2
+    if line.lstrip()[0] in _CROSSES:
+        return Item(BULLETED, level, "")
     if kind is None:
         level = len(rest) - len(rest.lstrip("#"))
         kind = next((kind for start, kind in _STARTS.items() if rest.startswith(start)), PLAIN)
-        rest = rest.strip("();, ") if kind == QUOTED else rest
-    name, is_described = undescribed(rest[level:])
-    is_open = cut and not is_described and rest[-1:] not in tuple(_CLOSING)
-    if kind >= QUOTED:
-        if _is_label(rest) or not is_likely(name):
-            return None
-        return Item(kind, level, "" if is_open else name)
-    if _is_label(rest) or (rest.endswith("?") and not is_described):
-        return Item(kind, indent // 2, "")
-    is_sentence = name.count(" ") > 4 or name[-1:] in tuple(_ENDS[1:])
-    return Item(kind, indent // 2, "" if is_open or is_sentence else name.rstrip("."))
+        name = undescribed(rest.strip("();, ") if kind == QUOTED else rest[level:])
+        return Item(kind, level, name) if is_likely(name) and not _is_label(rest) else None
+    name = undescribed(rest)
+    is_sentence = name.count(" ") > 4 or name.endswith(_ENDS)
+    return Item(kind, level, "" if is_sentence or _is_label(rest) else name.rstrip("."))
 
 
 def _is_phrase(name: str) -> bool:
@@ -159,64 +145,55 @@ def _is_phrase(name: str) -> bool:
     return len(words) > 1 and all(map(is_small, words[1:]))
 
 
-def _tagged(text: str, _: Sequence[str], *, cut: bool) -> list[str]:
+def _tagged(text: str) -> list[str]:
     """Return the texts of the XML elements, or the attributes, that look most like names."""
     found: dict[str, list[str]] = {"name": [bare(name) for name in _NAMED.findall(text)]}
     for tag, inner in _TEXTS.findall(text):
         if may_name(tag):
-            found.setdefault(tag.lower(), []).append(undescribed(inner)[0])
+            found.setdefault(tag.lower(), []).append(undescribed(inner))
     best = found["name"] or max(found.values(), key=how_likely)
     return best if how_likely(best) > 1 else []
 
 
-def _fields(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
+def _fields(lines: Sequence[str]) -> list[str]:
     """Return the values of the fields "name", as in YAML."""
-    whole = lines[:-1] if cut else lines
-    found = [undescribed(field[1])[0] for line in whole if (field := _FIELD.match(line))]
+    found = [undescribed(field[1]) for line in lines if (field := _FIELD.match(line))]
     return found if how_likely(found) > 1 else []
 
 
-def _rows(_: str, lines: Sequence[str], *, cut: bool) -> list[str]:
-    """Return the column of names of a table in Markdown or of separated values."""
+def _table(lines: Sequence[str]) -> list[str]:
+    """Return the names of a table: the column with such a heading, or with the likeliest cells."""
+    cells = [[undescribed(cell) for cell in row] for row in _rows(lines)]
+    header = [cell.lower() for cell in cells[0]] if cells else []
+    if len(cells) > 1 and not how_likely(cells[0]):
+        named = [n for n, cell in enumerate(header) if cell in NAME]
+        kept = named or [n for n, cell in enumerate(header) if may_name(cell)]
+        cells = [[row[n] for n in kept if n < len(row)] for row in cells[1:]] if kept else cells
+    names = column(cells)
+    return names if how_likely(names) or not NAME.isdisjoint(header) else []
+
+
+def _rows(lines: Sequence[str]) -> list[list[str]]:
+    """Return the rows of a table in Markdown, or of separated values."""
     table = [line.strip().strip("|") for line in lines if line.lstrip().startswith("|")]
     if len(table) > 1:
-        is_open = cut and not lines[-1].rstrip().endswith("|")
-        rules = [line for line in table if _RULE.fullmatch(line)]
-        return _named_column([line.split("|") for line in table if line not in rules], is_open)
-    for mark in filter(lines[0].__contains__, "\t;,") if lines else ():
+        return [line.split("|") for line in table if not _RULE.fullmatch(line)]
+    for mark in "\t;,":
         rows = list(csv.reader(lines, delimiter=mark, skipinitialspace=True))
-        whole = rows[:-1] if cut else rows
-        if len(whole) < 2 or len(whole[0]) < 2 or len({len(row) for row in whole}) > 1:
-            continue
-        if mark != "," or 2 * how_likely(lines) < len(lines):
-            return _named_column(rows, cut)
+        widths = [len(row) for row in rows if not row[-1].endswith(CUT)]
+        is_table = len(widths) > 1 and len(set(widths)) == 1 and widths[0] > 1
+        if is_table and (mark != "," or 2 * how_likely(lines) < len(lines)):
+            return rows
     return []
 
 
-def _named_column(rows: list[list[str]], is_open: bool) -> list[str]:
-    """Return the names of a table: the column with such a heading, or with the likeliest cells."""
-    if rows and is_open:
-        rows[-1].pop()
-    cells = [[undescribed(cell)[0] for cell in row] for row in rows]
-    header = [cell.lower() for cell in cells[0]] if cells else []
-    if len(cells) > 1 and not how_likely(cells[0]):
-        kept = [n for n, cell in enumerate(header) if cell in NAME] or [
-            n for n, cell in enumerate(header) if may_name(cell)
-        ]
-        cells = [[row[n] for n in kept if n < len(row)] for row in cells[1:]] if kept else cells
-    names = [str(name) for name in column(cells) if name]
-    return names if how_likely(names) or (header != [] and set(header) & NAME) else []
-
-
-def _in_a_sentence(lines: Sequence[str], *, cut: bool) -> list[str]:
+def _in_a_sentence(lines: Sequence[str]) -> list[str]:
     """Return the names that one line lists with commas, behind a preface."""
-    for number, line in enumerate(lines):
+    for line in lines:
         listed = line.rpartition(":")[2].strip().rstrip(".")
         first, comma, rest = listed.partition(",")
         words = first.split()
-        begin = next((n for n in range(len(words), 0, -1) if is_small(words[n - 1])), 0)
-        if cut and number == len(lines) - 1:
-            rest = rest.rpartition(",")[0]
+        begin = max((n for n, word in enumerate(words, 1) if is_small(word)), default=0)
         if comma and len(names := parted(" ".join(words[begin:]) + comma + rest)) > 2:
             return names
     return []

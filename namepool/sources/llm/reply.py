@@ -9,22 +9,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from namepool.core.judging import why_refused
 from namepool.core.names import one_line, shown
+from namepool.sources.llm.fragments import decoded
 from namepool.sources.llm.retry import EndpointError, NoNames
 from namepool.sources.llm.secrets import MARK
-from namepool.sources.llm.texts import READ, candidates, clean, ends
+from namepool.sources.llm.texts import READ, candidates, clean, cut_off, ends
 
 Strike = Callable[[str], str]
 """Strikes the secrets out of a text."""
 
+Message = list[dict[str, Any]]
+"""A choice of a chat completion, whole or in the pieces of a stream."""
+
 _CUT_OFF = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "incomplete"})
+_REASONS = ("stop_reason", "done_reason", "finish_reason")
 _KNOWN = frozenset({"choices", "error", "message"})
 _ENDS = ("message_stop", "message-end", "response.completed")
+_CODES = ("code", "status", "statusCode")
+_DONE = {"[DONE]": '{"done": true}'}
+_TELLING = ("error", "message", "detail", "msg", "errors")
 _SPOKEN = frozenset({"text", "content", "delta", "generated_text", "response"})
 
 MOST_EVENTS = 10_000
@@ -48,60 +56,6 @@ class ErrorInside(EndpointError):
     """An answer with status 200 is an error. Its ``status`` is the code in it, if there is one."""
 
 
-class _Message:
-    """A choice of a chat completion, whole or in the pieces of a stream."""
-
-    def __init__(self) -> None:
-        self.finish: object = None
-        self._pieces: list[dict[str, Any]] = []
-
-    def add(self, choice: dict[str, Any]) -> None:
-        """Add a choice, which may be a piece of a stream."""
-        told = (choice.get(key) for key in ("finish_reason", "done_reason", "stop_reason"))
-        self.finish = next(filter(None, told), self.finish)
-        message = choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
-        self._pieces += _dicts([message])
-
-    def text(self, *fields: str) -> str:
-        """Return the text in the first of ``fields`` that has any."""
-        texts = ("".join(_joined(piece.get(field)) for piece in self._pieces) for field in fields)
-        return next(filter(str.strip, texts), "")
-
-    def found(self, strike: Strike) -> list[object]:
-        """Return the candidates in the likeliest part that has any. A call outranks a text."""
-        is_cut, calls = str(self.finish).lower() in _CUT_OFF, self._calls()
-        called = [one for each in calls for one in _in_part(each, strike, is_cut=is_cut)]
-        values = [value for piece in self._pieces if (value := piece.get("content"))]
-        part = self.text("content") or next(filter(_is_structure, values), "")
-        if not part and not calls:
-            part = self.text("reasoning_content", "reasoning")
-        return called or _in_part(part, strike, is_cut=is_cut)
-
-    def _calls(self) -> list[object]:
-        """Return the arguments of the calls of tools. A piece without a name continues a call."""
-        latest: dict[str, tuple[object, list[object]]] = {}
-        found: list[list[object]] = []
-        for piece in self._pieces:
-            for call in [*_dicts(piece.get("tool_calls")), *_dicts([piece.get("function_call")])]:
-                function = call["function"] if isinstance(call.get("function"), dict) else call
-                place, mark = repr(call.get("index")), call.get("id")
-                begun, given = latest.get(place, (None, None))
-                if given is None or (function.get("name") and (mark is None or mark != begun)):
-                    found.append(given := [])
-                    latest[place] = mark, given
-                given += [one for one in [function.get("arguments")] if one]
-            if _joined(piece.get("content")):  # Anthropic puts calls beside texts
-                found += [[part["input"]] for part in _dicts(piece["content"]) if "input" in part]
-        joined = ["".join(map(str, o)) if isinstance(o[0], str) else o[0] for o in found if o]
-        once = {text: one for one in joined if len(text := repr(one)) <= READ}
-        total = accumulate(map(len, once))  # a request asks for one call with all names
-        return [one for one, read in zip(once.values(), total, strict=True) if read <= 2 * READ]
-
-
-def _is_structure(content: object) -> bool:
-    return isinstance(content, list | dict)
-
-
 class Reader:
     """Reads the bodies of chat completions, without our secrets."""
 
@@ -113,107 +67,134 @@ class Reader:
         self._striker, self._why_refused = striker, why_refused
 
     def read_answer(self, headers: Mapping[str, str], body: bytes) -> Reading:
-        """Return the names in an answer. It raises like ``read_body``.
+        """Return the names in an answer.
 
         A chat completion, and a stream of its pieces, may have any content type. If a body with
         another type than JSON is neither, the error names this type.
-        """
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not body.strip():
-            raise NoNames("the reply is empty")
-        is_json = not kind or kind.endswith(("/json", "+json"))
-        return self.read_body(body, "not JSON" if is_json else self.quote(kind, 60))
-
-    def read_body(self, body: bytes, kind: str = "not JSON") -> Reading:
-        """Return the names in the body of a chat completion. ``kind`` describes another body.
 
         Raises:
             ErrorInside: the body is an error
             EndpointError: the body is not UTF-8, not JSON, no chat completion, or has no names
         """
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_json = not kind or kind.endswith(("/json", "+json"))
+        if not body.strip():
+            raise NoNames("the reply is empty")
         try:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise EndpointError(f"the reply is not UTF-8: {self.quote(body[:QUOTED])}") from None
         documents = _documents(text)
-        if not documents or (kind != "not JSON" and not any(map(_is_known, documents))):
-            raise EndpointError(f"the reply is {kind}: {self.quote(text)}")
+        if not documents or not (is_json or any(map(_is_known, documents))):
+            told = "not JSON" if is_json else self.quote(kind, 60)
+            raise EndpointError(f"the reply is {told}: {self.quote(text)}")
         return self.read_document(*documents)
 
     def read_document(self, *documents: object) -> Reading:
-        """Return the names in a chat completion, or in its pieces. It raises like ``read_body``."""
-        messages: dict[object, _Message] = {}
+        """Return the names in a chat completion, or its pieces. It raises like ``read_answer``."""
+        self._refuse_errors(documents)
+        messages: dict[str, Message] = {}
         for document in documents:
-            self._refuse_error(document)
             for number, choice in enumerate(_choices(document)):
-                self._refuse_error(choice)
                 place = repr(choice.get("index", number))
                 if place in messages or len(messages) < MOST_CHOICES:
-                    messages.setdefault(place, _Message()).add(choice)
+                    messages.setdefault(place, []).append(choice)
         if not messages and (text := "".join(_spoken(documents))):
-            messages[""] = _Message()
-            messages[""].add({"text": text})
+            messages[""] = [{"content": text}]
         if not messages:
             raise NoNames(f"the reply is no chat completion: {self.quote(documents[0])}")
-        is_broken_off = len(documents) > 1 and not any(map(_is_end, documents))
+        has_broken_off = len(documents) > 1 and not any(map(_is_end, documents))
         for message in messages.values():
-            if is_broken_off and message.finish is None:
-                message.finish = "length"
-            if found := message.found(self._striker()):
+            finish = _finish(message) or ("incomplete" if has_broken_off else None)
+            is_cut = str(finish).lower() in _CUT_OFF
+            if found := _found(message, self._striker(), is_cut=is_cut):
                 return self._reading(found)
         raise self._nothing(next(iter(messages.values())))
 
-    def read_text(self, text: str, *, cut: bool = False) -> Reading:
-        """Return the names in the model's text. It raises like ``read_body``."""
-        found = candidates(ends(text), cut=cut)
-        if not found:
-            raise NoNames(f"no names in the model's text: {self.quote(text) or 'nothing'}")
-        return self._reading(found)
-
     def error_text(self, body: bytes) -> str:
         """Return the message of an error in a body, else the body, on one line."""
-        documents = _documents(body.decode("utf-8", "backslashreplace"))
-        errors = [one for doc in documents for one in (doc, *_choices(doc)) if _is_error(one)]
-        return self.quote(next(filter(None, map(_told, errors or documents)), body))
+        documents = _documents(_text(body))
+        told = map(_told, _errors(documents) or documents)
+        return self.quote(next(filter(None, told), body))
 
     def quote(self, what: object, limit: int = 200) -> str:
         """Return the start of a value, without secrets and escaped to one line."""
-        if isinstance(what, bytes):
-            what = what.decode("utf-8", "backslashreplace")
-        if not isinstance(what, str):
-            what = _dumped(what)
-        return one_line(self._striker()(what.strip()[:QUOTED]), limit)
+        return one_line(self._striker()(_text(what).strip()[:QUOTED]), limit)
 
-    def _refuse_error(self, document: object) -> None:
-        """Raise the error that a document, or a choice of it, is."""
-        if not _is_error(document):
-            return
-        status = _status_in(cast("dict[str, Any]", document).get("error")) or _status_in(document)
-        said = self.quote(_told(document) or document)
-        raise ErrorInside(f"the endpoint answered with an error: {said}", status=status)
+    def _refuse_errors(self, documents: Sequence[object]) -> None:
+        """Raise the first error among documents, and among their choices."""
+        for document in _errors(documents):
+            status = _status_in(document.get("error")) or _status_in(document)
+            said = self.quote(_told(document) or document)
+            raise ErrorInside(f"the endpoint answered with an error: {said}", status=status)
 
-    def _nothing(self, message: _Message) -> NoNames:
-        if written := message.text("content"):
+    def _nothing(self, message: Message) -> NoNames:
+        if written := _said(message, "content"):
             return NoNames(f"no names in the model's text: {self.quote(written)}")
-        if refusal := message.text("refusal"):
+        if refusal := _said(message, "refusal"):
             return NoNames(f"the model refused: {self.quote(refusal)}")
-        reason = self.quote(message.finish, 40)
+        reason = self.quote(_finish(message), 40)
         return NoNames(f"the model wrote nothing (finish_reason: {reason})")
 
     def _reading(self, found: list[object]) -> Reading:
         reading, strike = Reading([], {}), self._striker()
-        for candidate in found:
+        for one in found:
             # Further strikes, because reading and cleaning may have joined the parts of a secret.
-            is_text = isinstance(candidate, str)
-            name = strike(clean(strike(cast("str", candidate)))) if is_text else candidate
+            name = strike(clean(strike(one))) if isinstance(one, str) else one
             is_secret = isinstance(name, str) and MARK in name
             reason = "must not hold a secret" if is_secret else self._why_refused(name)
             if reason is None:
-                reading.names.append(cast("str", name))
+                reading.names.append(str(name))
             else:
-                told = one_line(name, 80) if isinstance(name, str) else self.quote(name, 100)
-                reading.rejected[told] = reason
+                reading.rejected[self.quote(name, 80)] = reason
         return reading
+
+
+def _found(message: Message, strike: Strike, *, is_cut: bool) -> list[object]:
+    """Return the candidates in the likeliest part that has any. A call outranks a text."""
+    calls = _calls(message)
+    contents = [piece.get("content") for piece in message]
+    structures = (one for one in contents if one and not isinstance(one, str))
+    part = _said(message, "content") or next(structures, "")
+    if not part and not calls:
+        part = _said(message, "reasoning_content", "reasoning")
+    for parts in (calls, [_text(part)]):
+        texts = [strike(ends(one)) for one in parts]
+        found = [one for text in texts for one in candidates(cut_off(text) if is_cut else text)]
+        if found:
+            return found
+    return []
+
+
+def _said(message: Message, *fields: str) -> str:
+    """Return the text in the first of ``fields`` that has any."""
+    texts = ("".join(_joined(piece.get(field)) for piece in message) for field in fields)
+    return next(filter(str.strip, texts), "")
+
+
+def _finish(message: Message) -> object:
+    """Return the reason for the end of a message."""
+    reasons = [piece.get(key) for piece in message for key in _REASONS]
+    return next(filter(None, reversed(reasons)), None)
+
+
+def _calls(message: Message) -> list[str]:
+    """Return the arguments of the calls of tools. A piece without a name continues a call."""
+    latest: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    for piece in message:  # Anthropic puts calls into the content
+        parts = *_dicts(piece.get("tool_calls")), *_dicts(piece.get("content"))
+        for call in (*parts, *_dicts([piece.get("function_call")])):
+            function = _dict(call.get("function")) or call
+            given = function.get("arguments") or function.get("input")
+            place = repr(call.get("index"))
+            if function.get("name"):  # a call begins, unless its id is known
+                latest[place] = place + repr(call.get("id") or len(found))
+            if given:
+                found.setdefault(latest.get(place, place), []).append(_text(given))
+    calls = [one for one in dict.fromkeys(map("".join, found.values())) if len(one) <= READ]
+    total = accumulate(map(len, calls))  # a request asks for one call with all names
+    return [one for one, read in zip(calls, total, strict=True) if read <= 2 * READ]
 
 
 def _documents(text: str) -> list[object]:
@@ -221,74 +202,66 @@ def _documents(text: str) -> list[object]:
 
     An event that is no JSON is left out. The mark at the end of a stream is a document, too.
     """
-    whole = _decoded(text)
-    if whole is not _NO_JSON:
-        return [whole]
+    if whole := decoded(text):
+        return whole
     lines = (line.strip() for line in text.replace("\r", "\n").split("\n"))
     events = (line.removeprefix("data:") for line in lines if line.startswith(("data:", "{")))
-    decoded = [_decoded(_DONE.get(event.strip(), event)) for event in islice(events, MOST_EVENTS)]
-    return [document for document in decoded if document is not _NO_JSON]
+    return [
+        document
+        for event in islice(events, MOST_EVENTS)
+        for document in decoded(_DONE.get(event.strip(), event))
+    ]
 
 
-_NO_JSON = object()
-_DONE = {"[DONE]": '{"done": true}'}
+def _errors(documents: Sequence[object]) -> list[dict[str, Any]]:
+    """Return the documents, and the choices in them, that are errors."""
+    parts = (part for document in documents for part in (_dict(document), *_choices(document)))
+    return [part for part in parts if _is_error(part)]
 
 
-def _decoded(text: str) -> object:
-    try:
-        return cast("object", json.loads(text))
-    except (ValueError, RecursionError):
-        return _NO_JSON
-
-
-def _is_error(document: object) -> bool:
+def _is_error(document: dict[str, Any]) -> bool:
     """Return whether a document is an error. Some have no "error", but a code and a message."""
-    if not isinstance(document, dict):
-        return False
     is_bare = isinstance(document.get("message"), str) and bool(_status_in(document))
     return bool(document.get("error")) or is_bare
 
 
 def _status_in(error: object) -> int | None:
-    told = (
-        [error.get(key) for key in ("code", "status", "statusCode")]
-        if isinstance(error, dict)
-        else []
-    )
-    return next((int(one) for one in map(str, told) if re.fullmatch("[45][0-9]{2}", one)), None)
+    told = (str(_dict(error).get(key)) for key in _CODES)
+    return next((int(one) for one in told if re.fullmatch("[45][0-9]{2}", one)), None)
 
 
 def _is_end(document: object) -> bool:
     """Return whether a piece says that its stream ends here."""
-    if not isinstance(document, dict):
-        return False
-    return True in (document.get("done"), document.get("stop")) or document.get("type") in _ENDS
+    fields = _dict(document)
+    return True in (fields.get("done"), fields.get("stop")) or fields.get("type") in _ENDS
 
 
 def _is_known(document: object) -> bool:
-    is_completion = isinstance(document, dict) and not _KNOWN.isdisjoint(document)
-    return is_completion or any(_spoken(document))
+    return not _KNOWN.isdisjoint(_dict(document)) or any(_spoken(document))
 
 
 def _spoken(value: object, depth: int = 6) -> Iterator[str]:
     """Yield the texts in an answer of another API, or in a piece of it, but no reasoning."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key in _SPOKEN and isinstance(inner, str):
-                yield inner
-            elif depth:
-                yield from _spoken(inner, depth - 1)
-    elif isinstance(value, list | tuple) and depth:
-        for inner in value[:MOST_EVENTS]:
+    items = enumerate(value[:MOST_EVENTS]) if isinstance(value, list | tuple) else None
+    for key, inner in items or _dict(value).items():
+        if key in _SPOKEN and isinstance(inner, str):
+            yield inner
+        elif depth:
             yield from _spoken(inner, depth - 1)
 
 
 def _choices(document: object) -> list[dict[str, Any]]:
-    """Return the choices of a completion. An answer of Ollama's own kind is one choice."""
-    if not isinstance(document, dict):
-        return []
-    is_choice = isinstance(document.get("message"), dict) and "done" in document
-    return [document] if is_choice else _dicts(document.get("choices"))[:MOST_CHOICES]
+    """Return the choices of a completion, each with the fields of the message in it.
+
+    An answer of Ollama's own kind is one choice.
+    """
+    fields = _dict(document)
+    is_choice = isinstance(fields.get("message"), dict) and "done" in fields
+    choices = [fields] if is_choice else _dicts(fields.get("choices"))[:MOST_CHOICES]
+    return [
+        {"content": one.get("text"), **one, **_dict(one.get("message") or one.get("delta"))}
+        for one in choices
+    ]
 
 
 def _told(document: object) -> str:
@@ -299,22 +272,16 @@ def _told(document: object) -> str:
             document = document[0] if document else None
         if not isinstance(document, dict):
             break
-        metadata = document.get("metadata")
-        told += [metadata.get("raw")] if isinstance(metadata, dict) else []  # OpenRouter
-        keys = ("error", "message", "detail", "msg", "errors")
-        inner = [document[key] for key in keys if document.get(key) not in (None, "", True)]
+        told.append(_dict(document.get("metadata")).get("raw"))  # OpenRouter
+        inner = [document[key] for key in _TELLING if document.get(key) not in (None, "", True)]
         told += [one for one in inner[1:] if isinstance(one, str)]
         document = inner[0] if inner else None
-    if not isinstance(document, str):
-        return ""
-    texts = [one if isinstance(one, str) else _dumped(one) for one in (document, *told) if one]
-    return ": ".join(dict.fromkeys(texts))
+    texts = map(_text, filter(None, (document, *told)))
+    return ": ".join(dict.fromkeys(texts)) if isinstance(document, str) else ""
 
 
-def _in_part(part: object, strike: Strike, *, is_cut: bool) -> list[object]:
-    part = part[:MOST_EVENTS] if isinstance(part, list) else part
-    text = part if isinstance(part, str) else _joined(part) or _dumped(part)
-    return candidates(strike(ends(text)), cut=is_cut)
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
@@ -324,13 +291,17 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 def _joined(content: object) -> str:
     """Return the text of a content, which is a string or a list of parts."""
-    if isinstance(content, str):
-        return content
-    texts = (part.get("text") for part in _dicts(content))
+    texts = [content, *(part.get("text") for part in _dicts(content))]
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _dumped(value: object) -> str:
+def _text(value: object) -> str:
+    """Return a text as it is, and any other value as JSON. Of a long list the start counts."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, str):
+        return value
+    value = value[:MOST_EVENTS] if isinstance(value, list) else value
     try:
         return json.dumps(value, ensure_ascii=False)
     except (ValueError, TypeError, RecursionError):

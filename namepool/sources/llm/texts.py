@@ -10,9 +10,9 @@ import re
 from itertools import islice
 
 from namepool.sources.llm.fragments import fragments
-from namepool.sources.llm.likely import undescribed
+from namepool.sources.llm.likely import CUT, undescribed
 from namepool.sources.llm.lines import is_aside, is_final, is_heading, on_lines
-from namepool.sources.llm.values import decoded, list_in
+from namepool.sources.llm.values import list_in
 
 READ = 6000
 """The characters that are read at each end of a text. A chunk of names has a few thousand."""
@@ -23,21 +23,23 @@ MOST_CANDIDATES = 1000
 LONGEST_CANDIDATE = 1000
 """The most characters of a candidate that are read. A longer text is no name anyway."""
 
-_TAG = re.compile(
-    r"[<\[](/?)(?:\w{1,9}:)?(?:think|thinking|reasoning|thought|reflection|scratchpad|analysis)[>\]]",
-    re.I,
+_THOUGHT = r"(?:\w{1,9}:)?(?:think|thinking|reasoning|thought|reflection|scratchpad|analysis)[>\]]"
+_REASONING = re.compile(rf"[<\[]{_THOUGHT}.*?(?:[<\[]/{_THOUGHT}|\Z)", re.I | re.S)
+# Reasoning may have begun in the prompt: then it has an end only.
+_ANSWER = re.compile(
+    rf"[<\[]/{_THOUGHT}|<\|channel\|>final<\|message\|>|\bassistantfinal(?=\W)", re.I
 )
+_TOKEN = re.compile(r"<\|[\w-]{1,30}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<eos>")
+_NEXT_TURN = re.compile(r"(?<=\S)[ \t\r]*+\n\s{0,9}(?:User|Human|Q): ")
+_CLOSING = tuple('"”»」』`*)]}|>')
 _REMARK = re.compile(r"^[ \t]*+//.*$", re.M)
 _LONE_TAG = re.compile(r"</?\w{1,30}>")
-_ANSWER = re.compile(r"<\|channel\|>final<\|message\|>|\bassistantfinal(?=\W)")
-_TOKEN = re.compile(r"<\|[\w-]{1,30}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<eos>")
-_NEXT_TURN = re.compile(r"\n\s{0,9}(?:User|Human|Q): ")
 _FENCES = re.compile(r"```\w*+")
 
 
 def clean(text: str) -> str:
     """Return ``text`` without numbering, quotes, a description, and superfluous white space."""
-    return undescribed(text[:LONGEST_CANDIDATE])[0]
+    return undescribed(text[:LONGEST_CANDIDATE])
 
 
 def ends(text: str) -> str:
@@ -45,40 +47,26 @@ def ends(text: str) -> str:
     return f"{text[:READ]}\n{text[-READ:]}" if len(text) > 2 * READ else text
 
 
-def candidates(text: str, *, cut: bool = False) -> list[object]:
-    """Return the candidates in a model's text. Most are strings, but JSON may hold any value.
+def cut_off(text: str) -> str:
+    """Mark the end of a text that was cut off, unless the text ends where a name may end."""
+    is_whole = text.rstrip(",; \t\r\n").endswith(_CLOSING)
+    return text if is_whole else text.rstrip() + CUT
 
-    If the text was ``cut`` off at its end, its last item counts only if it is complete.
-    """
-    found = list_in(decoded(_FENCES.sub("", text).strip()))
+
+def candidates(text: str) -> list[object]:
+    """Return the candidates in a model's text. Most are strings, but JSON may hold any value."""
+    text = _FENCES.sub("", text)
+    found = list_in(text)
     if not found:
         text = _answer(text)
-        found = _embedded(text) or [*on_lines(text, cut=cut)]
-    once = {repr(one): one for one in found[:MOST_CANDIDATES]}
-    return list(once.values())
+        found = _embedded(text) or [*on_lines(text)]
+    return [*{repr(one): one for one in found[:MOST_CANDIDATES]}.values()]
 
 
 def _answer(text: str) -> str:
     """Return ``text`` without the tokens of templates, further turns, and the model's reasoning."""
-    *_, text = _ANSWER.split(text)
-    text = _reasoned(_TOKEN.sub("\n", text))
-    turn = _NEXT_TURN.search(text)
-    return text[: turn.start()] if turn and text[: turn.start()].strip() else text
-
-
-def _reasoned(text: str) -> str:
-    """Return ``text`` without the reasoning in it. The reasoning may have begun in the prompt."""
-    kept: list[str] = []
-    position, inside = 0, False
-    for tag in _TAG.finditer(text):
-        if tag[1]:
-            if not inside:
-                kept.clear()
-            position, inside = tag.end(), False
-        elif not inside:
-            kept.append(text[position : tag.start()])
-            inside = True
-    return "".join(kept if inside else [*kept, text[position:]])
+    *_, text = _ANSWER.split(_REASONING.sub("", text))
+    return _NEXT_TURN.split(_TOKEN.sub("\n", text), maxsplit=1)[0]
 
 
 def _embedded(text: str) -> list[object]:
@@ -93,17 +81,16 @@ def _embedded(text: str) -> list[object]:
     best = last = 0
     text = _REMARK.sub("", text)
     for value, start, end in islice(fragments(text), MOST_CANDIDATES):
-        between = _LONE_TAG.sub("", _FENCES.sub("", text[last:start])).splitlines()
+        between = _LONE_TAG.sub("", text[last:start]).splitlines()
         lines = [bare for line in between if (bare := line.strip(" \t\r,"))]
         heading = lines[-1] if lines else ""
         names, rank = _ranked(value)
         if is_aside(heading):
             rank = min(rank, 1)
         goes_on = len(lines) < 2 and (not lines or is_heading(heading)) and not is_final(heading)
-        if rank > best or (rank == best and not goes_on):
-            found = []
-        if rank and rank >= best:
-            found, best = [*found, *names], rank
+        if rank >= best:
+            earlier = found if rank == best and goes_on else []
+            found, best = [*earlier, *names], rank
         last = end
     return found
 

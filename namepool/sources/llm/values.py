@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import cast
 
+from namepool.sources.llm.fragments import decoded
 from namepool.sources.llm.likely import (
     KINDS,
     NAME,
@@ -38,19 +37,6 @@ _CREW = frozenset(
 _DEPTH = 6
 
 
-def decoded(text: str) -> object:
-    """Return the JSON value in ``text``, or ``None``. JSON inside a JSON string is decoded too."""
-    value: object = text
-    for _ in range(3):
-        if not isinstance(value, str):
-            break
-        try:
-            value = cast("object", json.loads(value, strict=False))
-        except (ValueError, RecursionError):
-            break
-    return None if isinstance(value, str) else value
-
-
 def list_in(value: object, depth: int = _DEPTH) -> list[object]:
     """Return the candidates in decoded JSON: a list, an object around lists, or one name.
 
@@ -58,10 +44,10 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
     """
     value = _opened(value)
     if isinstance(value, list):
-        return _of_list(list(map(_opened, value)), depth)
+        return _in_table(value) or _of_list(value, depth)
     if not isinstance(value, dict) or not depth:
         return []
-    fields = {_plain(key): inner for key, inner in value.items()}
+    fields = {"".join(filter(str.isalnum, key)).lower(): inner for key, inner in value.items()}
     for key in _NAMES:
         if key in fields:
             return _of_names(_opened(fields[key]), depth - 1)
@@ -69,11 +55,11 @@ def list_in(value: object, depth: int = _DEPTH) -> list[object]:
         if key in fields:
             return list_in(fields[key], depth - 1)
     crew = {key: inner for key, inner in value.items() if _is_crew(key, _opened(inner))}
-    if len(found := _of_groups(crew, depth)) > 1:
+    if len(found := _of_groups(crew, depth - 1)) > 1:
         return found
     if (name := _of_record(fields)) is not None:
         return [] if _IDENTIFIER.fullmatch(name) else [name]
-    return _of_texts(value) or _of_groups(value, depth)
+    return _of_texts(value) or _of_groups(value, depth - 1)
 
 
 def _is_crew(key: str, value: object) -> bool:
@@ -81,38 +67,42 @@ def _is_crew(key: str, value: object) -> bool:
     return isinstance(value, list | dict) and not _CREW.isdisjoint(words_of(key))
 
 
-def _plain(key: str) -> str:
-    return "".join(filter(str.isalnum, key)).lower()
-
-
 def _opened(value: object) -> object:
-    is_json = isinstance(value, str) and value.lstrip()[:1] in ("[", "{")
-    opened = decoded(value) if is_json and isinstance(value, str) else None
-    return value if opened is None else opened
+    """Return the JSON value in a string, or in a string in it; else the value itself."""
+    while isinstance(value, str) and value.lstrip()[:1] in ("[", "{", '"'):
+        if not (inner := decoded(value)):
+            break
+        value = inner[0]
+    return value
+
+
+def _in_table(rows: list[object]) -> list[object]:
+    """Return the column of a table of which all names are in one column."""
+    table = [row for row in rows if isinstance(row, list)]
+    widths = {len(row) for row in table[:-1] or table}  # the last one may be cut off
+    if len(table) < len(rows) or len(widths) != 1 or widths == {1}:
+        return []
+    names = column(table)
+    likely = {cell for row in table for cell in row if is_likely(cell)}
+    return names if likely <= {*filter(is_likely, names)} else []
 
 
 def _of_list(items: list[object], depth: int) -> list[object]:
-    """Return the candidates in the items of a list: texts, objects, rows of a table, or groups."""
-    rows = [item for item in items if isinstance(item, list)]
-    widths = {len(row) for row in rows[:-1] or rows}  # the last one may be cut off
-    if len(rows) == len(items) and widths and widths != {1} and len(widths) == 1:
-        names = column(rows)
-        if not how_likely(cell for row in rows for cell in row if cell not in names):
-            return names
-    found = [one for item in items for one in _of_item(item, depth)]
+    """Return the candidates in the items of a list: texts, objects, or groups."""
+    inner = [list_in(item, depth - 1) if depth else [] for item in items]
+    found = [n for item, names in zip(items, inner, strict=True) for n in names or _of_item(item)]
     if 2 * how_likely(found) < len(found):
         return found
     return [one for one in found if not (isinstance(one, str) and is_small(one))]  # no remarks
 
 
-def _of_item(item: object, depth: int) -> list[object]:
-    if isinstance(item, str):
-        parts = on_lines(item) if "\n" in item.strip() else parted(item)
-        are_all = how_likely(parts) == len(item.split("\n"))
-        return [*parts] if are_all or len(parts) > 2 else [item]
-    if not isinstance(item, dict | list):
+def _of_item(item: object) -> list[object]:
+    """Return the names that a text lists with line breaks or commas, else the item itself."""
+    if not isinstance(item, str):
         return [item]
-    return (list_in(item, depth - 1) if depth else []) or [item]
+    lines = item.strip().split("\n")
+    parts = on_lines(item) if len(lines) > 1 else parted(item)
+    return [*parts] if len(parts) > 2 or how_likely(parts) == len(lines) else [item]
 
 
 def _of_names(value: object, depth: int) -> list[object]:
@@ -123,8 +113,7 @@ def _of_names(value: object, depth: int) -> list[object]:
         return found
     if not isinstance(value, dict) or "type" in value:  # it is a schema
         return []
-    texts = [inner for inner in value.values() if isinstance(inner, str)]
-    return max([*texts], [*value], key=how_likely)
+    return [inner for inner in value.values() if isinstance(inner, str)]
 
 
 def _of_record(fields: dict[str, object]) -> str | None:
@@ -138,24 +127,19 @@ def _of_record(fields: dict[str, object]) -> str | None:
 
 def _of_texts(value: dict[str, object]) -> list[object]:
     """Return the likely names among the texts of an object, or among its keys."""
-    texts = {key: one for key, one in value.items() if isinstance(one, str) and may_name(key)}
-    listed = [name for one in texts.values() for name in parted(one) or [undescribed(one)[0]]]
-    if how_likely(value) > how_likely(listed):
-        return [key for key in value if is_likely(key)]
-    return [name for name in listed if is_likely(name)]
+    texts = [one for key, one in value.items() if isinstance(one, str) and may_name(key)]
+    listed = [name for one in texts for name in parted(one) or [undescribed(one)]]
+    return list(filter(is_likely, max(listed, [*value], key=how_likely)))
 
 
 def _of_groups(value: dict[str, object], depth: int) -> list[object]:
     """Return the candidates in the groups of an object. A key for kinds must hold groups."""
-    groups = {key: _opened(inner) for key, inner in value.items()}
-    found = [n for key, one in groups.items() if may_name(key) for n in list_in(one, depth - 1)]
-    if found:
-        return found
-    kinds = [one for key, one in groups.items() if not KINDS.isdisjoint(words_of(key))]
-    return [name for one in kinds if _is_grouped(one) for name in list_in(one, depth - 1)]
+    groups = [one for key, one in value.items() if may_name(key)]
+    kinds = [_opened(one) for key, one in value.items() if not KINDS.isdisjoint(words_of(key))]
+    found = [name for one in groups for name in list_in(one, depth)]
+    return found or [name for one in kinds if _is_grouped(one) for name in list_in(one, depth)]
 
 
 def _is_grouped(value: object) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    )
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, dict) for item in items)

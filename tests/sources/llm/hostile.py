@@ -60,6 +60,8 @@ PIECES = {
     "letters": "a",
     "non-breaking spaces": "\u00a0",
     "numbers in a list": "[1,",
+    "rows of a table": "[1,2],",
+    "labels": "Ada: ",
 }
 FRAMES = {
     "{}": "{}",
@@ -95,7 +97,7 @@ def nanoseconds(body: bytes, repeats: int = 3) -> float:
         for _ in range(repeats):
             began = time.thread_time_ns()
             with contextlib.suppress(SourceError):
-                reader.read_body(body)
+                reader.read_answer({}, body)
             best = min(best, time.thread_time_ns() - began)
     finally:
         gc.enable()

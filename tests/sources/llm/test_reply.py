@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,13 @@ from tests.support import untraced
 
 READER = reply.Reader()
 SCHEMA = prompt.request_body("m", "json_object with schema", [], {})["response_format"]["schema"]
+_read_body = partial(READER.read_answer, {})
 TWO = ["Ada the Yak Shaver", "Chet Electron"]
+
+
+def _read_text(text: str) -> reply.Reading:
+    return READER.read_document({"choices": [{"message": {"content": text}}]})
+
 
 # -- every shape of reply -------------------------------------------------------------------------
 
@@ -134,13 +141,13 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_names_are_read_from_a_reply(shape: str) -> None:
-    assert READER.read_text(SHAPES[shape]) == (TWO, {})
+    assert _read_text(SHAPES[shape]) == (TWO, {})
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_names_are_read_from_a_chat_completion(shape: str) -> None:
     document = {"choices": [{"message": {"content": SHAPES[shape]}}]}
-    assert READER.read_body(json.dumps(document).encode()).names == TWO
+    assert _read_body(json.dumps(document).encode()).names == TWO
 
 
 def _read(**message: Any) -> list[str]:
@@ -175,7 +182,7 @@ def test_the_name_of_a_tool_is_never_a_name(arguments: object) -> None:
 )
 def test_the_name_of_a_tool_is_no_name_in_the_text_either(text: str) -> None:
     with pytest.raises(SourceError):
-        READER.read_text(text)
+        _read_text(text)
 
 
 @pytest.mark.parametrize(
@@ -189,12 +196,12 @@ def test_the_name_of_a_tool_is_no_name_in_the_text_either(text: str) -> None:
 )
 def test_what_was_asked_for_is_no_name(text: str) -> None:
     with pytest.raises(SourceError):
-        READER.read_text(text)
+        _read_text(text)
 
 
 def test_a_list_with_one_likely_name_is_a_list_of_names() -> None:
     names = ["Ada Quill", "Bo of the reef", "Cy of the hill"]
-    assert READER.read_text("\n".join(f"{n}. {name}" for n, name in enumerate(names, 1))) == (
+    assert _read_text("\n".join(f"{n}. {name}" for n, name in enumerate(names, 1))) == (
         names,
         {},
     )
@@ -204,7 +211,7 @@ def test_a_list_with_one_likely_name_is_a_list_of_names() -> None:
 @pytest.mark.parametrize("form", ["{}", "So: {}", "[{}]"])
 def test_a_call_in_the_text_gives_its_arguments_only(key: str, form: str) -> None:
     call = json.dumps({"name": "give", key: {"names": TWO}})
-    assert READER.read_text(form.replace("{}", call)) == (TWO, {})
+    assert _read_text(form.replace("{}", call)) == (TWO, {})
 
 
 @pytest.mark.parametrize("texts", [[], [{"type": "text", "text": "I give them names:"}]])
@@ -262,7 +269,7 @@ def test_content_in_parts_is_joined() -> None:
 
 def test_a_byte_order_mark_does_no_harm() -> None:
     document = {"choices": [{"message": {"content": PLAIN}}]}
-    assert READER.read_body(b"\xef\xbb\xbf" + json.dumps(document).encode()).names == TWO
+    assert _read_body(b"\xef\xbb\xbf" + json.dumps(document).encode()).names == TWO
 
 
 def test_names_that_may_not_be_names_are_told_apart_with_the_reason() -> None:
@@ -279,7 +286,7 @@ def test_names_that_may_not_be_names_are_told_apart_with_the_reason() -> None:
         "root",
         "Ada <b>",
     ]
-    reading = READER.read_text(json.dumps({"names": offered}))
+    reading = _read_text(json.dumps({"names": offered}))
     assert reading.names == ["Ada"]
     assert len(reading.rejected) == len(offered) - 1
     assert reading.rejected["Nemo Nobody"] == "is reserved"
@@ -314,7 +321,7 @@ def test_a_name_is_cleaned(raw: str, name: str) -> None:
 
 def _complaint(body: bytes) -> str:
     with pytest.raises(SourceError) as caught:
-        READER.read_body(body)
+        _read_body(body)
     return str(caught.value)
 
 
@@ -338,7 +345,7 @@ def test_an_error_in_a_200_is_told() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"", "not JSON"),
+        (b"", "empty"),
         (b"\xff\xfe{}", "not UTF-8"),
         (b"<html>", "not JSON: <html>"),
         (b"[]", "no chat completion: []"),
@@ -367,11 +374,11 @@ def test_what_came_is_cut_and_escaped() -> None:
 
 
 @pytest.mark.parametrize("times", [10**4, pytest.param(10**5, marks=pytest.mark.proof)])
-@pytest.mark.parametrize("text", ["[", '["a",', '"name":"', '{"names":[', "<think>"])
+@pytest.mark.parametrize("text", ["[", '["a",', '"name":"', '{"names":[', "<think>", "Ada: "])
 def test_hostile_content_is_read_in_reasonable_time(text: str, times: int) -> None:
     began = time.process_time()
     with untraced(), contextlib.suppress(SourceError):
-        READER.read_text(text * times)
+        _read_text(text * times)
     assert time.process_time() - began < 5 * times / 10**5
 
 
@@ -417,13 +424,13 @@ def _check(read: Any, what: Any) -> None:
 @settings(deadline=None)
 @given(st.text() | MARKUP | JSON.map(json.dumps))
 def test_any_text_gives_valid_names_or_a_source_error(text: str) -> None:
-    _check(READER.read_text, text)
+    _check(_read_text, text)
 
 
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_give_valid_names_or_a_source_error(body: bytes) -> None:
-    _check(READER.read_body, body)
+    _check(_read_body, body)
 
 
 @settings(deadline=None)
@@ -436,4 +443,4 @@ def test_any_json_gives_valid_names_or_a_source_error(document: Any) -> None:
 @given(MARKUP | JSON.map(json.dumps) | JSON)
 def test_any_content_of_a_completion_gives_valid_names_or_a_source_error(content: Any) -> None:
     document = {"choices": [{"message": {"content": content, "refusal": content}}]}
-    _check(READER.read_body, json.dumps(document).encode())
+    _check(_read_body, json.dumps(document).encode())
