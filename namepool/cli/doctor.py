@@ -110,6 +110,7 @@ def _rows(probe: Probe) -> Iterator[tuple[str, object]]:
         yield "", one_line(f"{name!a} {why}")
     if probe.error is not None:
         yield "error", probe.error
+    if not probe.names:
         yield "try this", advice(probe)
 
 
@@ -133,7 +134,7 @@ def _form(form: str | None) -> str:
 
 def advice(probe: Probe) -> str:
     """Return the advice for the error, and the hints for the vendor of the endpoint."""
-    said = probe.error or ""
+    said = probe.error or "no names in the reply may be given"
     told = next((text for fits, text in ADVICE.items() if re.search(fits, said, re.I)), "")
     hints = [f"{vendor.name}: {vendor.hint}" for vendor in _vendors(probe) if vendor.hint]
     return "; ".join(filter(None, [told, *hints])) or "see the guide on sources and models"

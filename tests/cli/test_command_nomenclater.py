@@ -206,6 +206,25 @@ def test_the_doctor_tells_what_is_wrong_after_one_request(
     assert len(endpoint.seen) == 1
 
 
+def test_the_doctor_advises_if_no_name_of_a_reply_may_be_given(capsys: Capture) -> None:
+    with Endpoint(named("X" * 65)) as endpoint:
+        assert cli.main(["doctor", *_arguments(endpoint)]) == 1
+    table = _table(capsys.readouterr().out)
+    assert table["try this"] == "ask again; if that fails, take a larger model"
+    assert table["forms tried"] == "json_schema: 0 names"
+    assert table["form it takes"] == "json_schema (rung 1 of 4)"
+
+
+def test_the_doctor_lists_the_forms_that_it_tried_and_their_outcomes(capsys: Capture) -> None:
+    def picky(seen: Seen) -> Told:
+        return Told(500, "Internal Server Error") if seen.form else named("Ada", "Bob")
+
+    with Endpoint(picky) as endpoint:
+        assert cli.main(["doctor", *_arguments(endpoint)]) == 0
+    tried = _table(capsys.readouterr().out)["forms tried"]
+    assert tried == "json_schema: HTTP 500: Internal Server Error plain: 2 names"
+
+
 def test_the_doctor_tells_that_nobody_is_there(capsys: Capture) -> None:
     with Endpoint() as endpoint:
         pass

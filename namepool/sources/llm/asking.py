@@ -117,6 +117,7 @@ class Asker:
                 chunk.rung = rung
             else:
                 chunk.tried[form] = f"{len(reading.names)} names"
+                chunk.form = form
                 if reading.names:
                     self.rung = chunk.rung
                     self.worked.add(chunk.rung)

@@ -12,7 +12,6 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
 from namepool.sources.base import IN_TIME, judged, time_left
-from namepool.sources.llm import ladder
 from namepool.sources.llm.asking import Asker
 from namepool.sources.llm.chunk import Chunk, Given, Probe, Themes
 from namepool.sources.llm.endpoint import Endpoint, checked_extra, checked_guidance, checked_themes
@@ -172,9 +171,7 @@ class Nomenclater(NeverCopied):
         CHECKS.count("count", count, 1)
         chunk = Chunk(count, (), Given(), 0, is_sample=True, host=self._endpoint.host)
         failure = self._fill(chunk)
-        if failure is None:
-            chunk.form = ladder.RUNGS[chunk.rung]
-        else:
+        if failure is not None:
             chunk.error, chunk.late = one_line(failure, 300), failure.late
         # A copy, because the chunk knows more, and that may hold secrets.
         return Probe(**{shown.name: getattr(chunk, shown.name) for shown in fields(Probe)})

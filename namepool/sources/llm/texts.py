@@ -1,7 +1,7 @@
 """Finds names in the text of a language model, from the strictest shape to the loosest. Pure.
 
 Of a long text only both ends are read. Each function reads its text a fixed number of times, for
-any text, and no pattern backtracks. So a reply of any length takes some milliseconds.
+any text, and no pattern backtracks. So a reply of any length takes some hundredths of a second.
 """
 
 from __future__ import annotations
