@@ -21,30 +21,7 @@ _NUMBER = re.compile(
     r"""\s*+(?:\#{1,6}\s)?+[*_]{0,3}(?:\#[0-9]{1,3}[.:)]?+(?=\s) | \d{1,2}\ufe0f?\u20e3
     | [一二三四五六七八九十]{1,3}[、．.] | [a-z]\)(?=\s)
     | [(\[（]?+\d{1,3}\s?+(?:[.):\]）：](?=[\s*A-Z]|[^\x00-\x7f])|[、．])(?!\d)
-    | (?:[^\W\d_]{2,12}\ )(?:\d{1,3}|[A-Z])\s?[:.)](?=[\s*]))[*_]{0,3}\s*+""",  # noqa: RUF001
-    re.X,
-)
-_BULLET = re.compile(
-    r"""\s*+(?:\\item(?=\s) | [^\w\s"'“”„«»「『`*_|<(\[{\\#&.]{1,8}+(?=\s) | [*](?=\s)
-    | [•‣◦·・●○★☆▪◆✦➤→]++ | [\u2190-\u2bff\U0001f000-\U0001faff\ufe0f\u200d]++)
-    (?:\s*+\[[ xX✓]?+\](?=\s))?+\s*+""",
-    re.X,
-)
-_SYMBOLS = re.compile(r"[\s\u2190-\u2bff\U0001f000-\U0001faff\ufe0f\u200d]++$")
-_DESCRIBED = re.compile(
-    r"\s[-–—|→=]+\s|[:：]\s|[:：]$|\s?[（(]|\*\*|\s[–—]"  # noqa: RUF001
-    r"|,\s(?=(?:who|which|whose|an?)\s)"
-)
-_VALUES = re.compile(r",\S")  # between values that a comma separates
-_PARTS = re.compile(r"[,;/、，；]\s*(?:(?:and|und|et|y|e)\s)?|\s(?:and|und|et|y|e|&)\s")  # noqa: RUF001
-NAME = frozenset('!?:;…。？！।"“”=<>|{}[]')  # noqa: RUF001  marks of sentences and of markup
-_AROUND = '"“”„«»「」『』`*_~,;|\\ \t\r\n\u200b\ufeff'
-_PAIRED = "'‘’"  # noqa: RUF001
-_NUMBER = re.compile(
-    r"""\s*+(?:\#{1,6}\s)?+[*_]{0,3}(?:\#[0-9]{1,3}[.:)]?+(?=\s) | \d{1,2}\ufe0f?\u20e3
-    | [一二三四五六七八九十]{1,3}[、．.] | [a-z]\)(?=\s)
-    | [(\[（]?+\d{1,3}\s?+(?:[.):\]）：](?=[\s*A-Z]|[^\x00-\x7f])|[、．])(?!\d)
-    | (?:[^\W\d_]{2,12}\ )(?:\d{1,3}|[A-Z])\s?[:.)](?=[\s*]))[*_]{0,3}\s*+""",  # noqa: RUF001
+    | (?:[^\W\d_]{2,12}\ )(?:\d{1,3}\s?[:.)]|[A-Z]\s?[:)])(?=[\s*]))[*_]{0,3}\s*+""",  # noqa: RUF001
     re.X,
 )
 _BULLET = re.compile(

@@ -76,6 +76,8 @@ def on_lines(text: str) -> list[str]:
     best = max((found[key] for key in sorted(found)), key=how_likely, default=[])
     if 2 * how_likely(best) > len(best):
         best = [name for name in best if not is_small(name)]  # the others are remarks
+    elif not how_likely(best):
+        best = [name for name in best if " " not in name]
     return best if len(best) > 1 else _in_a_sentence(lines) or best
 
 
@@ -191,7 +193,7 @@ def _in_a_sentence(lines: Sequence[str]) -> list[str]:
     """Return the names that one line lists with commas, behind a preface."""
     for line in lines:
         listed = line.rpartition(":")[2].strip().rstrip(".")
-        first, comma, rest = listed.partition(",")
+        first, comma, rest = listed.partition(";" if ";" in listed else ",")
         words = first.split()
         begin = max((n for n, word in enumerate(words, 1) if is_small(word)), default=0)
         if comma and len(names := parted(" ".join(words[begin:]) + comma + rest)) > 2:
