@@ -61,7 +61,7 @@ class Asker:
                 self._look_at_form(chunk, left, is_blank=not reading.names)
             except EndpointError as error:
                 chunk.failures += 1
-                is_blank = isinstance(error, NoNames) or error.status == 500
+                is_blank = isinstance(error, NoNames | ErrorInside) or error.status == 500
                 self._look_at_form(chunk, left, is_blank=is_blank, is_late=error.late)
                 if not left or not self._rest(chunk, error, line, deadline):
                     return error

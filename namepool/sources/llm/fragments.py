@@ -2,8 +2,8 @@
 
 The reader walks over the tokens once and never steps back. If a token does not fit into JSON, or
 the text ends, the reader closes all open lists and objects there. Their complete parts count. It
-skips comments, and it needs no commas. The library ``json-repair`` (0.64)
-would do the same, but it takes seconds for 100 kB of hostile text, so it is not used.
+skips comments, and it needs no commas. The library ``json-repair`` (0.64) would do the same, but it
+takes seconds for 100 kB of hostile text, so it is not used.
 """
 
 from __future__ import annotations

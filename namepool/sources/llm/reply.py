@@ -159,7 +159,8 @@ def _found(message: Message, strike: Strike, *, is_cut: bool) -> list[object]:
     if not part and not calls:
         part = _said(message, "reasoning_content", "reasoning")
     for parts in (calls, [_text(part)]):
-        texts = [strike(ends(one)) for one in parts]
+        # More than is read is struck, so that no secret is cut in two before it is found.
+        texts = [ends(strike(ends(one, 2 * READ))) for one in parts]
         found = [one for text in texts for one in candidates(cut_off(text) if is_cut else text)]
         if found:
             return found

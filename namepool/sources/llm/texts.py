@@ -34,6 +34,7 @@ _NEXT_TURN = re.compile(r"(?<=\S)[ \t\r]*+\n\s{0,9}(?:User|Human|Q): ")
 _CLOSING = tuple('"”»」』`*)]}|>')
 _REMARK = re.compile(r"^[ \t]*+//.*$", re.M)
 _LONE_TAG = re.compile(r"</?\w{1,30}>")
+_BROKEN = re.compile(r"\A[^\n,;]*+")
 _FENCES = re.compile(r"```\w*+")
 
 
@@ -42,9 +43,14 @@ def clean(text: str) -> str:
     return undescribed(text[:LONGEST_CANDIDATE])
 
 
-def ends(text: str) -> str:
-    """Return the parts of a text that are read: both ends of a long one, else all of it."""
-    return f"{text[:READ]}\n{text[-READ:]}" if len(text) > 2 * READ else text
+def ends(text: str, most: int = READ) -> str:
+    """Return both ends of a text, each of ``most`` characters; all of it if it is no longer.
+
+    The items that are cut off at the seam are marked, or left out.
+    """
+    if len(text) <= 2 * most:
+        return text
+    return f"{text[:most]}{CUT}\n{_BROKEN.sub('', text[-most:])}"
 
 
 def cut_off(text: str) -> str:

@@ -50,6 +50,7 @@ BLANKS: dict[str, Told | Callable[[Seen], Told]] = {
     "white space in an object": completion("{" + " \n" * 3000),
     "white space without an end": Told(body='{"choices": [' + " \n" * 600_000),
     "an empty body": Told(body=""),
+    "an error without a code": Told(body='{"error": {"message": "Internal server error"}}'),
     "no choice": Told(body='{"choices": []}'),
     "no name that may be given": completion('{"names": ["…", "…"]}'),
     "a closed connection": _hang_up,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from namepool import OfflineNames
 from namepool.core.names import MAX_NAME_LENGTH, why_invalid
 from namepool.errors import SourceError
 from namepool.sources.llm import prompt, reply
@@ -444,3 +445,14 @@ def test_any_json_gives_valid_names_or_a_source_error(document: Any) -> None:
 def test_any_content_of_a_completion_gives_valid_names_or_a_source_error(content: Any) -> None:
     document = {"choices": [{"message": {"content": content, "refusal": content}}]}
     _check(_read_body, json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("form", ["{}", "1. {}", "{} – a quiet baker", '{{"name": "{}"}}'])
+@pytest.mark.parametrize("mark", ["\n", ", "])
+def test_no_name_of_a_long_reply_is_cut_in_two(form: str, mark: str) -> None:
+    names = OfflineNames(seed="7").fetch(1000, ())
+    for shift in range(0, 40, 3):
+        text = "x" * shift + "\n" + mark.join(form.format(name) for name in names)
+        message = {"message": {"content": text}}
+        with contextlib.suppress(SourceError):
+            assert set(READER.read_document({"choices": [message]}).names) <= set(names)

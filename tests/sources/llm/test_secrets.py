@@ -9,6 +9,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ from namepool import (
 )
 from namepool.sources.llm import endpoint as endpoint_module
 from namepool.sources.llm import secrets
+from namepool.sources.llm.reply import Reader
+from namepool.sources.llm.texts import READ
 from tests.sources.llm.asker import Asker, failure
 from tests.sources.llm.scripted import Endpoint, Seen, Told, completion, named, raw_endpoint
 
@@ -214,6 +217,17 @@ def test_a_secret_that_cleaning_puts_together_is_no_name(ask: Asker) -> None:
     with Endpoint(named('"correct - \u200a horse-staple"')) as endpoint:
         secret = "correct -   horse-staple"  # noqa: S105
         assert "must not hold a secret" in _told(ask(endpoint, headers={"X-Gate": secret}))
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_secret_on_the_seam_of_a_long_reply_is_no_name_in_part(place: str) -> None:
+    line, names = "- Zebedee Quartzington\n", "- Ada Byte\n" * 1000
+    head = "x" * (READ - 15) + "\n" + line + names
+    text = head if place == "first" else names + line + "x" * (READ - 10)
+    reader = Reader(lambda: partial(secrets.strike, secrets=["Zebedee Quartzington"]))
+    reading = reader.read_document({"choices": [{"message": {"content": text}}]})
+    assert reading.names == ["Ada Byte"]
+    assert not [name for name in reading.rejected if "Zebedee" in name or "ington" in name]
 
 
 @pytest.mark.parametrize("size", [100_000, pytest.param(1_000_000, marks=pytest.mark.proof)])
