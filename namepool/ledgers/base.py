@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS
@@ -19,10 +19,7 @@ LEAST_AGE = 600.0
 
 
 LONGEST = 300
-"""The most characters that are read from a text in a ledger. No text of namepool is longer."""
-
-LATEST = 253402300799.0
-"""Seconds of the Unix clock: the end of the year 9999, the last year that can be shown."""
+"""The most characters of a text that a message shows. No text of namepool is longer, but a path."""
 
 
 class Session(NamedTuple):
@@ -49,6 +46,9 @@ class Session(NamedTuple):
     """Seconds since the last renewal, by the ledger's clock."""
     ended: bool
     """Whether the session was closed. It still holds the names that it did not release."""
+    parent: str = ""
+    """The path of the agent that the process works for, such as ``Ada/Bo``; empty if it works for
+    no agent."""
 
     def __str__(self) -> str:
         return one_line(f"process {self.pid} on {self.host}", LONGEST)
@@ -63,6 +63,9 @@ class Holder(NamedTuple):
     """The moment of the claim, in seconds of the Unix clock."""
     identity: str | None
     """The identity that may take the name back, or ``None`` if it was taken without one."""
+    is_kept: bool = False
+    """Whether no agent has the name now. The session has given it back, and it waits for its
+    identity."""
 
 
 class LedgerStats(NamedTuple):
@@ -91,6 +94,11 @@ class Ledger(Protocol):
     child has a session of its own. Names with the same ``name_key`` are one name. Each call waits a
     bounded time. It raises ``LedgerError`` if it cannot be done.
 
+    A pool also calls two methods that a ledger may lack. ``kept(identity)`` returns the holder of
+    the name of an identity, or ``None``. Without it, a pool finds the name of an identity only if
+    the agent gives the name as well. ``runs(session)`` tells whether the process of a session runs,
+    or ``None`` if nobody knows. The ledgers of this package have both.
+
     Examples:
         >>> ledger = namepool.ledgers.MemoryLedger()
         >>> ledger.claim(["Ada the Yak Shaver"], token="first")
@@ -113,8 +121,10 @@ class Ledger(Protocol):
     def take(self, name: str, identity: str | None = None) -> Holder | None:
         """Claim one name; return ``None`` if this session now holds it, else its holder.
 
-        A name that was taken for an ``identity`` belongs to that identity. A later session with the
-        same identity gets the name, once the session that held the name has ended or died.
+        A name that was taken for an ``identity`` belongs to that identity. Another session with the
+        same identity gets the name, once the session that held the name has released it, has ended
+        or has died. An identity has one name in a namespace. If it has another name already, the
+        result is the holder of that other name.
 
         Examples:
             >>> ledger.take("Grace Under Load", identity="planner")
@@ -127,7 +137,8 @@ class Ledger(Protocol):
         """Free the ``names`` that this session holds, so that other sessions may claim them.
 
         With a ``token``, only the names that were claimed by this token are freed. A name that was
-        taken for an identity stays claimed for that identity.
+        taken for an identity stays claimed for that identity, and any session may take it for that
+        identity from now on.
 
         Examples:
             >>> ledger.release(["Ada the Yak Shaver"])
@@ -194,56 +205,13 @@ class Ledger(Protocol):
 
         Returns the number of freed names. A session whose process is known to run keeps its names,
         even after a longer silence. A caller can know this only of processes on its own machine
-        and, with containers, in its own PID namespace.
+        and, with containers, in its own PID namespace. The names of identities stay claimed.
 
         Examples:
             >>> ledger.prune(older_than=7 * 86400.0)
             0
         """
         ...
-
-
-def read_session(
-    id_: object,
-    host: object,
-    pid: object,
-    place: object,
-    started: object,
-    seen: object,
-    silent: object,
-    ended: object,
-) -> Session:
-    """Return the session of the stored values.
-
-    Another program may have written the values, so they may be anything. The result has texts that
-    fit in one log line, and numbers that are numbers. Nobody shows the id and the place to people,
-    so these two stay as they are.
-    """
-    return Session(
-        str(id_),
-        one_line(host, LONGEST),
-        int(_number(pid)),
-        str(place),
-        _number(started),
-        _number(seen),
-        _number(silent),
-        bool(_number(ended)),
-    )
-
-
-def read_holder(name: object, session: Session, claimed: object, identity: object) -> Holder:
-    """Return the holder of the stored values; see ``read_session``."""
-    whose = None if identity is None else one_line(identity, LONGEST)
-    return Holder(one_line(name, LONGEST), session, _number(claimed), whose)
-
-
-def _number(stored: Any) -> float:
-    """Return a stored moment or duration in seconds, or 0 if the value is no number."""
-    try:
-        number = float(stored)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-    return min(max(number, 0.0), LATEST) if number == number else 0.0
 
 
 def check_ledger(ledger: object) -> None:

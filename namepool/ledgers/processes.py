@@ -13,6 +13,12 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
+def place_of(pid: int) -> str:
+    """Return a text that identifies a process; empty if the system does not tell it."""
+    started = _started(pid)
+    return f"{_machine()} {started}" if started and _machine() else ""
+
+
 def place_of_this_process() -> str:
     """Return a text that identifies this process; empty if the system does not tell it."""
     started = _started(os.getpid())

@@ -1,19 +1,17 @@
-"""``SessionLedger``: the common part of all engines. An engine only stores claims and sessions."""
+"""``SessionLedger``: the common part of all ledgers; a subclass adds the storage (``engine``)."""
 
 from __future__ import annotations
 
 import os
 import socket
 import threading
+import time
 import uuid
 import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from namepool.actors.logs import Logger
-from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import is_default_name, name_key, one_line, validate_name
 from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, LedgerError
@@ -21,41 +19,37 @@ from namepool.ledgers.base import (
     LEAST_AGE,
     LIVING_FOR,
     LONGEST,
+    RENEW_EVERY,
     Holder,
     LedgerStats,
     Session,
 )
-from namepool.ledgers.processes import place_of_this_process, runs_here
-
-logger: Logger = Logger(__name__)
+from namepool.ledgers.engine import Engine, Me, SessionLost, logger
+from namepool.ledgers.processes import place_of, place_of_this_process, runs_here
+from namepool.ledgers.rows import PATH, BadRow, read_count, read_position
 
 T = TypeVar("T")
+
+SLICE = 100
+"""Sessions that one step of a prune looks at."""
+
+REST = 0.005
+"""Seconds, at least, between two steps of a prune: other sessions claim meanwhile."""
 
 _open: weakref.WeakValueDictionary[str, SessionLedger] = weakref.WeakValueDictionary()
 """The open ledgers of this process, by the ids of their sessions."""
 
 
-class Me(NamedTuple):
-    """The session of this process, as an engine registers it."""
-
-    id: str
-    host: str
-    pid: int
-    place: str
-
-
-class SessionLost(Exception):
-    """The ledger does not know this session any more. Engines raise it."""
-
-
-class SessionLedger(NeverCopied, ABC):
+class SessionLedger(Engine):
     """A ledger without its storage, which a subclass adds. ``Ledger`` describes the methods.
 
     Args:
         namespace: names are unique within a namespace; a ledger does not see other namespaces
-        retire_after: a number of seconds. Each renewal also frees the names of dead sessions whose
-            last renewal is longer ago than that. With ``None``, a renewal frees no names
-        timeout: seconds that a call waits for the storage
+        retire_after: a number of seconds. The names of dead sessions whose last renewal is longer
+            ago than that become free. One session of the namespace does this at a time, with a
+            renewal. With ``None``, a renewal frees no names
+        timeout: seconds that a call waits for the storage. No call takes more than twice as long
+        parent: the path of the agent that this process works for
 
     Examples:
         >>> ledger = namepool.ledgers.MemoryLedger(namespace="crew", retire_after=7 * 86400.0)
@@ -63,29 +57,32 @@ class SessionLedger(NeverCopied, ABC):
         ['Ada the Yak Shaver']
     """
 
-    _instead = "open the ledger there, for a session of its own"
-
     def __init__(
         self,
         namespace: str = "default",
         *,
         retire_after: float | None = None,
         timeout: float = 5.0,
+        parent: str = "",
     ) -> None:
         self.namespace: str = CHECKS.text("namespace", namespace, 100)
         if retire_after is not None:
             _check_age("retire_after", retire_after)
         CHECKS.seconds("timeout", timeout, zero=False)
+        if parent:
+            CHECKS.text("parent", parent, PATH)
         self._retire_after = retire_after
         self._timeout = timeout
+        self._parent = parent
         self._lock = threading.Lock()
         self._closed = False
+        self._begin_reading()
         self._begin()
 
     def _begin(self) -> None:
         """Begin a new session. Its first call registers it."""
-        place = place_of_this_process()
-        self._me = Me(uuid.uuid4().hex, socket.gethostname()[:255], os.getpid(), place)
+        host, place = socket.gethostname()[:255], place_of_this_process()
+        self._me = Me(uuid.uuid4().hex, host, os.getpid(), place, self._parent)
         self._registered = False
         _open[self._me.id] = self
 
@@ -132,19 +129,66 @@ class SessionLedger(NeverCopied, ABC):
         ours = self._call(lambda: self._claim(wanted, token)) if wanted else set[str]()
         return [name for key, name in wanted.items() if key in ours]
 
+    def draw(
+        self, walk: str, count: int, name_at: Callable[[int], str | None], token: str
+    ) -> dict[str, int]:
+        """Claim the names at the next ``count`` positions of a shared walk, and return them.
+
+        The result has the position of each name that this session now holds by ``token``. Positions
+        that other sessions gave back unused come first. ``name_at`` returns the name at a position,
+        or ``None`` for a name that is not wanted. It must be quick: other sessions may wait
+        meanwhile.
+
+        Examples:
+            >>> ledger.draw("numbers", 2, "NPC #{}".format, token="second")
+            {'NPC #0': 0, 'NPC #1': 1}
+        """
+        _check_walk(walk, count)
+        CHECKS.text("token", token, 100)
+
+        def claimed(positions: Iterable[int]) -> dict[str, int]:
+            named = [(name, at) for at in positions if (name := name_at(at)) is not None]
+            wanted = {name_key(validate_name(name)): name for name, _ in reversed(named)}
+            ours = self._claim(wanted, token) if wanted else ()
+            return {n: at for n, at in named if wanted[key := name_key(n)] == n and key in ours}
+
+        def positions() -> list[int]:
+            spares = [self._position(walk, at) for at in self._spares(walk, count)]
+            if missing := count - len(spares):
+                first = self._position(walk, self._advance(walk, missing))
+                return [*spares, *range(first, first + missing)]
+            return spares
+
+        if self.joins:
+            return self._call(lambda: claimed(positions()))
+        found = self._call(positions)  # a claim may be repeated, and this may not
+        return self._call(lambda: claimed(found))
+
     def take(self, name: str, identity: str | None = None) -> Holder | None:
         """See :meth:`namepool.Ledger.take`."""
         if is_default_name(validate_name(name)):
             raise CHECKS.invalid("name", name, "a name of one's own")
         if identity is not None:
             CHECKS.text("identity", identity, 256)
-        holder = self._call(lambda: self._take(name_key(name), name, identity, None))
+        key = name_key(name)
+        holder = self._call(lambda: self._take(key, name, identity, None))
         if holder is None or identity is None or holder.identity != one_line(identity, LONGEST):
             return holder  # read in one line; the engine compares it as stored
-        if self.lives(holder.session):
+        if name_key(holder.name) != key or self.lives(holder.session):
             return holder
         before = holder.session.id  # another session may be faster and get it
-        return self._call(lambda: self._take(name_key(name), name, identity, before))
+        return self._call(lambda: self._take(key, name, identity, before))
+
+    def kept(self, identity: str) -> Holder | None:
+        """Return the holder of the name of an identity; ``None`` if the identity has no name.
+
+        Examples:
+            >>> ledger.take("Grace Under Load", identity="planner")
+            >>> ledger.kept("planner").name
+            'Grace Under Load'
+        """
+        CHECKS.text("identity", identity, 256)
+        return self._open_look(lambda: self._kept(identity))
 
     def release(self, names: Iterable[str], token: str | None = None) -> None:
         """See :meth:`namepool.Ledger.release`."""
@@ -154,43 +198,104 @@ class SessionLedger(NeverCopied, ABC):
 
     def renew(self) -> None:
         """See :meth:`namepool.Ledger.renew`. It also frees names by ``retire_after``."""
+        after = self._retire_after
+        is_turn = self._call(lambda: self._renew(None if after is None else RENEW_EVERY))
+        if is_turn and after is not None:
+            self.prune(after)
+
+    def stand_for(self, pid: int) -> None:
+        """Let the session stand for another process of this machine, and renew it.
+
+        The session then lives as long as that process runs.
+
+        Examples:
+            >>> ledger.stand_for(os.getpid())
+        """
+        CHECKS.count("pid", pid, 1)
+        self._me = self._me._replace(pid=pid, place=place_of(pid))
         self._call(self._renew)
-        if self._retire_after is not None:
-            self.prune(self._retire_after)
 
     def advance(self, walk: str, count: int) -> int:
-        """See :meth:`namepool.Ledger.advance`. If an answer is lost, nobody gets its positions."""
-        CHECKS.text("walk", walk, 200)
-        CHECKS.count("count", count, 1)
-        return self._call(lambda: self._advance(walk, count))
+        """See :meth:`namepool.Ledger.advance`. If an answer is lost, nobody gets its positions.
 
-    def close(self) -> None:
-        """See :meth:`namepool.Ledger.close`."""
+        Raises:
+            LedgerError: the ledger cannot be reached, or what it holds for the walk is no position
+        """
+        _check_walk(walk, count)
+        return self._call(lambda: self._position(walk, self._advance(walk, count)))
+
+    def close(
+        self, unused: Iterable[str] = (), spare: Mapping[str, Collection[int]] | None = None
+    ) -> None:
+        """See :meth:`namepool.Ledger.close`. It releases ``unused`` names in the same step.
+
+        ``spare`` has positions of walks that nobody used. ``draw`` offers them again.
+        """
         if self._closed:
             return
+        keys = list(dict.fromkeys(name_key(validate_name(name)) for name in unused))
         self._closed = True  # first: a renewal must not begin a new session
-        self._leave()
+        self._leave(keys, spare or {})
 
-    def _leave(self) -> None:
+    def _leave(self, keys: Sequence[str] = (), spare: Mapping[str, Any] | None = None) -> None:
         try:
             if self._registered:
-                self._guarded(self._end)
+                self._guarded(lambda: self._end(keys, spare or {}))
         except SessionLost:
             pass  # the session was pruned: this is an end, too
         finally:
             _open.pop(self._me.id, None)
             self._disconnect()
 
+    # -- for people -------------------------------------------------------------------------
+
     def holders(self) -> Iterator[Holder]:
-        """See :meth:`namepool.Ledger.holders`."""
-        yield from self._look(self._holders)
+        """See :meth:`namepool.Ledger.holders`. The holders are read page by page.
+
+        A name that is claimed or freed meanwhile may be missing.
+        """
+        after: Any = None
+        while True:
+            page, after = self._open_look(partial(self._page, after))
+            yield from page
+            if after is None:
+                return
+
+    def holder(self, name: str) -> Holder | None:
+        """Return the holder of a name; ``None`` if nobody has claimed it.
+
+        Examples:
+            >>> ledger.holder("ada the yak shaver").name
+            'Ada the Yak Shaver'
+        """
+        key = name_key(validate_name(name))
+        return self._open_look(lambda: self._find(key))
 
     def stats(self) -> LedgerStats:
         """See :meth:`namepool.Ledger.stats`."""
-        claimed, sessions = self._look(self._count)
-        living = sum(self.lives(session) for session in sessions)
-        ended = sum(session.ended for session in sessions)
-        return LedgerStats(self.namespace, claimed, living, len(sessions) - living - ended, ended)
+        return self._open_look(self._tally)
+
+    def _tally(self) -> LedgerStats:
+        counts = {"living": 0, "silent": 0, "ended": 0}
+        for session in self._sessions():
+            if session is not None:
+                counts[self.state(session)] += 1
+        try:
+            claimed = read_count(self._count())
+        except BadRow as error:
+            raise LedgerError(f"{self}: {one_line(error, 500)}") from None
+        return LedgerStats(self.namespace, claimed, **counts)
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces of the storage, in alphabetical order.
+
+        The result is empty if the storage does not let this user ask.
+
+        Examples:
+            >>> ledger.namespaces()
+            ['crew']
+        """
+        return sorted(self._open_look(lambda: list(self._namespaces())))
 
     def exists(self) -> bool:
         """Tell whether the storage exists, without making it.
@@ -201,11 +306,54 @@ class SessionLedger(NeverCopied, ABC):
         """
         return True
 
-    def lives(self, session: Session) -> bool:
-        """Tell whether a session counts as living.
+    def prune(self, older_than: float, *, identities: bool = False) -> int:
+        """See :meth:`namepool.Ledger.prune`. With ``identities`` it frees their names, too.
+
+        It works in steps of some milliseconds. Other sessions claim names between two steps.
+
+        Raises:
+            InvalidOption: ``older_than`` is less than ten minutes; a living session may be silent
+                for that long
+        """
+        _check_age("older_than", older_than)
+        freed = passed = 0
+        while page := self._open_look(partial(self._old, older_than, passed, SLICE, identities)):
+            dead = [
+                session.id for session in page if session is not None and self._is_dead(session)
+            ]
+            passed += len(page) - len(dead)
+            while dead:
+                began = time.monotonic()
+                now_freed, left = self._do(partial(self._free, dead, older_than, identities))
+                if not now_freed and len(left) >= len(dead):
+                    raise LedgerError(f"{self}: its sessions do not give up their names")
+                freed, dead = freed + now_freed, list(left)
+                time.sleep(max(REST, time.monotonic() - began))
+        return freed
+
+    def _is_dead(self, session: Session) -> bool:
+        return session.id != self._me.id and (session.ended or not self.runs(session))
+
+    # -- which sessions live ----------------------------------------------------------------
+
+    def state(self, session: Session) -> str:
+        """Return ``"living"``, ``"silent"`` or ``"ended"``.
 
         A session lives until it ends, as long as its process runs. If it is unknown whether the
-        process runs, the session counts as living for 150 seconds after its last renewal.
+        process runs, the session counts as living for 150 seconds after its last renewal. Then it
+        is silent.
+
+        Examples:
+            >>> [holder] = ledger.holders()
+            >>> ledger.state(holder.session)
+            'living'
+        """
+        if session.ended:
+            return "ended"
+        return "living" if self.lives(session) else "silent"
+
+    def lives(self, session: Session) -> bool:
+        """Tell whether a session counts as living: see ``state``.
 
         Examples:
             >>> [holder] = ledger.holders()
@@ -227,26 +375,15 @@ class SessionLedger(NeverCopied, ABC):
             >>> ledger.runs(holder.session)
             True
         """
-        if session.pid == os.getpid() and session.place == self._me.place and session.place:
+        if (
+            session.pid == os.getpid()
+            and session.place
+            and session.place == place_of_this_process()
+        ):
             return session.id in _open
         return runs_here(session.place, session.pid)
 
-    def prune(self, older_than: float) -> int:
-        """See :meth:`namepool.Ledger.prune`.
-
-        Raises:
-            InvalidOption: ``older_than`` is less than ten minutes; a living session may be silent
-                for that long
-        """
-        _check_age("older_than", older_than)
-        freed = 0
-        for session in self._look(self._sessions):
-            dead = session.silent > older_than and session.id != self._me.id
-            if dead and (session.ended or not self.runs(session)):
-                freed += self._do(partial(self._free, session.id, older_than))
-        return freed
-
-    # -- for engines ------------------------------------------------------------------------
+    # -- calls ------------------------------------------------------------------------------
 
     def _call(self, work: Callable[[], T]) -> T:
         """Do ``work`` for this session; if the ledger has forgotten it, do so for a new one."""
@@ -276,62 +413,22 @@ class SessionLedger(NeverCopied, ABC):
             raise LedgerError(f"{self} is closed")
         return self._guarded(work)
 
-    def _look(self, work: Callable[[], T]) -> T:
-        """Do ``work``, which only reads: no writer waits for it."""
-        return self._do(work)
+    def _open_look(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise LedgerError(f"{self} is closed")
+        return self._look(work)
 
-    @abstractmethod
-    def _guarded(self, work: Callable[[], T]) -> T:
-        """Do ``work`` with the storage; failures of the storage become ``LedgerError``."""
+    def _position(self, walk: str, stored: object) -> int:
+        try:
+            return read_position(stored)
+        except BadRow as error:
+            text = f"{self}: the walk {one_line(walk)!r} is lost: {one_line(error, 500)}"
+            raise LedgerError(f"{text}; give it another namespace") from None
 
-    @abstractmethod
-    def _claim(self, wanted: Mapping[str, str], token: str) -> Collection[str]:
-        """Claim the keys, given with their names; return those that session and token hold now."""
 
-    @abstractmethod
-    def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
-        """Claim a name that is free, ours, or held by the session ``before``, or return its holder.
-
-        A name of ours that was taken for another identity is not given.
-        """
-
-    @abstractmethod
-    def _release(self, keys: Sequence[str], token: str | None) -> None:
-        """Free our names that have no identity, and have the token if one is given."""
-
-    @abstractmethod
-    def _renew(self) -> None:
-        """Note that the session lives."""
-
-    @abstractmethod
-    def _advance(self, walk: str, count: int) -> int:
-        """Move a walk on; return its position before."""
-
-    @abstractmethod
-    def _end(self) -> None:
-        """Note that the session has ended; forget it if it holds no name."""
-
-    @abstractmethod
-    def _free(self, session: str, silent: float) -> int:
-        """Forget a session that is still silent so long; return the number of its claims."""
-
-    @abstractmethod
-    def _sessions(self) -> list[Session]:
-        """Return the sessions of the namespace."""
-
-    @abstractmethod
-    def _count(self) -> tuple[int, list[Session]]:
-        """Return the number of claimed names, and the sessions."""
-
-    @abstractmethod
-    def _holders(self) -> Iterable[Holder]:
-        """Return the holder of each name."""
-
-    def _forked(self) -> None:
-        """Let go of the parent's open storage, without closing it for the parent."""
-
-    def _disconnect(self) -> None:
-        """Close the storage."""
+def _check_walk(walk: object, count: object) -> None:
+    CHECKS.text("walk", walk, 200)
+    CHECKS.count("count", count, 1)
 
 
 def _check_age(option: str, value: object) -> None:

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from namepool.ledgers.memory import Book, MemoryLedger
-from namepool.ledgers.redis import RedisLedger
 from namepool.ledgers.session import SessionLedger
-from namepool.ledgers.sqlite import SQLiteLedger
 from tests.ledgers.redis_server import RedisServer, need_server
 from tests.support import PATIENCE, MovableClock
 
@@ -80,6 +78,8 @@ class SQLiteEngine(Engine):
         self.path = folder / "names.db"
 
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
+        from namepool.ledgers.sqlite import SQLiteLedger
+
         return SQLiteLedger(self.path, namespace, clock=self.clock, **options)
 
 
@@ -107,6 +107,8 @@ class RedisEngine(Engine):
                 self._server.do("ZINCRBY", key, -seconds, session)
 
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
+        from namepool.ledgers.redis import RedisLedger
+
         return RedisLedger(self._server.url, namespace, **{"timeout": PATIENCE, **options})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from namepool.errors import InvalidName, InvalidOption, LedgerError
 from namepool.ledgers.base import LIVING_FOR, Ledger, LedgerStats, check_ledger
-from namepool.ledgers.session import SessionLedger
+from namepool.ledgers.session import SLICE, SessionLedger
 from tests.ledgers.engines import Engine
 from tests.support import PATIENCE, run_together
 
@@ -247,12 +249,143 @@ def test_a_session_that_was_pruned_though_it_lived_goes_on_as_another(
     first, second = engine.open(), engine.open()
     first.claim(NAMES, "t1")
     before = first.session
-    second._do(lambda: second._free(before, -1.0))
+    second._do(lambda: second._free([before], -1.0, False))
     second.claim(NAMES[:1], "t1")
 
     assert first.claim(NAMES, "t1") == NAMES[1:]
     assert first.session != before
     assert f"the ledger has forgotten session {before}" in caplog.text
+
+
+def test_the_names_of_identities_are_freed_only_if_that_is_asked_for(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES[:1], "t1")
+    first.take(NAMES[1], "planner")
+    engine.crash(first)
+    engine.pass_time(8 * DAY)
+
+    assert second.prune(7 * DAY) == 1
+    assert second.prune(7 * DAY) == 0
+    assert [holder.name for holder in second.holders()] == [NAMES[1]]
+    assert second.prune(7 * DAY, identities=True) == 1
+    assert second.stats() == LedgerStats(second.namespace, 0, 0, 0, 0)
+
+
+def test_an_identity_takes_its_name_back_after_a_prune(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES[:1], "t1")
+    first.take(NAMES[1], "planner")
+    engine.crash(first)
+    engine.pass_time(8 * DAY)
+    second.prune(7 * DAY)
+
+    assert second.take(NAMES[1], "planner") is None
+    assert held(second) == {NAMES[1]: second.session}
+
+
+def test_a_prune_of_many_sessions_frees_all_their_names(engine: Engine) -> None:
+    looker, count = engine.open(), 2 * SLICE + 1
+    for number in range(count):
+        ledger = engine.open()
+        ledger.claim([f"Old {number}", f"Odd {number}"], "t1")
+        engine.crash(ledger)
+    engine.pass_time(8 * DAY)
+
+    assert looker.prune(7 * DAY) == 2 * count
+    assert looker.stats().claimed == looker.stats().silent == 0
+
+
+def test_a_session_that_holds_many_names_loses_them_all(engine: Engine) -> None:
+    first, looker = engine.open(), engine.open()
+    names = [f"Old {number}" for number in range(5000)]
+    first.claim(names, "t1")
+    engine.crash(first)
+    engine.pass_time(8 * DAY)
+
+    assert looker.prune(7 * DAY) == len(names)
+    assert looker.stats().silent == 0
+
+
+def test_one_session_at_a_time_has_the_turn_to_retire_names(engine: Engine) -> None:
+    first, second = (engine.open(retire_after=7 * DAY) for _ in range(2))
+    turns = [ledger._call(lambda one=ledger: one._renew(30.0)) for ledger in (first, second)]
+    assert turns == [True, False]
+    engine.pass_time(31.0)
+
+    assert second._call(lambda: second._renew(30.0))
+
+
+def test_a_session_may_stand_for_another_process(engine: Engine) -> None:
+    ledger, other = engine.open(parent="Ada/Bo"), engine.open()
+    ledger.claim(NAMES[:1], "t1")
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        ledger.stand_for(process.pid)
+        (holder,) = other.holders()
+        assert (holder.session.pid, holder.session.parent) == (process.pid, "Ada/Bo")
+        assert holder.session.id == ledger.session
+        assert other.runs(holder.session) is True
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert other.state(next(other.holders()).session) == "silent"
+
+
+def test_a_ledger_has_as_many_pages_as_it_needs(engine: Engine) -> None:
+    ledger = engine.open()
+    names = [f"Nell {number}" for number in range(3500)]
+    ledger.claim(names, "t1")
+
+    assert sorted(held(ledger)) == sorted(names)
+
+
+def test_a_ledger_knows_its_namespaces(engine: Engine) -> None:
+    for namespace in ("b:{x}", "a"):
+        engine.open(namespace).claim(NAMES, "t1")
+
+    assert engine.open("c").namespaces() == ["a", "b:{x}"]
+
+
+# -- a walk -------------------------------------------------------------------------------------
+
+
+def test_names_are_drawn_from_a_walk_in_one_step(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+
+    assert first.draw("walk", 3, "Npc {}".format, "t1") == {"Npc 0": 0, "Npc 1": 1, "Npc 2": 2}
+    assert second.draw("walk", 2, "Npc {}".format, "t1") == {"Npc 3": 3, "Npc 4": 4}
+    assert first.advance("walk", 1) == 5
+    assert set(held(second)) == {f"Npc {n}" for n in range(5)}
+
+
+def test_names_that_others_hold_or_nobody_wants_are_not_drawn(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(["Npc 1"], "t1")
+
+    drawn = second.draw("walk", 4, lambda at: None if at == 2 else f"Npc {at}", "t1")
+
+    assert drawn == {"Npc 0": 0, "Npc 3": 3}
+    assert set(held(second)) == {"Npc 0", "Npc 1", "Npc 3"}
+
+
+def test_positions_that_were_not_used_are_offered_again(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    drawn = first.draw("walk", 4, "Npc {}".format, "t1")
+    first.close(unused=list(drawn)[1:], spare={"walk": [1, 2, 3]})
+
+    assert second.draw("walk", 2, "Npc {}".format, "t1").keys() <= {"Npc 1", "Npc 2", "Npc 3"}
+    assert len(second.draw("walk", 2, "Npc {}".format, "t2")) == 2
+    assert second.advance("walk", 1) == 5
+
+
+def test_a_close_releases_and_ends_in_one_step(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+    first.close(unused=NAMES[:2])
+
+    assert second.claim(NAMES, "t1") == NAMES[:2]
+    assert second.stats().ended == 1
 
 
 # -- one name -----------------------------------------------------------------------------------
@@ -286,6 +419,77 @@ def test_an_identity_takes_its_name_back_from_a_session_that_was_closed(engine: 
     assert third.take(NAMES[0]) is not None
     assert second.take(NAMES[0], "planner") is None
     assert held(second) == {NAMES[0]: second.session}
+
+
+def test_an_identity_has_one_name(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.take(NAMES[0], "planner")
+
+    for ledger in (first, second):
+        holder = ledger.take(NAMES[1], "planner")
+        assert holder is not None
+        assert (holder.name, holder.identity) == (NAMES[0], "planner")
+    assert list(held(first)) == NAMES[:1]
+
+
+def test_an_identity_has_one_name_in_each_namespace(engine: Engine) -> None:
+    first, second = engine.open("ours"), engine.open("theirs")
+
+    assert first.take(NAMES[0], "planner") is None
+    assert second.take(NAMES[1], "planner") is None
+
+
+def test_the_name_of_an_identity_is_found(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.take(NAMES[0], "planner")
+
+    holder = second.kept("planner")
+
+    assert holder is not None
+    assert (holder.name, holder.session.id, holder.is_kept) == (NAMES[0], first.session, False)
+    assert second.kept("tester") is None
+    assert second.holder(NAMES[0].upper()) == holder
+    assert second.holder(NAMES[1]) is None
+
+
+def test_a_name_that_was_released_is_kept_for_its_identity_alone(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.take(NAMES[0], "planner")
+    first.release(NAMES)
+
+    holder = second.take(NAMES[0], "tester")
+    assert holder is not None
+    assert holder.is_kept
+    assert second.take(NAMES[0]) is not None
+    assert first.take(NAMES[0]) is not None
+    assert second.claim(NAMES, "t1") == NAMES[1:]
+    assert second.take(NAMES[0], "planner") is None  # though the first session lives
+    assert first.take(NAMES[0], "planner") is not None
+
+
+def test_a_name_may_get_an_identity_later(engine: Engine) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES, "t1")
+
+    assert first.take(NAMES[0], "planner") is None
+    assert second.kept("planner") is not None
+    first.release(NAMES)
+    assert list(held(second)) == NAMES[:1]
+
+
+def test_of_two_that_want_a_name_for_one_new_identity_one_gets_it(engine: Engine) -> None:
+    ledgers = [engine.open() for _ in range(4)]
+    got: list[object] = []
+
+    run_together(
+        [
+            lambda n=n: got.append(ledgers[n].take(f"Npc {n}", "planner"))  # type: ignore[misc]
+            for n in range(4)
+        ]
+    )
+
+    assert got.count(None) == 1
+    assert len(held(ledgers[0])) == 1
 
 
 def test_an_identity_does_not_take_its_name_from_a_session_that_lives(engine: Engine) -> None:

@@ -35,6 +35,7 @@ class TwoSessions(RuleBasedStateMachine):
         self.ids: list[int] = [0, 1]
         self.claims: dict[str, tuple[int, str, str | None]] = {}
         self.gone: set[int] = set()
+        self.kept: set[str] = set()
         self.positions = 0
 
     @rule(who=SESSIONS, names=st.lists(NAMES, max_size=6), token=TOKENS)
@@ -51,23 +52,45 @@ class TwoSessions(RuleBasedStateMachine):
     @rule(who=SESSIONS, name=NAMES, identity=IDENTITIES)
     def take(self, who: int, name: str, identity: str | None) -> None:
         key, me = name_key(name), self.ids[who]
-        session, token, before = self.claims.get(key, (me, "", None))
-        comes_back = session in self.gone and identity is not None and identity == before
-        fits = before is None or identity is None or identity == before
-        ours = comes_back or (session == me and fits)
-        if ours:
-            self.claims[key] = (me, token, identity or before)
+        expected = self.expected(key, me, identity)
         holder = self.sessions[who].take(name, identity)
-        assert (holder is None) is ours
-        assert holder is None or name_key(holder.name) == key
-        assert holder is None or holder.identity == before
+        assert (holder and name_key(holder.name)) == expected
+        if expected is None:
+            _, token, before = self.claims.get(key, (me, "", None))
+            self.claims[key] = (me, token, identity or before)
+            self.kept.discard(key)
+        else:
+            assert holder is not None
+            assert holder.identity == self.claims[expected][2]
+            assert holder.is_kept is (expected in self.kept)
+
+    def expected(self, key: str, me: int, identity: str | None) -> str | None:
+        """Return the key of the name that is in the way, if there is one."""
+        others = [k for k, claim in self.claims.items() if claim[2] == identity and k != key]
+        if identity is not None and others:
+            return others[0]
+        session, _, before = self.claims.get(key, (me, "", None))
+        is_ours = session == me and key not in self.kept and None in (identity, before)
+        is_free = session in self.gone or session == me or key in self.kept
+        is_back = identity is not None and identity == before and is_free
+        return None if is_ours or is_back else key
+
+    @rule(who=SESSIONS, identity=IDENTITIES)
+    def find(self, who: int, identity: str | None) -> None:
+        if identity is not None:
+            holder = self.sessions[who].kept(identity)
+            keys = [key for key, claim in self.claims.items() if claim[2] == identity]
+            assert ([name_key(holder.name)] if holder else []) == keys
 
     @rule(who=SESSIONS, names=st.lists(NAMES, max_size=4), token=st.none() | TOKENS)
     def release(self, who: int, names: list[str], token: str | None) -> None:
         for key in map(name_key, names):
             session, by, identity = self.claims.get(key, (-1, "", None))
-            if session == self.ids[who] and identity is None and token in (None, by):
-                del self.claims[key]
+            if session == self.ids[who] and token in (None, by):
+                if identity is None:
+                    del self.claims[key]
+                else:
+                    self.kept.add(key)
         self.sessions[who].release(names, token)
 
     @rule(who=SESSIONS, count=st.integers(1, 9))
@@ -90,16 +113,25 @@ class TwoSessions(RuleBasedStateMachine):
         self.ids[who] = max(self.ids) + 1
 
     @rule(who=SESSIONS)
-    def prune_in_a_month(self, who: int) -> None:
+    def forget_identities(self, who: int) -> None:
+        self.prune_in_a_month(who, identities=True)
+
+    @rule(who=SESSIONS)
+    def prune_in_a_month(self, who: int, identities: bool = False) -> None:
         for session in self.sessions:
             session.renew()
         self.engine.pass_time(30 * DAY)
         for session in self.sessions:
             session.renew()
-        dead = [key for key, claim in self.claims.items() if claim[0] in self.gone]
-        assert self.sessions[who].prune(7 * DAY) == len(dead)
+        dead = [
+            key
+            for key, claim in self.claims.items()
+            if claim[0] in self.gone and (identities or claim[2] is None)
+        ]
+        assert self.sessions[who].prune(7 * DAY, identities=identities) == len(dead)
         for key in dead:
             del self.claims[key]
+            self.kept.discard(key)
 
     @invariant()
     def the_ledger_knows_what_the_model_knows(self) -> None:
