@@ -12,6 +12,7 @@
     ├── CheckoutTimeout    (also a pykka.Timeout and a TimeoutError)
     ├── NameHeld                                 another owner holds the name that was asked for
     ├── LedgerError                              a ledger that cannot be reached or used
+    │   └── LedgerBusy                           another process has the ledger locked for now
     └── SourceError                              the source cannot answer
         └── SourceExhausted                      the source has given all its names
 
@@ -78,6 +79,13 @@ class LedgerError(NamePoolError):
     """A ledger of claimed names cannot be reached or used.
 
     The pool hands out no name that is not claimed.
+    """
+
+
+class LedgerBusy(LedgerError):
+    """Other processes have kept the file of a ledger locked for the whole ``timeout`` of the call.
+
+    A pool tries again while a caller waits and has time left.
     """
 
 

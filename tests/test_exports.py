@@ -13,7 +13,7 @@ import namepool
 EXPORTED = """
 ActorHandle AssociateName AsyncPoolHandle Backoff CheckinLease CheckinName CheckoutLease
 CheckoutName CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOwner
-InvalidName InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest Ledger LedgerError ListedNames
+InvalidName InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest Ledger LedgerBusy LedgerError ListedNames
 NameHeld NamePool NamePoolError NamePoolOptions NamePoolProxy NamePoolRef NameSource NamedActor
 NamedExecutor NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired PoolHandle
 PoolState PoolStats PoolStatsRequest Reset SourceError SourceExhausted Subscription Supervisor
