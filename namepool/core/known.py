@@ -78,6 +78,12 @@ class KnownNames:
         self._log.append(name)
         return True
 
+    def unlearn(self, name: str) -> None:
+        """Forget a name. A view that ``used`` returned earlier still shows it."""
+        if self._by_key.pop(name_key(name), None) is not None:
+            self._homes.pop(name, None)
+            self._log = [known for known in self._log if known != name]
+
     def admit(self, judged: Judged, theme: str | None = None) -> Admission:
         """Stock each name that reads unlike every known name, and count the other candidates."""
         stock = self._stocks[theme]

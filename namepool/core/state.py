@@ -98,6 +98,12 @@ class OwnerEnded(NamedTuple):
     owner: str
 
 
+class Left(NamedTuple):
+    """The signal that a name has left the pool, with the end of its lease."""
+
+    name: str
+
+
 class LateChunk(NamedTuple):
     """The signal that names came for a dead pool.
 
@@ -306,6 +312,13 @@ class PoolState(Speakers):
         self.counters.invalid_count += admission.invalid
         self.counters.duplicate_count += admission.duplicate
         return admission
+
+    def left(self, name: str) -> None:
+        """Forget a name that has left the pool, unless the pool has it again."""
+        self.torn = True
+        if name not in self.leases and name not in self.known.home(name).all_names():
+            self.known.unlearn(name)
+        self.torn = False
 
     def reset(self) -> None:
         """Forget every name, lease and binding. A lease that waits for a name still waits."""

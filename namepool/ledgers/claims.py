@@ -22,7 +22,9 @@ from namepool.core.names import name_key, one_line
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
-from namepool.sources.base import NameSource, read_answer, time_left
+from namepool.ledgers.identities import Identities
+from namepool.ledgers.session import SessionLedger
+from namepool.sources.base import NameSource, read_answer, time_left, why_refused
 
 warn: Callable[..., None] = Logger("namepool.pool").warning  # the ledger belongs to the pool
 
@@ -44,13 +46,16 @@ BATCH = 500
 UNCERTAIN = 100
 """The most claims without an answer that are remembered, to be taken back later."""
 
+PLACES = 2000
+"""The most names of a walk whose positions are remembered. A pool with more offers none again."""
+
 CLAIMING = 1.0
 """Seconds that the end of a pool waits, at most, for claims that are under way."""
 
 ENDING = 10.0
 """The most seconds that the end of a pool waits for the ledger to release the unused names.
 
-This wait begins after the wait for claims.
+This wait begins after the wait for claims. The timeout of the ledger may end it sooner.
 """
 
 
@@ -74,10 +79,13 @@ class ClaimedNames:
         self._source = source
         self._state = PoolState()
         self._lock = threading.Lock()
+        self.identities: Identities = Identities(ledger)
         self._session: object = getattr(ledger, "session", None)
         self._uncertain: list[tuple[list[str], str]] = []
         self._spoken: dict[str, None] = {}
         self._on_its_way: dict[str, None] = {}  # claimed, and not yet known to the pool
+        self._places: dict[str, tuple[str, int]] = {}  # the names of a walk, and their positions
+        self._here = threading.local()  # the chunk that this thread fetches
         self._working = 0
         self._is_closing = False
         self._pid = os.getpid()
@@ -112,12 +120,17 @@ class ClaimedNames:
         """
         self.settle()
         self.forget_admitted()
-        chunk = Chunk(count, time.monotonic())
-        while chunk.may_ask():
-            known = used if not chunk.rejected else UsedNames([*used, *chunk.rejected])
-            answer = self._ask(chunk, known, wishes)
-            if not chunk.take_in(answer, self._claim):
-                break
+        self._here.chunk = chunk = Chunk(count, time.monotonic())
+        try:
+            while chunk.may_ask():
+                known = used if not chunk.rejected else UsedNames([*used, *chunk.rejected])
+                answer = self._ask(chunk, known, wishes)
+                if not chunk.take_in(answer, self._claim):
+                    break
+        finally:
+            self._here.chunk = None
+            if left := chunk.left_over():
+                self._doubt(left, chunk.token)
         with self._lock:
             self._state.counters.rejected_count += len(chunk.rejected)
         if not chunk.claimed and chunk.rejected and not chunk.refused:
@@ -137,7 +150,40 @@ class ClaimedNames:
                 return read_answer((), 0)  # the names of other sessions may come free
             raise
 
+    def draw(self, walk: str, count: int, name_at: Callable[[int], str]) -> list[str]:
+        """Claim the names at the next positions of a shared walk in one step, and return them.
+
+        A source calls this in its ``fetch``. Some of the names may not be claimed: no pool may
+        issue them, or other sessions hold them. ``_claim`` knows which.
+        """
+        chunk: Chunk | None = getattr(self._here, "chunk", None)
+        if chunk is None:  # the source fetches on a thread of its own
+            first = self.ledger.advance(walk, count)
+            return [name_at(at) for at in range(first, first + count)]
+        names: list[str] = []
+
+        def wanted_at(position: int) -> str | None:
+            names.append(name := name_at(position))
+            return None if why_refused(name) else name
+
+        with self._before_the_end(), self._doubted(names, chunk.token):
+            drawing: Any = self.ledger
+            places: dict[str, int] = drawing.draw(walk, count, wanted_at, chunk.token)
+            with self._lock:
+                self._on_its_way.update(dict.fromkeys(places))
+                if len(self._places) < PLACES:
+                    self._places.update({name: (walk, at) for name, at in places.items()})
+        chunk.drawn.update({name: name in places for name in names})
+        self._look_at_session()
+        return names
+
     def _claim(self, names: list[str]) -> list[str]:
+        drawn = self._here.chunk.drawn
+        others = [name for name in names if name not in drawn]
+        claimed = set(self._claim_all(others) if others else ())
+        return [name for name in names if name in claimed or drawn.get(name)]
+
+    def _claim_all(self, names: list[str]) -> list[str]:
         token = _token()
         with self._before_the_end():
             with self._doubted(names, token):
@@ -157,6 +203,7 @@ class ClaimedNames:
         """
         with self._before_the_end():
             self._take_back()
+            self.identities.settle()
             for name in list(self._spoken):
                 self._keep(name)
                 self._spoken.pop(name, None)
@@ -190,8 +237,8 @@ class ClaimedNames:
         self._spoken[name] = None
         self._try(self.settle)
 
-    def _keep(self, name: str) -> None:
-        holder = self.ledger.take(name)
+    def _keep(self, name: str, identity: str | None = None) -> None:
+        holder = self.ledger.take(name, identity)
         self._look_at_session()
         if holder is not None:
             self._conflict(name, f"is held by {holder.session} too")
@@ -244,10 +291,11 @@ class ClaimedNames:
                 self._try(partial(self._claim_anew, names[start : start + BATCH]))
 
     def _claim_anew(self, names: list[str]) -> None:
+        held = self.identities.held()
         with self._before_the_end():
-            ours = set(self.ledger.claim(names, _token()))
+            ours = set(self.ledger.claim([n for n in names if n not in held], _token()))
             for name in [name for name in names if name not in ours]:
-                self._keep(name)
+                self._keep(name, held.get(name))
 
     def _conflict(self, name: str, why: str) -> None:
         with self._lock:
@@ -302,11 +350,34 @@ class ClaimedNames:
         self._ended.set()
 
     def _release_unused(self) -> None:
+        """Release the names that nobody has, and end the session; in one step, if it can."""
         self.forget_admitted()
         leases = self._state.leases
-        unused = [name for name in self._state.known.used() if name not in leases]
-        self._take_back()
-        self.ledger.release([*unused, *self._on_its_way])
+        doubted = [name for names, _ in self._uncertain for name in names]
+        known = [*self._state.known.used(), *self._on_its_way, *doubted]
+        unused = [name for name in dict.fromkeys(known) if name not in leases]
+        if isinstance(self.ledger, SessionLedger):
+            self.ledger.close(unused, self._spare(unused))
+        else:
+            self._take_back()
+            self.ledger.release(unused)
+
+    def _spare(self, unused: list[str]) -> dict[str, list[int]]:
+        """Return the positions, by walk, of the names that were never handed out.
+
+        A name that was handed out comes again after ``reuse_gap`` other names. Before that it
+        rests, so every name that is ready is new. After that nobody can tell, so none is spare.
+        """
+        state, spare = self._state, dict[str, list[int]]()
+        was_reused = state.number > state.options.reuse_gap or state.counters.early_reuse_count
+        if was_reused:
+            return {}
+        rested = {name for stock in state.stocks.values() for name, _ in stock.resting}
+        for name in unused:
+            if name in self._places and name not in rested:
+                walk, position = self._places[name]
+                spare.setdefault(walk, []).append(position)
+        return spare
 
 
 class Chunk:
@@ -319,8 +390,17 @@ class Chunk:
         self.refused: list[tuple[object, str]] = []
         """The candidates that no pool may issue, with the reasons; the pool counts them."""
         self.reserved: frozenset[str] = frozenset()
+        self.drawn: dict[str, bool] = {}
+        """The names that came from a shared walk, each with whether it is claimed."""
+        self.token: str = _token()
+        """The token by which those names were claimed."""
         self._began = began
         self._rounds = 0
+
+    def left_over(self) -> list[str]:
+        """Return the names that were claimed for the chunk, and are not in it."""
+        taken = set(self.claimed)
+        return [name for name, is_ours in self.drawn.items() if is_ours and name not in taken]
 
     def may_ask(self) -> bool:
         """Tell whether names are missing and there is time to ask for more."""

@@ -59,6 +59,10 @@ class FetcherDied(NamedTuple):
     reason: str | None
 
 
+class TryAgain(NamedTuple):
+    """A timer's message: the pause after a ledger was locked is over."""
+
+
 class Gathered(NamedTuple):
     """A timer's message: it is time to look again whether more callers wait.
 
@@ -143,6 +147,11 @@ class Refilling:
         tick = FIRST_TICK if seconds is None else seconds * GATHERING / GATHERING_ROUNDS
         self.ref.actor_inbox.schedule(tick, Gathered(waiting, message.rounds + 1))
 
+    def try_again(self) -> None:
+        """Begin the fetches for the callers that still wait after the ledger was locked."""
+        if self._state.stocks.waiting:
+            self.refill()
+
     def refill(self) -> None:
         """Begin the fetches that are due; in the pause after a failure, refuse waiting callers."""
         self.look()
@@ -159,7 +168,7 @@ class Refilling:
         """Tell whether a fetch may begin; in the pause after a failure, refuse waiting callers."""
         fetches = self._fetches.of(stock)
         paused = fetches.pause(self.ref.actor_inbox.clock()) > 0.0
-        if paused and not len(fetches) and self._due(stock):
+        if paused and not (len(fetches) or fetches.is_busy) and self._due(stock):
             self._waiting.refuse_all(stock)
         return not paused
 
@@ -278,7 +287,8 @@ class Refilling:
     def _failed(self, cause: BaseException, theme: str | None) -> None:
         """Note a failed fetch for a theme.
 
-        If no other fetch is under way for the theme, its waiting callers are refused.
+        If no other fetch is under way for the theme, its waiting callers are refused. But if only
+        the ledger was locked, they still wait, and the pool tries again until their time is over.
         """
         counters = self._state.counters
         counters.fetch_failure_count += 1
@@ -291,7 +301,10 @@ class Refilling:
         pause = fetches.failed(now, cause)
         self._state.log.add(FetchFailed(counters.last_error, pause, stock.theme, at=now))
         is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
-        if is_unknown or not (len(fetches) or fetches.is_exhausted):
+        if fetches.is_busy:
+            self.ref.actor_inbox.schedule(pause, TryAgain())
+            self._waiting.serve()  # with names that rest, if there are any
+        elif is_unknown or not (len(fetches) or fetches.is_exhausted):
             self._waiting.refuse_all(stock)
         if is_unknown and self._forget(stock.theme):
             return
