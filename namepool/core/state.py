@@ -313,13 +313,6 @@ class PoolState(Speakers):
         self.counters.duplicate_count += admission.duplicate
         return admission
 
-    def left(self, name: str) -> None:
-        """Forget a name that has left the pool, unless the pool has it again."""
-        self.torn = True
-        if name not in self.leases and name not in self.known.home(name).all_names():
-            self.known.unlearn(name)
-        self.torn = False
-
     def reset(self) -> None:
         """Forget every name, lease and binding. A lease that waits for a name still waits."""
         self.torn = True

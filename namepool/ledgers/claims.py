@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
 from typing import Any
 
-from namepool.actors.at_exit import exiting_for
 from namepool.actors.logs import Logger
 from namepool.core.judging import Judged
 from namepool.core.known import UsedNames
@@ -22,8 +20,11 @@ from namepool.core.names import name_key, one_line
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
+from namepool.ledgers.doubts import Doubts
+from namepool.ledgers.ending import Closed, Ending
 from namepool.ledgers.identities import Identities
 from namepool.ledgers.session import SessionLedger
+from namepool.ledgers.walks import Walks
 from namepool.sources.base import NameSource, read_answer, time_left, why_refused
 
 warn: Callable[..., None] = Logger("namepool.pool").warning  # the ledger belongs to the pool
@@ -43,12 +44,6 @@ QUICK = 1.0
 BATCH = 500
 """Names that are claimed again in one call."""
 
-UNCERTAIN = 100
-"""The most claims without an answer that are remembered, to be taken back later."""
-
-PLACES = 2000
-"""The most names of a walk whose positions are remembered. A pool with more offers none again."""
-
 CLAIMING = 1.0
 """Seconds that the end of a pool waits, at most, for claims that are under way."""
 
@@ -64,10 +59,6 @@ def _token() -> str:
     return os.urandom(16).hex()
 
 
-class _Closed(LedgerError):
-    """The pool has ended, so nothing more is claimed for it."""
-
-
 class ClaimedNames:
     """A source that gives only names that the ledger has claimed for this pool.
 
@@ -81,16 +72,12 @@ class ClaimedNames:
         self._lock = threading.Lock()
         self.identities: Identities = Identities(ledger)
         self._session: object = getattr(ledger, "session", None)
-        self._uncertain: list[tuple[list[str], str]] = []
+        self._doubts = Doubts(ledger)
+        self._ending = Ending(self._end)
         self._spoken: dict[str, None] = {}
         self._on_its_way: dict[str, None] = {}  # claimed, and not yet known to the pool
-        self._places: dict[str, tuple[str, int]] = {}  # the names of a walk, and their positions
+        self._walks = Walks()
         self._here = threading.local()  # the chunk that this thread fetches
-        self._working = 0
-        self._is_closing = False
-        self._pid = os.getpid()
-        self._claimed = threading.Event()  # the pool ends, and no claim is under way any more
-        self._ended = threading.Event()
         # The signature is that of the source, because it shows whether the source knows themes.
         self.fetch: Any = update_wrapper(partial(self._fetch), source.fetch)
 
@@ -130,15 +117,15 @@ class ClaimedNames:
         finally:
             self._here.chunk = None
             if left := chunk.left_over():
-                self._doubt(left, chunk.token)
+                self._doubts.add(left, chunk.token)
         with self._lock:
             self._state.counters.rejected_count += len(chunk.rejected)
         if not chunk.claimed and chunk.rejected and not chunk.refused:
             raise SourceError(
                 f"others have claimed all {len(chunk.rejected)} names that {self.last_source} gave"
             )
-        if self._is_closing:
-            raise _Closed("the pool is closed")
+        if self._ending.is_closing:
+            raise Closed("the pool is closed")
         return Judged(chunk.claimed, chunk.refused, chunk.reserved)
 
     def _ask(self, chunk: Chunk, used: Sequence[str], wishes: dict[str, Any]) -> Judged:
@@ -166,13 +153,12 @@ class ClaimedNames:
             names.append(name := name_at(position))
             return None if why_refused(name) else name
 
-        with self._before_the_end(), self._doubted(names, chunk.token):
+        with self._ending.work(), self._doubts.doubted(names, chunk.token):
             drawing: Any = self.ledger
             places: dict[str, int] = drawing.draw(walk, count, wanted_at, chunk.token)
             with self._lock:
                 self._on_its_way.update(dict.fromkeys(places))
-                if len(self._places) < PLACES:
-                    self._places.update({name: (walk, at) for name, at in places.items()})
+                self._walks.note(walk, places)
         chunk.drawn.update({name: name in places for name in names})
         self._look_at_session()
         return names
@@ -185,8 +171,8 @@ class ClaimedNames:
 
     def _claim_all(self, names: list[str]) -> list[str]:
         token = _token()
-        with self._before_the_end():
-            with self._doubted(names, token):
+        with self._ending.work():
+            with self._doubts.doubted(names, token):
                 claimed = self.ledger.claim(names, token)
             with self._lock:
                 self._on_its_way.update(dict.fromkeys(claimed))
@@ -201,33 +187,12 @@ class ClaimedNames:
         Raises:
             LedgerError: the ledger cannot be reached
         """
-        with self._before_the_end():
-            self._take_back()
+        with self._ending.work():
+            self._doubts.take_back()
             self.identities.settle()
             for name in list(self._spoken):
                 self._keep(name)
                 self._spoken.pop(name, None)
-
-    def _take_back(self) -> None:
-        while self._uncertain:
-            with self._lock:
-                if not self._uncertain:
-                    break
-                names, token = self._uncertain.pop()
-            with self._doubted(names, token):
-                self.ledger.release(names, token)
-
-    @contextmanager
-    def _doubted(self, names: list[str], token: str) -> Iterator[None]:
-        """Take the names back later if the block fails: the ledger may have claimed them."""
-        with ExitStack() as undo:
-            undo.callback(self._doubt, names, token)
-            yield
-            undo.pop_all()
-
-    def _doubt(self, names: list[str], token: str) -> None:
-        with self._lock:
-            self._uncertain = [*self._uncertain[1 - UNCERTAIN :], (names, token)]
 
     def keep(self, name: str) -> None:
         """Claim a name that an agent speaks under already, now or when the ledger can be reached.
@@ -248,7 +213,7 @@ class ClaimedNames:
         self._try(partial(self._release, [n for n in names if n not in self._state.known]))
 
     def _release(self, names: list[str]) -> None:
-        with self._before_the_end():
+        with self._ending.work():
             self.ledger.release(names)
             with self._lock:
                 for name in names:
@@ -272,10 +237,10 @@ class ClaimedNames:
     def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except _Closed:
+        except Closed:
             pass  # the end of the pool logs its own failures
         except LedgerError as error:
-            if not self._ended.is_set():  # else the ledger was closed during the work
+            if not self._ending.has_ended.is_set():  # else the ledger was closed during the work
                 warn("%s", one_line(error))
         except Exception as error:  # the ledger may be the user's own class
             warn("the ledger failed: %s", one_line(repr(error)))
@@ -292,7 +257,7 @@ class ClaimedNames:
 
     def _claim_anew(self, names: list[str]) -> None:
         held = self.identities.held()
-        with self._before_the_end():
+        with self._ending.work():
             ours = set(self.ledger.claim([n for n in names if n not in held], _token()))
             for name in [name for name in names if name not in ours]:
                 self._keep(name, held.get(name))
@@ -305,12 +270,8 @@ class ClaimedNames:
     # -- the end ----------------------------------------------------------------------------
 
     def wait_ended(self) -> None:
-        """Wait as ``wait_released`` does.
-
-        A forked child does not wait, because its parent releases the names.
-        """
-        if self._pid == os.getpid() and self._claimed.wait(max(CLAIMING - exiting_for(), 0.0)):
-            self._ended.wait(ENDING)
+        """Wait as ``wait_released`` does. A forked child does not wait."""
+        self._ending.wait(CLAIMING, ENDING)
 
     def close(self) -> None:
         """Release the names that are not checked out, end the session, and close the source.
@@ -318,66 +279,26 @@ class ClaimedNames:
         Waits up to ``CLAIMING`` seconds for claims that are under way. If a claim takes longer, its
         fetcher releases the stock when the claim is done, if the process still runs then.
         """
-        with self._lock:
-            self._is_closing = True
-            is_idle = not self._working
-        if is_idle:
-            self._end()
+        self._ending.close()
         self.wait_ended()
         if (close := getattr(self._source, "close", None)) is not None:
             close()
 
-    @contextmanager
-    def _before_the_end(self) -> Iterator[None]:
-        """Let the end of the pool wait for this block; after ``close`` the last block ends it."""
-        with self._lock:
-            if self._is_closing:
-                raise _Closed("the pool is closed")
-            self._working += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._working -= 1
-                is_last = self._is_closing and not self._working
-            if is_last:
-                self._end()
-
     def _end(self) -> None:
-        self._claimed.set()
         self._try(self._release_unused)
         self._try(self.ledger.close)
-        self._ended.set()
 
     def _release_unused(self) -> None:
         """Release the names that nobody has, and end the session; in one step, if it can."""
         self.forget_admitted()
         leases = self._state.leases
-        doubted = [name for names, _ in self._uncertain for name in names]
-        known = [*self._state.known.used(), *self._on_its_way, *doubted]
+        known = [*self._state.known.used(), *self._on_its_way, *self._doubts.names()]
         unused = [name for name in dict.fromkeys(known) if name not in leases]
         if isinstance(self.ledger, SessionLedger):
-            self.ledger.close(unused, self._spare(unused))
+            self.ledger.close(unused, self._walks.spare(unused, self._state))
         else:
-            self._take_back()
+            self._doubts.take_back()
             self.ledger.release(unused)
-
-    def _spare(self, unused: list[str]) -> dict[str, list[int]]:
-        """Return the positions, by walk, of the names that were never handed out.
-
-        A name that was handed out comes again after ``reuse_gap`` other names. Before that it
-        rests, so every name that is ready is new. After that nobody can tell, so none is spare.
-        """
-        state, spare = self._state, dict[str, list[int]]()
-        was_reused = state.number > state.options.reuse_gap or state.counters.early_reuse_count
-        if was_reused:
-            return {}
-        rested = {name for stock in state.stocks.values() for name, _ in stock.resting}
-        for name in unused:
-            if name in self._places and name not in rested:
-                walk, position = self._places[name]
-                spare.setdefault(walk, []).append(position)
-        return spare
 
 
 class Chunk:

@@ -25,6 +25,9 @@ _BACKOFF = Backoff(first=0.05, longest=2.0)
 """The pauses between two looks at a holder that may have died."""
 
 
+OURS = "this very process holds it: take another name"
+
+
 class Hold:
     """The hold of one agent on the name of its identity, from before it has the name.
 
@@ -104,10 +107,7 @@ class Identities:
         with self._lock:
             if (other := self._holds.get(identity)) is not None and not other.is_over:
                 held = f"'{one_line(other.name)}'" if other.name else "its name"
-                raise NameHeld(
-                    f"{held} is held for the identity '{one_line(identity)}'; this very process "
-                    "holds it: take another name"
-                )
+                raise NameHeld(f"{held} is held for the identity '{one_line(identity)}'; {OURS}")
             hold = self._holds[identity] = Hold(self, identity)
             return hold
 
@@ -165,10 +165,10 @@ def told(ledger: Ledger, holder: Holder) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.claimed))
     who = f"'{one_line(holder.name)}' is held by {session} since {since}, for "
     who += "no identity" if holder.identity is None else whose
-    if holder.is_kept:
+    if holder.is_kept and not session.ended:
         return f"'{one_line(holder.name)}' is kept for {whose}: take another name"
     if session.id == getattr(ledger, "session", None):
-        return f"{who}; this very process holds it: take another name"
+        return f"{who}; {OURS}"
     ended = "that session has ended" if session.ended else "that process is dead"
     freed = "until 'namepool ledger prune' frees them: take another name"
     # A ledger of a user's own may lack ``runs``. ``None`` then means that nothing is known.

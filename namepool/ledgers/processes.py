@@ -29,12 +29,6 @@ class _NotRunning(Exception):
     """The system says that no such process runs."""
 
 
-def place_of(pid: int) -> str:
-    """Return a text that identifies a process; empty if the system does not tell it."""
-    started = _started(pid)
-    return f"{_machine()} {started}" if started and _machine() else ""
-
-
 def place_of_this_process() -> str:
     """Return a text that identifies this process; empty if the system does not tell it.
 

@@ -109,7 +109,7 @@ class NamePool(ServiceActor):
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
             Gathered: self._refilling.gathered,
-            TryAgain: lambda _: self._refilling.try_again(),
+            TryAgain: lambda _: self._refilling.refill() if self._state.stocks.waiting else None,
             Expire: self._waiting.expire,
             OwnerEnded: self._waiting.owner_ended,
             Reclaim: self._waiting.reclaim,

@@ -147,11 +147,6 @@ class Refilling:
         tick = FIRST_TICK if seconds is None else seconds * GATHERING / GATHERING_ROUNDS
         self.ref.actor_inbox.schedule(tick, Gathered(waiting, message.rounds + 1))
 
-    def try_again(self) -> None:
-        """Begin the fetches for the callers that still wait after the ledger was locked."""
-        if self._state.stocks.waiting:
-            self.refill()
-
     def refill(self) -> None:
         """Begin the fetches that are due; in the pause after a failure, refuse waiting callers."""
         self.look()
@@ -168,7 +163,7 @@ class Refilling:
         """Tell whether a fetch may begin; in the pause after a failure, refuse waiting callers."""
         fetches = self._fetches.of(stock)
         paused = fetches.pause(self.ref.actor_inbox.clock()) > 0.0
-        if paused and not (len(fetches) or fetches.is_busy) and self._due(stock):
+        if paused and not len(fetches) and self._due(stock):
             self._waiting.refuse_all(stock)
         return not paused
 
@@ -288,7 +283,7 @@ class Refilling:
         """Note a failed fetch for a theme.
 
         If no other fetch is under way for the theme, its waiting callers are refused. But if only
-        the ledger was locked, they still wait, and the pool tries again until their time is over.
+        the ledger was locked, the pool tries again, and they wait until their time is over.
         """
         counters = self._state.counters
         counters.fetch_failure_count += 1
@@ -303,8 +298,7 @@ class Refilling:
         is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
         if fetches.is_busy:
             self.ref.actor_inbox.schedule(pause, TryAgain())
-            self._waiting.serve()  # with names that rest, if there are any
-        elif is_unknown or not (len(fetches) or fetches.is_exhausted):
+        if is_unknown or not (len(fetches) or fetches.is_exhausted):
             self._waiting.refuse_all(stock)
         if is_unknown and self._forget(stock.theme):
             return

@@ -16,13 +16,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from namepool.core.leases import Token
+from namepool.core.leases import Token, speaking_owners
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS
 from namepool.core.state import Left
 from namepool.errors import InvalidOption, NameHeld
 from namepool.ledgers.base import LONGEST, Ledger
-from namepool.ledgers.identities import Hold, told
+from namepool.ledgers.identities import OURS, Hold, told
 from namepool.pool.access import ENTERED, Access, Held, on_its_own_thread
 from namepool.pool.blocks import Block
 from namepool.speaking import asked_for, to_take
@@ -114,9 +114,10 @@ class Resumed(Block):
         """Hold the name of the identity. If it has none yet, give it one."""
         claims: Any = self._access
         identities, identity = claims.identities, self._identity
+        deadline, name = time.monotonic() + self._timeout, self._name
+        self._refuse_if_in_use(name)
         self._hold = hold = identities.hold(identity)
-        deadline = time.monotonic() + self._timeout
-        name = self._name or await _aside(partial(identities.kept, identity), is_task)
+        name = name or await _aside(partial(identities.kept, identity), is_task)
         if name is None:
             name = await self._take_new(hold, is_task)
         if name is not None:
@@ -150,10 +151,15 @@ class Resumed(Block):
         self._given = await block.__aenter__() if is_task else block.__enter__()
         return block
 
-    def _refuse_if_in_use(self, name: str) -> None:
-        state = self._access.state
-        if state.known.canonical(name) in state.leases:
-            raise NameHeld(f"{one_line(name)!r} is checked out in this pool by another agent")
+    def _refuse_if_in_use(self, name: str | None) -> None:
+        """Refuse a name that another agent of this pool has; the ledger cannot tell them apart."""
+        state, identities = self._access.state, self._access.identities
+        lease = state.leases.get(state.known.canonical(name)) if name else None
+        if lease is not None and identities is not None:
+            text = f"{lease.name!r} is checked out in this pool by {[*speaking_owners(lease)]}"
+            if (identity := identities.held().get(lease.name)) is not None:
+                text += f", for the identity '{one_line(identity)}'; {OURS}"
+            raise NameHeld(one_line(text, 1000))
 
     def _set_apart(self, block: Held) -> None:
         block.set_apart()

@@ -53,9 +53,9 @@ class Engine:
 
 def forget(ledger: SessionLedger) -> None:
     """Have this process forget that a session of it is open."""
-    from namepool.ledgers import session
+    from namepool.ledgers import looking
 
-    session._open.pop(ledger.session, None)
+    looking.opened.pop(ledger.session, None)
     ledger._disconnect()
 
 
