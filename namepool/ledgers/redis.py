@@ -22,6 +22,8 @@ T = TypeVar("T")
 _BATCH = 1000
 """Names that one script frees, releases or lists. A script blocks all other clients meanwhile."""
 
+_ANSWERS = ("ok", "lost", "held", "owner")
+
 _TRIES = 5
 """Tries to take a name whose owner changes meanwhile."""
 
@@ -113,8 +115,8 @@ class RedisLedger(SessionLedger):
         registered = "1" if self._registered else "0"
         names = (f"of:{me.id}", f"ids:{me.id}", *keys)
         answer = self._script(script, names, (me.id, about, registered, *arguments), replicas)
-        if not isinstance(answer, list) or answer[:1] == []:
-            raise BadRow("no list")
+        if not isinstance(answer, list) or not answer or answer[0] not in _ANSWERS:
+            raise BadRow(f"{type(answer).__name__} is no answer of the script")
         if answer[0] == "lost":
             raise SessionLost
         return answer[answer[0] == "ok" :]
