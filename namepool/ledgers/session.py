@@ -31,6 +31,9 @@ T = TypeVar("T")
 SLICE = 100
 """Sessions that one step of a prune looks at."""
 
+MOST = 10**6
+"""Sessions that a prune passes over, at most. A hostile storage may list one again and again."""
+
 REST = 0.005
 """Seconds, at least, between two steps of a prune: other sessions claim meanwhile."""
 
@@ -241,12 +244,17 @@ class SessionLedger(Looking):
                 for that long
         """
         _check_age("older_than", older_than)
-        freed = passed = 0
+        freed, passed, done = 0, 0, set[str]()
         while page := self._open_look(partial(self._old, older_than, passed, SLICE, identities)):
             dead = [
-                session.id for session in page if session is not None and self._is_dead(session)
+                session.id
+                for session in page
+                if session is not None and self._is_dead(session) and session.id not in done
             ]
+            done.update(dead)
             passed += len(page) - len(dead)
+            if passed > MOST:
+                raise LedgerError(f"{self}: it lists silent sessions without an end")
             while dead:
                 began = time.monotonic()
                 now_freed, left = self._do(partial(self._free, dead, older_than, identities))

@@ -108,6 +108,8 @@ class RedisEngine(Engine):
         for key in self._server.do("KEYS", "*:seen"):
             for session in self._server.do("ZRANGE", key, 0, -1):
                 self._server.do("ZINCRBY", key, -seconds, session)
+        for key in self._server.do("KEYS", "*:turn"):
+            self._server.do("INCRBYFLOAT", key, -seconds)
 
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
         from namepool.ledgers.redis import RedisLedger
