@@ -48,9 +48,9 @@ CLAIMING = 1.0
 """Seconds that the end of a pool waits, at most, for claims that are under way."""
 
 ENDING = 10.0
-"""The most seconds that the end of a pool waits for the ledger to release the unused names.
+"""The most seconds that the end of a pool waits, for claims and for the ledger to release names.
 
-This wait begins after the wait for claims. The timeout of the ledger may end it sooner.
+It does not wait longer than the ``timeout`` of the ledger, if the ledger has one.
 """
 
 
@@ -271,7 +271,7 @@ class ClaimedNames:
 
     def wait_ended(self) -> None:
         """Wait as ``wait_released`` does. A forked child does not wait."""
-        self._ending.wait(CLAIMING, ENDING)
+        self._ending.wait(CLAIMING, min(getattr(self.ledger, "timeout", ENDING), ENDING))
 
     def close(self) -> None:
         """Release the names that are not checked out, end the session, and close the source.
@@ -359,7 +359,7 @@ def wait_released(source: object) -> None:
     """Wait until a pool that was stopped has released its names in its ledger, if it has one.
 
     The next pool that is opened then finds these names free. The wait lasts up to ``CLAIMING``
-    seconds for claims under way, and then up to ``ENDING`` seconds for the ledger.
+    seconds for claims under way, and up to ``ENDING`` seconds in all.
     """
     if isinstance(source, ClaimedNames):
         source.wait_ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -65,9 +66,12 @@ class Ending:
         self.has_ended.set()
 
     def wait(self, working: float, ending: float) -> None:
-        """Wait up to ``working`` seconds for work under way, and then up to ``ending`` for the end.
+        """Wait up to ``working`` seconds for work under way, and then for the end.
 
-        A forked child does not wait, because its parent releases the names.
+        Together it waits up to ``ending`` seconds. A forked child does not wait, because its parent
+        releases the names.
         """
-        if self._pid == os.getpid() and self._idle.wait(max(working - exiting_for(), 0.0)):
-            self.has_ended.wait(ending)
+        over = time.monotonic() + ending
+        idle_in = min(max(working - exiting_for(), 0.0), ending)
+        if self._pid == os.getpid() and self._idle.wait(idle_in):
+            self.has_ended.wait(max(over - time.monotonic(), 0.0))

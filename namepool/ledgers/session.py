@@ -97,6 +97,16 @@ class SessionLedger(Looking):
         """
         return self._me.id
 
+    @property
+    def timeout(self) -> float:
+        """The seconds that a call waits for the storage.
+
+        Examples:
+            >>> ledger.timeout
+            5.0
+        """
+        return self._timeout
+
     def after_fork(self) -> None:
         """Begin a session of its own in a forked child, before anything else runs there.
 

@@ -492,7 +492,7 @@ def test_without_psutil_a_process_counts_as_living_for_a_while() -> None:
         "ledger = MemoryLedger()\n"
         "ledger.take('Ada the Yak Shaver')\n"
         "[holder] = ledger.holders()\n"
-        "session = holder.session\n"
+        "session = holder.session._replace(id='of another process')\n"
         "print(repr(session.place), ledger.runs(session), ledger.lives(session),\n"
         f"    ledger.lives(session._replace(silent={LIVING_FOR - 1})),\n"
         f"    ledger.lives(session._replace(silent={LIVING_FOR})))"

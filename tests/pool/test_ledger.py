@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from namepool import (
 )
 from namepool.core.judging import judge
 from namepool.ledgers.base import RENEW_EVERY
-from namepool.ledgers.claims import Chunk, ClaimedNames
+from namepool.ledgers.claims import ENDING, Chunk, ClaimedNames
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.sources.base import FallbackSource, time_limit
 from tests.support import (
@@ -695,3 +696,21 @@ def test_a_reserved_name_of_a_walk_is_not_claimed(book: Book) -> None:
         pool.checkout_name()
         assert first not in {holder.name for holder in others.holders()}
         assert pool.pool_stats().invalid_count == 1
+
+
+def test_the_end_of_a_pool_takes_no_longer_than_the_timeout_of_its_ledger(book: Book) -> None:
+    gate = threading.Event()
+
+    class Hanging(MemoryLedger):
+        def _end(self, *args: Any) -> None:
+            assert gate.wait(PATIENCE)
+            super()._end(*args)
+
+    ledger = Hanging(book, timeout=0.3)
+    pool = namepool.open_pool(source=NumberedNames(), ledger=ledger)
+    pool.checkout_name()
+    began = time.monotonic()
+    pool.close()
+
+    assert time.monotonic() - began < ENDING / 2
+    gate.set()
