@@ -58,7 +58,7 @@ def ls_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_ls(ledger: SessionLedger, args: argparse.Namespace) -> int:
     """Print the rows that the arguments ask for; return the exit code."""
-    wanted = (row for row in map(_Rows(ledger), _found(ledger, args)) if _fits(row, args))
+    wanted = (row for row in map(Rows(ledger), _found(ledger, args)) if _fits(row, args))
     rows = islice(wanted, args.limit)
     first = list(islice(rows, 1))  # an error comes before any output
     if not first and not _is_known(ledger):
@@ -96,7 +96,7 @@ def _fits(row: Row, args: argparse.Namespace) -> bool:
     return is_there and (row["state"] == "living" or not args.living)
 
 
-class _Rows:
+class Rows:
     """Makes rows of holders. A look at a process costs more than the rest of a row."""
 
     def __init__(self, ledger: SessionLedger) -> None:
@@ -104,6 +104,7 @@ class _Rows:
         self._states: dict[str, str] = {}
 
     def __call__(self, holder: Holder) -> Row:
+        """Return the row of a holder."""
         session = holder.session
         state = self._states.get(session.id)
         if state is None:

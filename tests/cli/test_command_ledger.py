@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +91,110 @@ def test_the_environment_may_name_the_ledger(
     monkeypatch.setenv("NAMEPOOL_LEDGER", url)
     assert "Bob" in run(capsys, "ls")
     living.close()
+
+
+def files(folder: Path) -> dict[str, tuple[bytes, int, int, int]]:
+    """Return the folder and all that is in it: bytes, time of the last change, mode and number."""
+    found = {}
+    for path in (folder, *sorted(folder.iterdir())):
+        stat = path.stat()
+        data = path.read_bytes() if path.is_file() else b""
+        found[path.name] = (data, stat.st_mtime_ns, stat.st_mode, stat.st_ino)
+    return found
+
+
+LOOKS = [["ls"], ["ls", "--json"], ["ls", "--name", "Ada the Yak Shaver"], ["stats"]]
+
+
+@pytest.mark.parametrize("command", [*LOOKS, ["ls", "--identity", "planner", "--living"]])
+def test_a_look_leaves_the_files_as_they_are(
+    capsys: Capture, url: str, living: SQLiteLedger, path: Path, command: list[str]
+) -> None:
+    living.close()
+    before = files(path.parent)
+    assert [*before] == [path.parent.name, "names.db"]
+    run(capsys, *command, "--ledger", url)
+
+    assert files(path.parent) == before
+
+
+@pytest.mark.parametrize("command", [["ls"], ["stats"]])
+def test_a_look_at_a_namespace_that_has_nothing_leaves_the_files_as_they_are(
+    capsys: Capture, url: str, living: SQLiteLedger, path: Path, command: list[str]
+) -> None:
+    living.close()
+    before = files(path.parent)
+    url = url.replace("fleet", "flat")
+    assert cli.main(["ledger", *command, "--ledger", url]) == 1
+
+    line = "namepool: error: no claims in the namespace 'flat'; there are: 'fleet'\n"
+    assert capsys.readouterr().err == line
+    assert files(path.parent) == before
+
+
+@pytest.mark.parametrize("command", [["ls"], ["stats"]])
+def test_a_look_beside_a_living_session_writes_nothing_into_its_files(
+    capsys: Capture, url: str, living: SQLiteLedger, path: Path, command: list[str]
+) -> None:
+    def written() -> dict[str, tuple[bytes, int, int, int]]:
+        # The index of the log holds the locks of readers, too.
+        return {name: file for name, file in files(path.parent).items() if "-shm" not in name}
+
+    before, names = written(), sorted(file.name for file in path.parent.iterdir())
+    run(capsys, *command, "--ledger", url)
+
+    assert written() == before
+    assert sorted(file.name for file in path.parent.iterdir()) == names
+    living.close()
+
+
+AS_NOBODY = """
+import os, sys, namepool.cli.command, namepool.ledgers.sqlite
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(namepool.cli.command.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="this platform has no such users")
+@pytest.mark.parametrize("command", LOOKS)
+def test_a_user_who_may_only_read_the_file_can_look_into_it(
+    url: str, living: SQLiteLedger, path: Path, command: list[str]
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can ask as somebody else")
+    living.close()
+    path.chmod(0o644)
+    for folder in path.parents:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            folder.chmod(0o755)
+    before = files(path.parent)
+    program = [sys.executable, "-W", "error", "-c", AS_NOBODY, "ledger", *command]
+    done = subprocess.run([*program, "--ledger", url], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Ada the Yak Shaver" in done.stdout or "claimed\t2\n" in done.stdout
+    assert files(path.parent) == before
+
+
+def test_rows_that_nobody_has_written_cost_a_warning_each_and_no_status(
+    url: str, living: SQLiteLedger, path: Path, capsys: Capture
+) -> None:
+    living.claim(["Zoe"], "t")
+    living.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE claim SET name = ? WHERE name = 'Zoe'", ["E\n\x1b[2J" * 10**6])
+    assert cli.main(["ledger", "ls", "--ledger", url]) == 0
+    printed = capsys.readouterr()
+
+    assert [line.split("\t")[0] for line in printed.out.splitlines()] == [
+        "Ada the Yak Shaver",
+        "Bob",
+    ]
+    assert printed.err.startswith("namepool: warning: SQLiteLedger(")
+    assert printed.err.count("\n") == 1
+    assert len(printed.err) < 1000
 
 
 @pytest.mark.parametrize(
