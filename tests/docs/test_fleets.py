@@ -73,8 +73,7 @@ def test_the_guide_tells_of_every_option_of_the_command(
     assert cli.main(["ledger", command, "--help"]) == 0
     options = set(re.findall("--[a-z-]+", capsys.readouterr().out)) - {"--help"}
 
-    assert {option for option in options if f"`{option}" not in GUIDE} <= {"--older-than"}
-    assert "prune --older-than 7d`" in GUIDE
+    assert [option for option in options if not re.search(f"`[^`\n]*{option}[ `]", GUIDE)] == []
 
 
 def test_the_guide_tells_of_every_key_and_state_of_a_row() -> None:
