@@ -251,6 +251,11 @@ def test_a_ledger_in_redis_is_looked_into_the_same_way(capsys: Capture, tmp_path
     assert run(capsys, "ls", "--ledger", url).startswith("Ada\t")
     assert "claimed\t1\nliving\t1\n" in run(capsys, "stats", "--ledger", url)
     assert run(capsys, "prune", "--ledger", url, "--older-than", "7d") == "0 names freed\n"
+    ledger.take("Bob", "planner")
+    ledger.release(["Bob"])
+    assert run(capsys, "ls", "--ledger", url, "--identity", "planner").endswith("\tkept\tplanner\n")
+    assert cli.main(["ledger", "ls", "--ledger", url.replace("fleet", "flat")]) == 1
+    assert "in the namespace 'flat'; there are: 'fleet'\n" in capsys.readouterr().err
     ledger.close()
     server.stop()
     url = f"{url}&timeout=0.1"
