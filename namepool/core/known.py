@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, overload
 
 from namepool.core.judging import Judged
@@ -77,6 +77,16 @@ class KnownNames:
         self._by_key[key] = name
         self._log.append(name)
         return True
+
+    def left(self, name: str, checked_out: Container[str]) -> None:
+        """Forget a name that has left the pool with the end of its lease, unless it came back.
+
+        A view that ``used`` returned earlier still shows it.
+        """
+        if name not in checked_out and name not in self.home(name).all_names():
+            self._by_key.pop(name_key(name), None)
+            self._homes.pop(name, None)
+            self._log = [known for known in self._log if known != name]
 
     def admit(self, judged: Judged, theme: str | None = None) -> Admission:
         """Stock each name that reads unlike every known name, and count the other candidates."""

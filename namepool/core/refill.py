@@ -169,6 +169,10 @@ def _enough(asked: float, bound: float) -> int:
     return math.ceil(min(asked + 3 * deviation, max(bound, asked + 2 * deviation)))
 
 
+BRIEF = 0.2
+"""Seconds of the pause after the ledger was locked. The fetch itself has waited for it before."""
+
+
 class Pauses:
     """The failures of a source in a row, and the end of the pause after the last failure."""
 
@@ -184,6 +188,13 @@ class Pauses:
         """
         self.failures += 1
         pause = max(BACKOFF.pause(self.failures, self._jitter), requested_pause(error))
+        self.until = now + pause
+        return pause
+
+    def briefly(self, now: float) -> float:
+        """Note a failure that will soon be over, and return a short pause in seconds."""
+        self.failures += 1
+        pause = BRIEF * (0.5 + self._jitter() / 2)
         self.until = now + pause
         return pause
 

@@ -98,6 +98,12 @@ class OwnerEnded(NamedTuple):
     owner: str
 
 
+class Left(NamedTuple):
+    """The signal that a name has left the pool, with the end of its lease."""
+
+    name: str
+
+
 class LateChunk(NamedTuple):
     """The signal that names came for a dead pool.
 

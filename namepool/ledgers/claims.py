@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
 from typing import Any
 
-from namepool.actors.at_exit import exiting_for
 from namepool.actors.logs import Logger
 from namepool.core.judging import Judged
 from namepool.core.known import UsedNames
@@ -22,7 +20,12 @@ from namepool.core.names import name_key, one_line
 from namepool.core.state import PoolState
 from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
-from namepool.sources.base import NameSource, read_answer, time_left
+from namepool.ledgers.doubts import Doubts
+from namepool.ledgers.ending import Closed, Ending
+from namepool.ledgers.identities import Identities
+from namepool.ledgers.session import SessionLedger
+from namepool.ledgers.walks import Walks
+from namepool.sources.base import NameSource, read_answer, time_left, why_refused
 
 warn: Callable[..., None] = Logger("namepool.pool").warning  # the ledger belongs to the pool
 
@@ -41,26 +44,19 @@ QUICK = 1.0
 BATCH = 500
 """Names that are claimed again in one call."""
 
-UNCERTAIN = 100
-"""The most claims without an answer that are remembered, to be taken back later."""
-
 CLAIMING = 1.0
 """Seconds that the end of a pool waits, at most, for claims that are under way."""
 
 ENDING = 10.0
-"""The most seconds that the end of a pool waits for the ledger to release the unused names.
+"""The most seconds that the end of a pool waits, for claims and for the ledger to release names.
 
-This wait begins after the wait for claims.
+It does not wait longer than the ``timeout`` of the ledger, if the ledger has one.
 """
 
 
 def _token() -> str:
     """Return a new token, which tells one claim from all others."""
     return os.urandom(16).hex()
-
-
-class _Closed(LedgerError):
-    """The pool has ended, so nothing more is claimed for it."""
 
 
 class ClaimedNames:
@@ -74,15 +70,14 @@ class ClaimedNames:
         self._source = source
         self._state = PoolState()
         self._lock = threading.Lock()
+        self.identities: Identities = Identities(ledger)
         self._session: object = getattr(ledger, "session", None)
-        self._uncertain: list[tuple[list[str], str]] = []
+        self._doubts = Doubts(ledger)
+        self._ending = Ending(self._end)
         self._spoken: dict[str, None] = {}
         self._on_its_way: dict[str, None] = {}  # claimed, and not yet known to the pool
-        self._working = 0
-        self._is_closing = False
-        self._pid = os.getpid()
-        self._claimed = threading.Event()  # the pool ends, and no claim is under way any more
-        self._ended = threading.Event()
+        self._walks = Walks()
+        self._here = threading.local()  # the chunk that this thread fetches
         # The signature is that of the source, because it shows whether the source knows themes.
         self.fetch: Any = update_wrapper(partial(self._fetch), source.fetch)
 
@@ -112,20 +107,25 @@ class ClaimedNames:
         """
         self.settle()
         self.forget_admitted()
-        chunk = Chunk(count, time.monotonic())
-        while chunk.may_ask():
-            known = used if not chunk.rejected else UsedNames([*used, *chunk.rejected])
-            answer = self._ask(chunk, known, wishes)
-            if not chunk.take_in(answer, self._claim):
-                break
+        self._here.chunk = chunk = Chunk(count, time.monotonic())
+        try:
+            while chunk.may_ask():
+                known = used if not chunk.rejected else UsedNames([*used, *chunk.rejected])
+                answer = self._ask(chunk, known, wishes)
+                if not chunk.take_in(answer, self._claim):
+                    break
+        finally:
+            self._here.chunk = None
+            if left := chunk.left_over():
+                self._doubts.add(left, chunk.token)
         with self._lock:
             self._state.counters.rejected_count += len(chunk.rejected)
         if not chunk.claimed and chunk.rejected and not chunk.refused:
             raise SourceError(
                 f"others have claimed all {len(chunk.rejected)} names that {self.last_source} gave"
             )
-        if self._is_closing:
-            raise _Closed("the pool is closed")
+        if self._ending.is_closing:
+            raise Closed("the pool is closed")
         return Judged(chunk.claimed, chunk.refused, chunk.reserved)
 
     def _ask(self, chunk: Chunk, used: Sequence[str], wishes: dict[str, Any]) -> Judged:
@@ -137,10 +137,42 @@ class ClaimedNames:
                 return read_answer((), 0)  # the names of other sessions may come free
             raise
 
+    def draw(self, walk: str, count: int, name_at: Callable[[int], str]) -> list[str]:
+        """Claim the names at the next positions of a shared walk in one step, and return them.
+
+        A source calls this in its ``fetch``. Some of the names may not be claimed: no pool may
+        issue them, or other sessions hold them. ``_claim`` knows which.
+        """
+        chunk: Chunk | None = getattr(self._here, "chunk", None)
+        if chunk is None:  # the source fetches on a thread of its own
+            first = self.ledger.advance(walk, count)
+            return [name_at(at) for at in range(first, first + count)]
+        names: list[str] = []
+
+        def wanted_at(position: int) -> str | None:
+            names.append(name := name_at(position))
+            return None if why_refused(name) else name
+
+        with self._ending.work(), self._doubts.doubted(names, chunk.token):
+            drawing: Any = self.ledger
+            places: dict[str, int] = drawing.draw(walk, count, wanted_at, chunk.token)
+            with self._lock:
+                self._on_its_way.update(dict.fromkeys(places))
+                self._walks.note(walk, places)
+        chunk.drawn.update({name: name in places for name in names})
+        self._look_at_session()
+        return names
+
     def _claim(self, names: list[str]) -> list[str]:
+        drawn = self._here.chunk.drawn
+        others = [name for name in names if name not in drawn]
+        claimed = set(self._claim_all(others) if others else ())
+        return [name for name in names if name in claimed or drawn.get(name)]
+
+    def _claim_all(self, names: list[str]) -> list[str]:
         token = _token()
-        with self._before_the_end():
-            with self._doubted(names, token):
+        with self._ending.work():
+            with self._doubts.doubted(names, token):
                 claimed = self.ledger.claim(names, token)
             with self._lock:
                 self._on_its_way.update(dict.fromkeys(claimed))
@@ -155,32 +187,12 @@ class ClaimedNames:
         Raises:
             LedgerError: the ledger cannot be reached
         """
-        with self._before_the_end():
-            self._take_back()
+        with self._ending.work():
+            self._doubts.take_back()
+            self.identities.settle()
             for name in list(self._spoken):
                 self._keep(name)
                 self._spoken.pop(name, None)
-
-    def _take_back(self) -> None:
-        while self._uncertain:
-            with self._lock:
-                if not self._uncertain:
-                    break
-                names, token = self._uncertain.pop()
-            with self._doubted(names, token):
-                self.ledger.release(names, token)
-
-    @contextmanager
-    def _doubted(self, names: list[str], token: str) -> Iterator[None]:
-        """Take the names back later if the block fails: the ledger may have claimed them."""
-        with ExitStack() as undo:
-            undo.callback(self._doubt, names, token)
-            yield
-            undo.pop_all()
-
-    def _doubt(self, names: list[str], token: str) -> None:
-        with self._lock:
-            self._uncertain = [*self._uncertain[1 - UNCERTAIN :], (names, token)]
 
     def keep(self, name: str) -> None:
         """Claim a name that an agent speaks under already, now or when the ledger can be reached.
@@ -190,8 +202,8 @@ class ClaimedNames:
         self._spoken[name] = None
         self._try(self.settle)
 
-    def _keep(self, name: str) -> None:
-        holder = self.ledger.take(name)
+    def _keep(self, name: str, identity: str | None = None) -> None:
+        holder = self.ledger.take(name, identity)
         self._look_at_session()
         if holder is not None:
             self._conflict(name, f"is held by {holder.session} too")
@@ -201,7 +213,7 @@ class ClaimedNames:
         self._try(partial(self._release, [n for n in names if n not in self._state.known]))
 
     def _release(self, names: list[str]) -> None:
-        with self._before_the_end():
+        with self._ending.work():
             self.ledger.release(names)
             with self._lock:
                 for name in names:
@@ -225,10 +237,10 @@ class ClaimedNames:
     def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except _Closed:
+        except Closed:
             pass  # the end of the pool logs its own failures
         except LedgerError as error:
-            if not self._ended.is_set():  # else the ledger was closed during the work
+            if not self._ending.has_ended.is_set():  # else the ledger was closed during the work
                 warn("%s", one_line(error))
         except Exception as error:  # the ledger may be the user's own class
             warn("the ledger failed: %s", one_line(repr(error)))
@@ -244,10 +256,11 @@ class ClaimedNames:
                 self._try(partial(self._claim_anew, names[start : start + BATCH]))
 
     def _claim_anew(self, names: list[str]) -> None:
-        with self._before_the_end():
-            ours = set(self.ledger.claim(names, _token()))
+        held = self.identities.held()
+        with self._ending.work():
+            ours = set(self.ledger.claim([n for n in names if n not in held], _token()))
             for name in [name for name in names if name not in ours]:
-                self._keep(name)
+                self._keep(name, held.get(name))
 
     def _conflict(self, name: str, why: str) -> None:
         with self._lock:
@@ -257,12 +270,8 @@ class ClaimedNames:
     # -- the end ----------------------------------------------------------------------------
 
     def wait_ended(self) -> None:
-        """Wait as ``wait_released`` does.
-
-        A forked child does not wait, because its parent releases the names.
-        """
-        if self._pid == os.getpid() and self._claimed.wait(max(CLAIMING - exiting_for(), 0.0)):
-            self._ended.wait(ENDING)
+        """Wait as ``wait_released`` does. A forked child does not wait."""
+        self._ending.wait(CLAIMING, min(getattr(self.ledger, "timeout", ENDING), ENDING))
 
     def close(self) -> None:
         """Release the names that are not checked out, end the session, and close the source.
@@ -270,43 +279,26 @@ class ClaimedNames:
         Waits up to ``CLAIMING`` seconds for claims that are under way. If a claim takes longer, its
         fetcher releases the stock when the claim is done, if the process still runs then.
         """
-        with self._lock:
-            self._is_closing = True
-            is_idle = not self._working
-        if is_idle:
-            self._end()
+        self._ending.close()
         self.wait_ended()
         if (close := getattr(self._source, "close", None)) is not None:
             close()
 
-    @contextmanager
-    def _before_the_end(self) -> Iterator[None]:
-        """Let the end of the pool wait for this block; after ``close`` the last block ends it."""
-        with self._lock:
-            if self._is_closing:
-                raise _Closed("the pool is closed")
-            self._working += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._working -= 1
-                is_last = self._is_closing and not self._working
-            if is_last:
-                self._end()
-
     def _end(self) -> None:
-        self._claimed.set()
         self._try(self._release_unused)
         self._try(self.ledger.close)
-        self._ended.set()
 
     def _release_unused(self) -> None:
+        """Release the names that nobody has, and end the session; in one step, if it can."""
         self.forget_admitted()
         leases = self._state.leases
-        unused = [name for name in self._state.known.used() if name not in leases]
-        self._take_back()
-        self.ledger.release([*unused, *self._on_its_way])
+        known = [*self._state.known.used(), *self._on_its_way, *self._doubts.names()]
+        unused = [name for name in dict.fromkeys(known) if name not in leases]
+        if isinstance(self.ledger, SessionLedger):
+            self.ledger.close(unused, self._walks.spare(unused, self._state))
+        else:
+            self._doubts.take_back()
+            self.ledger.release(unused)
 
 
 class Chunk:
@@ -319,8 +311,17 @@ class Chunk:
         self.refused: list[tuple[object, str]] = []
         """The candidates that no pool may issue, with the reasons; the pool counts them."""
         self.reserved: frozenset[str] = frozenset()
+        self.drawn: dict[str, bool] = {}
+        """The names that came from a shared walk, each with whether it is claimed."""
+        self.token: str = _token()
+        """The token by which those names were claimed."""
         self._began = began
         self._rounds = 0
+
+    def left_over(self) -> list[str]:
+        """Return the names that were claimed for the chunk, and are not in it."""
+        taken = set(self.claimed)
+        return [name for name, is_ours in self.drawn.items() if is_ours and name not in taken]
 
     def may_ask(self) -> bool:
         """Tell whether names are missing and there is time to ask for more."""
@@ -358,7 +359,7 @@ def wait_released(source: object) -> None:
     """Wait until a pool that was stopped has released its names in its ledger, if it has one.
 
     The next pool that is opened then finds these names free. The wait lasts up to ``CLAIMING``
-    seconds for claims under way, and then up to ``ENDING`` seconds for the ledger.
+    seconds for claims under way, and up to ``ENDING`` seconds in all.
     """
     if isinstance(source, ClaimedNames):
         source.wait_ended()

@@ -28,7 +28,7 @@ class Unwanted(NamedTuple):
 
 
 class Renew(NamedTuple):
-    """Renew the session now and from now on, unless the keeper does so already."""
+    """Renew the session from now on, unless the keeper does so already."""
 
 
 class Again(NamedTuple):
@@ -54,13 +54,13 @@ class LedgerKeeper(ServiceActor):
         )
 
     def _renew(self) -> None:
-        if not self._is_renewing:
-            self._claims.renew()
+        if not self._is_renewing:  # the fetch that begins now renews it first
             self._is_renewing = True
             self.schedule(RENEW_EVERY, Again())
 
     def _again(self) -> None:
         self._is_renewing = False
+        self._claims.renew()
         self._renew()
 
 

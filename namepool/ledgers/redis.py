@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from namepool.actors.bare import raises_bare
 from namepool.core.options import CHECKS
+from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers import lua
-from namepool.ledgers.base import Holder, Session, read_holder, read_session
+from namepool.ledgers.base import Holder, Session
+from namepool.ledgers.engine import SessionLost
+from namepool.ledgers.rows import BadRow, read_holder, read_session, unknown_session
+from namepool.ledgers.scan import Scan
 from namepool.ledgers.server import Server
-from namepool.ledgers.session import SessionLedger, SessionLost
+from namepool.ledgers.session import SessionLedger
 
 T = TypeVar("T")
 
 _BATCH = 1000
-"""Names that one script frees or releases. A script blocks all other clients meanwhile."""
+"""Names that one script frees, releases or lists. A script blocks all other clients meanwhile."""
+
+_ANSWERS = ("ok", "lost", "held", "owner")
+
+_TRIES = 5
+"""Tries to take a name whose owner changes meanwhile."""
 
 
 class RedisLedger(SessionLedger):
@@ -23,9 +33,13 @@ class RedisLedger(SessionLedger):
 
     It needs redis-py, which comes with the extra ``redis``. The URL is one of redis-py:
     ``redis://``, ``rediss://`` for TLS, or ``unix://``, with a user and a password if the server
-    wants them. The ledger never shows them. It uses the server's clock only. The first call
-    connects. A claim that was answered may still be lost if the server loses its data, or fails
-    over to a replica that lags: see the guide on fleets.
+    wants them. ``valkey://`` and ``valkeys://`` mean the same as the first two. The ledger never
+    shows the user and the password. It uses the server's clock only. The first call connects. A
+    claim that was answered may still be lost if the server loses its data, or fails over to a
+    replica that lags: see the guide on fleets.
+
+    A call ends within its timeout, whatever the server does. Only the search for the address of a
+    host (DNS) cannot be interrupted.
 
     Args:
         replicas: the replicas that must have a claim before it counts; if fewer have it, the call
@@ -41,6 +55,10 @@ class RedisLedger(SessionLedger):
         RedisLedger('redis://redis.example:6379/0', namespace='crew')
     """
 
+    joins = False  # each step is a call of its own
+    _server: Server | None = None
+
+    @raises_bare(InvalidOption, LedgerError)
     def __init__(
         self,
         url: str,
@@ -54,38 +72,54 @@ class RedisLedger(SessionLedger):
         CHECKS.count("replicas", replicas, 0)
         self._replicas = replicas
         self._server = Server(url, self._timeout, cluster=cluster)
-        self._prefix = f"namepool:{{{quote(namespace, safe='')}}}"
+        self._prefix = _prefix(namespace)
 
     def __repr__(self) -> str:
-        return f"RedisLedger({self._server.shown!r}, namespace={self.namespace!r})"
+        shown = "?" if self._server is None else self._server.shown
+        return f"RedisLedger({shown!r}, namespace={self.namespace!r})"
+
+    @property
+    def _at(self) -> Server:
+        if self._server is None:
+            raise LedgerError("this ledger was not made as a whole")
+        return self._server
+
+    def _call(self, work: Callable[[], T]) -> T:
+        with self._at.in_time():  # also if the call begins a new session
+            return super()._call(work)
 
     def _guarded(self, work: Callable[[], T]) -> T:
-        return self._server.reach(work)
+        return self._at.reach(work)
 
     def _disconnect(self) -> None:
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
 
     def _forked(self) -> None:
-        self._server.forked()
+        if self._server is not None:
+            self._server.forked()
 
-    def _key(self, name: str) -> str:
-        return f"{self._prefix}:{name}"
-
-    def _keys(self, session: str) -> list[str]:
-        return [*map(self._key, ("claims", "sessions", "seen")), self._key(f"of:{session}")]
+    def _script(
+        self, script: str, names: Iterable[str], arguments: Iterable[str | int], replicas: int = 0
+    ) -> Any:
+        """Run a script with the keys of ``names``, after those that every script has."""
+        keys = [f"{self._prefix}:{name}" for name in (*lua.COMMON, *names)]
+        return self._at.run(script, keys, list(arguments), replicas)
 
     def _run(
-        self, script: str, *arguments: str | int, key: str | None = None, replicas: int = 0
+        self, script: str, *arguments: str | int, keys: Iterable[str] = (), replicas: int = 0
     ) -> list[Any]:
-        """Run a script for this session; return its answer without the "ok" or "held" in front."""
+        """Run a script for this session; return its answer without an "ok" in front."""
         me = self._me
-        about = lua.SEPARATOR.join(["0", me.host, str(me.pid), me.place])
-        keys = self._keys(me.id) + ([] if key is None else [self._key(key)])
+        about = lua.SEPARATOR.join([me.host, str(me.pid), me.place, me.parent])
         registered = "1" if self._registered else "0"
-        answer = self._server.run(script, keys, [me.id, about, registered, *arguments], replicas)
+        names = (f"of:{me.id}", f"ids:{me.id}", *keys)
+        answer = self._script(script, names, (me.id, about, registered, *arguments), replicas)
+        if not isinstance(answer, list) or not answer or answer[0] not in _ANSWERS:
+            raise BadRow(f"{type(answer).__name__} is no answer of the script")
         if answer[0] == "lost":
             raise SessionLost
-        return answer[1:]
+        return answer[answer[0] == "ok" :]
 
     # -- the claims -------------------------------------------------------------------------
 
@@ -94,79 +128,144 @@ class RedisLedger(SessionLedger):
         return set(self._run(lua.CLAIM, token, *pairs, replicas=self._replicas))
 
     def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
-        held = self._run(
-            lua.TAKE,
-            key,
-            name,
-            identity or "",
-            before or "",
-            key=f"of:{before or self._me.id}",
-            replicas=self._replicas,
-        )
-        if not held:
-            return None
-        claim, about, seen, now = held
-        return _holder(claim, {claim.partition(lua.SEPARATOR)[0]: about}, {}, float(now), seen)
+        owner = before or self._me.id
+        for _ in range(_TRIES):
+            answer = self._run(
+                lua.TAKE,
+                *(key, name, identity or "", before or "", owner),
+                keys=(f"of:{owner}", f"ids:{owner}"),
+                replicas=self._replicas,
+            )
+            if not answer or answer[0] == "held":
+                return self._held(answer, name) if answer else None
+            _, owner = answer
+        raise LedgerError(f"{self}: the name changes its owner too often; try again")
 
     def _release(self, keys: Sequence[str], token: str | None) -> None:
         for start in range(0, len(keys), _BATCH):
             self._run(lua.RELEASE, token or "", *keys[start : start + _BATCH])
 
-    def _renew(self) -> None:
-        self._run(lua.RENEW)
+    def _renew(self, turn: float | None = None) -> bool:
+        seconds = "" if turn is None else repr(turn)
+        (has_turn,) = self._run(lua.RENEW, seconds, keys=["turn"])
+        return has_turn == 1
 
-    def _advance(self, walk: str, count: int) -> int:
-        return int(self._run(lua.ADVANCE, walk, count, key="walks")[0])
+    def _advance(self, walk: str, count: int) -> Any:
+        (position,) = self._run(lua.ADVANCE, walk, count, keys=["walks"])
+        return position
 
-    def _end(self) -> None:
-        self._run(lua.END)  # if its answer is lost, the next try finds no session
+    def _spares(self, walk: str, count: int) -> Sequence[Any]:
+        return self._run(lua.SPARES, count, keys=[f"spares:{walk}"])[:count]
 
-    def _free(self, session: str, silent: float) -> int:
-        freed, left = 0, 1
-        while left:
-            arguments: list[str | int] = [session, repr(silent), _BATCH]
-            now, left = self._server.run(lua.FREE, self._keys(session), arguments)
-            freed += now
-        return freed
+    def _end(self, keys: Sequence[str], spare: Mapping[str, Collection[int]]) -> None:
+        self._release(keys[_BATCH:], None)
+        spares = [value for places in spare.values() for value in (len(places), *places)]
+        self._run(
+            lua.END,
+            *(len(spare), *spares, *keys[:_BATCH]),
+            keys=[f"spares:{walk}" for walk in spare],
+        )  # if its answer is lost, the next try finds no session
+
+    def _free(
+        self, sessions: Sequence[str], silent: float, identities: bool
+    ) -> tuple[int, Sequence[str]]:
+        names = [f"{kind}:{session}" for session in sessions for kind in ("of", "ids")]
+        arguments = (repr(silent), int(identities), _BATCH, *sessions)
+        freed, left = self._script(lua.FREE, names, arguments)
+        return int(freed), [str(session) for session in left]
 
     # -- for people who look ----------------------------------------------------------------
 
-    def _sessions(self) -> list[Session]:
-        about, seen, now = self._all()
-        return [_session(id_, text, seen.get(id_, 0.0), now) for id_, text in about.items()]
+    def _find(self, key: str) -> Holder | None:
+        answer = self._script(lua.FIND, (), [key])
+        return None if answer is None else self._held(answer, key)
 
-    def _count(self) -> tuple[int, list[Session]]:
-        return int(self._server.client.hlen(self._key("claims"))), self._sessions()
+    def _kept(self, identity: str) -> Holder | None:
+        answer = self._script(lua.KEPT, (), [identity])
+        return None if answer is None else self._held(answer, "?")
 
-    def _holders(self) -> Iterable[Holder]:
-        about, seen, now = self._all()
-        claims = self._server.client.hscan_iter(self._key("claims"), count=_BATCH)
-        # A scan may return a name twice.
-        found = {key: _holder(claim, about, seen, now) for key, claim in claims}
-        return found.values()
+    def _page(self, after: Any) -> tuple[Iterable[Holder], Any]:
+        scan = after or Scan()
+        cursor, now, about, claims = self._script(lua.PAGE, (), [scan.cursor, _BATCH])
+        sessions = dict(self._listed(now, about))
+        pairs = zip(claims[::2], claims[1::2], strict=True)
+        found = [self._holder(key, claim, sessions) for key, claim in pairs if scan.is_new(key)]
+        return [holder for holder in found if holder is not None], scan.next(cursor)
 
-    def _all(self) -> tuple[dict[str, str], dict[str, float], float]:
-        """Return the description of each session, its last renewal, and the time now."""
-        client = self._server.client
-        about = client.hgetall(self._key("sessions"))
-        seen = dict(client.zrange(self._key("seen"), 0, -1, withscores=True))
-        return about, seen, self._server.now()
+    def _sessions(self) -> Iterator[Session | None]:
+        scan: Scan | None = Scan()
+        while scan is not None:
+            cursor, now, about = self._script(lua.SESSIONS, (), [scan.cursor, _BATCH])
+            yield from (one for id_, one in self._listed(now, about) if scan.is_new(id_))
+            scan = scan.next(cursor)
+
+    def _old(
+        self, silent: float, skip: int, count: int, identities: bool
+    ) -> Sequence[Session | None]:
+        arguments = (repr(silent), skip, count, int(identities))
+        _, now, about = self._script(lua.OLD, (), arguments)
+        return [session for _, session in self._listed(now, about)]
+
+    def _count(self) -> Any:
+        return self._script(lua.COUNT, (), ())
+
+    def _namespaces(self) -> Iterable[str]:
+        first, last = _prefix("").split("}")
+        for key in self._at.keys(f"{first}*}}{last}:claims"):
+            namespace = unquote(key[len(first) : -len("}:claims")])
+            if len(namespace) <= 100 and key == f"{_prefix(namespace)}:claims":
+                yield namespace
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def _listed(self, now: Any, about: Sequence[Any]) -> Iterator[tuple[str, Session | None]]:
+        """Yield the sessions of an answer, which has the id, the text and the moment of each."""
+        for id_, text, seen in zip(about[::3], about[1::3], about[2::3], strict=True):
+            yield id_, self._session(id_, text, seen, now)
+
+    def _session(self, id_: Any, text: Any, seen: Any, now: Any) -> Session | None:
+        def read() -> Session:
+            ended, started, host, pid, place, parent = _parts("session", text, 6)
+            return read_session(
+                float(now),
+                id_=id_,
+                host=host,
+                pid=pid,
+                place=place,
+                parent=parent,
+                started=started,
+                seen=seen,
+                ended=ended,
+            )
+
+        return self._read(read)
+
+    def _holder(
+        self, key: Any, claim: Any, sessions: Mapping[str, Session | None]
+    ) -> Holder | None:
+        def read() -> Holder:
+            id_, _, claimed, kept, identity, name = _parts("claim", claim, 6)
+            session = sessions.get(id_) or unknown_session(id_)
+            return read_holder(
+                session, key=key, name=name, claimed=claimed, identity=identity or None, kept=kept
+            )
+
+        return self._read(read)
+
+    def _held(self, answer: Sequence[Any], name: str) -> Holder:
+        """Return the holder that a script tells; a name whose row is bad is held by nobody known."""
+        _, key, claim, now, text, seen = answer
+        id_ = str(claim).partition(lua.SEPARATOR)[0]
+        holder = self._holder(key, claim, {id_: self._session(id_, text, seen, now)})
+        return holder or Holder(name, unknown_session(id_), 0.0, None)
 
 
-def _holder(
-    claim: str, about: Mapping[str, str], seen: Mapping[str, float], now: float, last: str = "0"
-) -> Holder:
-    id_, _, claimed, identity, name = _fields(claim)
-    session = _session(id_, about.get(id_, ""), seen.get(id_, last), now)
-    return read_holder(name, session, claimed, identity or None)
+def _prefix(namespace: str) -> str:
+    return f"namepool:{{{quote(namespace, safe='')}}}"
 
 
-def _session(id_: str, about: str, seen: float | str, now: float) -> Session:
-    ended, host, pid, place, started = _fields(about or "1\x1f?\x1f0\x1f\x1f0")
-    session = read_session(id_, host, pid, place, started, seen, 0.0, ended)
-    return session._replace(silent=max(now - session.seen, 0.0))
-
-
-def _fields(text: str) -> list[str]:
-    """Return the five fields of a claim or a session, also if another program wrote it."""
-    return [*text.split(lua.SEPARATOR, 4), *[""] * 4][:5]
+def _parts(what: str, text: Any, count: int) -> list[str]:
+    parts = str(text).split(lua.SEPARATOR)
+    if len(parts) != count:
+        raise BadRow(f"a {what} must have {count} parts, not {len(parts)}")
+    return parts

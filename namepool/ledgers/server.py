@@ -6,13 +6,19 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from namepool.actors.backoff import Backoff
+from namepool.actors.bare import raises_bare
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
-from namepool.ledgers.session import SessionLost
+from namepool.ledgers.engine import SessionLost
+from namepool.ledgers.rows import BadRow
+from namepool.ledgers.scan import Scan
+from namepool.ledgers.timed import in_time, timed_pool
 
 T = TypeVar("T")
 
@@ -21,6 +27,8 @@ _TRIES = 3
 
 _BACKOFF = Backoff(first=0.02, longest=0.5)
 """The pauses between tries, if the server refuses the connection."""
+
+_VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)")
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
@@ -32,7 +40,7 @@ _OF_REDIS_PY = (
 replace the ledger's own: redis-py prefers an option of the URL to an option of the client."""
 
 
-class Server:
+class Server(NeverCopied):
     """A client of the server at ``url``, made when it is needed.
 
     Raises:
@@ -42,6 +50,9 @@ class Server:
         LedgerError: redis-py is missing
     """
 
+    _instead = "open the ledger there"
+
+    @raises_bare(InvalidOption, LedgerError)
     def __init__(self, url: str, timeout: float, *, cluster: bool) -> None:
         try:
             import redis
@@ -50,7 +61,6 @@ class Server:
                 "a Redis ledger needs redis-py: install namepool with the extra 'redis'"
             ) from None
         self._redis = redis
-        self._url = url
         self._timeout = timeout
         self._cluster = cluster
         self._client: Any = None
@@ -58,7 +68,8 @@ class Server:
         try:
             self.shown: str = _shown(url)
             """The URL without user, password and options."""
-            redis.ConnectionPool.from_url(url).make_connection()  # this does not connect
+            self._url = _VALKEY.sub("redis", url)
+            timed_pool().from_url(self._url).make_connection()  # this does not connect
         except InvalidOption:
             raise
         except Exception:
@@ -68,65 +79,75 @@ class Server:
 
     @property
     def client(self) -> Any:
-        """The client of redis-py."""
+        """The client of redis-py. Threads share it, so nobody closes it while one may use it."""
         client = self._client
         if client is None:
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-
-            kind: Any = self._redis.cluster.RedisCluster if self._cluster else self._redis.Redis
-            seconds = self._timeout / _TRIES
-            client = self._client = kind.from_url(
-                self._url,
-                decode_responses=True,
-                encoding_errors="backslashreplace",  # in the texts of other programs
-                protocol=2,  # some proxies do not speak protocol 3
-                socket_timeout=seconds,
-                socket_connect_timeout=seconds,
-                retry=Retry(NoBackoff(), 0),  # ``reach`` tries again, and knows when to stop
-            )
+            client = self._client = self._made()
         return client
 
+    def _made(self) -> Any:
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        seconds, pool = self._timeout / _TRIES, timed_pool()
+        options = {
+            "decode_responses": True,
+            "encoding_errors": "backslashreplace",  # in the texts of other programs
+            "protocol": 2,  # some proxies do not speak protocol 3
+            "socket_timeout": seconds,
+            "socket_connect_timeout": seconds,
+            "retry": Retry(NoBackoff(), 0),  # ``reach`` tries again, and knows when to stop
+        }
+        if self._cluster:
+            of_cluster = self._redis.cluster.RedisCluster
+            return of_cluster.from_url(self._url, connection_pool_class=pool, **options)
+        return self._redis.Redis(connection_pool=pool.from_url(self._url, **options))
+
+    def in_time(self) -> AbstractContextManager[float]:
+        """Let the calls in a block share the time of one call."""
+        return in_time(self._timeout)
+
+    @raises_bare(LedgerError, SessionLost)
     def reach(self, work: Callable[[], T]) -> T:
         """Do ``work``; while the server cannot be reached, try again up to the timeout.
 
         Raises:
             LedgerError: the server cannot be reached, or it refuses
         """
-        deadline, failures = time.monotonic() + self._timeout, 0
-        while True:
-            try:
-                self._check()
-                return work()
-            except (LedgerError, SessionLost):
-                raise
-            except Exception as error:
-                if not self._is_known(error):  # its text may repeat a value of the URL
-                    raise LedgerError(
-                        f"{self} cannot be used: redis-py fails with {type(error).__name__}; "
-                        "are the options of its URL right?"
-                    ) from None
-                what = self._refusal(error)
-                if what is not None:
-                    raise self._failed(what, error) from error
-                failures += 1
-                pause = _BACKOFF.pause(failures, jitter=lambda: 1.0)
-                if self._is_elsewhere(error) or time.monotonic() + pause >= deadline:
-                    self.close()  # the next try looks up the server again
-                if time.monotonic() + pause >= deadline:
-                    raise self._failed("cannot be reached", error) from error
-            time.sleep(pause)
+        failures = 0
+        with self.in_time() as deadline:
+            while True:
+                client = self._client
+                try:
+                    self._check()
+                    return work()
+                except (LedgerError, SessionLost):
+                    raise
+                except Exception as error:
+                    failures += 1
+                    pause = _BACKOFF.pause(failures, jitter=lambda: 1.0)
+                    what = self._refusal(error)
+                    if what is None and time.monotonic() + pause >= deadline:
+                        what = "cannot be reached"
+                    if what is not None:
+                        raise self._failed(what, error) from self._cause(error)
+                    self._leave(client)
+                finally:
+                    if client is not self._client:  # another thread has closed it
+                        self._close_idle(client)
+                time.sleep(pause)
 
-    def _is_known(self, error: Exception) -> bool:
-        """Tell whether the error is one of a server, or of the connection to it."""
+    def _cause(self, error: Exception) -> Exception | None:
+        """Return the error if its text may be shown. The text of others may repeat the URL."""
         errors = self._redis.exceptions
-        if isinstance(error, ValueError):
-            return "closed file" in str(error)  # another thread has closed the connection
-        return isinstance(error, (errors.RedisError, errors.RedisClusterException))
+        is_known = isinstance(error, (errors.RedisError, errors.RedisClusterException))
+        return error if is_known else None
 
     def _refusal(self, error: Exception) -> str | None:
         """Return a text for the refusal, or ``None`` if a later try may succeed."""
         errors, text = self._redis.exceptions, str(error)
+        if self._cause(error) is None:
+            return "cannot be used"
         if isinstance(error, errors.AuthenticationError):
             return "does not let this user in"
         # Up to Redis 7.0 the errors of scripts have no class of their own.
@@ -134,16 +155,23 @@ class Server:
             return "is out of memory and takes no writes"
         again = (errors.ConnectionError, errors.TimeoutError)
         cluster = (errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException)
-        may_pass = isinstance(error, (*again, *cluster, ValueError)) or self._is_elsewhere(error)
-        return None if may_pass else "refuses"
+        # A replica refuses because another server is the primary now.
+        is_elsewhere = isinstance(error, errors.ReadOnlyError) or "READONLY" in text
+        return None if isinstance(error, (*again, *cluster)) or is_elsewhere else "refuses"
 
-    def _is_elsewhere(self, error: Exception) -> bool:
-        """Tell whether the server is a replica, because another server is the primary now."""
-        return isinstance(error, self._redis.exceptions.ReadOnlyError) or "READONLY" in str(error)
+    def _failed(self, what: str, error: Exception) -> LedgerError:
+        if isinstance(error, BadRow):
+            return LedgerError(f"{self} does not answer as Redis does: {one_line(error)}")
+        if self._cause(error) is None:
+            return LedgerError(
+                f"{self} {what}: redis-py fails with {type(error).__name__}; "
+                "are the options of its URL right, and is it a Redis server?"
+            )
+        return LedgerError(f"{self} {what}: {one_line(error)}")
 
     def run(
         self, script: str, keys: Sequence[str], arguments: Sequence[str | int], replicas: int = 0
-    ) -> list[Any]:
+    ) -> Any:
         """Run a script; return its answer when at least ``replicas`` replicas have its writes.
 
         Raises:
@@ -162,11 +190,10 @@ class Server:
         keys: Sequence[str],
         arguments: Sequence[Any],
         replicas: int,
-    ) -> list[Any]:
+    ) -> Any:
         run = self.client.evalsha if command == "EVALSHA" else self.client.eval
         if not replicas:
-            answer: list[Any] = run(script, len(keys), *keys, *arguments)
-            return answer
+            return run(script, len(keys), *keys, *arguments)
         with self.client.pipeline(transaction=False) as pipe:  # WAIT needs the same connection
             getattr(pipe, command.lower())(script, len(keys), *keys, *arguments)
             pipe.execute_command("WAIT", replicas, int(self._timeout / _TRIES * 500))
@@ -177,26 +204,52 @@ class Server:
             )
         return answer
 
-    def now(self) -> float:
-        """Return the server's time, in seconds of the Unix clock."""
-        seconds, microseconds = self.client.time()
-        return float(seconds) + float(microseconds) / 1e6
+    def keys(self, pattern: str) -> list[str]:
+        """Return the keys that match, or none if this user may not ask."""
+        found: list[str] = []
+        client = self.client
+        try:
+            for node in self._nodes(client):
+                scan: Scan | None = Scan()
+                while scan is not None:
+                    cursor, keys = node.scan(scan.cursor, match=pattern, count=1000)
+                    found += filter(scan.is_new, keys)
+                    scan = scan.next(str(cursor))
+        except self._redis.exceptions.NoPermissionError:
+            return []
+        return found
 
     def close(self) -> None:
-        """Close the connections. The next call opens new ones."""
+        """Close the connections that no thread uses. The others are closed when they are free."""
         client, self._client, self._is_checked = self._client, None, False
-        if client is not None:
-            client.close()
+        self._close_idle(client)
 
     def forked(self) -> None:
         """Leave the connections to the parent process."""
         self._client, self._is_checked = None, False
 
+    def _leave(self, client: Any) -> None:
+        """Let the next try look up the server again."""
+        self._is_checked = False
+        if self._cluster and self._client is client:
+            self._client = None  # the next one asks the node of the URL for the others
+        self._close_idle(client)
+
+    def _close_idle(self, client: Any) -> None:
+        if client is None:
+            return
+        with suppress(Exception):  # a client that is half made, or another thread's error
+            for node in self._nodes(client):
+                node.connection_pool.disconnect(inuse_connections=False)
+
+    def _nodes(self, client: Any) -> Iterable[Any]:
+        """Return a client for each server that may hold keys."""
+        if not self._cluster:
+            return [client]
+        return map(client.get_redis_connection, client.get_primaries())
+
     def __str__(self) -> str:
         return f"the ledger at {self.shown}"
-
-    def _failed(self, what: str, error: Exception) -> LedgerError:
-        return LedgerError(f"{self} {what}: {one_line(error)}")
 
     def _check(self) -> None:
         """Refuse a server that may throw claims away or is too old."""

@@ -7,8 +7,7 @@ import socket
 import threading
 import time
 import uuid
-import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,30 +16,29 @@ from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.base import (
     LEAST_AGE,
-    LIVING_FOR,
     LONGEST,
     RENEW_EVERY,
     Holder,
-    LedgerStats,
     Session,
 )
-from namepool.ledgers.engine import Engine, Me, SessionLost, logger
-from namepool.ledgers.processes import place_of, place_of_this_process, runs_here
-from namepool.ledgers.rows import PATH, BadRow, read_count, read_position
+from namepool.ledgers.engine import Me, SessionLost, logger
+from namepool.ledgers.looking import Looking, opened
+from namepool.ledgers.processes import place_of, place_of_this_process
+from namepool.ledgers.rows import PATH, BadRow, read_position
 
 T = TypeVar("T")
 
 SLICE = 100
 """Sessions that one step of a prune looks at."""
 
+MOST = 10**6
+"""Sessions that a prune passes over, at most. A hostile storage may list one again and again."""
+
 REST = 0.005
 """Seconds, at least, between two steps of a prune: other sessions claim meanwhile."""
 
-_open: weakref.WeakValueDictionary[str, SessionLedger] = weakref.WeakValueDictionary()
-"""The open ledgers of this process, by the ids of their sessions."""
 
-
-class SessionLedger(Engine):
+class SessionLedger(Looking):
     """A ledger without its storage, which a subclass adds. ``Ledger`` describes the methods.
 
     Args:
@@ -84,7 +82,7 @@ class SessionLedger(Engine):
         host, place = socket.gethostname()[:255], place_of_this_process()
         self._me = Me(uuid.uuid4().hex, host, os.getpid(), place, self._parent)
         self._registered = False
-        _open[self._me.id] = self
+        opened[self._me.id] = self
 
     @property
     def session(self) -> str:
@@ -98,6 +96,16 @@ class SessionLedger(Engine):
             True
         """
         return self._me.id
+
+    @property
+    def timeout(self) -> float:
+        """The seconds that a call waits for the storage.
+
+        Examples:
+            >>> ledger.timeout
+            5.0
+        """
+        return self._timeout
 
     def after_fork(self) -> None:
         """Begin a session of its own in a forked child, before anything else runs there.
@@ -179,17 +187,6 @@ class SessionLedger(Engine):
         before = holder.session.id  # another session may be faster and get it
         return self._call(lambda: self._take(key, name, identity, before))
 
-    def kept(self, identity: str) -> Holder | None:
-        """Return the holder of the name of an identity; ``None`` if the identity has no name.
-
-        Examples:
-            >>> ledger.take("Grace Under Load", identity="planner")
-            >>> ledger.kept("planner").name
-            'Grace Under Load'
-        """
-        CHECKS.text("identity", identity, 256)
-        return self._open_look(lambda: self._kept(identity))
-
     def release(self, names: Iterable[str], token: str | None = None) -> None:
         """See :meth:`namepool.Ledger.release`."""
         keys = list(dict.fromkeys(name_key(validate_name(name)) for name in names))
@@ -244,67 +241,8 @@ class SessionLedger(Engine):
         except SessionLost:
             pass  # the session was pruned: this is an end, too
         finally:
-            _open.pop(self._me.id, None)
+            opened.pop(self._me.id, None)
             self._disconnect()
-
-    # -- for people -------------------------------------------------------------------------
-
-    def holders(self) -> Iterator[Holder]:
-        """See :meth:`namepool.Ledger.holders`. The holders are read page by page.
-
-        A name that is claimed or freed meanwhile may be missing.
-        """
-        after: Any = None
-        while True:
-            page, after = self._open_look(partial(self._page, after))
-            yield from page
-            if after is None:
-                return
-
-    def holder(self, name: str) -> Holder | None:
-        """Return the holder of a name; ``None`` if nobody has claimed it.
-
-        Examples:
-            >>> ledger.holder("ada the yak shaver").name
-            'Ada the Yak Shaver'
-        """
-        key = name_key(validate_name(name))
-        return self._open_look(lambda: self._find(key))
-
-    def stats(self) -> LedgerStats:
-        """See :meth:`namepool.Ledger.stats`."""
-        return self._open_look(self._tally)
-
-    def _tally(self) -> LedgerStats:
-        counts = {"living": 0, "silent": 0, "ended": 0}
-        for session in self._sessions():
-            if session is not None:
-                counts[self.state(session)] += 1
-        try:
-            claimed = read_count(self._count())
-        except BadRow as error:
-            raise LedgerError(f"{self}: {one_line(error, 500)}") from None
-        return LedgerStats(self.namespace, claimed, **counts)
-
-    def namespaces(self) -> list[str]:
-        """Return the namespaces of the storage, in alphabetical order.
-
-        The result is empty if the storage does not let this user ask.
-
-        Examples:
-            >>> ledger.namespaces()
-            ['crew']
-        """
-        return sorted(self._open_look(lambda: list(self._namespaces())))
-
-    def exists(self) -> bool:
-        """Tell whether the storage exists, without making it.
-
-        Examples:
-            >>> ledger.exists()
-            True
-        """
-        return True
 
     def prune(self, older_than: float, *, identities: bool = False) -> int:
         """See :meth:`namepool.Ledger.prune`. With ``identities`` it frees their names, too.
@@ -316,12 +254,17 @@ class SessionLedger(Engine):
                 for that long
         """
         _check_age("older_than", older_than)
-        freed = passed = 0
+        freed, passed, done = 0, 0, set[str]()
         while page := self._open_look(partial(self._old, older_than, passed, SLICE, identities)):
             dead = [
-                session.id for session in page if session is not None and self._is_dead(session)
+                session.id
+                for session in page
+                if session is not None and self._is_dead(session) and session.id not in done
             ]
+            done.update(dead)
             passed += len(page) - len(dead)
+            if passed > MOST:
+                raise LedgerError(f"{self}: it lists silent sessions without an end")
             while dead:
                 began = time.monotonic()
                 now_freed, left = self._do(partial(self._free, dead, older_than, identities))
@@ -333,55 +276,6 @@ class SessionLedger(Engine):
 
     def _is_dead(self, session: Session) -> bool:
         return session.id != self._me.id and (session.ended or not self.runs(session))
-
-    # -- which sessions live ----------------------------------------------------------------
-
-    def state(self, session: Session) -> str:
-        """Return ``"living"``, ``"silent"`` or ``"ended"``.
-
-        A session lives until it ends, as long as its process runs. If it is unknown whether the
-        process runs, the session counts as living for 150 seconds after its last renewal. Then it
-        is silent.
-
-        Examples:
-            >>> [holder] = ledger.holders()
-            >>> ledger.state(holder.session)
-            'living'
-        """
-        if session.ended:
-            return "ended"
-        return "living" if self.lives(session) else "silent"
-
-    def lives(self, session: Session) -> bool:
-        """Tell whether a session counts as living: see ``state``.
-
-        Examples:
-            >>> [holder] = ledger.holders()
-            >>> ledger.lives(holder.session)
-            True
-        """
-        if session.ended:
-            return False
-        runs = self.runs(session)
-        return session.silent < LIVING_FOR if runs is None else runs
-
-    def runs(self, session: Session) -> bool | None:
-        """Tell whether a session's process runs; return ``None`` if nobody can know it here.
-
-        A session of this process runs until its ledger is closed.
-
-        Examples:
-            >>> [holder] = ledger.holders()
-            >>> ledger.runs(holder.session)
-            True
-        """
-        if (
-            session.pid == os.getpid()
-            and session.place
-            and session.place == place_of_this_process()
-        ):
-            return session.id in _open
-        return runs_here(session.place, session.pid)
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -407,17 +301,6 @@ class SessionLedger(Engine):
             self._leave()  # ``close`` may not have known of the session of this call
         return result
 
-    def _do(self, work: Callable[[], T]) -> T:
-        """Do ``work``, which changes something."""
-        if self._closed:
-            raise LedgerError(f"{self} is closed")
-        return self._guarded(work)
-
-    def _open_look(self, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise LedgerError(f"{self} is closed")
-        return self._look(work)
-
     def _position(self, walk: str, stored: object) -> int:
         try:
             return read_position(stored)
@@ -439,7 +322,7 @@ def _check_age(option: str, value: object) -> None:
 
 
 def _after_fork_in_child() -> None:
-    for ledger in list(_open.values()):
+    for ledger in list(opened.values()):
         ledger.after_fork()
 
 

@@ -14,7 +14,7 @@ from namepool.ledgers.session import SessionLedger
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
-_REDIS = ("redis", "rediss", "unix")
+_REDIS = ("redis", "rediss", "valkey", "valkeys", "unix")
 
 _OWN = ("namespace", "retire_after", "timeout")
 

@@ -22,8 +22,10 @@ from namepool.core.links import OVER, Link, Standing
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import CHECKS, GRACE
 from namepool.core.state import PoolState
+from namepool.core.stock import Stock
 from namepool.errors import CheckoutTimeout, NamesUnavailable
 from namepool.ledgers.base import Ledger
+from namepool.ledgers.identities import Identities
 from namepool.owners import current_owner
 from namepool.pool.blocks import Block
 from namepool.pool.warnings import warn
@@ -64,6 +66,7 @@ class Access:
         self.run: Callable[[Callable[[Any], Any], Any], Any] = ref.actor_inbox.run
         """Runs a function in the turn of the last incarnation seen: see ``Inbox.run``."""
         self.ledger: Ledger | None = ref.ledger
+        self.identities: Identities | None = ref.identities
         self._untold = threading.Lock()
 
     def waited_for(self, token: Token) -> Any:
@@ -172,6 +175,14 @@ class Held(Block):
     def is_held(self) -> bool:
         """Whether the block holds a name of the pool, rather than a default name."""
         return self._guard is not None and not isinstance(self._link, Standing)
+
+    def set_apart(self) -> None:
+        """Let the name leave the pool at the end of the block, instead of going back to its stock.
+
+        The name is in no stock of the pool from now on, so the pool never hands it out again.
+        """
+        lease: Any = self._link
+        lease.stock = Stock(None)
 
     def _hold(self) -> Token:
         if self._link is not None:

@@ -24,7 +24,15 @@ from namepool.pool.observing import Observing
 from namepool.pool.operations import Operations
 from namepool.pool.options import NamePoolOptions, checked_options, supply
 from namepool.pool.ref import NamePoolRef, token_of
-from namepool.pool.refilling import Fetcher, FetcherDied, Gathered, Late, Overdue, Refilling
+from namepool.pool.refilling import (
+    Fetcher,
+    FetcherDied,
+    Gathered,
+    Late,
+    Overdue,
+    Refilling,
+    TryAgain,
+)
 from namepool.pool.waiting_list import Expire, Reclaim, WaitingList, abandon_waiters
 from namepool.pool.warnings import warn
 from namepool.process_tag import process_tag
@@ -101,6 +109,7 @@ class NamePool(ServiceActor):
             Overdue: self._refilling.overdue,
             FetcherDied: self._refilling.fetcher_died,
             Gathered: self._refilling.gathered,
+            TryAgain: lambda _: self._refilling.refill() if self._state.stocks.waiting else None,
             Expire: self._waiting.expire,
             OwnerEnded: self._waiting.owner_ended,
             Reclaim: self._waiting.reclaim,

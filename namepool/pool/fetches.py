@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from namepool.core.refill import Learnt, Pauses, RefillPolicy
 from namepool.core.stock import Stock
-from namepool.errors import SourceExhausted
+from namepool.errors import LedgerBusy, SourceExhausted
 
 F = TypeVar("F")
 
@@ -195,7 +195,12 @@ class Fetches(Generic[F]):
             self.is_exhausted = True
             self.changed()
             return inf
-        return self.pauses.failed(now, cause)
+        return self.pauses.briefly(now) if self.is_busy else self.pauses.failed(now, cause)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the last fetch failed only because other processes had the ledger locked."""
+        return isinstance(self.cause, LedgerBusy)
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next try; 0 if it may begin now."""

@@ -107,12 +107,17 @@ class Face(NeverCopied):
         first time.
 
         With ``name`` the caller gets exactly this name, for example the name of an earlier run.
-        With ``identity`` the ledger keeps the name for that identity. After this process has ended,
-        another process gets the name back if it passes the same ``name`` and ``identity``.
+
+        With ``identity`` the caller gets the name of that identity. If it has none yet, it gets a
+        new name, or ``name``. The ledger keeps the name for the identity: after the block, any
+        process gets it back with the same ``identity``. An identity has one name in a namespace,
+        and one holder at a time. If another process may hold it and is not known to live, the block
+        asks again until ``timeout`` is over. A thread waits for the ledger at both ends of the
+        block, and a task lets its event loop go on.
 
         Raises:
-            NameHeld: another session, or another agent of this pool, has the name; the error tells
-                which
+            NameHeld: another session, or another agent of this pool, has the name; or the identity
+                has another name. The error tells which
             LedgerError: the ledger cannot be reached
 
         Examples:

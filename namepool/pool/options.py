@@ -14,7 +14,8 @@ from namepool.core.state import PoolState
 from namepool.errors import InvalidOption
 from namepool.ledgers.base import Ledger, check_ledger
 from namepool.ledgers.claims import ClaimedNames
-from namepool.sources.base import NameSource, check_source
+from namepool.ledgers.session import SessionLedger
+from namepool.sources.base import NameSource, check_source, share_walk
 
 
 class NamePoolOptions(TypedDict, total=False):
@@ -105,10 +106,11 @@ def supply(source: NameSource | None, claimed_in: str | Ledger | None) -> NameSo
     source = source if source is not None else _offline_names()
     if ledger is None:
         return source
-    share = getattr(source, "share", None)
-    if share is not None:  # all processes share one walk; each takes a stretch of it
-        share(ledger.advance, getattr(ledger, "namespace", "default"))
-    return ClaimedNames(source, ledger)
+    claims = ClaimedNames(source, ledger)
+    draw = claims.draw if isinstance(ledger, SessionLedger) else None
+    # All processes share one walk; each takes the next positions of it.
+    share_walk(source, ledger.advance, getattr(ledger, "namespace", "default"), draw)
+    return claims
 
 
 def _ledger(given: object) -> Ledger | None:

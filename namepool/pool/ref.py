@@ -17,6 +17,7 @@ from namepool.core.state import PoolState
 from namepool.core.stats import PoolStats
 from namepool.ledgers.base import Ledger
 from namepool.ledgers.claims import ClaimedNames
+from namepool.ledgers.identities import Identities
 from namepool.pool import messages as m
 from namepool.pool.messages import CheckoutName
 from namepool.pool.observing import LeaseInfo
@@ -53,8 +54,10 @@ class NamePoolRef(ServiceRef[Any]):
     ) -> None:
         super().__init__(actor)
         self._operations = operations
-        self.ledger: Ledger | None = source.ledger if isinstance(source, ClaimedNames) else None
+        claims = source if isinstance(source, ClaimedNames) else None
+        self.ledger: Ledger | None = None if claims is None else claims.ledger
         """The ledger in which the pool's names are claimed; ``None`` if there is none."""
+        self.identities: Identities | None = None if claims is None else claims.identities
         self.state: PoolState = state
         self.speaking: Speaking = state.speaking
         """The name of each owner that speaks: a mapping, read-only and always current.

@@ -59,6 +59,10 @@ class FetcherDied(NamedTuple):
     reason: str | None
 
 
+class TryAgain(NamedTuple):
+    """A timer's message: the pause after a ledger was locked is over."""
+
+
 class Gathered(NamedTuple):
     """A timer's message: it is time to look again whether more callers wait.
 
@@ -278,7 +282,8 @@ class Refilling:
     def _failed(self, cause: BaseException, theme: str | None) -> None:
         """Note a failed fetch for a theme.
 
-        If no other fetch is under way for the theme, its waiting callers are refused.
+        If no other fetch is under way for the theme, its waiting callers are refused. But if only
+        the ledger was locked, the pool tries again, and they wait until their time is over.
         """
         counters = self._state.counters
         counters.fetch_failure_count += 1
@@ -291,6 +296,8 @@ class Refilling:
         pause = fetches.failed(now, cause)
         self._state.log.add(FetchFailed(counters.last_error, pause, stock.theme, at=now))
         is_unknown = isinstance(cause, UnknownTheme) and stock.theme is not None
+        if fetches.is_busy:
+            self.ref.actor_inbox.schedule(pause, TryAgain())
         if is_unknown or not (len(fetches) or fetches.is_exhausted):
             self._waiting.refuse_all(stock)
         if is_unknown and self._forget(stock.theme):

@@ -1,21 +1,28 @@
-"""Blocks that take one particular name, or a name that the ledger keeps for an identity.
+"""Blocks that take one particular name, or the name that the ledger keeps for an identity.
 
-If a thread enters such a block, this thread waits for the ledger. If a task enters it, another
+If a thread enters or leaves such a block, this thread waits for the ledger. If a task does, another
 thread waits for the ledger, and the event loop goes on.
+
+The name of an identity never goes back to the pool's stock, because the pool could then hand it out
+to another agent while the identity takes it back elsewhere. So its lease gets a stock of its own,
+and with the end of the block the name leaves the pool.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from namepool.core.leases import Token
+from namepool.core.leases import Token, speaking_owners
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS
+from namepool.core.state import Left
 from namepool.errors import InvalidOption, NameHeld
-from namepool.ledgers.base import Holder, Ledger
+from namepool.ledgers.base import LONGEST, Ledger
+from namepool.ledgers.identities import OURS, Hold, told
 from namepool.pool.access import ENTERED, Access, Held, on_its_own_thread
 from namepool.pool.blocks import Block
 from namepool.speaking import asked_for, to_take
@@ -29,9 +36,9 @@ def resumed(
     name: str | None,
     identity: str | None,
 ) -> Block:
-    """Return a block that takes the name ``name``; without a ``name``, it takes any name.
+    """Return a block that takes the name ``name``; without it, the name of ``identity``.
 
-    With an ``identity``, the ledger keeps the name for that identity.
+    An identity without a name gets any name, and the ledger keeps that name for it.
 
     Raises:
         InvalidOption: ``theme`` is given with ``name``, or ``identity`` without a ledger
@@ -40,25 +47,35 @@ def resumed(
         raise CHECKS.invalid("theme", theme, "left out if a name is asked for by name")
     if identity is not None and access.ledger is None:
         raise InvalidOption("identity needs a ledger, which remembers it: open_pool(ledger=...)")
-    ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)
-    if name is not None:
-        ask = partial(to_take, access.state, name)
-    return Resumed(partial(Held, access, ask, default), access.ledger, name, identity)
+
+    def held(name: str | None) -> Held:
+        ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)
+        if name is not None:
+            ask = partial(to_take, access.state, name)
+        return Held(access, ask, default)
+
+    return Resumed(access, held, name, identity, math.inf if timeout is None else timeout)
 
 
 class Resumed(Block):
-    """A block that holds a given name, or any name, and has the ledger keep it for an identity."""
+    """A block that holds a given name, or the name of an identity."""
 
     def __init__(
         self,
-        named: Callable[[], Held],
-        ledger: Ledger | None,
+        access: Access,
+        held: Callable[[str | None], Held],
         name: str | None,
         identity: str | None,
+        timeout: float,
     ) -> None:
-        self._named, self._ledger, self._name, self._identity = named, ledger, name, identity
+        self._access, self._held, self._name, self._identity = access, held, name, identity
+        self._timeout = timeout
         self._blocks: list[Held] | None = None  # the last block holds the name
-        self._given = ""
+        self._hold: Hold | None = None
+        self._given: str | None = None
+        self._is_apart = False
+
+    # -- entering ---------------------------------------------------------------------------
 
     def __enter__(self) -> str:
         entering, given = self._entering(is_task=False), None
@@ -66,9 +83,9 @@ class Resumed(Block):
             for _ in entering.__await__():
                 raise RuntimeError("a thread awaits nothing here")
             given = self._given
-            return given
+            return given or ""
         finally:
-            if not given:
+            if given is None:
                 self.__exit__()
 
     async def __aenter__(self) -> str:
@@ -76,75 +93,117 @@ class Resumed(Block):
         try:
             await entering
             given = self._given
-            return given
+            return given or ""
         finally:
-            if not given:
-                self.__exit__()
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            for block in self._blocks or ():
-                block.__exit__()
-        finally:
-            self._blocks = None
+            if given is None and (let_go := self._leave()) is not None:
+                on_its_own_thread(let_go)
 
     def _entering(self, *, is_task: bool) -> Coroutine[Any, Any, None]:
         if self._blocks is not None:
             raise RuntimeError(ENTERED)
-        self._blocks = []
-        return self._enter(self._blocks, is_task)
+        self._blocks, self._given, self._is_apart = [], None, False
+        return self._enter(is_task) if self._identity is None else self._identify(is_task)
 
-    async def _enter(self, blocks: list[Held], is_task: bool) -> None:
-        """Hold a name that the ledger keeps for no other session; a thread awaits nothing here."""
-        if self._name is not None:
-            await self._take(self._name, is_task)
+    async def _enter(self, is_task: bool) -> None:
+        """Hold the name, which the ledger has for no other session; a thread awaits nothing."""
+        if (ledger := self._access.ledger) is not None:
+            await _aside(partial(_claim, ledger, self._name), is_task)
+        await self._check_out(self._name, is_task)
+
+    async def _identify(self, is_task: bool) -> None:
+        """Hold the name of the identity. If it has none yet, give it one."""
+        claims: Any = self._access
+        identities, identity = claims.identities, self._identity
+        deadline, name = time.monotonic() + self._timeout, self._name
+        self._refuse_if_in_use(name)
+        self._hold = hold = identities.hold(identity)
+        name = name or await _aside(partial(identities.kept, identity), is_task)
+        if name is None:
+            name = await self._take_new(hold, is_task)
+        if name is not None:
+            self._refuse_if_in_use(name)
+            await _aside(partial(hold.take, name, deadline), is_task)
+            self._set_apart(await self._check_out(name, is_task))
+
+    async def _take_new(self, hold: Hold, is_task: bool) -> str | None:
+        """Take any name for the identity; return the name that it has got elsewhere meanwhile."""
+        blocks, name = self._blocks or [], None
         while True:
-            blocks.append(block := self._named())
-            self._given = await block.__aenter__() if is_task else block.__enter__()
-            if self._name is not None or not block.is_held:
-                break
+            block = await self._check_out(None, is_task)
             try:
-                await self._take(self._given, is_task)
+                if block.is_held:
+                    await _aside(partial(hold.take, self._given or ""), is_task)
+                    self._set_apart(block)
                 break
-            except NameHeld:
-                continue  # hold the refused name meanwhile, so that the pool offers another
-        for refused in blocks[:-1]:
+            except NameHeld as error:
+                if error.holder.identity == one_line(hold.identity, LONGEST):
+                    name = error.holder.name
+                    break
+                # Hold the refused name meanwhile, so that the pool offers another.
+        for refused in blocks if name is not None else blocks[:-1]:
             refused.__exit__()
+        return name
 
-    async def _take(self, name: str, is_task: bool) -> None:
-        if self._ledger is not None:
-            taking = partial(take, self._ledger, name, self._identity)
-            await on_its_own_thread(taking) if is_task else taking()
+    async def _check_out(self, name: str | None, is_task: bool) -> Held:
+        block = self._held(name)
+        if self._blocks is not None:
+            self._blocks.append(block)
+        self._given = await block.__aenter__() if is_task else block.__enter__()
+        return block
+
+    def _refuse_if_in_use(self, name: str | None) -> None:
+        """Refuse a name that another agent of this pool has; the ledger cannot tell them apart."""
+        state, identities = self._access.state, self._access.identities
+        lease = state.leases.get(state.known.canonical(name)) if name else None
+        if lease is not None and identities is not None:
+            text = f"{lease.name!r} is checked out in this pool by {[*speaking_owners(lease)]}"
+            if (identity := identities.held().get(lease.name)) is not None:
+                text += f", for the identity '{one_line(identity)}'; {OURS}"
+            raise NameHeld(one_line(text, 1000))
+
+    def _set_apart(self, block: Held) -> None:
+        block.set_apart()
+        self._is_apart = True
+
+    # -- leaving ----------------------------------------------------------------------------
+
+    def __exit__(self, *error: object) -> None:
+        if (let_go := self._leave()) is not None:
+            let_go()
+
+    async def __aexit__(self, *error: object) -> None:
+        if (let_go := self._leave()) is not None:
+            ended = on_its_own_thread(let_go)
+            if error[:1] != (GeneratorExit,):  # a task that is being closed runs no further
+                await ended
+
+    def _leave(self) -> Callable[[], None] | None:
+        """End the blocks; return a function that gives the name of an identity back, if needed."""
+        blocks, self._blocks = self._blocks, None
+        hold, self._hold = self._hold, None
+        try:
+            for block in blocks or ():
+                block.__exit__()
+        finally:
+            let_go = self._ended(hold) if hold is not None else None
+        return let_go
+
+    def _ended(self, hold: Hold) -> Callable[[], None] | None:
+        hold.is_over = True  # first: from now on ``take``, on another thread, gives the name back
+        name, state = hold.name, self._access.state
+        if name is None:
+            hold.let_go()
+            return None
+        if self._is_apart:
+            state.signal.put(Left(name))
+        return partial(hold.let_go, is_free=self._is_apart or name not in state.known)
 
 
-def take(ledger: Ledger, name: str, identity: str | None) -> None:
-    """Let the ledger keep a name for an identity.
+async def _aside(work: Callable[[], Any], is_task: bool) -> Any:
+    return await on_its_own_thread(work) if is_task else work()
 
-    Raises:
-        NameHeld: another session has the name; the error names that session
-    """
-    holder = ledger.take(name, identity)
+
+def _claim(ledger: Ledger, name: str | None) -> None:
+    holder = ledger.take(name or "")
     if holder is not None:
-        raise NameHeld(one_line(_told(ledger, holder), 1000), holder)
-
-
-def _told(ledger: Ledger, holder: Holder) -> str:
-    """Return the message of ``NameHeld``: the holder of the name, and advice."""
-    # The texts of our own ledgers are escaped already, so they are shown without ``repr``.
-    session, whose = holder.session, f"the identity '{one_line(holder.identity)}'"
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.claimed))
-    who = f"'{one_line(holder.name)}' is held by {session} since {since}, for "
-    who += "no identity" if holder.identity is None else whose
-    if session.id == getattr(ledger, "session", None):
-        return f"{who}; this very process holds it: take another name"
-    ended = "that session has ended" if session.ended else "that process is dead"
-    freed = "until 'namepool ledger prune' frees them: take another name"
-    # A ledger of a user's own may lack ``runs``. ``None`` then means that nothing is known.
-    runs = getattr(ledger, "runs", lambda _: None)(session)
-    if session.ended or runs is False:
-        waits = "stay claimed" if holder.identity is None else "wait for their identities"
-        return f"{who}; {ended}, and its names {waits} {freed}"
-    seen = f"it was seen {session.silent:.0f} s ago"
-    if runs:
-        return f"{who}; {seen}, and that process runs: take another name"
-    return f"{who}; {seen}: if it lives, take another name"
+        raise NameHeld(one_line(told(ledger, holder), 1000), holder)

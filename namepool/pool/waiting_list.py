@@ -18,7 +18,7 @@ from namepool.actors.reply import Dropped, withdrawn
 from namepool.core.leases import Lease
 from namepool.core.links import OVER, Link
 from namepool.core.names import one_line
-from namepool.core.state import LateChunk, OwnerEnded, PoolState
+from namepool.core.state import LateChunk, Left, OwnerEnded, PoolState
 from namepool.core.stats import Outcome
 from namepool.core.stock import Stock, Wait, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
@@ -84,6 +84,8 @@ class WaitingList:
             self.owner_ended(what)
             if self._inbox.queue:  # it may have requests there, so it ends again behind them
                 self._inbox.put(Envelope(what))
+        elif isinstance(what, Left):
+            self._state.known.left(what.name, self._state.leases)
         elif isinstance(what, LateChunk) and what.epoch == self._state.epoch:
             self._state.admit(what.judged, what.theme)
         self.serve()
@@ -247,10 +249,13 @@ class WaitingList:
     def refuse_all(self, stock: Stock) -> None:
         """Tell all waiting callers of a stock that the source failed, and when the next try is.
 
-        A caller is served instead if a name rests for it.
+        A caller is served instead if a name rests for it. No caller is refused because another
+        process has the ledger locked for now.
         """
         self.serve()
         fetches = self._fetches.of(stock)
+        if fetches.is_busy:
+            return
         cause = fetches.cause
         again = f"next try in {fetches.pause(self._inbox.clock()):.1f} s: ask again"
         if fetches.is_exhausted:

@@ -144,10 +144,29 @@ def check_source(source: object) -> None:
 
 def knows_themes(source: object) -> bool:
     """Return whether the ``fetch`` of the source takes a ``theme``."""
+    return _takes(cast("NameSource", source).fetch, "theme")
+
+
+def _takes(function: Callable[..., object], parameter: str) -> bool:
     try:
-        return "theme" in inspect.signature(cast("NameSource", source).fetch).parameters
+        return parameter in inspect.signature(function).parameters
     except (TypeError, ValueError):  # a function written in C may have no signature
         return False
+
+
+Draw = Callable[[str, int, Callable[[int], str]], Sequence[str]]
+"""``draw(walk, count, name_at)`` claims the names at the next positions, and returns them."""
+
+
+def share_walk(
+    source: object, advance: Callable[[str, int], int], seed: str, draw: Draw | None
+) -> None:
+    """Call ``share`` of a source that has it. It gets ``draw`` if it takes one."""
+    share = getattr(source, "share", None)
+    if share is not None and draw is not None and _takes(share, "draw"):
+        share(advance, seed, draw=draw)
+    elif share is not None:
+        share(advance, seed)
 
 
 def fetch_from(
@@ -279,7 +298,9 @@ class FallbackSource(NeverCopied):
         exhausted = [error for error in refusals if isinstance(error, SourceExhausted)]
         raise (failures or left_alone or exhausted or refusals)[-1]
 
-    def share(self, advance: Callable[[str, int], int], seed: str) -> None:
+    def share(
+        self, advance: Callable[[str, int], int], seed: str, draw: Draw | None = None
+    ) -> None:
         """Call the method ``share`` of each source that has one.
 
         Such a source then shares its walk with other processes. A pool with a shared ledger makes
@@ -289,9 +310,7 @@ class FallbackSource(NeverCopied):
             >>> source.share(lambda walk, count: 0, seed="crew")  # neither source has a share
         """
         for rank in self._ranks:
-            share = getattr(rank.source, "share", None)
-            if share is not None:
-                share(advance, seed)
+            share_walk(rank.source, advance, seed, draw)
 
     def _candidates(self) -> list[_Rank]:
         """Return the sources that may be asked now. The last source is always one of them."""

@@ -31,6 +31,7 @@ from namepool.errors import InvalidOption, UnknownTheme
 from namepool.sources._alike import APART, Circle
 from namepool.sources._theme import BUILT_IN, WALK, Theme, built_in, read_theme
 from namepool.sources._walk import Walk, aged, coprime
+from namepool.sources.base import Draw
 
 _UNKNOWN = Checks(UnknownTheme)
 
@@ -100,6 +101,7 @@ class OfflineNames(NeverCopied):
         self._placed = 0
         self._lock = threading.Lock()
         self._advance: Callable[[str, int], int] | None = None
+        self._draw: Draw | None = None
 
     @property
     def themes(self) -> tuple[str, ...]:
@@ -153,12 +155,16 @@ class OfflineNames(NeverCopied):
             positions = self._ahead() if theme is None else self._ahead_in(theme)
             return [self._name_at(next(positions)) for _ in range(count)]
 
-    def share(self, advance: Callable[[str, int], int], seed: str) -> None:
+    def share(
+        self, advance: Callable[[str, int], int], seed: str, draw: Draw | None = None
+    ) -> None:
         """Share one walk with other processes from now on. Each takes one stretch at a time.
 
         ``advance(walk, count)`` returns the first of the next ``count`` positions of a walk. All
         processes that share a walk must have the same seed. This source uses ``seed``, unless it
-        was given a seed of its own. A pool with a shared ledger calls this.
+        was given a seed of its own. A pool with a shared ledger calls this. If the ledger can
+        take positions and claim their names in one step, the pool also gives
+        ``draw(walk, count, name_at)``. It does both, and returns the names.
 
         Examples:
             >>> source.share(lambda walk, count: 40, seed="crew")  # others took 0 to 39
@@ -170,18 +176,23 @@ class OfflineNames(NeverCopied):
                 self._seed, self._is_seeded = _checked_seed(seed), True
                 self._circles.clear()
                 self.__dict__.pop("_circle", None)  # it exists if names were fetched before
-            self._advance = advance
+            self._advance, self._draw = advance, draw
 
     def _shared(
         self, advance: Callable[[str, int], int], count: int, theme: str | None
     ) -> list[str]:
         chosen = hashlib.sha256(repr((self._seed, self.themes)).encode()).hexdigest()[:16]
-        start = advance(f"offline {chosen} {theme or 'all'}", count)
-        steps = range(start, start + count)
-        with self._lock:
-            if theme is not None:
-                return [self._name_at(self._position_in(theme, step)) for step in steps]
-            return [self._name_at(step) for step in steps]
+        walk = f"offline {chosen} {theme or 'all'}"
+
+        def name_at(step: int) -> str:
+            with self._lock:
+                return self._name_at(step if theme is None else self._position_in(theme, step))
+
+        if self._draw is not None:
+            name_at(0)  # reads the themes, before other processes wait for the names
+            return list(self._draw(walk, count, name_at))
+        start = advance(walk, count)
+        return [name_at(step) for step in range(start, start + count)]
 
     def _position_in(self, theme: str, step: int) -> int:
         """Return the position on the walk of all themes of a step of one theme's walk."""

@@ -53,9 +53,9 @@ class Engine:
 
 def forget(ledger: SessionLedger) -> None:
     """Have this process forget that a session of it is open."""
-    from namepool.ledgers import session
+    from namepool.ledgers import looking
 
-    session._open.pop(ledger.session, None)
+    looking.opened.pop(ledger.session, None)
     ledger._disconnect()
 
 
@@ -108,6 +108,8 @@ class RedisEngine(Engine):
         for key in self._server.do("KEYS", "*:seen"):
             for session in self._server.do("ZRANGE", key, 0, -1):
                 self._server.do("ZINCRBY", key, -seconds, session)
+        for key in self._server.do("KEYS", "*:turn"):
+            self._server.do("INCRBYFLOAT", key, -seconds)
 
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
         from namepool.ledgers.redis import RedisLedger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import namepool
 from namepool import (
     AssociateName,
     InvalidOption,
+    LedgerBusy,
     LedgerError,
     NamePool,
     NameSource,
@@ -26,7 +28,7 @@ from namepool import (
 )
 from namepool.core.judging import judge
 from namepool.ledgers.base import RENEW_EVERY
-from namepool.ledgers.claims import Chunk, ClaimedNames
+from namepool.ledgers.claims import ENDING, Chunk, ClaimedNames
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.sources.base import FallbackSource, time_limit
 from tests.support import (
@@ -34,6 +36,7 @@ from tests.support import (
     GatedSource,
     MovableClock,
     ScriptedSource,
+    on_thread,
     started,
     wait_until,
 )
@@ -466,15 +469,15 @@ def test_what_was_handed_out_before_a_reset_is_not_released_at_the_end(
 def test_a_session_is_renewed_while_the_pool_lives(book: Book) -> None:
     ledger, clock = Failing(book), MovableClock()
     with namepool.open_pool(source=NumberedNames(), ledger=ledger) as pool:
-        pool.checkout_name()
-        assert ledger.renewed.acquire(timeout=PATIENCE)
+        pool.checkout_name()  # the claim itself renews the session
         (keeper,) = pykka.ActorRegistry.get_by_class_name("LedgerKeeper")
         inbox: Any = keeper.actor_inbox
         due = inbox._timers[0][0] if inbox._timers else None
         clock.now = inbox.clock() + RENEW_EVERY
         inbox.clock = clock
         inbox.wake()
-        assert due is None or due <= clock.now
+        assert due is not None
+        assert due <= clock.now
         assert ledger.renewed.acquire(timeout=PATIENCE)
 
 
@@ -485,7 +488,8 @@ def test_names_that_the_ledger_forgot_are_claimed_anew(
     with namepool.open_pool(source=NumberedNames(), ledger=ledger, low_water_mark=0) as pool:
         pool.checkout_name()
         known = names_of(others)
-        assert others._free(ledger.session, -1.0) == len(known)  # it is pruned though it lives
+        freed, _ = others._free([ledger.session], -1.0, False)  # it is pruned though it lives
+        assert freed == len(known)
         others.claim(["NPC #1"], "t")
         pool.associate_name("Ada")
         wait_until(lambda: known | {"Ada"} <= names_of(others), pool._target)
@@ -538,3 +542,175 @@ def test_a_pool_logs_nothing_unusual_with_a_ledger(
         pass
 
     assert caplog.text == ""
+
+
+# -- a ledger that others have locked -----------------------------------------------------------
+
+
+class Locked(MemoryLedger):
+    """A ledger that other processes keep locked while it is ``locked``."""
+
+    locked = True
+
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self.asked = threading.Semaphore(0)
+
+    def claim(self, names: Sequence[str], token: str) -> list[str]:
+        self.asked.release()
+        if self.locked:
+            raise LedgerBusy("another process has it locked")
+        return super().claim(names, token)
+
+
+def test_a_caller_waits_while_the_ledger_is_locked_and_is_served_then(book: Book) -> None:
+    ledger = Locked(book)
+    with namepool.open_pool(source=NumberedNames(), ledger=ledger) as pool:
+        caller, got = started(lambda: pool.checkout_name(timeout=PATIENCE))
+        for _ in range(3):
+            assert ledger.asked.acquire(timeout=PATIENCE)
+        ledger.locked = False
+        caller.join(PATIENCE)
+
+        assert got[0] in names_of(ledger)
+
+
+def test_a_caller_whose_time_is_over_is_told_that_the_ledger_is_locked(book: Book) -> None:
+    with (
+        namepool.open_pool(source=NumberedNames(), ledger=Locked(book)) as pool,
+        pytest.raises(namepool.CheckoutTimeout, match="last error: LedgerBusy") as caught,
+    ):
+        pool.checkout_name(timeout=0.2)
+
+    assert isinstance(caught.value.__cause__, LedgerBusy)
+
+
+def test_while_the_ledger_is_locked_a_name_that_rests_is_handed_out(book: Book) -> None:
+    ledger = Locked(book)
+    ledger.locked = False
+    source = NumberedNames()
+    with namepool.open_pool(source=source, ledger=ledger, chunk_size=1, low_water_mark=0) as pool:
+        name = pool.checkout_name()
+        pool.checkin_name(name)
+        ledger.locked = True
+
+        assert pool.checkout_name(timeout=PATIENCE) == name
+
+
+def test_nobody_asks_a_locked_ledger_again_if_no_caller_waits(book: Book) -> None:
+    ledger = Locked(book)
+    with namepool.open_pool(source=NumberedNames(), ledger=ledger) as pool:
+        with pytest.raises(namepool.CheckoutTimeout):
+            pool.checkout_name(timeout=0.1)
+        inbox: Any = pool._target.current.actor_inbox  # type: ignore[attr-defined]
+        wait_until(lambda: not pool.pool_stats().fetching_count, pool._target)
+        while ledger.asked.acquire(blocking=False):
+            pass
+        clock = MovableClock()
+        clock.now = inbox.clock() + 60.0
+        inbox.clock = clock
+        inbox.wake()
+        pool.pool_stats()
+
+        assert not ledger.asked.acquire(blocking=False)
+
+
+# -- the cost of one name -----------------------------------------------------------------------
+
+
+class Counting(MemoryLedger):
+    """A ledger that counts the steps in which it changes something."""
+
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self.steps = 0
+
+    def _guarded(self, work: Any) -> Any:
+        self.steps += 1
+        return super()._guarded(work)
+
+    def _look(self, work: Any) -> Any:
+        return MemoryLedger._guarded(self, work)
+
+
+@pytest.mark.parametrize("identity", [None, "planner"])
+def test_a_process_that_needs_one_name_changes_the_ledger_two_times(
+    book: Book, identity: str | None
+) -> None:
+    for changes in (2, 2) if identity is None else (4, 3):
+        ledger = Counting(book)
+        with namepool.open_pool(ledger=ledger) as pool, pool.named(identity=identity):
+            pass
+        assert ledger.steps == changes
+
+
+def test_short_processes_do_not_use_up_the_walk(book: Book) -> None:
+    names = []
+    for _ in range(30):
+        with namepool.open_pool(ledger=MemoryLedger(book)) as pool, pool.named() as name:
+            names.append(name)
+
+    assert len(set(names)) == 30  # a name that was spoken does not come again at once
+    (walk,) = book.namespace("default").walks
+    assert book.namespace("default").walks[walk] <= 30 + 12
+
+
+def test_a_pool_that_handed_names_out_again_offers_none_of_them_as_new(book: Book) -> None:
+    with namepool.open_pool(ledger=MemoryLedger(book), reuse_gap=0) as pool:
+        for _ in range(30):
+            with pool.named():
+                pass
+
+    assert not any(book.namespace("default").spares.values())
+
+
+def test_a_source_that_asks_for_a_walk_on_a_thread_of_its_own_gets_names(book: Book) -> None:
+    class Apart(OfflineNames):
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            fetch = super().fetch
+            return on_thread(lambda: fetch(count, used, theme))
+
+    with namepool.open_pool(source=Apart(), ledger=MemoryLedger(book)) as pool:
+        name = pool.checkout_name()
+        assert name in names_of(MemoryLedger(book))
+
+
+def test_names_that_were_drawn_and_did_not_reach_the_pool_are_released(book: Book) -> None:
+    class Lossy(OfflineNames):
+        def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
+            return super().fetch(count, used, theme)[:-2]
+
+    ledger, others = MemoryLedger(book), MemoryLedger(book)
+    with namepool.open_pool(source=Lossy(), ledger=ledger, chunk_size=6, low_water_mark=0) as pool:
+        pool.checkout_name()
+        assert len(names_of(others)) == 6
+        pool.associate_name("Bea Sharp")  # the next call to the ledger takes them back
+        wait_until(lambda: len(names_of(others)) == 5, pool._target)
+
+
+def test_a_reserved_name_of_a_walk_is_not_claimed(book: Book) -> None:
+    with namepool.open_pool(ledger=MemoryLedger(book)) as pool:
+        first = pool.checkout_name()
+    others = MemoryLedger(Book())
+    with namepool.open_pool(ledger=others, reserved=[first]) as pool:
+        pool.checkout_name()
+        assert first not in {holder.name for holder in others.holders()}
+        assert pool.pool_stats().invalid_count == 1
+
+
+def test_the_end_of_a_pool_takes_no_longer_than_the_timeout_of_its_ledger(book: Book) -> None:
+    gate = threading.Event()
+
+    class Hanging(MemoryLedger):
+        def _end(self, *args: Any) -> None:
+            assert gate.wait(PATIENCE)
+            super()._end(*args)
+
+    ledger = Hanging(book, timeout=0.3)
+    pool = namepool.open_pool(source=NumberedNames(), ledger=ledger)
+    pool.checkout_name()
+    began = time.monotonic()
+    pool.close()
+
+    assert time.monotonic() - began < ENDING / 2
+    gate.set()

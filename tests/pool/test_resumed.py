@@ -220,7 +220,7 @@ def test_a_task_takes_its_name_back_and_is_told_who_has_it(
                 assert name == pool.speaker() == ADA
                 others.take("Bea Sharp", "tester")
                 with pytest.raises(NameHeld, match="'tester'"):
-                    async with pool.named(name="Bea Sharp", identity="planner"):
+                    async with pool.named(name="Bea Sharp", identity="builder"):
                         raise AssertionError("it is held")
                 assert pool.speaker() == ADA
             async with pool.named(identity="builder") as fresh:

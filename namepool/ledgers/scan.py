@@ -1,0 +1,42 @@
+"""``Scan``: the state of a scan of Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from namepool.errors import LedgerError
+
+_BARREN = 10_000
+"""Pages of a scan, at most, that may bring nothing new: a hash that was far larger has some."""
+
+
+class Scan:
+    """The state of a scan. A scan may tell a row twice, and one of a hostile server has no end.
+
+    It remembers hashes and no texts, so it needs less than 100 bytes for each row.
+    """
+
+    def __init__(self) -> None:
+        self.cursor: str = "0"
+        self._cursors: set[int] = set()
+        self._rows: set[int] = set()
+
+    def is_new(self, row: str) -> bool:
+        """Note a row, and tell whether it is a new one."""
+        known = len(self._rows)
+        self._rows.add(hash(row))
+        return len(self._rows) > known
+
+    def next(self, cursor: Any) -> Scan | None:
+        """Go on at a cursor; return ``None`` at the end.
+
+        Raises:
+            LedgerError: the scan does not end
+        """
+        if cursor == "0":
+            return None
+        if hash(cursor) in self._cursors or len(self._cursors) >= _BARREN + len(self._rows):
+            raise LedgerError("a Redis server lists its keys without an end")
+        self._cursors.add(hash(cursor))
+        self.cursor = str(cursor)
+        return self

@@ -1,0 +1,123 @@
+"""Agents of one pool, and another session, that want the name of one identity."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from namepool import NameHeld
+from namepool.ledgers.identities import Identities
+from namepool.ledgers.memory import Book, MemoryLedger
+from tests.interleavings.support import SCHEDULES, holds, is_found, under_the_explorer
+
+pytestmark = under_the_explorer
+
+NAME = "Ada the Yak Shaver"
+TRACE = ("namepool.ledgers.identities",)
+
+
+class Scene:
+    """A pool with an identity, another session, and those that have the name at a moment."""
+
+    def __init__(self) -> None:
+        book = Book(lambda: 1000.0)
+        self.ledger = MemoryLedger(book)
+        self.identities = Identities(self.ledger)
+        self.far = MemoryLedger(book)
+        self.far.runs = lambda session: True  # type: ignore[method-assign]
+        self.ledger.runs = lambda session: True  # type: ignore[method-assign]
+        self.holders: list[str] = []
+        self.wrong: list[str] = []
+
+    def use(self, who: str) -> None:
+        """Have the name for a moment."""
+        self.holders.append(who)
+        for _ in range(3):
+            holder = self.far.kept("planner")
+            if len(self.holders) > 1 or holder is None or holder.is_kept:
+                self.wrong.append(f"{self.holders} have it, and others may take it")
+        self.holders.remove(who)
+
+    def faults(self) -> list[str]:
+        """Return the faults, once all have left."""
+        holder = self.far.kept("planner")
+        if holder is not None and not holder.is_kept:
+            self.wrong.append("nobody has it, and it is not free")
+        if self.identities.held():
+            self.wrong.append("it is held by nobody")
+        return self.wrong
+
+
+def agent(who: str, scene: Scene) -> None:
+    """Be an agent of the pool."""
+    try:
+        hold = scene.identities.hold("planner")
+    except NameHeld:
+        return
+    try:
+        hold.take(NAME)
+        scene.use(who)
+    except NameHeld:
+        pass
+    hold.let_go()
+
+
+def elsewhere(scene: Scene) -> None:
+    """Be another session."""
+    if scene.far.take(NAME, "planner") is None:
+        scene.use("far")
+        scene.far.release([NAME])
+
+
+def test_one_of_all_has_the_name_of_an_identity() -> None:
+    workers = [partial(agent, "a"), partial(agent, "b"), elsewhere]
+
+    holds(Scene, workers, Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
+
+
+class Given(Scene):
+    """The task that gives up has its hold already; ``take`` runs on another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold = self.identities.hold("planner")
+
+
+def take(scene: Given) -> None:
+    try:
+        scene.hold.take(NAME)
+    except NameHeld:
+        scene.hold.let_go()
+
+
+def leave(scene: Given) -> None:
+    scene.hold.is_over = True
+    scene.hold.let_go()
+
+
+def test_a_hold_that_is_given_up_while_it_takes_the_name_gives_it_back() -> None:
+    workers: list[Any] = [take, leave, partial(agent, "b"), elsewhere]
+
+    holds(Given, workers, Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
+
+
+class Careless(Identities):
+    """Without the look whether another agent has the name again."""
+
+    def _settle(self) -> None:
+        for name in list(self._late):
+            self.ledger.release([name])
+            del self._late[name]
+
+
+class Carelessly(Given):
+    def __init__(self) -> None:
+        super().__init__()
+        self.identities = Careless(self.ledger)
+        self.hold = self.identities.hold("planner")
+
+
+def test_it_is_found_when_a_name_is_given_back_that_another_agent_has_again() -> None:
+    workers: list[Any] = [take, leave, partial(agent, "b"), elsewhere]
+
+    is_found(Carelessly, workers, Scene.faults, trace=TRACE)

@@ -1,0 +1,247 @@
+"""A server that does not answer as Redis does: it holds no call, and breaks none."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from namepool.errors import LedgerError
+from namepool.ledgers import RedisLedger, lua, timed
+from namepool.ledgers.session import SessionLedger
+from tests.ledgers.fake_redis import FakeRedis
+
+TIMEOUT = 0.4
+OLD = 8 * 86400.0
+
+Serve = Callable[..., FakeRedis]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers that give one answer to each command of a ledger."""
+    servers: list[FakeRedis] = []
+
+    def run(answer: Any, **options: Any) -> FakeRedis:
+        def to(command: Sequence[str]) -> Any:
+            if command[0] in ("EVALSHA", "EVAL", "SCAN"):
+                return answer(command) if callable(answer) else answer
+            return None
+
+        servers.append(FakeRedis(to, **options))
+        return servers[-1]
+
+    yield run
+    for server in servers:
+        server.close()
+
+
+def opened(server: FakeRedis, timeout: float = TIMEOUT, **options: Any) -> RedisLedger:
+    return RedisLedger(server.url, timeout=timeout, **options)
+
+
+def ended(ledger: RedisLedger) -> None:
+    ledger._closed = True
+    ledger._disconnect()
+
+
+CALLS: dict[str, Callable[[SessionLedger], Any]] = {
+    "claim": lambda ledger: ledger.claim(["Ada", "Bob"], "t"),
+    "draw": lambda ledger: ledger.draw("walk", 2, "Npc {}".format, "t"),
+    "take": lambda ledger: ledger.take("Ada"),
+    "take for an identity": lambda ledger: ledger.take("Ada", "planner"),
+    "release": lambda ledger: ledger.release(["Ada"]),
+    "renew": lambda ledger: ledger.renew(),
+    "advance": lambda ledger: ledger.advance("walk", 2),
+    "holders": lambda ledger: list(ledger.holders()),
+    "holder": lambda ledger: ledger.holder("Ada"),
+    "kept": lambda ledger: ledger.kept("planner"),
+    "stats": lambda ledger: ledger.stats(),
+    "namespaces": lambda ledger: ledger.namespaces(),
+    "prune": lambda ledger: ledger.prune(OLD),
+}
+
+SHAPES: dict[str, Any] = {
+    "None": b"$-1\r\n",
+    "a number": 5,
+    "a text": "lost",
+    "an empty list": [],
+    "a nested list": [["ok"], [["x"]], None],
+    "a list that is too long": ["ok", *["x"] * 50],
+    "lists to the end of the stack": b"*1\r\n" * 5000 + b":1\r\n",
+    "an error": Exception("ERR something is wrong"),
+    "an error in a list": ["ok", Exception("ERR something is wrong")],
+    "a number with many digits": b":%s\r\n" % (b"9" * 5000),
+    "a number that is none": b":one\r\n",
+    "the largest number": ["ok", 2**63 - 1],
+    "a negative number": ["ok", -1],
+    "a list of negative length": b"*-5\r\n",
+    "a text of negative length": b"$-5\r\n",
+    "bytes that are not UTF-8": ["ok", "\udcff\udcfe"],
+    "a held name": ["held", None, 5, [], {}, b"+OK\r\n"],
+    "a held name with texts": ["held", "x", "y", "z", "u", "v"],
+    "an owner": ["owner", ["x"]],
+    "an owner without an end": ["owner", "x"],
+    "a page of nothing": ["0", "x", "y", "z"],
+    "a page of lists": ["0", "1e9", [["x"], None, 5], [["x"], 5]],
+    "a page of numbers": ["0", "1e9", [1, 2, 3], [1, 2]],
+    "an odd page": ["0", "1e9", ["x"], ["y"]],
+    "no protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "an unknown type": b"!5\r\nhello\r\n",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_answer_of_any_shape_is_an_answer_or_an_error_of_the_ledger(
+    shape: str, call: str, serve: Serve
+) -> None:
+    ledger = opened(serve(SHAPES[shape]))
+    try:
+        CALLS[call](ledger)
+    except LedgerError as error:
+        assert len(str(error)) < 1000
+    ended(ledger)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("digits", ["", "5", "x" * 5000])
+def test_an_answer_that_makes_no_sense_is_told_as_one(
+    digits: str, call: str, serve: Serve
+) -> None:
+    ledger = opened(serve(["nothing", digits, "x"]))
+    with pytest.raises(LedgerError, match="does not answer as Redis|is it a Redis server"):
+        CALLS[call](ledger)
+    ended(ledger)
+
+
+def test_a_close_ends_whatever_the_server_answers(serve: Serve) -> None:
+    ledger = opened(serve(lambda _: [5, None]))
+    ledger._registered = True
+    with pytest.raises(LedgerError):
+        ledger.close(unused=["Ada"], spare={"walk": [1, 2]})
+    with pytest.raises(LedgerError, match="is closed"):
+        ledger.renew()
+
+
+# -- time ---------------------------------------------------------------------------------------
+
+
+def in_time(ledger: RedisLedger, call: Callable[[SessionLedger], Any], timeout: float) -> str:
+    """Do a call that fails within its timeout; return the text of its error."""
+    began = time.monotonic()
+    with pytest.raises(LedgerError) as caught:
+        call(ledger)
+    assert time.monotonic() - began < 2 * timeout
+    ended(ledger)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["digits", "a text", "a list", "nothing"])
+@pytest.mark.parametrize("call", ["claim", "take", "draw", "stats", "holders", "prune"])
+def test_a_server_that_sends_a_byte_now_and_then_holds_no_call(
+    what: str, call: str, serve: Serve
+) -> None:
+    heads = {"digits": b":", "a text": b"$100000\r\n", "a list": b"*100000\r\n", "nothing": b""}
+    bits = {"digits": b"1", "a text": b"x", "a list": b":1\r\n", "nothing": b""}
+
+    def drip(_: object) -> Iterator[bytes]:
+        yield heads[what]
+        yield from server.slowly(bits[what])
+
+    server = serve(drip)
+    assert "cannot be reached" in in_time(opened(server), CALLS[call], TIMEOUT)
+
+
+def test_a_server_that_drips_where_a_connection_begins_holds_no_call() -> None:
+    def drip(_: object) -> Iterator[bytes]:
+        yield b"+"
+        yield from server.slowly(b"x")
+
+    server = FakeRedis(drip)
+    assert "cannot be reached" in in_time(opened(server), CALLS["claim"], TIMEOUT)
+    server.close()
+
+
+def test_a_unix_socket_that_drips_holds_no_call(serve: Serve, tmp_path: Path) -> None:
+    def drip(_: object) -> Iterator[bytes]:
+        yield from server.slowly(b":")
+
+    path = f"/tmp/{uuid.uuid4().hex}.sock"  # noqa: S108 - there is a limit for its length
+    server = serve(drip, path=path)
+    assert "cannot be reached" in in_time(opened(server), CALLS["claim"], TIMEOUT)
+    Path(path).unlink()
+
+
+def test_an_answer_that_is_too_long_is_refused(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed, "_LARGEST", 10**6)
+
+    def flood(_: object) -> Iterator[bytes]:
+        yield b"$1000000000\r\n"
+        while True:
+            yield b"x" * 100_000
+
+    assert "an answer of more than" in in_time(opened(serve(flood), 20.0), CALLS["stats"], 20.0)
+
+
+def test_several_answers_together_may_be_longer_than_one(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed, "_LARGEST", 10**6)
+    ledger = opened(serve(["ok", *["x" * 1000] * 600]), 20.0)
+    for _ in range(3):
+        ledger.claim(["Ada"], "t")
+    ended(ledger)
+
+
+# -- scans without an end -----------------------------------------------------------------------
+
+
+def digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def pages(cursor: Callable[[int], Any], rows: Callable[[int], list[str]]) -> Callable[..., Any]:
+    numbers = iter(range(10**9))
+
+    def page(command: Sequence[str]) -> Any:
+        number = next(numbers)
+        if command[0] == "SCAN":
+            return [cursor(number), rows(number)]
+        is_claims = "HSCAN', CLAIMS" in command[1] or command[1] == digest(lua.PAGE)
+        return [cursor(number), "1e9", *([[], rows(number)] if is_claims else [[]])]
+
+    return page
+
+
+@pytest.mark.parametrize("call", ["holders", "stats", "namespaces"])
+def test_a_cursor_that_comes_again_is_an_error(call: str, serve: Serve) -> None:
+    ledger = opened(serve(pages(lambda number: str(number % 3 + 1), lambda _: [])), 20.0)
+    assert "without an end" in in_time(ledger, CALLS[call], 20.0)
+
+
+@pytest.mark.parametrize("call", ["holders", "stats", "namespaces"])
+@pytest.mark.parametrize("rows", [[], ["x", "y"]])
+def test_pages_that_bring_nothing_are_an_error_at_last(
+    call: str, rows: list[str], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("namepool.ledgers.scan._BARREN", 50)
+    ledger = opened(serve(pages(lambda number: str(number + 1), lambda _: rows)), 20.0)
+    assert "without an end" in in_time(ledger, CALLS[call], 20.0)
+
+
+def test_sessions_without_an_end_are_an_error_of_a_prune(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("namepool.ledgers.session.MOST", 500)
+    about = "\x1f".join(["1", "1e9", "host", "5", "", ""])
+    ledger = opened(serve(["0", "2e9", ["id", about, "1e9"]]), 20.0)
+    monkeypatch.setattr(ledger, "_free", lambda *_: (1, []))
+    assert "without an end" in in_time(ledger, CALLS["prune"], 20.0)

@@ -1,0 +1,301 @@
+"""One identity has one name, and one holder at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import namepool
+from namepool import LedgerError, NameHeld, NumberedNames
+from namepool.ledgers import Holder, open_ledger
+from namepool.ledgers.base import LIVING_FOR
+from namepool.ledgers.memory import Book, MemoryLedger
+from namepool.ledgers.session import SessionLedger
+from tests.ledgers.engines import forget
+from tests.support import PATIENCE, MovableClock, on_thread, run_together, wait_until
+
+ADA = "Ada the Yak Shaver"
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+@pytest.fixture
+def others(book: Book) -> Iterator[MemoryLedger]:
+    ledger = MemoryLedger(book)
+    yield ledger
+    ledger.close()
+
+
+def open_pool(ledger: Any, **options: Any) -> namepool.PoolHandle:
+    options.setdefault("source", NumberedNames())
+    return namepool.open_pool(ledger=ledger, **options)
+
+
+def kept(ledger: SessionLedger, identity: str = "planner") -> Holder:
+    holder = ledger.kept(identity)
+    assert holder is not None
+    return holder
+
+
+def test_an_identity_alone_gets_its_name_back(book: Book, others: MemoryLedger) -> None:
+    names = []
+    for _ in range(2):
+        with open_pool(MemoryLedger(book)) as pool:
+            for _ in range(2):
+                with pool.named(identity="planner") as name:
+                    names.append(name)
+                    assert pool.speaker() == name
+
+    assert len(set(names)) == 1
+    assert [holder.name for holder in others.holders()] == names[:1]
+
+
+def test_another_pool_takes_it_though_the_first_is_still_open(book: Book) -> None:
+    with open_pool(MemoryLedger(book)) as first, open_pool(MemoryLedger(book)) as second:
+        with first.named(identity="planner") as name:
+            with pytest.raises(NameHeld, match=f"^'{name}' is held by process .* runs: take anot"):
+                second.named(identity="planner").__enter__()
+            assert second.pool_stats().checked_out_count == 0
+        with second.named(identity="planner") as again:
+            assert again == name
+            with pytest.raises(NameHeld, match="that process runs: take another name"):
+                first.named(identity="planner").__enter__()
+
+
+def test_an_identity_has_no_second_name(book: Book) -> None:
+    with open_pool(MemoryLedger(book)) as pool, pool.named(identity="planner") as name:
+        pass
+    with open_pool(MemoryLedger(book)) as pool:
+        with pytest.raises(NameHeld, match=f"^'{name}' is held by .* for the identity 'planner'"):
+            pool.named(name=ADA, identity="planner").__enter__()
+        assert pool.pool_stats().checked_out_count == 0
+        with pool.named(identity="planner") as again:
+            assert again == name
+
+
+def test_of_two_agents_of_one_pool_the_second_is_refused_until_the_first_ends(book: Book) -> None:
+    with open_pool(MemoryLedger(book)) as pool:
+        with pool.named(identity="planner") as name:
+            with pytest.raises(NameHeld, match="this very process holds it"):
+                on_thread(lambda: pool.named(identity="planner").__enter__())
+            assert kept(pool._access.ledger).is_kept is False  # type: ignore[arg-type]
+        with pool.named(identity="planner") as again:
+            assert again == name
+
+
+@pytest.mark.parametrize("gap", [0, 1000])
+def test_the_name_of_an_identity_is_handed_to_no_other_agent_of_the_pool(
+    book: Book, gap: int
+) -> None:
+    with open_pool(MemoryLedger(book), reuse_gap=gap, chunk_size=2, low_water_mark=0) as pool:
+        with pool.named(identity="planner") as name:
+            pass
+        with pool.named(name=ADA, identity="tester"):
+            pass
+        others = {pool.checkout_name() for _ in range(5)}
+        known = pool._state.known
+        wait_until(lambda: name not in known and ADA not in known, pool._target)
+
+        assert others.isdisjoint({name, ADA})
+        stats = pool.pool_stats()
+        assert stats.all_used_count == stats.available_count + stats.checked_out_count
+
+
+def test_a_name_that_another_agent_of_the_pool_has_is_not_taken_for_an_identity(
+    book: Book, others: MemoryLedger
+) -> None:
+    with open_pool(MemoryLedger(book)) as pool:
+        name = pool.checkout_name()
+        with pytest.raises(NameHeld, match="is checked out in this pool by"):
+            pool.named(name=name, identity="planner").__enter__()
+
+        assert others.kept("planner") is None
+
+
+def test_a_name_in_the_stock_of_the_pool_becomes_that_of_an_identity(
+    book: Book, others: MemoryLedger
+) -> None:
+    with open_pool(MemoryLedger(book), chunk_size=3, low_water_mark=0) as pool:
+        pool.checkout_name()
+        with pool.named(name="npc #3", identity="planner") as name:
+            assert name == "NPC #3"
+        assert kept(others).is_kept
+        assert {pool.checkout_name() for _ in range(3)}.isdisjoint({"NPC #3"})
+
+
+def test_a_holder_that_may_be_dead_is_tried_again_until_it_is_known_to_be_dead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("namepool.ledgers.session.place_of_this_process", lambda: "")
+    monkeypatch.setattr("namepool.ledgers.looking.runs_here", lambda *_: None)
+    clock = MovableClock()
+    book = Book(clock)
+    far = MemoryLedger(book)
+    far.take(ADA, "planner")
+    far._closed = True
+    forget(far)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.advance(LIVING_FOR / 2)
+
+    with open_pool(MemoryLedger(book)) as pool:
+        pool._access.identities.sleep = sleep  # type: ignore[union-attr]
+        with pytest.raises(NameHeld, match="if it lives, take another name"):
+            pool.named(timeout=0.0, identity="planner").__enter__()
+        assert pauses == []
+        with pool.named(identity="planner") as name:
+            assert name == ADA
+    assert len(pauses) == 2
+    assert all(0.0 < pause <= 2.0 for pause in pauses)
+
+
+def test_a_holder_that_is_known_to_live_is_refused_at_once(
+    book: Book, others: MemoryLedger
+) -> None:
+    others.take(ADA, "planner")
+    with open_pool(MemoryLedger(book)) as pool:
+        pool._access.identities.sleep = pytest.fail  # type: ignore[union-attr, assignment]
+        with pytest.raises(NameHeld):
+            pool.named(timeout=None, identity="planner").__enter__()
+
+
+def test_a_task_that_is_cancelled_while_the_ledger_is_asked_holds_nothing(book: Book) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    class Slow(MemoryLedger):
+        def take(self, name: str, identity: str | None = None) -> Holder | None:
+            asked.set()
+            assert gate.wait(PATIENCE)
+            return super().take(name, identity)
+
+    ledger = Slow(book)
+    released = threading.Event()
+    release = ledger.release
+    ledger.release = lambda *args: (release(*args), released.set())  # type: ignore[assignment]
+
+    async def agent() -> None:
+        async with namepool.open_async_pool(source=NumberedNames(), ledger=ledger) as pool:
+            entering = asyncio.create_task(pool.named(name=ADA, identity="planner").__aenter__())
+            while not asked.is_set():
+                await asyncio.sleep(0)  # it is the loop that goes on
+            entering.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await entering
+            gate.set()
+            while not released.is_set():
+                await asyncio.sleep(0)
+            assert (await pool.pool_stats()).checked_out_count == 0
+            async with pool.named(identity="planner") as name:
+                assert name == ADA
+
+    asyncio.run(agent())
+
+
+def test_a_task_gives_the_name_of_its_identity_back_at_the_end(
+    book: Book, others: MemoryLedger
+) -> None:
+    async def agent() -> None:
+        async with namepool.open_async_pool(
+            source=NumberedNames(), ledger=MemoryLedger(book)
+        ) as pool:
+            async with pool.named(identity="planner"):
+                assert not kept(others).is_kept
+            assert kept(others).is_kept
+
+    asyncio.run(agent())
+
+
+def test_a_name_that_cannot_be_given_back_is_given_back_later(
+    book: Book, others: MemoryLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(MemoryLedger):
+        down = False
+
+        def release(self, names: Any, token: str | None = None) -> None:
+            if self.down:
+                raise LedgerError("no route to the ledger")
+            super().release(names, token)
+
+    ledger = Failing(book)
+    with open_pool(ledger) as pool:
+        with pool.named(identity="planner") as name:
+            ledger.down = True
+        assert "stays with this process for now: no route to the ledger" in caplog.text
+        assert not kept(others).is_kept
+        with pool.named(identity="planner") as again:
+            assert again == name
+        ledger.down = False
+        pool._access.identities.settle()  # type: ignore[union-attr]
+
+        assert kept(others).is_kept
+
+
+def test_a_ledger_of_ones_own_without_kept_is_asked_by_name(book: Book) -> None:
+    class Own:
+        """Only what the protocol lists."""
+
+        def __init__(self) -> None:
+            ledger = MemoryLedger(book)
+            for method in namepool.Ledger.__dict__:
+                if not method.startswith("_"):
+                    setattr(self, method, getattr(ledger, method))
+
+    with open_pool(Own()) as pool:
+        with pool.named(identity="planner") as name:
+            assert pool.speaker() == name
+        with pool.named(name=name, identity="planner") as again:
+            assert again == name
+
+
+def test_a_pool_whose_session_was_forgotten_claims_the_name_for_its_identity_again(
+    book: Book, others: MemoryLedger
+) -> None:
+    ledger = MemoryLedger(book)
+    with open_pool(ledger) as pool, pool.named(identity="planner") as name:
+        others._free([ledger.session], -1.0, True)
+        assert others.kept("planner") is None
+        pool.associate_name("Bea Sharp")
+        wait_until(lambda: others.kept("planner") is not None, pool._target)
+
+        assert kept(others).name == name
+
+
+def compete(
+    pool: namepool.PoolHandle, identity: str, got: list[str], meeting: threading.Barrier
+) -> None:
+    """Take the name of an identity, and stay until the other competitor has asked."""
+    meeting.wait(PATIENCE)
+    try:
+        with pool.named(identity=identity) as name:
+            got.append(name)
+            meeting.wait(PATIENCE)
+    except NameHeld:
+        meeting.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("rounds", [20, pytest.param(200, marks=pytest.mark.proof)])
+def test_two_pools_that_race_for_a_new_identity_give_it_one_name(
+    tmp_path: Path, rounds: int
+) -> None:
+    url = f"sqlite:///{tmp_path}/names.db?timeout={PATIENCE:g}"
+    with open_pool(url) as first, open_pool(url) as second:
+        looker = open_ledger(url)
+        for number in range(rounds):
+            got: list[str] = []
+            work = partial(compete, identity=f"p-{number}", got=got, meeting=threading.Barrier(2))
+            run_together([partial(work, first), partial(work, second)])
+            assert len(got) == 1
+            assert kept(looker, f"p-{number}").name == got[0]
+    assert len(list(looker.holders())) == rounds
+    looker.close()
