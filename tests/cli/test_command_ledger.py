@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import sqlite3
 import stat
@@ -163,15 +162,20 @@ sys.exit(main([*sys.argv[2:], "--ledger", f"sqlite:///{sys.argv[1]}?namespace=fl
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="this platform has no such users")
+@pytest.mark.parametrize("is_open", [False, True])
 @pytest.mark.parametrize("command", LOOKS)
 def test_a_user_who_may_only_read_the_file_can_look_into_it(
-    living: SQLiteLedger, path: Path, command: list[str]
+    living: SQLiteLedger, path: Path, command: list[str], is_open: bool
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can ask as somebody else")
-    living.close()
-    path.chmod(0o644)
-    shutil.copy(path, f"{path}.copy")
+    other = SQLiteLedger(f"{path}.copy", "fleet")
+    other.claim(["Ada"], "t")
+    other.close()
+    if not is_open:
+        living.close()
+    for file in path.parent.iterdir():
+        file.chmod(0o644)
     for folder in path.parents:
         if not folder.stat().st_mode & stat.S_IXOTH:
             folder.chmod(0o755)
@@ -182,6 +186,7 @@ def test_a_user_who_may_only_read_the_file_can_look_into_it(
     assert (done.returncode, done.stderr) == (0, "")
     assert "Ada the Yak Shaver" in done.stdout or "claimed\t2\n" in done.stdout
     assert files(path.parent) == before
+    living.close()
 
 
 def test_rows_that_nobody_has_written_cost_a_warning_each_and_no_status(
