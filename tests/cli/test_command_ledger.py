@@ -132,22 +132,6 @@ def test_a_look_at_a_namespace_that_has_nothing_leaves_the_files_as_they_are(
     assert files(path.parent) == before
 
 
-@pytest.mark.parametrize("command", [["ls"], ["stats"]])
-def test_a_look_beside_a_living_session_writes_nothing_into_its_files(
-    capsys: Capture, url: str, living: SQLiteLedger, path: Path, command: list[str]
-) -> None:
-    def written() -> dict[str, tuple[bytes, int, int, int]]:
-        # The index of the log holds the locks of readers, too.
-        return {name: file for name, file in files(path.parent).items() if "-shm" not in name}
-
-    before, names = written(), sorted(file.name for file in path.parent.iterdir())
-    run(capsys, *command, "--ledger", url)
-
-    assert written() == before
-    assert sorted(file.name for file in path.parent.iterdir()) == names
-    living.close()
-
-
 AS_NOBODY = """
 import contextlib, io, os, sys
 from namepool.cli.command import main
