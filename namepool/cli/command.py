@@ -12,7 +12,7 @@ import os
 import random
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -21,7 +21,7 @@ from namepool.cli.demo import page_for_stdout, run_demo
 from namepool.cli.doctor import run_doctor
 from namepool.cli.ledger import ledger_arguments
 from namepool.cli.names import Blocks, asked, joined, run_names, run_themes, walked
-from namepool.cli.parser import Parser, expected, failed, without_value
+from namepool.cli.parser import Parser, expected, failed, number, without_value
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, NamePoolError, UnknownTheme
 from namepool.sources.listed import ListedNames
@@ -109,14 +109,14 @@ def _parser() -> Parser:
 
 def _demo_arguments(parser: Parser) -> None:
     text = "agents, each on a thread: 1 to 1000 (default: 24)"
-    parser.add_argument("--agents", type=_number(1000), default=24, metavar="N", help=text)
+    parser.add_argument("--agents", type=number(1000), default=24, metavar="N", help=text)
     parser.add_argument("--seed", type=_seed, metavar="N", help="an integer; it settles the names")
     _source_arguments(parser)
     parser.set_defaults(run=_demo)
 
 
 def _names_arguments(parser: Parser) -> None:
-    count, themes = _number(MOST_NAMES), available_themes()
+    count, themes = number(MOST_NAMES), available_themes()
     text = "how many: 1 to 1000000 (default: 12, or all names of --name-file)"
     parser.add_argument("count", nargs="?", type=count, metavar="COUNT", help=text)
     text = (
@@ -173,15 +173,6 @@ def _endpoint_arguments(parser: Parser) -> None:
     parser.add_argument("--model", metavar="M", help=text)
     text = "the endpoint, such as http://localhost:11434/v1 (default: OPENAI_BASE_URL, or OpenAI's)"
     parser.add_argument("--base-url", metavar="URL", help=text)
-
-
-def _number(most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most:
-            return int(text)
-        raise expected(f"an integer from 1 to {most}")
-
-    return number
 
 
 def _seconds(text: str) -> float:

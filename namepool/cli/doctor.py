@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterator
 
+from namepool.cli.columns import columns
 from namepool.cli.vendors import Vendor, likely
 from namepool.core.names import one_line
 from namepool.sources.llm.chunk import Probe
@@ -75,20 +75,15 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     line = ""
     for word in text.encode(encoding, "backslashreplace").decode(encoding).split():
-        if line and _columns(f"{line} {word}") > width:
+        if line and columns(f"{line} {word}") > width:
             yield line
             line = ""
         line = f"{line} {word}" if line else word
-        while _columns(line) > width:
-            fitting = next(n for n in range(len(line), 0, -1) if _columns(line[:n]) <= width)
+        while columns(line) > width:
+            fitting = next(n for n in range(len(line), 0, -1) if columns(line[:n]) <= width)
             yield line[:fitting]
             line = line[fitting:]
     yield line
-
-
-def _columns(text: str) -> int:
-    """Return the columns of ``text``; most Chinese, Japanese and Korean characters take two."""
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def _rows(probe: Probe) -> Iterator[tuple[str, object]]:

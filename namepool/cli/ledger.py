@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
-from collections.abc import Callable
-from contextlib import closing
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
-from namepool.cli.parser import expected, without_value
+from namepool.cli.claims import WORDS, ls_arguments, no_claims, run_ls
+from namepool.cli.parser import expected, failed, without_value
+from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
-from namepool.ledgers.base import LEAST_AGE, Holder
+from namepool.ledgers.base import LEAST_AGE
 from namepool.ledgers.session import SessionLedger
 from namepool.ledgers.urls import open_ledger, seconds
 
 VARIABLE = "NAMEPOOL_LEDGER"
 
+KEPT = (
+    "The name of an identity stays claimed for the identity, however old it is. Only --identities "
+    "frees it. No prune frees a name of a process that is known to run."
+)
+"""The help about the names that a prune does not free."""
+
 
 def ledger_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``namepool ledger``."""
     _add_ledger(parser, default=None)
+    parser.epilog = WORDS
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "list the claimed names: name, host, process, time of the claim, state, identity"
-    _add(commands, "ls", text, _ls)
-    text = "count the names and the sessions that have them"
-    _add(commands, "stats", text, _stats)
+    ls_arguments(_add(commands, "ls", text, run_ls, WORDS))
+    text = "count the names, and the living, silent and ended sessions that have them"
+    _add(commands, "stats", text, _stats, WORDS)
     text = "free the names of sessions that died or ended before a given time"
-    prune = _add(commands, "prune", text, _prune)
+    prune = _add(commands, "prune", text, _prune, KEPT)
     text = "the time since the last renewal, such as 12h or 7d; at least ten minutes"
     prune.add_argument("--older-than", type=_age, required=True, metavar="T", help=text)
+    text = "also free the names of identities, which then lose them"
+    prune.add_argument("--identities", action="store_true", help=text)
 
 
 def _add(
-    commands: Any, name: str, text: str, work: Callable[[SessionLedger, Any], object]
+    commands: Any, name: str, text: str, work: Callable[[SessionLedger, Any], int], more: str
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=more
+    )
     _add_ledger(parser, default=argparse.SUPPRESS)  # else it would hide a --ledger before COMMAND
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=lambda args: _run(args, work))
@@ -48,58 +61,52 @@ def _add_ledger(parser: argparse.ArgumentParser, default: str | None) -> None:
     parser.add_argument("--ledger", type=_ledger, default=default, metavar="URL", help=text)
 
 
-def _run(args: argparse.Namespace, work: Callable[[SessionLedger, Any], object]) -> int:
+def _run(args: argparse.Namespace, work: Callable[[SessionLedger, Any], int]) -> int:
     ledger = args.ledger
     if ledger is None:
         url = os.environ.get(VARIABLE)
         if url is None:
             raise LedgerError(f"which ledger? give --ledger, or set {VARIABLE}")
         ledger = _of_environment(url)
-    with closing(ledger):
+    with _warnings_in_one_line(), closing(ledger):
         if not ledger.exists():
             raise LedgerError(f"{ledger} does not exist yet")
-        work(ledger, args)
+        return work(ledger, args)
+
+
+class _Warnings(logging.Handler):
+    """Prints a warning as the command prints an error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        failed(f"warning: {one_line(record.getMessage(), 1000)}", 0)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    log, handler = logging.getLogger("namepool.ledgers"), _Warnings(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def _stats(ledger: SessionLedger, args: argparse.Namespace) -> int:
+    stats = ledger.stats()
+    if not any(stats[1:]):
+        return no_claims(ledger)
+    if args.json:
+        print(json.dumps(stats._asdict(), indent=1))
+        return 0
+    for name, value in stats._asdict().items():
+        print(f"{name}\t{value}")
     return 0
 
 
-def _ls(ledger: SessionLedger, args: argparse.Namespace) -> None:
-    rows = [_row(ledger, holder) for holder in ledger.holders()]
-    if args.json:
-        print(json.dumps(rows, indent=1))
-        return
-    for row in rows:
-        print(*(str(value) for value in row.values() if value is not None), sep="\t")
-
-
-def _row(ledger: SessionLedger, holder: Holder) -> dict[str, str | int | None]:
-    session = holder.session
-    state = "ended" if session.ended else "living" if ledger.lives(session) else "silent"
-    return {
-        "name": holder.name,
-        "host": session.host,
-        "pid": session.pid,
-        "claimed": _time(holder.claimed),
-        "session": state,
-        "identity": holder.identity,
-    }
-
-
-def _stats(ledger: SessionLedger, args: argparse.Namespace) -> None:
-    stats = ledger.stats()._asdict()
-    if args.json:
-        print(json.dumps(stats, indent=1))
-        return
-    for name, value in stats.items():
-        print(f"{name}\t{value}")
-
-
-def _prune(ledger: SessionLedger, args: argparse.Namespace) -> None:
-    freed = ledger.prune(args.older_than)
+def _prune(ledger: SessionLedger, args: argparse.Namespace) -> int:
+    freed = ledger.prune(args.older_than, identities=args.identities)
     print(json.dumps({"freed": freed}) if args.json else f"{freed} names freed")
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return 0
 
 
 def _ledger(url: str) -> SessionLedger:

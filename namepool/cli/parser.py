@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from namepool.core.names import one_line
@@ -64,6 +65,17 @@ class Parser(argparse.ArgumentParser):
 def expected(what: str) -> argparse.ArgumentTypeError:
     """Return the error that says that the value of an argument must be ``what``."""
     return argparse.ArgumentTypeError(f"must be {what}")
+
+
+def number(most: int) -> Callable[[str], int]:
+    """Return the type of an argument that is an integer from 1 to ``most``."""
+
+    def number(text: str) -> int:
+        if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most:
+            return int(text)
+        raise expected(f"an integer from 1 to {most}")
+
+    return number
 
 
 def failed(message: str, code: int) -> int:

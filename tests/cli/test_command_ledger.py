@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,6 +93,105 @@ def test_the_environment_may_name_the_ledger(
     living.close()
 
 
+def files(folder: Path) -> dict[str, tuple[bytes, int, int, int]]:
+    """Return the folder and all that is in it: bytes, time of the last change, mode and number."""
+    found = {}
+    for path in (folder, *sorted(folder.iterdir())):
+        stat = path.stat()
+        data = path.read_bytes() if path.is_file() else b""
+        found[path.name] = (data, stat.st_mtime_ns, stat.st_mode, stat.st_ino)
+    return found
+
+
+LOOKS = [["ls"], ["ls", "--json"], ["ls", "--name", "Ada the Yak Shaver"], ["stats"]]
+
+
+@pytest.mark.parametrize("command", [*LOOKS, ["ls", "--identity", "planner", "--living"]])
+def test_a_look_leaves_the_files_as_they_are(
+    capsys: Capture, url: str, living: SQLiteLedger, path: Path, command: list[str]
+) -> None:
+    living.close()
+    before = files(path.parent)
+    assert [*before] == [path.parent.name, "names.db"]
+    run(capsys, *command, "--ledger", url)
+
+    assert files(path.parent) == before
+
+
+@pytest.mark.parametrize("command", [["ls"], ["stats"]])
+def test_a_look_at_a_namespace_that_has_nothing_leaves_the_files_as_they_are(
+    capsys: Capture, url: str, living: SQLiteLedger, path: Path, command: list[str]
+) -> None:
+    living.close()
+    before = files(path.parent)
+    url = url.replace("fleet", "flat")
+    assert cli.main(["ledger", *command, "--ledger", url]) == 1
+
+    line = "namepool: error: no claims in the namespace 'flat'; there are: 'fleet'\n"
+    assert capsys.readouterr().err == line
+    assert files(path.parent) == before
+
+
+AS_NOBODY = """
+import contextlib, io, os, sys
+from namepool.cli.command import main
+with contextlib.redirect_stdout(io.StringIO()):
+    main([*sys.argv[2:], "--ledger", f"sqlite:///{sys.argv[1]}.copy?namespace=fleet"])
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(main([*sys.argv[2:], "--ledger", f"sqlite:///{sys.argv[1]}?namespace=fleet"]))
+"""
+"""The first call imports all that is needed: the user may not read the interpreter's folder."""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="this platform has no such users")
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("command", LOOKS)
+def test_a_user_who_may_only_read_the_file_can_look_into_it(
+    living: SQLiteLedger, path: Path, command: list[str], is_open: bool
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can ask as somebody else")
+    other = SQLiteLedger(f"{path}.copy", "fleet")
+    other.claim(["Ada"], "t")
+    other.close()
+    if not is_open:
+        living.close()
+    for file in path.parent.iterdir():
+        file.chmod(0o644)
+    for folder in path.parents:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            folder.chmod(0o755)
+    before = files(path.parent)
+    program = [sys.executable, "-W", "error", "-c", AS_NOBODY, str(path), "ledger", *command]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Ada the Yak Shaver" in done.stdout or "claimed\t2\n" in done.stdout
+    assert files(path.parent) == before
+    living.close()
+
+
+def test_rows_that_nobody_has_written_cost_a_warning_each_and_no_status(
+    url: str, living: SQLiteLedger, path: Path, capsys: Capture
+) -> None:
+    living.claim(["Zoe"], "t")
+    living.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE claim SET name = ? WHERE name = 'Zoe'", ["E\n\x1b[2J" * 10**6])
+    assert cli.main(["ledger", "ls", "--ledger", url]) == 0
+    printed = capsys.readouterr()
+
+    assert [line.split("\t")[0] for line in printed.out.splitlines()] == [
+        "Ada the Yak Shaver",
+        "Bob",
+    ]
+    assert printed.err.startswith("namepool: warning: SQLiteLedger(")
+    assert printed.err.count("\n") == 1
+    assert len(printed.err) < 1000
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -136,6 +240,11 @@ def test_a_ledger_in_redis_is_looked_into_the_same_way(capsys: Capture, tmp_path
     assert run(capsys, "ls", "--ledger", url).startswith("Ada\t")
     assert "claimed\t1\nliving\t1\n" in run(capsys, "stats", "--ledger", url)
     assert run(capsys, "prune", "--ledger", url, "--older-than", "7d") == "0 names freed\n"
+    ledger.take("Bob", "planner")
+    ledger.release(["Bob"])
+    assert run(capsys, "ls", "--ledger", url, "--identity", "planner").endswith("\tkept\tplanner\n")
+    assert cli.main(["ledger", "ls", "--ledger", url.replace("fleet", "flat")]) == 1
+    assert "in the namespace 'flat'; there are: 'fleet'\n" in capsys.readouterr().err
     ledger.close()
     server.stop()
     url = f"{url}&timeout=0.1"

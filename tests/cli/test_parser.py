@@ -27,6 +27,7 @@ LINES = [
     ["doctor", "--timeout", "1", "--header", "a: b"],
     ["ledger"],
     ["ledger", "ls", "--json"],
+    ["ledger", "ls", "--name", "Ada", "--identity", "planner", "--living", "--limit", "2"],
     ["ledger", "stats", "--ledger", "sqlite:///x.db"],
     ["ledger", "prune", "--older-than", "7d"],
     ["ledger", "--ledger", "sqlite:///x.db", "prune", "--older-than", "7d"],
@@ -36,6 +37,7 @@ LINES = [
 OPTIONS = [
     *("--agents", "--seed", "--source", "--theme", "--theme-file", "--timeout", "--header"),
     *("--base-url", "--ledger", "--older-than", "--json", "--short", "--help", "--version"),
+    *("--name", "--identity", "--host", "--living", "--limit", "--identities"),
     *("--legder", "--age", "--led", "--mode", "--s", "-h", "-x", "--"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from namepool.ledgers import SQLiteLedger
-from tests.docs.pages import PAGES, Block, blocks
+from namepool.cli import command as cli
+from namepool.cli.claims import WORDS, Rows
+from namepool.ledgers import MemoryLedger, SQLiteLedger
+from tests.docs.pages import PAGES, ROOT, Block, blocks
 from tests.ledgers.redis_server import RedisServer
 
 FOUND = [(page, block) for page in PAGES for block in blocks(page)]
@@ -58,6 +61,29 @@ def test_a_server_takes_the_settings(tmp_path: Path) -> None:
                 assert server.do("CONFIG", "GET", name) == {name: value}
     finally:
         server.stop()
+
+
+GUIDE = (ROOT / "docs/guides/fleets.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["ls", "stats", "prune"])
+def test_the_guide_tells_of_every_option_of_the_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["ledger", command, "--help"]) == 0
+    options = set(re.findall("--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+
+    assert [option for option in options if not re.search(f"`[^`\n]*{option}[ `]", GUIDE)] == []
+
+
+def test_the_guide_tells_of_every_key_and_state_of_a_row() -> None:
+    ledger = MemoryLedger()
+    ledger.claim(["Ada"], "t")
+    (row,) = map(Rows(ledger), ledger.holders())
+
+    states = ("living", "silent", "ended", "kept")
+    assert [word for word in (*row, *states) if f"`{word}`" not in GUIDE] == []
+    assert [word for word in states if not re.search(rf"(is|are) {word}\b", WORDS)] == []
 
 
 SERVES = """
