@@ -23,7 +23,13 @@ opened: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 
 
 class Looking(Engine):
-    """A ledger that can be read. ``SessionLedger`` adds the calls that change something."""
+    """A ledger that can be read. ``SessionLedger`` adds the calls that change something.
+
+    Examples:
+        >>> ledger = namepool.ledgers.MemoryLedger(namespace="crew")
+        >>> ledger.claim(["Ada the Yak Shaver"], token="first")
+        ['Ada the Yak Shaver']
+    """
 
     _closed: bool = False
 
@@ -53,6 +59,8 @@ class Looking(Engine):
         """Return the holder of the name of an identity; ``None`` if the identity has no name.
 
         Examples:
+            >>> ledger.kept("planner") is None
+            True
             >>> ledger.take("Grace Under Load", identity="planner")
             >>> ledger.kept("planner").name
             'Grace Under Load'
@@ -105,7 +113,7 @@ class Looking(Engine):
         is silent.
 
         Examples:
-            >>> [holder] = ledger.holders()
+            >>> holder = ledger.holder("Ada the Yak Shaver")
             >>> ledger.state(holder.session)
             'living'
         """
@@ -117,7 +125,7 @@ class Looking(Engine):
         """Tell whether a session counts as living: see ``state``.
 
         Examples:
-            >>> [holder] = ledger.holders()
+            >>> holder = ledger.holder("Ada the Yak Shaver")
             >>> ledger.lives(holder.session)
             True
         """
@@ -132,7 +140,7 @@ class Looking(Engine):
         A session of this process runs until its ledger is closed.
 
         Examples:
-            >>> [holder] = ledger.holders()
+            >>> holder = ledger.holder("Ada the Yak Shaver")
             >>> ledger.runs(holder.session)
             True
         """

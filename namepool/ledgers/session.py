@@ -206,7 +206,10 @@ class SessionLedger(Looking):
         The session then lives as long as that process runs.
 
         Examples:
-            >>> ledger.stand_for(os.getpid())
+            >>> import os
+            >>> ledger.stand_for(os.getppid())
+            >>> ledger.holder("Ada the Yak Shaver").session.pid == os.getppid()
+            True
         """
         CHECKS.count("pid", pid, 1)
         self._me = self._me._replace(pid=pid, place=place_of(pid))

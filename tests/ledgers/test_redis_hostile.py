@@ -111,9 +111,7 @@ def test_an_answer_of_any_shape_is_an_answer_or_an_error_of_the_ledger(
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("digits", ["", "5", "x" * 5000])
-def test_an_answer_that_makes_no_sense_is_told_as_one(
-    digits: str, call: str, serve: Serve
-) -> None:
+def test_an_answer_that_makes_no_sense_is_told_as_one(digits: str, call: str, serve: Serve) -> None:
     ledger = opened(serve(["nothing", digits, "x"]))
     with pytest.raises(LedgerError, match="does not answer as Redis|is it a Redis server"):
         CALLS[call](ledger)
