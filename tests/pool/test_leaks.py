@@ -40,9 +40,10 @@ from tests.support import (
 class Watched:
     """A pool that calls a lease a leak after 10 seconds by a clock that the test moves."""
 
-    def __init__(self, clock: MovableClock, source: Any = None) -> None:
+    def __init__(self, clock: MovableClock, source: Any = None, **options: Any) -> None:
         self.clock = clock
-        self.ref: Any = NamePool.start(source=source or NumberedNames(), leak_after=10.0)
+        source = source or NumberedNames()
+        self.ref: Any = NamePool.start(source=source, leak_after=10.0, **options)
         clock.drive(self.ref)
         self.pool = PoolHandle(self.ref)
 
@@ -156,7 +157,7 @@ def test_the_line_is_known_of_who_had_to_wait(clock: MovableClock) -> None:
 
 def test_the_line_is_not_that_of_whose_check_in_made_it_possible(clock: MovableClock) -> None:
     source = GatedSource(is_open=True)
-    watched = Watched(clock, source)
+    watched = Watched(clock, source, reuse_gap=0)  # else the name would rest until the fetch fails
     ref, pool = watched.ref, watched.pool
     first = pool.checkout_name()
     source.gate.clear()
