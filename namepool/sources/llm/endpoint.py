@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from namepool.core.names import one_line
 from namepool.core.options import CHECKS, LONGEST_THEME
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
@@ -180,7 +179,8 @@ def _checked_headers(headers: object) -> dict[str, str]:
     pairs = checked_pairs("headers", headers)
     for name, value in pairs.items():
         if not HEADER.fullmatch(name):
-            raise InvalidOption(f"headers: {one_line(ascii(name), 60)} is no name of a header")
+            # The error does not show it, because it may be a whole line: "Authorization: Bearer …".
+            raise InvalidOption("headers: a name must have only letters, digits and hyphens")
         _sendable(f"headers: {name}", value)
     return pairs
 

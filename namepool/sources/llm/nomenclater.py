@@ -8,9 +8,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors import forks
+from namepool.actors.bare import raises_bare
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
+from namepool.errors import NamePoolError
 from namepool.sources.base import IN_TIME, judged, time_left
 from namepool.sources.llm.asking import Asker
 from namepool.sources.llm.chunk import Chunk, Given, Probe, Themes
@@ -69,7 +71,7 @@ class Nomenclater(NeverCopied):
     White space around ``model``, ``base_url`` and ``api_key`` is dropped, because most files end
     with a line break. ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set.
     Redirects are not followed. Certificates are verified. The proxies are those of the environment.
-    No repr, error or log line contains a key.
+    No repr, error or log line contains a key, and no frame of an error has a key in its locals.
 
     Several threads may fetch at once: their requests draw different themes.
 
@@ -83,6 +85,7 @@ class Nomenclater(NeverCopied):
         >>> source = namepool.FallbackSource(nomenclater, namepool.OfflineNames())
     """
 
+    @raises_bare(NamePoolError)
     def __init__(
         self,
         model: str | None = None,
@@ -119,6 +122,7 @@ class Nomenclater(NeverCopied):
         model, host = getattr(endpoint, "model", None), getattr(endpoint, "host", None)
         return f"Nomenclater({model!a}, {host!a})"
 
+    @raises_bare(NamePoolError)
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
         """Return at least one name and at most ``count`` names, about ``theme`` if it is given.
 
@@ -149,7 +153,6 @@ class Nomenclater(NeverCopied):
         model, host = self._endpoint.model, self._endpoint.host
         if not chunk.names:
             failure = failure or EndpointError(chunk.complaint())
-            # A new error, because the frames of the old one hold the key.
             raise EndpointError(f"{one_line(model, 60)} at {host}: {failure}", **vars(failure))
         self.last_source = f"{type(self).__name__} ({model} at {host})"
         return judged(chunk.names)

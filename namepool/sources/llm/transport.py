@@ -151,6 +151,14 @@ class Line:
     def _failure(self, call: Call, error: Exception) -> EndpointError:
         if isinstance(error, EndpointError):
             return error
+        try:
+            return self._translated(call, error)
+        except Exception as worse:  # a session of the user's own may raise whatever it likes
+            told = type(error).__name__, type(worse).__name__
+            return EndpointError("{}, and looking for its cause raised {}".format(*told))
+
+    def _translated(self, call: Call, error: Exception) -> EndpointError:
+        """Return the error of an HTTP library as ours, without a secret."""
         if self._closed.is_set():
             return EndpointError("the source was closed", final=True)
         proxy = proxy_of(self._endpoint.session or requests.Session(), self._endpoint.url)
