@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.options import CHECKS, LONGEST_THEME
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
@@ -42,12 +43,14 @@ A session may send new credentials with each request, so the latest sets are rem
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class Endpoint:
-    """The URL, the model and the headers of the requests.
+class Endpoint(NeverCopied):
+    """The URL, the model and the headers of the requests. It is never pickled, as it has the key.
 
     Raises:
         InvalidOption: the model or a required key is missing, or an option cannot be sent
     """
+
+    _instead = "make another nomenclater there"
 
     def __init__(
         self,
