@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from namepool.actors import forks
 from namepool.actors.bare import raises_bare
+from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import requests
 
     from namepool.sources.llm.transport import Line
+
+logger: Logger = Logger(__name__)
 
 _left_behind: list[Line | None] = []
 """In a forked child, the ``Line`` objects of the parent process.
@@ -71,7 +74,9 @@ class Nomenclater(NeverCopied):
     White space around ``model``, ``base_url`` and ``api_key`` is dropped, because most files end
     with a line break. ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set.
     Redirects are not followed. Certificates are verified. The proxies are those of the environment.
-    No repr, error or log line contains a key, and no frame of an error has a key in its locals.
+    If a credential goes over plain ``http://`` to another machine, the first such request logs a
+    warning. No repr, error or log line contains a key, and no frame of an error has a key in its
+    locals.
 
     Several threads may fetch at once: their requests draw different themes.
 
@@ -113,6 +118,7 @@ class Nomenclater(NeverCopied):
         self._given = Given()
         self._line: Line | None = None
         self._lock = threading.RLock()
+        self._has_warned = False
         self.last_source: str | None = None
         """The model and the host of the last names."""
         forks.remember(self)
@@ -209,6 +215,22 @@ class Nomenclater(NeverCopied):
             return self._line
 
     def _fill(self, chunk: Chunk) -> EndpointError | None:
+        self._warn_once()
         left, seconds = time_left(), self._timeout * IN_TIME
         deadline = self._asker.clock() + (seconds if left is None else min(left, seconds))
         return self._asker.fill(chunk, self._open(), deadline)
+
+    def _warn_once(self) -> None:
+        """Warn if the network can read a credential of the next request.
+
+        A session may get a credential at any time, so the constructor does not know it.
+        """
+        if self._has_warned or not self._endpoint.is_overheard:
+            return
+        with self._lock:
+            is_first, self._has_warned = not self._has_warned, True
+        if is_first:
+            logger.warning(
+                "a key goes to %a over plain http, so the network can read it: use https://",
+                one_line(self._endpoint.host, 100),
+            )

@@ -159,7 +159,7 @@ class Line(NeverCopied):
             return error
         try:
             return self._translated(call, error)
-        except Exception as worse:  # a session of the user's own may raise whatever it likes
+        except Exception as worse:  # a session of the user's own may raise anything
             told = type(error).__name__, type(worse).__name__
             return EndpointError("{}, and looking for its cause raised {}".format(*told))
 
