@@ -81,6 +81,12 @@ class Fetches(Generic[F]):
         self.is_exhausted: bool = False
         """The source has said that it has no more names for this theme."""
         self.stock.floor = self.policy.floor(0, 0)
+        self.brought: int = 0
+        """The number of names in the last chunk that the program had brought.
+
+        The source may give them again, because it does not hear of them. So the next fetch asks
+        for so many names more.
+        """
         self.answered: int = 0
         """The latest answered request."""
         self.by_theme[self.theme] = self  # last, because any thread may look at it from now on
@@ -196,6 +202,14 @@ class Fetches(Generic[F]):
             self.changed()
             return inf
         return self.pauses.failed(now, cause)
+
+    def asks_more(self, brought: int) -> bool:
+        """Note how many names of a chunk the program had brought.
+
+        Tell whether the next fetch asks for more names than this one, for that reason.
+        """
+        before, self.brought = self.brought, brought
+        return brought > before
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next try; 0 if it may begin now."""

@@ -183,8 +183,9 @@ class Refilling:
         state.log.add(FetchBegan(count, stock.theme, at=now))
         self.ref.actor_inbox.schedule(stock.learnt.patience, Late(request))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
-        chunk = FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
-        fetcher.try_tell(chunk._replace(reserved=self._reserved))
+        known, size = state.known, count + self._fetches.of(stock).brought
+        chunk = FetchChunk(request, size, known.of_source(), state.epoch, seconds, stock.theme)
+        fetcher.try_tell(chunk._replace(reserved=self._reserved, is_brought=known.is_brought))
         return True
 
     def _start_fetcher(self, stock: Stock) -> Fetcher | None:
@@ -213,8 +214,8 @@ class Refilling:
             self.keeping.tell(Unwanted(message.judged.names))
             return
         self.look()
-        admission = self._state.admit(message.judged, message.theme)
-        if not (admission.accepted or (admission.duplicate and fetch.is_stale())):
+        admission, is_vain = _admit(self._state, fetch, message)
+        if is_vain:
             self._failed(_nothing_new(message, admission), fetch.among.theme)
             return
         now = self.ref.actor_inbox.clock()
@@ -314,6 +315,20 @@ def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | Chun
     """Give a fetcher's result to the pool; names for a dead pool wait for the next incarnation."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
         state.signal.put(LateChunk(answer.judged, answer.epoch, answer.theme))
+
+
+def _admit(
+    state: PoolState, fetch: Fetch[Fetcher], message: ChunkArrived
+) -> tuple[Admission, bool]:
+    """Stock the names of a chunk. Tell also whether the source has failed, as none is new.
+
+    It has not failed if other fetches brought the names meanwhile, or if the next fetch asks for
+    more, because the program had brought the names.
+    """
+    asks_more = fetch.among.asks_more(sum(map(state.known.is_brought, message.judged.names)))
+    admission = state.admit(message.judged, message.theme)
+    is_excused = admission.duplicate and (fetch.is_stale() or asks_more)
+    return admission, not (admission.accepted or is_excused)
 
 
 def _nothing_new(message: ChunkArrived, admission: Admission) -> SourceError:

@@ -64,6 +64,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         self.handed: dict[str | None, int] = {None: 0, "sea": 0}
         self.stocks: dict[str | None, list[str]] = {None: [], "sea": []}
         self.homes: dict[str, str | None] = {}
+        self.of_source: list[str] = []
         self.leases: dict[str, Held] = {}
         self.spoken: list[tuple[Token, str]] = []  # with the name
         self.given: list[Token] = []  # those of them that another party took
@@ -168,6 +169,7 @@ class StateAgainstModel(RuleBasedStateMachine):
                 invalid += 1
             elif self._spelled(candidate) not in self.homes:
                 self.homes[candidate] = theme
+                self.of_source.append(candidate)
                 self.stocks[theme].append(candidate)
                 accepted += 1
         expected = Admission(accepted, invalid, len(candidates) - accepted - invalid)
@@ -348,6 +350,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         for theme in self.stocks:
             self.stocks[theme].clear()
             self.resting[theme].clear()
+        self.of_source.clear()
         for of_all in (self.homes, self.leases, self.spoken, self.given, self.orphans):
             of_all.clear()
 
@@ -375,6 +378,7 @@ class StateAgainstModel(RuleBasedStateMachine):
             assert list(self.state.stocks[theme].waiters) == self.waiting[theme]
         assert self.state.leases.keys() == self.leases.keys()
         assert {*self.state.known.used()} == self.homes.keys()
+        assert [*self.state.known.of_source()] == self.of_source
 
     @invariant()
     def who_speaks_speaks_under_the_latest_still_held(self) -> None:
