@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, overload
 
 from namepool.core.judging import Judged
@@ -123,6 +123,20 @@ class KnownNames:
             return stock is None
         del self._stocks[theme]
         return True
+
+    def drop(self, stocks: Collection[Stock]) -> list[str]:
+        """Forget the stocks of themes and the names in them; return these names."""
+        names = [name for stock in stocks for name in stock.all_names()]
+        for stock in stocks:  # first, because a rebuild keeps every name in a stock
+            self._stocks.pop(stock.theme, None)
+        gone = set(names)
+        self._log = [name for name in self._log if name not in gone]
+        self._of_source = [name for name in self._of_source if name not in gone]
+        for name in gone:
+            self._homes.pop(name, None)
+            self._brought.discard(name_key(name))
+            self._by_key.pop(name_key(name), None)
+        return names
 
     def rebuild(self, checked_out: Iterable[str]) -> None:
         """Rebuild the records, which may be half written, from the stocks and the checkouts."""

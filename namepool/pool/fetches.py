@@ -94,7 +94,7 @@ class Fetches(Generic[F]):
     def of(self, stock: Stock) -> Fetches[F]:
         """Return the fetches for a stock."""
         fetches = self.by_theme.get(stock.theme)
-        if fetches is None:
+        if fetches is None or fetches.stock is not stock:  # an earlier stock was forgotten
             fetches = Fetches(self._bounds, stock, None, self._shared)
         return fetches
 
@@ -102,6 +102,10 @@ class Fetches(Generic[F]):
         """Drop the bookkeeping for a theme; its fetches under way still end by themselves."""
         self.by_theme.pop(theme, None)
         self._all_changed()
+
+    def under_way(self, stock: Stock) -> int:
+        """Return the number of fetches under way for a stock."""
+        return sum(fetch.among.stock is stock for fetch in self._shared.under_way.values())
 
     def __len__(self) -> int:
         """Return the number of fetches under way for this theme."""

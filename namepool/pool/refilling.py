@@ -21,9 +21,10 @@ from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
 from namepool.ledgers.keeper import Keeping, Renew, Unwanted
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
+from namepool.pool.themes import Themes
 from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn
-from namepool.sources.base import NameSource, knows_themes
+from namepool.sources.base import NameSource
 
 Fetcher = ServiceRef[ChunkFetcher]
 
@@ -87,13 +88,9 @@ class Refilling:
         self._waiting = waiting
         self._reserved = reserved_keys(options.reserved)
         self._is_gathering = False
-        self._knows_themes = knows_themes(source)
         self.keeping: Keeping = Keeping(source, state)
+        self.themes: Themes = Themes(source, state, fetches, self.keeping)
         self.ref: ServiceRef[Any]
-
-    def theme_of(self, theme: str | None) -> str | None:
-        """Return the theme of a request; ``None`` if the source knows no themes."""
-        return theme if self._knows_themes else None
 
     def look(self) -> None:
         """Learn the demand up to now.

@@ -343,6 +343,18 @@ class StateAgainstModel(RuleBasedStateMachine):
             self._speak(lease, name, outside=False)
         del stock.waiters[lease]
 
+    @precondition(lambda self: not self.waiting["sea"])
+    @rule(cut=CUTS)
+    def forget(self, cut: int) -> None:
+        if any(held.theme == "sea" for held in self.leases.values()):
+            return
+        stock = self.state.stocks["sea"]
+        self._done(cut, lambda: self.state.forget([stock]))
+        assert "sea" not in self.state.stocks
+        self.homes = {name: theme for name, theme in self.homes.items() if theme is None}
+        self.of_source = [name for name in self.of_source if name in self.homes]
+        self.stocks["sea"], self.resting["sea"], self.handed["sea"] = [], [], 0
+
     @precondition(lambda self: len(self.leases) > 4)
     @rule(cut=CUTS)
     def reset(self, cut: int) -> None:

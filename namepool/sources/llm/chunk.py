@@ -159,8 +159,11 @@ class Given:
         self._used = 0
 
     def notice(self, used: int) -> None:
-        """Forget all names if ``used`` is smaller than before, because the pool was reset."""
-        if used < self._used:
+        """Forget all names if ``used`` is much smaller than before, because the pool was reset.
+
+        It is only a little smaller if the pool has forgotten some themes.
+        """
+        if 2 * used < self._used:
             self._keys.clear()
         self._used = used
 
