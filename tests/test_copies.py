@@ -290,7 +290,8 @@ def test_no_class_of_ours_is_forgotten() -> None:
 
     found = [kind for kind in below(NeverCopied) if kind.__module__.startswith("namepool.")]
     ours = {kind.__name__ for kind in found if not issubclass(kind, Link)}  # see test_speaking
-    assert ours - {"SessionLedger", "Face"} == set(SHARED)
+    inner = {"Endpoint", "Asker", "Line", "Call", "Chunk", "Answer"}  # see test_pickling
+    assert ours - {"SessionLedger", "Face"} - inner == set(SHARED)
 
 
 # What is a value is copied and pickled as one

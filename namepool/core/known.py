@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import NamedTuple, overload
 
 from namepool.core.judging import Judged
@@ -19,7 +19,7 @@ class Admission(NamedTuple):
 
 
 class UsedNames(Sequence[str]):
-    """The names known at one moment, the oldest first. It is a view of a list that only grows."""
+    """The names of one moment, the oldest first. It is a view of a list that only grows."""
 
     __slots__ = ("_log", "_size")
 
@@ -41,7 +41,11 @@ class UsedNames(Sequence[str]):
 
 
 class KnownNames:
-    """Every name that is in one of the ``stocks`` or checked out."""
+    """Every name that is in one of the ``stocks`` or checked out.
+
+    A name comes from the source, or the program *brings* it: it speaks under a name that it gives
+    itself. A name of the second kind may be that of a person, so no source hears of it.
+    """
 
     def __init__(self, stocks: Stocks) -> None:
         self._stocks = stocks
@@ -49,6 +53,9 @@ class KnownNames:
         """Known name → its stock. A name of the stock without a theme is not listed."""
         self._by_key: dict[str, str] = {}  # name_key → the name in its first spelling
         self._log: list[str] = []
+        self._of_source: list[str] = []
+        self._brought: set[str] = set()
+        """The keys of the names that are not from the source."""
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -61,6 +68,14 @@ class KnownNames:
         """Return every name known now, the oldest first; the cost is the same for any number."""
         return UsedNames(self._log)
 
+    def of_source(self) -> UsedNames:
+        """Return those of the known names that came from the source, like ``used``."""
+        return UsedNames(self._of_source)
+
+    def is_brought(self, name: str) -> bool:
+        """Tell whether the program brought a name that reads like ``name``. Any thread may ask."""
+        return name_key(name) in self._brought
+
     def canonical(self, name: str) -> str:
         """Return the known name that reads like ``name``; if there is none, ``name`` itself."""
         return self._by_key.get(name_key(name), name)
@@ -70,7 +85,16 @@ class KnownNames:
         return self._homes.get(name) or self._stocks[None]
 
     def learn(self, name: str) -> bool:
-        """Record a name as known; return ``False`` if a name that reads alike is known already."""
+        """Record a name that the program brings.
+
+        Return ``False`` if a name that reads alike is known already.
+        """
+        if not self._record(name):
+            return False
+        self._brought.add(name_key(name))
+        return True
+
+    def _record(self, name: str) -> bool:
         key = name_key(name)
         if key in self._by_key:
             return False
@@ -84,16 +108,15 @@ class KnownNames:
         A view that ``used`` returned earlier still shows it.
         """
         if name not in checked_out and name not in self.home(name).all_names():
-            self._by_key.pop(name_key(name), None)
-            self._homes.pop(name, None)
-            self._log = [known for known in self._log if known != name]
+            self._forget({name})
 
     def admit(self, judged: Judged, theme: str | None = None) -> Admission:
         """Stock each name that reads unlike every known name, and count the other candidates."""
         stock = self._stocks[theme]
         accepted = 0
         for name in judged.names:
-            if self.learn(name):
+            if self._record(name):
+                self._of_source.append(name)
                 if theme is not None:
                     self._homes[name] = stock
                 stock.names.append(name)
@@ -109,6 +132,22 @@ class KnownNames:
         del self._stocks[theme]
         return True
 
+    def drop(self, stocks: Collection[Stock]) -> list[str]:
+        """Forget the stocks of themes and the names in them; return these names."""
+        names = [name for stock in stocks for name in stock.all_names()]
+        for stock in stocks:  # first, because a rebuild keeps every name in a stock
+            self._stocks.pop(stock.theme, None)
+        self._forget(set(names))
+        return names
+
+    def _forget(self, gone: set[str]) -> None:
+        self._log = [name for name in self._log if name not in gone]
+        self._of_source = [name for name in self._of_source if name not in gone]
+        for name in gone:
+            self._homes.pop(name, None)
+            self._brought.discard(name_key(name))
+            self._by_key.pop(name_key(name), None)
+
     def rebuild(self, checked_out: Iterable[str]) -> None:
         """Rebuild the records, which may be half written, from the stocks and the checkouts."""
         missing = set(checked_out).union(*[stock.all_names() for stock in self._stocks.values()])
@@ -116,5 +155,7 @@ class KnownNames:
         names += sorted(missing.difference(names))
         self._log = names
         self._by_key = {name_key(name): name for name in names}
+        self._of_source = [name for name in self._of_source if name in missing]
+        self._brought = self._by_key.keys() - set(map(name_key, self._of_source))
         for name in self._homes.keys() - missing:
             del self._homes[name]

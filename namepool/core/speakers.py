@@ -14,7 +14,7 @@ from namepool.core.leases import Adopted, Binding, Lease, Token, speakers
 from namepool.core.links import OVER
 from namepool.core.log import Entry, EventLog
 from namepool.core.stats import Counters
-from namepool.core.stock import Stocks
+from namepool.core.stock import Stock, Stocks
 
 Told = tuple[Entry, ...]
 """The log entries of one event, or none."""
@@ -242,6 +242,16 @@ class Speakers:
             mine.pop(token, None)
         if token.outside:
             self._give(token.owner)
+
+    def forget(self, stocks: list[Stock]) -> list[str]:
+        """Forget the stocks of themes, and return the names in them, which are known no more.
+
+        No lease waits for such a stock or has a name of it.
+        """
+        self.torn = True
+        names = self.known.drop(stocks)
+        self.torn = False
+        return names
 
     def silence(self) -> None:
         """Make every token speak no more. This state has no pool, and will have none."""

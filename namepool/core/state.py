@@ -168,6 +168,7 @@ class PoolState(Speakers):
         told = () if self.observer is None else self.observer.began(lease, name, owner)
         self.torn = True
         lease.name, lease.stock, lease.number = name, stock, number
+        stock.asked = number
         self.leases[name] = lease
         self.owners[owner][lease] = None
         if told:

@@ -51,8 +51,8 @@ class Stock:
     """
 
     __slots__ = (
-        *("floor", "handed", "in_use", "learnt", "names", "resting", "stocked", "theme"),
-        "waiters",
+        *("asked", "floor", "handed", "in_use", "learnt", "names", "resting", "stocked"),
+        *("theme", "waiters"),
     )
 
     def __init__(self, theme: str | None) -> None:
@@ -69,6 +69,8 @@ class Stock:
         """While more names than this are ready, a checkout needs no fetch. The floor is at least
         half of the names that were ready at the last look. So the pool looks at the stock again
         when half of it is gone. Until then, callers only compare numbers, and write nothing."""
+        self.asked: int = 0
+        """The ``number`` of the state when the stock was asked for last."""
         self.in_use: bool = False
         """It was asked for after the last reset. So the pool refills it before it is empty."""
         self.stocked: int = 0

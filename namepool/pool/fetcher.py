@@ -40,6 +40,8 @@ class FetchChunk(NamedTuple):
     """The theme of the names; ``None``: any."""
     reserved: frozenset[str] = frozenset()
     """The keys of the words and names that no source may give."""
+    is_brought: Callable[[str], bool] = lambda _: False
+    """Tells whether the program brought a name. The source does not get a list of these names."""
 
 
 class ChunkArrived(NamedTuple):
@@ -74,7 +76,8 @@ class ChunkFetcher(ServiceActor):
 
     def _fetch(self, message: FetchChunk) -> None:
         try:
-            with time_limit(message.seconds * IN_TIME), reserving(message.reserved):
+            limit = time_limit(message.seconds * IN_TIME)
+            with limit, reserving(message.reserved, message.is_brought):
                 answer = fetch_from(self._source, message.size, message.used, message.theme)
                 judged = read_answer(answer, message.size)
         except BaseException as error:  # also SystemExit, because the pool must live on

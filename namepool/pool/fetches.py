@@ -81,6 +81,12 @@ class Fetches(Generic[F]):
         self.is_exhausted: bool = False
         """The source has said that it has no more names for this theme."""
         self.stock.floor = self.policy.floor(0, 0)
+        self.brought: int = 0
+        """The number of names in the last chunk that the program had brought.
+
+        The source may give them again, because it does not hear of them. So the next fetch asks
+        for so many names more.
+        """
         self.answered: int = 0
         """The latest answered request."""
         self.by_theme[self.theme] = self  # last, because any thread may look at it from now on
@@ -88,7 +94,7 @@ class Fetches(Generic[F]):
     def of(self, stock: Stock) -> Fetches[F]:
         """Return the fetches for a stock."""
         fetches = self.by_theme.get(stock.theme)
-        if fetches is None:
+        if fetches is None or fetches.stock is not stock:  # an earlier stock was forgotten
             fetches = Fetches(self._bounds, stock, None, self._shared)
         return fetches
 
@@ -96,6 +102,10 @@ class Fetches(Generic[F]):
         """Drop the bookkeeping for a theme; its fetches under way still end by themselves."""
         self.by_theme.pop(theme, None)
         self._all_changed()
+
+    def under_way(self, stock: Stock) -> int:
+        """Return the number of fetches under way for a stock."""
+        return sum(fetch.among.stock is stock for fetch in self._shared.under_way.values())
 
     def __len__(self) -> int:
         """Return the number of fetches under way for this theme."""
@@ -201,6 +211,14 @@ class Fetches(Generic[F]):
     def is_busy(self) -> bool:
         """Whether the last fetch failed only because other processes had the ledger locked."""
         return isinstance(self.cause, LedgerBusy)
+
+    def asks_more(self, brought: int) -> bool:
+        """Note how many names of a chunk the program had brought.
+
+        Tell whether the next fetch asks for more names than this one, for that reason.
+        """
+        before, self.brought = self.brought, brought
+        return brought > before
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next try; 0 if it may begin now."""

@@ -76,8 +76,7 @@ class Operations:
         state = self._state
         name = state.begin(lease)
         if name is LATER and self._is_at_home():
-            stock = state.stocks[self._refilling.theme_of(lease.theme)]
-            stock.in_use = True
+            stock = self._refilling.themes.requested(lease.theme)
             lease.theme = stock.theme
             is_next = not stock.waiters and self._waiting.has_name(stock)
             name = state.begin(lease, spare=0) if is_next else LATER

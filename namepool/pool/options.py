@@ -82,6 +82,8 @@ def checked_options(options: NamePoolOptions) -> PoolOptions:
         InvalidOption: an option is unknown, or has a wrong type or range
     """
     given = dict[str, Any](cast("Any", options))
+    # The options are shown and pickled, and the URL of a ledger may have a password.
+    given.pop("ledger", None)
     source, state = given.pop("source", None), given.pop("state", None)
     if source is not None:
         check_source(source)

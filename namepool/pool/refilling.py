@@ -21,9 +21,10 @@ from namepool.events import FetchBegan, FetchFailed, NamesFetched, PoolReset
 from namepool.ledgers.keeper import Keeping, Renew, Unwanted
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, ChunkFetcher, FetchChunk
 from namepool.pool.fetches import Fetch, Fetches
+from namepool.pool.themes import Themes
 from namepool.pool.waiting_list import WaitingList
 from namepool.pool.warnings import warn
-from namepool.sources.base import NameSource, knows_themes
+from namepool.sources.base import NameSource
 
 Fetcher = ServiceRef[ChunkFetcher]
 
@@ -91,13 +92,9 @@ class Refilling:
         self._waiting = waiting
         self._reserved = reserved_keys(options.reserved)
         self._is_gathering = False
-        self._knows_themes = knows_themes(source)
         self.keeping: Keeping = Keeping(source, state)
+        self.themes: Themes = Themes(source, state, fetches, self.keeping)
         self.ref: ServiceRef[Any]
-
-    def theme_of(self, theme: str | None) -> str | None:
-        """Return the theme of a request; ``None`` if the source knows no themes."""
-        return theme if self._knows_themes else None
 
     def look(self) -> None:
         """Learn the demand up to now.
@@ -187,8 +184,9 @@ class Refilling:
         state.log.add(FetchBegan(count, stock.theme, at=now))
         self.ref.actor_inbox.schedule(stock.learnt.patience, Late(request))
         self.ref.actor_inbox.schedule(seconds, Overdue(request))
-        chunk = FetchChunk(request, count, state.known.used(), state.epoch, seconds, stock.theme)
-        fetcher.try_tell(chunk._replace(reserved=self._reserved))
+        known, size = state.known, count + self._fetches.of(stock).brought
+        chunk = FetchChunk(request, size, known.of_source(), state.epoch, seconds, stock.theme)
+        fetcher.try_tell(chunk._replace(reserved=self._reserved, is_brought=known.is_brought))
         return True
 
     def _start_fetcher(self, stock: Stock) -> Fetcher | None:
@@ -217,8 +215,8 @@ class Refilling:
             self.keeping.tell(Unwanted(message.judged.names))
             return
         self.look()
-        admission = self._state.admit(message.judged, message.theme)
-        if not (admission.accepted or (admission.duplicate and fetch.is_stale())):
+        admission, is_vain = _admit(self._state, fetch, message)
+        if is_vain:
             self._failed(_nothing_new(message, admission), fetch.among.theme)
             return
         now = self.ref.actor_inbox.clock()
@@ -321,6 +319,20 @@ def _deliver(ref: ServiceRef[Any], state: PoolState, answer: ChunkArrived | Chun
     """Give a fetcher's result to the pool; names for a dead pool wait for the next incarnation."""
     if not ref.try_tell(answer) and isinstance(answer, ChunkArrived):
         state.signal.put(LateChunk(answer.judged, answer.epoch, answer.theme))
+
+
+def _admit(
+    state: PoolState, fetch: Fetch[Fetcher], message: ChunkArrived
+) -> tuple[Admission, bool]:
+    """Stock the names of a chunk. Tell also whether the source has failed, as none is new.
+
+    It has not failed if other fetches brought the names meanwhile, or if the next fetch asks for
+    more, because the program had brought the names.
+    """
+    asks_more = fetch.among.asks_more(sum(map(state.known.is_brought, message.judged.names)))
+    admission = state.admit(message.judged, message.theme)
+    is_excused = admission.duplicate and (fetch.is_stale() or asks_more)
+    return admission, not (admission.accepted or is_excused)
 
 
 def _nothing_new(message: ChunkArrived, admission: Admission) -> SourceError:

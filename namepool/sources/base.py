@@ -70,14 +70,32 @@ def time_limit(seconds: float) -> Iterator[None]:
 _reserved: ContextVar[frozenset[str]] = ContextVar("namepool_reserved", default=frozenset())
 
 
+_is_brought: ContextVar[Callable[[str], bool]] = ContextVar("namepool_is_brought")
+
+
 @contextmanager
-def reserving(reserved: frozenset[str]) -> Iterator[None]:
-    """Let ``why_refused`` refuse reserved names in the block, by their keys."""
-    token = _reserved.set(reserved)
+def reserving(
+    reserved: frozenset[str], is_brought: Callable[[str], bool] = lambda _: False
+) -> Iterator[None]:
+    """Let ``why_refused`` refuse reserved names in the block, by their keys.
+
+    ``is_brought`` answers the function of the same name.
+    """
+    tokens = _reserved.set(reserved), _is_brought.set(is_brought)
     try:
         yield
     finally:
-        _reserved.reset(token)
+        _reserved.reset(tokens[0])
+        _is_brought.reset(tokens[1])
+
+
+def is_brought(name: str) -> bool:
+    """Return whether the program has brought ``name`` to the pool of the ``fetch`` under way.
+
+    Such a name is not in ``used``, because it may be that of a person. So only a source that sends
+    nothing to anybody may ask, and it can ask only about its own names.
+    """
+    return (asked := _is_brought.get(None)) is not None and asked(name)
 
 
 def why_refused(candidate: object) -> str | None:
@@ -122,12 +140,16 @@ class NameSource(Protocol):
     def fetch(self, count: int, used: Sequence[str]) -> Iterable[str]:
         """Return about ``count`` names that are not in ``used``.
 
-        ``used`` is a snapshot of the names that the pool knows, oldest first. It does not change
-        while the source reads it. Too few names, duplicates, used names and invalid names do no
-        harm: the pool keeps the good names and counts the others. A source without any name raises
-        an error of any type, and the pool asks again after a pause. A source that has given all
-        its names raises ``SourceExhausted``. Then the pool asks no more for this theme, before a
-        ``reset()`` or a restart.
+        ``used`` is a snapshot of the names from the source that the pool knows, oldest first. It
+        does not change while the source reads it. A name that the program gave itself, as by
+        ``named(name="John Doe")``, is not in ``used``, because the source may send ``used`` to
+        somebody. If the source gives such a name, the pool drops it, and asks for more names.
+
+        Too few names, duplicates, used names and invalid names do no harm: the pool keeps the good
+        names and counts the others. A source without any name raises an error of any type, and the
+        pool asks again after a pause. A source that has given all its names raises
+        ``SourceExhausted``. Then the pool asks no more for this theme, before a ``reset()`` or a
+        restart.
 
         Examples:
             >>> Planets().fetch(2, ["Asteroid 1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Self, cast
 
 from namepool.actors.never_copied import NeverCopied
@@ -13,6 +14,7 @@ from namepool.core.names import is_default_name, name_key, plain, shown
 from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, SourceExhausted
 from namepool.sources._theme_file import text_of
+from namepool.sources.base import is_brought
 
 MAX_BYTES = 1024 * 1024
 """The most bytes in a file of names."""
@@ -70,11 +72,11 @@ class ListedNames(NeverCopied):
         return cls(_checked(names.items()).values())
 
     def fetch(self, count: int, used: Sequence[str]) -> list[str]:
-        """Return up to ``count`` names of the list that are not in ``used``.
+        """Return up to ``count`` names of the list that are not in use.
 
         Raises:
             InvalidOption: ``count`` is not a positive int
-            SourceExhausted: all names of the list are in ``used``
+            SourceExhausted: all names of the list are in use
 
         Examples:
             >>> source = namepool.ListedNames(["Ada", "Bo", "Cy"])
@@ -89,7 +91,8 @@ class ListedNames(NeverCopied):
             # Two fetches at once have the same ``used``. So each goes on behind the other.
             ahead = [*range(self._next, len(self._names)), *range(self._next)]
             listed = list(self._names.items())
-            free = [at for at in ahead if listed[at][0] not in known][:count]
+            unused = (at for at in ahead if listed[at][0] not in known)
+            free = [*islice((at for at in unused if not is_brought(listed[at][1])), count)]
             if not free:
                 raise SourceExhausted(f"the list has no more than its {len(listed)} names")
             self._next = free[-1] + 1

@@ -62,13 +62,15 @@ def test_its_cause_keeps_only_its_type_and_its_text() -> None:
     cause = caught.value.__cause__
     assert repr(cause) == "OSError('refused, with 1 header')"
     assert cause is not None
-    assert cause.__traceback__ is cause.__context__ is None
+    assert cause.__traceback__ is None
+    assert cause.__context__ is None
 
 
 def test_a_suppressed_context_goes_too() -> None:
     with pytest.raises(Refused) as caught:
         connect(SECRET, kind=Refused, chained=False)
-    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
     assert caught.value.__suppress_context__
 
 

@@ -384,6 +384,13 @@ def test_the_doctors_own_dots_are_escaped() -> None:
     assert "\\u2026" in out
 
 
+def test_the_doctor_warns_of_a_key_that_the_network_can_read() -> None:
+    url = ["--model", "m", "--base-url", "http://names.invalid/v1", "--timeout", "2"]
+    _, out, err = _command("utf-8", "doctor", *url, "--header", f"api-key: {KEY}")
+    assert err.startswith("a key goes to 'names.invalid' over plain http")
+    assert KEY not in out + err
+
+
 # -- Ctrl-C ---------------------------------------------------------------------------------------
 
 

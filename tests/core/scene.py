@@ -116,6 +116,9 @@ def look_at(state: PoolState) -> None:
     assert len({name_key(name) for name in known}) == len(known), "two names read alike"
     assert sorted(state.known.used()) == sorted(known)
     assert len(state.known) == len(known)
+    of_source = {*state.known.of_source()}
+    assert {*known} - of_source == {name for name in known if state.known.is_brought(name)}
+    assert of_source <= {*known}
     assert all(name in state.known and state.known.canonical(name) == name for name in known)
     tokens: list[Token] = []
     for name, lease in state.leases.items():

@@ -11,7 +11,8 @@ from namepool.core.known import Admission, KnownNames, UsedNames
 from namepool.core.names import DEFAULT_NAME
 from namepool.core.state import PoolState
 from namepool.core.stock import Stocks
-from tests.core.scene import admit, available, checkin, checkout, state_with
+from tests.core.scene import admit, associate, available, checkin, checkout, state_with
+from tests.support import lease_for
 
 
 def test_a_name_that_reads_like_a_known_one_is_not_learnt() -> None:
@@ -39,6 +40,58 @@ def test_after_a_rebuild_is_known_what_is_in_stock_or_checked_out_in_the_order_i
     assert (len(known), "Ada" in known, "flo" in known) == (5, False, True)
     assert known.home("Cid") is stocks["sea"]
     assert known.home("Ada") is known.home("Eve") is stocks[None]
+
+
+# Names that the program brings
+
+
+def test_a_source_hears_of_the_names_that_came_from_it_and_of_no_others() -> None:
+    state = state_with("Ada", "Bea")
+    associate(state, "doctor", "Patient John Doe")
+    assert state.take(lease_for(state, "nurse"), "Patient Jane Doe") == "Patient Jane Doe"
+    admit(state, ["Cid", "patient john doe"])
+
+    assert [*state.known.of_source()] == ["Ada", "Bea", "Cid"]
+    assert len([*state.known.used()]) == 5
+    assert state.known.is_brought("PATIENT JANE DOE")
+    assert not state.known.is_brought("Ada")
+
+
+def test_a_name_of_the_source_stays_one_when_a_program_speaks_under_it() -> None:
+    state = state_with("Ada")
+    associate(state, "planner", "ADA")
+
+    assert [*state.known.of_source()] == ["Ada"]
+    assert not state.known.is_brought("Ada")
+
+
+def test_after_a_rebuild_a_brought_name_is_still_no_name_of_the_source() -> None:
+    state = state_with("Ada", "Bea")
+    associate(state, "doctor", "Patient John Doe")
+    state.recover()
+    checkin(state, "Patient John Doe")  # at home, it could be handed out
+    state.recover()
+
+    assert [*state.known.of_source()] == ["Ada", "Bea"]
+    assert state.known.is_brought("Patient John Doe")
+
+
+def test_after_a_reset_a_brought_name_may_come_from_the_source() -> None:
+    state = state_with("Ada")
+    associate(state, "doctor", "Patient John Doe")
+    state.reset()
+    assert not state.known.is_brought("Patient John Doe")
+    admit(state, ["Patient John Doe"])
+
+    assert [*state.known.of_source()] == ["Patient John Doe"]
+
+
+def test_a_view_of_the_names_of_the_source_does_not_change() -> None:
+    state = state_with("Ada")
+    view = state.known.of_source()
+    admit(state, ["Bea"])
+
+    assert [*view] == ["Ada"]
 
 
 # Admission

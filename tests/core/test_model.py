@@ -64,6 +64,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         self.handed: dict[str | None, int] = {None: 0, "sea": 0}
         self.stocks: dict[str | None, list[str]] = {None: [], "sea": []}
         self.homes: dict[str, str | None] = {}
+        self.of_source: list[str] = []
         self.leases: dict[str, Held] = {}
         self.spoken: list[tuple[Token, str]] = []  # with the name
         self.given: list[Token] = []  # those of them that another party took
@@ -168,6 +169,7 @@ class StateAgainstModel(RuleBasedStateMachine):
                 invalid += 1
             elif self._spelled(candidate) not in self.homes:
                 self.homes[candidate] = theme
+                self.of_source.append(candidate)
                 self.stocks[theme].append(candidate)
                 accepted += 1
         expected = Admission(accepted, invalid, len(candidates) - accepted - invalid)
@@ -341,6 +343,18 @@ class StateAgainstModel(RuleBasedStateMachine):
             self._speak(lease, name, outside=False)
         del stock.waiters[lease]
 
+    @precondition(lambda self: not self.waiting["sea"])
+    @rule(cut=CUTS)
+    def forget(self, cut: int) -> None:
+        if any(held.theme == "sea" for held in self.leases.values()):
+            return
+        stock = self.state.stocks["sea"]
+        self._done(cut, lambda: self.state.forget([stock]))
+        assert "sea" not in self.state.stocks
+        self.homes = {name: theme for name, theme in self.homes.items() if theme is None}
+        self.of_source = [name for name in self.of_source if name in self.homes]
+        self.stocks["sea"], self.resting["sea"], self.handed["sea"] = [], [], 0
+
     @precondition(lambda self: len(self.leases) > 4)
     @rule(cut=CUTS)
     def reset(self, cut: int) -> None:
@@ -348,6 +362,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         for theme in self.stocks:
             self.stocks[theme].clear()
             self.resting[theme].clear()
+        self.of_source.clear()
         for of_all in (self.homes, self.leases, self.spoken, self.given, self.orphans):
             of_all.clear()
 
@@ -375,6 +390,7 @@ class StateAgainstModel(RuleBasedStateMachine):
             assert list(self.state.stocks[theme].waiters) == self.waiting[theme]
         assert self.state.leases.keys() == self.leases.keys()
         assert {*self.state.known.used()} == self.homes.keys()
+        assert [*self.state.known.of_source()] == self.of_source
 
     @invariant()
     def who_speaks_speaks_under_the_latest_still_held(self) -> None:

@@ -458,3 +458,12 @@ def test_what_was_learnt_holds_from_the_start_of_the_next_incarnation() -> None:
     after = fetches_of(4, learnt)
     assert after.policy == before
     assert after.stock.floor == before.low_water_mark
+
+
+def test_a_stock_that_takes_the_place_of_a_forgotten_one_has_fetches_of_its_own() -> None:
+    fetches: Fetches[str] = Fetches(RefillPolicy())
+    before = fetches.of(Stock("sea"))
+    again = Stock("sea")
+    assert fetches.of(again) is not before
+    assert fetches.of(again) is fetches.of(again)
+    assert fetches.of(again).stock is again

@@ -10,6 +10,6 @@
 
 ``asking`` puts as many questions through these modules as a chunk needs.
 
-The package imports ``core``, ``errors``, ``actors.forks`` and ``sources.base``. ``sources`` and the
+The package imports ``core``, ``errors``, ``actors`` and ``sources.base``. ``sources`` and the
 command import it.
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors.logs import Logger
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import name_key, one_line
 from namepool.sources.base import why_refused
 from namepool.sources.llm import ladder, prompt, retry
@@ -32,7 +33,7 @@ FIRST_SHARE = 0.5
 
 
 @dataclass(eq=False, repr=False)
-class Asker:
+class Asker(NeverCopied):
     """Asks an endpoint for names. All threads share its knowledge of the endpoint."""
 
     endpoint: Endpoint

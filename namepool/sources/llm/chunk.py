@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.display import given_name, untitled
 from namepool.core.names import name_key, one_line
 from namepool.sources.llm.prompt import THEMES_PER_REQUEST, USED_TOKENS, latest, latest_within
@@ -60,8 +61,11 @@ class Probe:
 
 
 @dataclass(eq=False, repr=False)
-class Chunk(Probe):
-    """The names of one ``fetch`` so far, and the state of its requests."""
+class Chunk(NeverCopied, Probe):
+    """The names of one ``fetch`` so far, and the state of its requests.
+
+    It is never pickled, because an endpoint may repeat the key in an error.
+    """
 
     count: int
     used: InitVar[Sequence[str]]
@@ -80,7 +84,7 @@ class Chunk(Probe):
     """Whether the endpoint took the form of the last request but the model ignored it."""
     is_unread: bool = False
     """Whether the last reply could not be read."""
-    said: str = ""
+    said: str = field(default="", repr=False)
     """The start of the last error. It may hold secrets."""
     asked_about: set[str] = field(default_factory=lambda: {*map(name_key, _KINDS)})
     """The keys of the kinds and themes in the prompts. A model may repeat them as headings."""
@@ -155,8 +159,11 @@ class Given:
         self._used = 0
 
     def notice(self, used: int) -> None:
-        """Forget all names if ``used`` is smaller than before, because the pool was reset."""
-        if used < self._used:
+        """Forget all names if ``used`` is much smaller than before, because the pool was reset.
+
+        It is only a little smaller if the pool has forgotten some themes.
+        """
+        if 2 * used < self._used:
             self._keys.clear()
         self._used = used
 

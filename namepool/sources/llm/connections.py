@@ -24,6 +24,8 @@ from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import is_ipaddress
 from urllib3.util.wait import wait_for_write
 
+from namepool.actors.never_copied import NeverCopied
+
 MOST_HINTS = 20
 """The most interim answers that are skipped before the answer."""
 
@@ -35,7 +37,7 @@ PENDING = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 T = TypeVar("T")
 
 
-class Call:
+class Call(NeverCopied):
     """The time and the sockets of one request. Any thread may end it."""
 
     def __init__(self, seconds: float) -> None:

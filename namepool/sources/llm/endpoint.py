@@ -5,6 +5,7 @@ The constructor of a nomenclater checks them. No repr and no error of this modul
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from namepool.core.names import one_line
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.options import CHECKS, LONGEST_THEME
 from namepool.errors import InvalidOption
 from namepool.sources.llm import secrets
@@ -43,12 +44,14 @@ A session may send new credentials with each request, so the latest sets are rem
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class Endpoint:
-    """The URL, the model and the headers of the requests.
+class Endpoint(NeverCopied):
+    """The URL, the model and the headers of the requests. It is never pickled, as it has the key.
 
     Raises:
         InvalidOption: the model or a required key is missing, or an option cannot be sent
     """
+
+    _instead = "make another nomenclater there"
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Endpoint:
         self.host: str = parts.netloc
         url = parts.geturl().removesuffix(COMPLETIONS) + COMPLETIONS
         self.url: str = f"{url}?{urlencode(self._parameters)}".removesuffix("?")
+        self._is_open = parts.scheme == "http" and not is_local(parts.hostname or "")
         self.session: Any = check_session(session)
         environs = environ("OPENAI_API_KEY")
         self._key = _checked_key(environs if api_key is None else api_key)
@@ -105,6 +109,17 @@ class Endpoint:
             *(f"parameter {name}" for name in parameters if secrets.CREDENTIAL.search(name)),
             *(f"session {kind}" for kind in kinds),
         }
+
+    @property
+    def is_overheard(self) -> bool:
+        """Whether the next request has a credential, and goes unencrypted to another machine.
+
+        A key that is too short for a secret does not count, such as "EMPTY".
+        """
+        if not self._is_open:
+            return False
+        sends_key = len(self._key or "") >= secrets.SHORTEST and "Authorization" in self.headers
+        return sends_key or any(map(secrets.CREDENTIAL.search, self._credentials()))
 
     def sends(self, url: str | None, headers: Mapping[str, str | bytes]) -> None:
         """Note the credentials of a request. They may come from the ``auth`` of a session."""
@@ -180,7 +195,8 @@ def _checked_headers(headers: object) -> dict[str, str]:
     pairs = checked_pairs("headers", headers)
     for name, value in pairs.items():
         if not HEADER.fullmatch(name):
-            raise InvalidOption(f"headers: {one_line(ascii(name), 60)} is no name of a header")
+            # The error does not show it, because it may be a whole line: "Authorization: Bearer …".
+            raise InvalidOption("headers: a name must have only letters, digits and hyphens")
         _sendable(f"headers: {name}", value)
     return pairs
 
@@ -203,6 +219,20 @@ def checked_url(url: object) -> SplitResult:
         told = f"not {begun}" if PLAIN.fullmatch(begun) else "and the given value is not shown"
         raise InvalidOption(f"base_url must be a URL that begins with http:// or https://, {told}")
     return parts
+
+
+def is_local(host: str) -> bool:
+    """Return whether a host is this machine. A host of a private network is another machine."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    # Before Python 3.13, "::ffff:127.0.0.1" is no loopback address by itself.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 def checked_extra(extra_body: object) -> dict[str, Any]:

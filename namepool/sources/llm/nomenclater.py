@@ -8,9 +8,12 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from namepool.actors import forks
+from namepool.actors.bare import raises_bare
+from namepool.actors.logs import Logger
 from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS, check_theme
+from namepool.errors import NamePoolError
 from namepool.sources.base import IN_TIME, judged, time_left
 from namepool.sources.llm.asking import Asker
 from namepool.sources.llm.chunk import Chunk, Given, Probe, Themes
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     import requests
 
     from namepool.sources.llm.transport import Line
+
+logger: Logger = Logger(__name__)
 
 _left_behind: list[Line | None] = []
 """In a forked child, the ``Line`` objects of the parent process.
@@ -69,7 +74,9 @@ class Nomenclater(NeverCopied):
     White space around ``model``, ``base_url`` and ``api_key`` is dropped, because most files end
     with a line break. ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID`` are sent if they are set.
     Redirects are not followed. Certificates are verified. The proxies are those of the environment.
-    No repr, error or log line contains a key.
+    If a credential goes over plain ``http://`` to another machine, the first such request logs a
+    warning. No repr, error or log line contains a key, and no frame of an error has a key in its
+    locals.
 
     Several threads may fetch at once: their requests draw different themes.
 
@@ -83,6 +90,7 @@ class Nomenclater(NeverCopied):
         >>> source = namepool.FallbackSource(nomenclater, namepool.OfflineNames())
     """
 
+    @raises_bare(NamePoolError)
     def __init__(
         self,
         model: str | None = None,
@@ -110,6 +118,7 @@ class Nomenclater(NeverCopied):
         self._given = Given()
         self._line: Line | None = None
         self._lock = threading.RLock()
+        self._has_warned = False
         self.last_source: str | None = None
         """The model and the host of the last names."""
         forks.remember(self)
@@ -119,6 +128,7 @@ class Nomenclater(NeverCopied):
         model, host = getattr(endpoint, "model", None), getattr(endpoint, "host", None)
         return f"Nomenclater({model!a}, {host!a})"
 
+    @raises_bare(NamePoolError)
     def fetch(self, count: int, used: Sequence[str], theme: str | None = None) -> list[str]:
         """Return at least one name and at most ``count`` names, about ``theme`` if it is given.
 
@@ -149,7 +159,6 @@ class Nomenclater(NeverCopied):
         model, host = self._endpoint.model, self._endpoint.host
         if not chunk.names:
             failure = failure or EndpointError(chunk.complaint())
-            # A new error, because the frames of the old one hold the key.
             raise EndpointError(f"{one_line(model, 60)} at {host}: {failure}", **vars(failure))
         self.last_source = f"{type(self).__name__} ({model} at {host})"
         return judged(chunk.names)
@@ -206,6 +215,22 @@ class Nomenclater(NeverCopied):
             return self._line
 
     def _fill(self, chunk: Chunk) -> EndpointError | None:
+        self._warn_once()
         left, seconds = time_left(), self._timeout * IN_TIME
         deadline = self._asker.clock() + (seconds if left is None else min(left, seconds))
         return self._asker.fill(chunk, self._open(), deadline)
+
+    def _warn_once(self) -> None:
+        """Warn if the network can read a credential of the next request.
+
+        A session may get a credential at any time, so the constructor does not know it.
+        """
+        if self._has_warned or not self._endpoint.is_overheard:
+            return
+        with self._lock:
+            is_first, self._has_warned = not self._has_warned, True
+        if is_first:
+            logger.warning(
+                "a key goes to %a over plain http, so the network can read it: use https://",
+                one_line(self._endpoint.host, 100),
+            )

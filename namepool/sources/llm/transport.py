@@ -25,12 +25,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 from urllib3.response import DeflateDecoder, GzipDecoder
 
+from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.sources.llm.connections import Call, new_session, proxy_of
 from namepool.sources.llm.endpoint import Endpoint
@@ -46,15 +48,19 @@ PIECE = 1000
 _DECODERS = {"gzip": GzipDecoder, "x-gzip": GzipDecoder, "deflate": DeflateDecoder}
 
 
-class Answer(NamedTuple):
-    """The unread answer of an endpoint. Its ``headers`` have lower-case names."""
+@dataclass(frozen=True, repr=False)
+class Answer(NeverCopied):
+    """The unread answer of an endpoint, which may repeat the key.
+
+    Its ``headers`` have lower-case names.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Line:
+class Line(NeverCopied):
     """The way to an endpoint. Several threads may use it at once, until it is closed."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -151,6 +157,14 @@ class Line:
     def _failure(self, call: Call, error: Exception) -> EndpointError:
         if isinstance(error, EndpointError):
             return error
+        try:
+            return self._translated(call, error)
+        except Exception as worse:  # a session of the user's own may raise anything
+            told = type(error).__name__, type(worse).__name__
+            return EndpointError("{}, and looking for its cause raised {}".format(*told))
+
+    def _translated(self, call: Call, error: Exception) -> EndpointError:
+        """Return the error of an HTTP library as ours, without a secret."""
         if self._closed.is_set():
             return EndpointError("the source was closed", final=True)
         proxy = proxy_of(self._endpoint.session or requests.Session(), self._endpoint.url)

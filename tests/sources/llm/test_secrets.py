@@ -25,6 +25,7 @@ from namepool import (
     SourceError,
 )
 from namepool.sources.llm import endpoint as endpoint_module
+from namepool.sources.llm import nomenclater as nomenclater_module
 from namepool.sources.llm import secrets
 from namepool.sources.llm.reply import Reader
 from namepool.sources.llm.texts import READ
@@ -487,10 +488,13 @@ def test_half_built_it_can_be_shown(kind: Any) -> None:
     assert kind.__name__ in repr(kind.__new__(kind))
 
 
-def test_a_traceback_that_shows_locals_can_be_printed() -> None:
-    try:
-        Nomenclater("m", "http://127.0.0.1:1/v1", max_attempts=0)
-    except InvalidOption as error:
-        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        assert any("self" in frame.f_locals for frame in frames)
-        assert all(repr(frame.f_locals) for frame in frames)
+def test_a_traceback_that_shows_locals_can_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours, which keeps its frames")
+
+    monkeypatch.setattr(nomenclater_module, "checked_themes", fail)
+    with pytest.raises(RuntimeError) as caught:
+        Nomenclater("m", "http://127.0.0.1:1/v1")
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert any("self" in frame.f_locals for frame in frames)
+    assert all(repr(frame.f_locals) for frame in frames)
