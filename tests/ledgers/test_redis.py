@@ -17,7 +17,7 @@ import pytest
 
 import namepool
 from namepool.errors import InvalidOption, LedgerError, NamesUnavailable
-from namepool.ledgers import RedisLedger, lua, open_ledger
+from namepool.ledgers import RedisLedger, open_ledger
 from namepool.ledgers.server import Server
 from tests.ledgers.fleet import run_fleet
 from tests.ledgers.proxy import CuttingProxy
@@ -108,10 +108,17 @@ def test_no_key_ever_expires(server: RedisServer, open_at: Open) -> None:
     ledger.claim(NAMES, "t")
     ledger.take("Dora", "planner")
     ledger.advance("walk", 5)
-    ledger.renew()
+    ledger._do(lambda: ledger._renew(30.0))
+    ended = open_at(server.url, "fleet")
+    ended.take("Emil", "tester")
+    ended.close(spare={"walk": [1, 2]})
+    open_at(server.url, "fleet")._do(lambda: ledger._free([ended.session], -1.0, False))
     keys = server.do("KEYS", "*")
 
-    assert len(keys) == 5
+    assert {key.rpartition(":{fleet}:")[2].partition(":")[0] for key in keys} == {
+        *("claims", "sessions", "seen", "pruned", "identities", "walks", "spares", "turn"),
+        *("of", "ids"),
+    }
     assert {server.do("TTL", key) for key in keys} == {-1}
     assert all(key.startswith("namepool:{fleet}:") for key in keys)
 
@@ -124,7 +131,8 @@ def test_a_clients_clock_means_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: 4e9)
         second.renew()
-        (session, *_) = second._look(second._sessions)
+        (session, *_) = second._look(lambda: list(second._sessions()))
+    assert session is not None
 
     assert session.silent < PATIENCE
     assert abs(session.started - time.time()) < PATIENCE
@@ -137,17 +145,12 @@ def test_a_session_that_wakes_up_while_it_is_pruned_does_not_go_on(
     sleeper.claim(NAMES, "t")
     before = sleeper.session
     monkeypatch.setattr("namepool.ledgers.redis._BATCH", 1)
-    run = pruner._server.run
+    steps = []
+    for _ in NAMES:
+        steps.append(pruner._do(lambda: pruner._free([before], 0.0, False)))
+        sleeper.renew()
 
-    def run_and_wake(*arguments: Any) -> list[Any]:
-        answer = run(*arguments)
-        if arguments[0] == lua.FREE:
-            sleeper.renew()
-        return answer
-
-    monkeypatch.setattr(pruner._server, "run", run_and_wake)
-
-    assert pruner._do(lambda: pruner._free(before, -1.0)) == 3  # to the end, once it has begun
+    assert steps == [(1, [before]), (1, [before]), (1, [])]  # to the end, once it has begun
     assert sleeper.session != before
     assert (held(server), pruner.stats().living) == (0, 1)
 
@@ -295,12 +298,13 @@ def test_a_full_server_takes_what_frees_memory(
     ledger.claim(NAMES, "t")
     dead.claim(["Dora", "Emil", "Fay"], "t")
     ending.claim(["Gus"], "t")
-    before = ledger._sessions()
+    before = ledger._look(lambda: list(ledger._sessions()))
     server.do("CONFIG", "SET", "maxmemory", 1)
 
     ledger.release(["Ada"])
     ledger.renew()
-    assert ledger._do(lambda: ledger._free(dead.session, -1.0)) == 3
+    freed = [ledger._do(lambda: ledger._free([dead.session], -1.0, False)) for _ in range(2)]
+    assert freed == [(2, [dead.session]), (1, [])]
     ending.close()
     for refused in (ledger, open_at(server.url)):
         with pytest.raises(LedgerError, match="out of memory and takes no writes"):
@@ -310,8 +314,9 @@ def test_a_full_server_takes_what_frees_memory(
 
     assert {holder.name for holder in ledger.holders()} == {"Bob", "Cleo", "Gus"}
     assert ledger.stats()[2:] == (1, 0, 1)
-    seen = {session.id: session.seen for session in before}
-    assert next(s.seen for s in ledger._sessions() if s.id == ledger.session) > seen[ledger.session]
+    after = ledger._look(lambda: list(ledger._sessions()))
+    seen, now_seen = ({one.id: one.seen for one in all_ if one} for all_ in (before, after))
+    assert now_seen[ledger.session] > seen[ledger.session]
 
 
 def test_a_server_that_may_throw_claims_away_is_refused(start: Start, open_at: Open) -> None:
@@ -446,7 +451,10 @@ def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) ->
         other.renew()
         assert sorted(h.name for h in other.holders()) == ["Bob", "Cleo", "Dora"]
         assert (other.stats().claimed, other.stats().living) == (3, 2)
-        assert other._do(lambda led=ledger, o=other: o._free(led.session, -1.0)) == 3  # type: ignore[misc]
+        assert other.namespaces() == [namespace]
+        assert other._do(
+            lambda led=ledger, o=other: o._free([led.session], -1.0, True)  # type: ignore[misc]
+        ) == (3, [])
         ledger.close()
 
 
