@@ -28,7 +28,8 @@ _TRIES = 3
 _BACKOFF = Backoff(first=0.02, longest=0.5)
 """The pauses between tries, if the server refuses the connection."""
 
-_VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)")
+_VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)", re.IGNORECASE)
+"""redis-py knows no such scheme."""
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
