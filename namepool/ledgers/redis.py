@@ -20,7 +20,10 @@ from namepool.ledgers.texts import TextLedger
 T = TypeVar("T")
 
 _BATCH = 1000
-"""Names that one script frees, releases or lists. A script blocks all other clients meanwhile."""
+"""Names that one script frees or releases. A script blocks all other clients meanwhile."""
+
+_PAGE = 500
+"""Rows that one script lists."""
 
 _ANSWERS = ("ok", "lost", "held", "owner")
 
@@ -180,7 +183,7 @@ class RedisLedger(TextLedger):
 
     def _page(self, after: Any) -> tuple[Iterable[Holder], Any]:
         scan = after or Scan()
-        cursor, now, about, claims = self._script(lua.PAGE, (), [scan.cursor, _BATCH])
+        cursor, now, about, claims = self._script(lua.PAGE, (), [scan.cursor, _PAGE])
         sessions = dict(self._listed(now, about))
         pairs = zip(claims[::2], claims[1::2], strict=True)
         found = [self._holder(key, claim, sessions) for key, claim in pairs if scan.is_new(key)]
@@ -189,7 +192,7 @@ class RedisLedger(TextLedger):
     def _sessions(self) -> Iterator[Session | None]:
         scan: Scan | None = Scan()
         while scan is not None:
-            cursor, now, about = self._script(lua.SESSIONS, (), [scan.cursor, _BATCH])
+            cursor, now, about = self._script(lua.SESSIONS, (), [scan.cursor, _PAGE])
             yield from (one for id_, one in self._listed(now, about) if scan.is_new(id_))
             scan = scan.next(cursor)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from namepool.core.names import name_key
 from namepool.errors import LedgerError
 from namepool.ledgers import RedisLedger
 from tests.ledgers.fake_redis import FakeRedis
@@ -171,3 +172,54 @@ def test_a_close_waits_no_longer_than_the_timeout(
         ledger.close()
 
     assert time.monotonic() - began < timeout + 0.3
+
+
+@pytest.fixture
+def crowd(server: RedisServer) -> RedisServer:
+    """A server with the names of two thousand sessions that were silent for a month."""
+    moment = str(time.time() - 30 * 86400.0)
+    for number in range(2000):
+        id_, key = f"{number:032x}", name_key(f"Npc {number}")
+        about = ["0", moment, "elsewhere", "5", "", ""]
+        claim = [id_, "t", moment, "0", "", f"Npc {number}"]
+        server.do("HSET", "namepool:{default}:sessions", id_, "\x1f".join(about))
+        server.do("HSET", "namepool:{default}:claims", key, "\x1f".join(claim))
+        server.do("ZADD", "namepool:{default}:seen", moment, id_)
+        server.do("SADD", f"namepool:{{default}}:of:{id_}", key)
+    return server
+
+
+@pytest.mark.proof
+def test_a_claim_beside_a_prune_never_waits_long(crowd: RedisServer) -> None:
+    ledger, other = (RedisLedger(crowd.url, timeout=PATIENCE) for _ in range(2))
+    freed: list[int] = []
+    prune = threading.Thread(target=lambda: freed.append(ledger.prune(7 * 86400.0)))
+    other.renew()
+    prune.start()
+    waits = []
+    while prune.is_alive():
+        began = time.monotonic()
+        other.claim([f"Own {len(waits)}"], f"t{len(waits)}")
+        waits.append(time.monotonic() - began)
+    prune.join()
+
+    assert freed == [2000]
+    assert len(waits) > 20
+    assert max(waits) < 0.1
+    for one in (ledger, other):
+        one.close()
+
+
+@pytest.mark.proof
+def test_a_renewal_looks_at_no_other_session_unless_it_is_its_turn(crowd: RedisServer) -> None:
+    ledger = RedisLedger(crowd.url, timeout=PATIENCE, retire_after=365 * 86400.0)
+    ledger.renew()
+    crowd.do("CONFIG", "RESETSTAT")
+    for _ in range(5):
+        ledger.renew()
+    stats = crowd.do("INFO", "commandstats")
+    calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+
+    assert calls.pop("evalsha") == 5
+    assert sum(calls.get(name, 0) for name in ("zrangebyscore", "hscan", "hgetall")) == 0
+    ledger.close()
