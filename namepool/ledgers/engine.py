@@ -51,7 +51,9 @@ class Engine(NeverCopied, ABC):
     joins: bool = True
     """Whether several steps in one ``_guarded`` call are done as one."""
 
-    namespace: str
+    namespace: str = "?"
+    """A text, also while the ledger is made and an error shows it."""
+
     _me: Me
     _registered: bool = False
 

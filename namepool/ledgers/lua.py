@@ -201,14 +201,14 @@ return {'ok', 1}
 """
 )
 
-# A further key: the walks. Further arguments: the walk and the count. Redis would add to a negative
-# position, and refuse any other without a word about the walk.
+# A further key: the walks. Further arguments: the walk and the count. HINCRBY would add to a
+# negative position, and would refuse another text without a word about the walk.
 ADVANCE = (
     _SESSION
     + """
 local at = call('HGET', KEYS[8], ARGV[4]) or '0'
-if #at < 16 and (at == '0' or string.match(at, '^[1-9]%d*$')) then
-  call('HINCRBY', KEYS[8], ARGV[4], ARGV[5])
+if #at < 16 and string.match(at, '^%d+$') then
+  call('HSET', KEYS[8], ARGV[4], string.format('%.0f', at + ARGV[5]))
 end
 return {'ok', string.sub(at, 1, 60)}
 """

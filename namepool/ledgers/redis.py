@@ -12,15 +12,18 @@ from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers import lua
 from namepool.ledgers.base import Holder, Session
 from namepool.ledgers.engine import SessionLost
-from namepool.ledgers.rows import BadRow, read_holder, read_session, unknown_session
+from namepool.ledgers.rows import BadRow
 from namepool.ledgers.scan import Scan
 from namepool.ledgers.server import Server
-from namepool.ledgers.session import SessionLedger
+from namepool.ledgers.texts import TextLedger
 
 T = TypeVar("T")
 
 _BATCH = 1000
-"""Names that one script frees, releases or lists. A script blocks all other clients meanwhile."""
+"""Names that one script frees or releases. A script blocks all other clients meanwhile."""
+
+_PAGE = 500
+"""Rows that one script lists."""
 
 _ANSWERS = ("ok", "lost", "held", "owner")
 
@@ -28,7 +31,7 @@ _TRIES = 5
 """Tries to take a name whose owner changes meanwhile."""
 
 
-class RedisLedger(SessionLedger):
+class RedisLedger(TextLedger):
     """A ledger in the Redis (6.2 or later) or Valkey at ``url``; see ``SessionLedger``.
 
     It needs redis-py, which comes with the extra ``redis``. The URL is one of redis-py:
@@ -56,7 +59,6 @@ class RedisLedger(SessionLedger):
     """
 
     joins = False  # each step is a call of its own
-    _server: Server | None = None
 
     @raises_bare(InvalidOption, LedgerError)
     def __init__(
@@ -75,28 +77,21 @@ class RedisLedger(SessionLedger):
         self._prefix = _prefix(namespace)
 
     def __repr__(self) -> str:
-        shown = "?" if self._server is None else self._server.shown
-        return f"RedisLedger({shown!r}, namespace={self.namespace!r})"
-
-    @property
-    def _at(self) -> Server:
-        if self._server is None:
-            raise LedgerError("this ledger was not made as a whole")
-        return self._server
+        server = getattr(self, "_server", None)  # it may be half made
+        return f"RedisLedger({getattr(server, 'shown', '?')!r}, namespace={self.namespace!r})"
 
     def _call(self, work: Callable[[], T]) -> T:
-        with self._at.in_time():  # also if the call begins a new session
+        with self._server.in_time():  # also if the call begins a new session
             return super()._call(work)
 
     def _guarded(self, work: Callable[[], T]) -> T:
-        return self._at.reach(work)
+        return self._server.reach(work)
 
     def _disconnect(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._server.close()
 
     def _forked(self) -> None:
-        if self._server is not None:
+        if hasattr(self, "_server"):
             self._server.forked()
 
     def _script(
@@ -104,7 +99,7 @@ class RedisLedger(SessionLedger):
     ) -> Any:
         """Run a script with the keys of ``names``, after those that every script has."""
         keys = [f"{self._prefix}:{name}" for name in (*lua.COMMON, *names)]
-        return self._at.run(script, keys, list(arguments), replicas)
+        return self._server.run(script, keys, list(arguments), replicas)
 
     def _run(
         self, script: str, *arguments: str | int, keys: Iterable[str] = (), replicas: int = 0
@@ -148,7 +143,7 @@ class RedisLedger(SessionLedger):
     def _renew(self, turn: float | None = None) -> bool:
         seconds = "" if turn is None else repr(turn)
         (has_turn,) = self._run(lua.RENEW, seconds, keys=["turn"])
-        return has_turn == 1
+        return bool(has_turn == 1)
 
     def _advance(self, walk: str, count: int) -> Any:
         (position,) = self._run(lua.ADVANCE, walk, count, keys=["walks"])
@@ -159,10 +154,12 @@ class RedisLedger(SessionLedger):
 
     def _end(self, keys: Sequence[str], spare: Mapping[str, Collection[int]]) -> None:
         self._release(keys[_BATCH:], None)
-        spares = [value for places in spare.values() for value in (len(places), *places)]
+        spares = [value for places in spare.values() for value in [len(places), *places]]
         self._run(
             lua.END,
-            *(len(spare), *spares, *keys[:_BATCH]),
+            len(spare),
+            *spares,
+            *keys[:_BATCH],
             keys=[f"spares:{walk}" for walk in spare],
         )  # if its answer is lost, the next try finds no session
 
@@ -170,8 +167,8 @@ class RedisLedger(SessionLedger):
         self, sessions: Sequence[str], silent: float, identities: bool
     ) -> tuple[int, Sequence[str]]:
         names = [f"{kind}:{session}" for session in sessions for kind in ("of", "ids")]
-        arguments = (repr(silent), int(identities), _BATCH, *sessions)
-        freed, left = self._script(lua.FREE, names, arguments)
+        limits = (repr(silent), str(int(identities)), str(_BATCH))
+        freed, left = self._script(lua.FREE, names, (*limits, *sessions))
         return int(freed), [str(session) for session in left]
 
     # -- for people who look ----------------------------------------------------------------
@@ -186,7 +183,7 @@ class RedisLedger(SessionLedger):
 
     def _page(self, after: Any) -> tuple[Iterable[Holder], Any]:
         scan = after or Scan()
-        cursor, now, about, claims = self._script(lua.PAGE, (), [scan.cursor, _BATCH])
+        cursor, now, about, claims = self._script(lua.PAGE, (), [scan.cursor, _PAGE])
         sessions = dict(self._listed(now, about))
         pairs = zip(claims[::2], claims[1::2], strict=True)
         found = [self._holder(key, claim, sessions) for key, claim in pairs if scan.is_new(key)]
@@ -195,7 +192,7 @@ class RedisLedger(SessionLedger):
     def _sessions(self) -> Iterator[Session | None]:
         scan: Scan | None = Scan()
         while scan is not None:
-            cursor, now, about = self._script(lua.SESSIONS, (), [scan.cursor, _BATCH])
+            cursor, now, about = self._script(lua.SESSIONS, (), [scan.cursor, _PAGE])
             yield from (one for id_, one in self._listed(now, about) if scan.is_new(id_))
             scan = scan.next(cursor)
 
@@ -211,61 +208,11 @@ class RedisLedger(SessionLedger):
 
     def _namespaces(self) -> Iterable[str]:
         first, last = _prefix("").split("}")
-        for key in self._at.keys(f"{first}*}}{last}:claims"):
+        for key in self._server.keys(f"{first}*}}{last}:claims"):
             namespace = unquote(key[len(first) : -len("}:claims")])
             if len(namespace) <= 100 and key == f"{_prefix(namespace)}:claims":
                 yield namespace
 
-    # -- reading ----------------------------------------------------------------------------
-
-    def _listed(self, now: Any, about: Sequence[Any]) -> Iterator[tuple[str, Session | None]]:
-        """Yield the sessions of an answer, which has the id, the text and the moment of each."""
-        for id_, text, seen in zip(about[::3], about[1::3], about[2::3], strict=True):
-            yield id_, self._session(id_, text, seen, now)
-
-    def _session(self, id_: Any, text: Any, seen: Any, now: Any) -> Session | None:
-        def read() -> Session:
-            ended, started, host, pid, place, parent = _parts("session", text, 6)
-            return read_session(
-                float(now),
-                id_=id_,
-                host=host,
-                pid=pid,
-                place=place,
-                parent=parent,
-                started=started,
-                seen=seen,
-                ended=ended,
-            )
-
-        return self._read(read)
-
-    def _holder(
-        self, key: Any, claim: Any, sessions: Mapping[str, Session | None]
-    ) -> Holder | None:
-        def read() -> Holder:
-            id_, _, claimed, kept, identity, name = _parts("claim", claim, 6)
-            session = sessions.get(id_) or unknown_session(id_)
-            return read_holder(
-                session, key=key, name=name, claimed=claimed, identity=identity or None, kept=kept
-            )
-
-        return self._read(read)
-
-    def _held(self, answer: Sequence[Any], name: str) -> Holder:
-        """Return the holder that a script tells; a name whose row is bad is held by nobody known."""
-        _, key, claim, now, text, seen = answer
-        id_ = str(claim).partition(lua.SEPARATOR)[0]
-        holder = self._holder(key, claim, {id_: self._session(id_, text, seen, now)})
-        return holder or Holder(name, unknown_session(id_), 0.0, None)
-
 
 def _prefix(namespace: str) -> str:
     return f"namepool:{{{quote(namespace, safe='')}}}"
-
-
-def _parts(what: str, text: Any, count: int) -> list[str]:
-    parts = str(text).split(lua.SEPARATOR)
-    if len(parts) != count:
-        raise BadRow(f"a {what} must have {count} parts, not {len(parts)}")
-    return parts

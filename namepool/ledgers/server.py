@@ -16,7 +16,7 @@ from namepool.actors.never_copied import NeverCopied
 from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.engine import SessionLost
-from namepool.ledgers.rows import BadRow
+from namepool.ledgers.faults import is_told, refusal
 from namepool.ledgers.scan import Scan
 from namepool.ledgers.timed import in_time, timed_pool
 
@@ -28,7 +28,8 @@ _TRIES = 3
 _BACKOFF = Backoff(first=0.02, longest=0.5)
 """The pauses between tries, if the server refuses the connection."""
 
-_VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)")
+_VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)", re.IGNORECASE)
+"""redis-py knows no such scheme."""
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
@@ -114,60 +115,34 @@ class Server(NeverCopied):
         Raises:
             LedgerError: the server cannot be reached, or it refuses
         """
-        failures = 0
+        failures, before = 0, None
         with self.in_time() as deadline:
             while True:
-                client = self._client
+                client = None
                 try:
+                    client = self.client
                     self._check()
                     return work()
                 except (LedgerError, SessionLost):
                     raise
                 except Exception as error:
-                    failures += 1
-                    pause = _BACKOFF.pause(failures, jitter=lambda: 1.0)
-                    what = self._refusal(error)
-                    if what is None and time.monotonic() + pause >= deadline:
-                        what = "cannot be reached"
-                    if what is not None:
-                        raise self._failed(what, error) from self._cause(error)
-                    self._leave(client)
+                    text = refusal(error)
+                    # The last try may have had no time. Then the error before it tells more.
+                    is_late = before is not None and isinstance(error, self._redis.TimeoutError)
+                    cause = before if is_late and text is None else error
+                    if text is None:
+                        self._leave(client)
+                        failures += 1
+                        pause = _BACKOFF.pause(failures, jitter=lambda: 1.0)
+                        if time.monotonic() + pause >= deadline:
+                            text = f"cannot be reached: {one_line(cause)}"
+                    if text is not None:
+                        raise LedgerError(f"{self} {text}") from (cause if is_told(cause) else None)
+                    before = cause.with_traceback(None)
                 finally:
                     if client is not self._client:  # another thread has closed it
                         self._close_idle(client)
                 time.sleep(pause)
-
-    def _cause(self, error: Exception) -> Exception | None:
-        """Return the error if its text may be shown. The text of others may repeat the URL."""
-        errors = self._redis.exceptions
-        is_known = isinstance(error, (errors.RedisError, errors.RedisClusterException))
-        return error if is_known else None
-
-    def _refusal(self, error: Exception) -> str | None:
-        """Return a text for the refusal, or ``None`` if a later try may succeed."""
-        errors, text = self._redis.exceptions, str(error)
-        if self._cause(error) is None:
-            return "cannot be used"
-        if isinstance(error, errors.AuthenticationError):
-            return "does not let this user in"
-        # Up to Redis 7.0 the errors of scripts have no class of their own.
-        if isinstance(error, errors.OutOfMemoryError) or "OOM " in text:
-            return "is out of memory and takes no writes"
-        again = (errors.ConnectionError, errors.TimeoutError)
-        cluster = (errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException)
-        # A replica refuses because another server is the primary now.
-        is_elsewhere = isinstance(error, errors.ReadOnlyError) or "READONLY" in text
-        return None if isinstance(error, (*again, *cluster)) or is_elsewhere else "refuses"
-
-    def _failed(self, what: str, error: Exception) -> LedgerError:
-        if isinstance(error, BadRow):
-            return LedgerError(f"{self} does not answer as Redis does: {one_line(error)}")
-        if self._cause(error) is None:
-            return LedgerError(
-                f"{self} {what}: redis-py fails with {type(error).__name__}; "
-                "are the options of its URL right, and is it a Redis server?"
-            )
-        return LedgerError(f"{self} {what}: {one_line(error)}")
 
     def run(
         self, script: str, keys: Sequence[str], arguments: Sequence[str | int], replicas: int = 0

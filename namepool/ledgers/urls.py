@@ -6,8 +6,9 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
+from namepool.actors.bare import raises_bare
 from namepool.core.options import CHECKS
-from namepool.errors import InvalidOption
+from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.files import check_mode
 from namepool.ledgers.server import check_options, check_url
 from namepool.ledgers.session import SessionLedger
@@ -21,12 +22,14 @@ _OWN = ("namespace", "retire_after", "timeout")
 _SAMPLE = "ledger must be a URL such as 'sqlite:///names.db' or 'redis://host:6379/0'"
 
 
+@raises_bare(InvalidOption, LedgerError)
 def open_ledger(url: str) -> SessionLedger:
     """Return the ledger at a URL. The ledger opens nothing before its first call.
 
     A URL of an SQLite file is ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
     ``sqlite:///C:/path``. A URL of a Redis server is one of redis-py:
-    ``redis://user:password@host:6379/0``, ``rediss://…`` for TLS, or ``unix://…``.
+    ``redis://user:password@host:6379/0``, ``rediss://…`` for TLS, or ``unix://…``. A URL of Valkey
+    may begin with ``valkey://`` or ``valkeys://``. Redis Sentinel is not supported.
 
     Options stand behind a ``?``: ``namespace``, ``retire_after`` (such as ``7d``) and ``timeout``
     (such as ``5s``). SQLite also has ``mode``, the mode of a new file: ``600`` for this user only,
@@ -70,6 +73,11 @@ def open_ledger(url: str) -> SessionLedger:
 
 def _check_scheme(url: str, parts: SplitResult) -> None:
     """Refuse a text that is no URL of a ledger; show no part of it, as it may be a password."""
+    if "sentinel" in parts.scheme:
+        raise InvalidOption(
+            "ledger cannot be a URL of Redis Sentinel, which is not supported: give the URL of a "
+            "name or a proxy that leads to the present primary"
+        )
     if parts.scheme in _REDIS:
         check_url(parts)  # first, because a "/" in a password turns the rest into a path
     elif parts.scheme != "sqlite":

@@ -86,6 +86,14 @@ class SQLiteEngine(Engine):
         return SQLiteLedger(self.path, namespace, clock=self.clock, **options)
 
 
+RIGHTS = (
+    "resetkeys resetchannels ~namepool:* -@all +eval +evalsha +time +info +scan +wait +exists "
+    "+get +set +hget +hset +hdel +hlen +hscan +sadd +srem +spop "
+    "+zadd +zrem +zscore +zcount +zrangebyscore"
+)
+"""What a user of a Redis server must be allowed."""
+
+
 class RedisEngine(Engine):
     """Its clock is the server's: time passes there when it is written back in what was seen."""
 
@@ -103,6 +111,7 @@ class RedisEngine(Engine):
             atexit.register(RedisEngine.server.stop)
         self._server = RedisEngine.server
         self._server.do("FLUSHALL")
+        self._server.do("ACL", "SETUSER", "worker", "reset", "on", ">word", *RIGHTS.split())
 
     def pass_time(self, seconds: float) -> None:
         for key in self._server.do("KEYS", "*:seen"):
@@ -114,7 +123,8 @@ class RedisEngine(Engine):
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
         from namepool.ledgers.redis import RedisLedger
 
-        return RedisLedger(self._server.url, namespace, **{"timeout": PATIENCE, **options})
+        url = self._server.url.replace("://", "://worker:word@")
+        return RedisLedger(url, namespace, **{"timeout": PATIENCE, **options})
 
 
 def engine_of(kind: str, folder: Path) -> Engine:

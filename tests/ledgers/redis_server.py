@@ -105,6 +105,25 @@ class RedisServer:
         self.kill()
 
 
+def certify(folder: Path) -> tuple[str, ...]:
+    """Write ``ca.crt``, and the key and certificate of a server at 127.0.0.1; return options."""
+    names = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+    (folder / "names.cnf").write_text(names, encoding="utf-8")
+    for command in (
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca "
+        "-addext keyUsage=critical,keyCertSign",
+        "req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost",
+        "x509 -req -in csr.pem -CA ca.crt -CAkey ca.key -CAcreateserial -out cert.pem -days 2 "
+        "-extfile names.cnf",
+    ):
+        program = [shutil.which("openssl") or "openssl", *command.split()]
+        subprocess.run(program, cwd=folder, check=True, capture_output=True)
+    return (
+        *("--tls-cert-file", str(folder / "cert.pem"), "--tls-key-file", str(folder / "key.pem")),
+        *("--tls-ca-cert-file", str(folder / "ca.crt"), "--tls-auth-clients", "no"),
+    )
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as listener:

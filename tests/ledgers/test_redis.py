@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,12 @@ import pytest
 
 import namepool
 from namepool.errors import InvalidOption, LedgerError, NamesUnavailable
-from namepool.ledgers import RedisLedger, lua, open_ledger
+from namepool.ledgers import RedisLedger, open_ledger
 from namepool.ledgers.server import Server
+from tests.frames import assert_hidden
 from tests.ledgers.fleet import run_fleet
 from tests.ledgers.proxy import CuttingProxy
-from tests.ledgers.redis_server import RedisServer, free_port
+from tests.ledgers.redis_server import RedisServer, certify, free_port
 from tests.support import PATIENCE
 from tests.test_fork import in_a_child
 
@@ -108,10 +110,17 @@ def test_no_key_ever_expires(server: RedisServer, open_at: Open) -> None:
     ledger.claim(NAMES, "t")
     ledger.take("Dora", "planner")
     ledger.advance("walk", 5)
-    ledger.renew()
+    ledger._do(lambda: ledger._renew(30.0))
+    ended = open_at(server.url, "fleet")
+    ended.take("Emil", "tester")
+    ended.close(spare={"walk": [1, 2]})
+    open_at(server.url, "fleet")._do(lambda: ledger._free([ended.session], -1.0, False))
     keys = server.do("KEYS", "*")
 
-    assert len(keys) == 5
+    assert {key.rpartition(":{fleet}:")[2].partition(":")[0] for key in keys} == {
+        *("claims", "sessions", "seen", "pruned", "identities", "walks", "spares", "turn"),
+        *("of", "ids"),
+    }
     assert {server.do("TTL", key) for key in keys} == {-1}
     assert all(key.startswith("namepool:{fleet}:") for key in keys)
 
@@ -124,7 +133,8 @@ def test_a_clients_clock_means_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: 4e9)
         second.renew()
-        (session, *_) = second._look(second._sessions)
+        (session, *_) = second._look(lambda: list(second._sessions()))
+    assert session is not None
 
     assert session.silent < PATIENCE
     assert abs(session.started - time.time()) < PATIENCE
@@ -137,17 +147,12 @@ def test_a_session_that_wakes_up_while_it_is_pruned_does_not_go_on(
     sleeper.claim(NAMES, "t")
     before = sleeper.session
     monkeypatch.setattr("namepool.ledgers.redis._BATCH", 1)
-    run = pruner._server.run
+    steps = []
+    for _ in NAMES:
+        steps.append(pruner._do(lambda: pruner._free([before], 0.0, False)))
+        sleeper.renew()
 
-    def run_and_wake(*arguments: Any) -> list[Any]:
-        answer = run(*arguments)
-        if arguments[0] == lua.FREE:
-            sleeper.renew()
-        return answer
-
-    monkeypatch.setattr(pruner._server, "run", run_and_wake)
-
-    assert pruner._do(lambda: pruner._free(before, -1.0)) == 3  # to the end, once it has begun
+    assert steps == [(1, [before]), (1, [before]), (1, [])]  # to the end, once it has begun
     assert sleeper.session != before
     assert (held(server), pruner.stats().living) == (0, 1)
 
@@ -295,12 +300,13 @@ def test_a_full_server_takes_what_frees_memory(
     ledger.claim(NAMES, "t")
     dead.claim(["Dora", "Emil", "Fay"], "t")
     ending.claim(["Gus"], "t")
-    before = ledger._sessions()
+    before = ledger._look(lambda: list(ledger._sessions()))
     server.do("CONFIG", "SET", "maxmemory", 1)
 
     ledger.release(["Ada"])
     ledger.renew()
-    assert ledger._do(lambda: ledger._free(dead.session, -1.0)) == 3
+    freed = [ledger._do(lambda: ledger._free([dead.session], -1.0, False)) for _ in range(2)]
+    assert freed == [(2, [dead.session]), (1, [])]
     ending.close()
     for refused in (ledger, open_at(server.url)):
         with pytest.raises(LedgerError, match="out of memory and takes no writes"):
@@ -310,8 +316,9 @@ def test_a_full_server_takes_what_frees_memory(
 
     assert {holder.name for holder in ledger.holders()} == {"Bob", "Cleo", "Gus"}
     assert ledger.stats()[2:] == (1, 0, 1)
-    seen = {session.id: session.seen for session in before}
-    assert next(s.seen for s in ledger._sessions() if s.id == ledger.session) > seen[ledger.session]
+    after = ledger._look(lambda: list(ledger._sessions()))
+    seen, now_seen = ({one.id: one.seen for one in all_ if one} for all_ in (before, after))
+    assert now_seen[ledger.session] > seen[ledger.session]
 
 
 def test_a_server_that_may_throw_claims_away_is_refused(start: Start, open_at: Open) -> None:
@@ -322,6 +329,102 @@ def test_a_server_that_may_throw_claims_away_is_refused(start: Start, open_at: O
     server.do("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
     assert ledger.claim(NAMES, "t") == NAMES
+
+
+KEYS: dict[str, Callable[[RedisLedger], Any]] = {
+    "claims": lambda ledger: ledger.claim(NAMES, "t"),
+    "sessions": lambda ledger: ledger.renew(),
+    "seen": lambda ledger: ledger.claim(NAMES, "t"),
+    "pruned": lambda ledger: ledger.prune(8 * 86400.0, identities=True),
+    "identities": lambda ledger: ledger.take("Ada", "planner"),
+    "walks": lambda ledger: ledger.advance("walk", 1),
+    "spares:walk": lambda ledger: ledger.draw("walk", 1, "Npc {}".format, "t"),
+    "turn": lambda ledger: ledger._call(lambda: ledger._renew(30.0)),
+    "of:{id}": lambda ledger: ledger.claim(NAMES, "t"),
+    "ids:{id}": lambda ledger: ledger.take("Ada", "planner"),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_of_a_wrong_type_is_named(name: str, server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url)
+    key = f"namepool:{{default}}:{name.format(id=ledger.session)}"
+    server.do("XADD", key, "*", "a", "b")
+    with pytest.raises(LedgerError, match=f"WRONGTYPE .*at the key {re.escape(key)}"):
+        KEYS[name](ledger)
+    server.do("DEL", key)
+
+
+@pytest.mark.parametrize("key", ["claims", "sessions"])
+def test_a_key_of_a_wrong_type_is_named_to_people(
+    key: str, server: RedisServer, open_at: Open
+) -> None:
+    server.do("SET", f"namepool:{{default}}:{key}", "x")
+    for look in (lambda ledger: ledger.stats(), lambda ledger: list(ledger.holders())):
+        if key == "claims" or "stats" in look.__code__.co_names:
+            with pytest.raises(LedgerError, match=f"WRONGTYPE .*at the key .*{key}"):
+                look(open_at(server.url))
+
+
+BAD = ["x", "-1", "1.5", "1e3", str(2**63 - 1), str(2**63), "9" * 400, "", " 5", "x" * 10**6]
+
+
+@pytest.mark.parametrize("position", BAD, ids=range(len(BAD)))
+def test_a_position_of_a_walk_that_is_none_is_told_and_stays(
+    position: str, server: RedisServer, open_at: Open
+) -> None:
+    ledger, key = open_at(server.url), "namepool:{default}:walks"
+    server.do("HSET", key, "a walk", position)
+    for call in (
+        lambda: ledger.advance("a walk", 3),
+        lambda: ledger.draw("a walk", 3, "Npc {}".format, "t"),
+    ):
+        with pytest.raises(LedgerError, match="the walk 'a walk' is lost: position must be"):
+            call()
+
+    assert server.do("HGET", key, "a walk") == position
+    assert ledger.advance("another walk", 3) == 0
+
+
+def test_a_spare_position_that_is_none_is_told(server: RedisServer, open_at: Open) -> None:
+    ledger = open_at(server.url)
+    server.do("SADD", "namepool:{default}:spares:a walk", "x" * 10**6)
+    with pytest.raises(LedgerError, match="the walk 'a walk' is lost: position must be"):
+        ledger.draw("a walk", 3, "Npc {}".format, "t")
+
+    assert len(ledger.draw("a walk", 3, "Npc {}".format, "t")) == 3
+
+
+@pytest.mark.parametrize("kind", ["claims", "sessions"])
+@pytest.mark.parametrize("field", range(6))
+def test_a_text_of_ten_megabytes_reaches_no_message(
+    field: int, kind: str, server: RedisServer, open_at: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = open_at(server.url), open_at(server.url)
+    first.take("Ada", "planner")
+    second.claim(["Bob"], "t")
+    row = f"namepool:{{default}}:{kind}", "ada" if kind == "claims" else first.session
+    parts = server.do("HGET", *row).split("\x1f")
+    parts[field] = "x" * 10**7
+    server.do("HSET", *row, "\x1f".join(parts))
+
+    assert "Bob" in {holder.name for holder in second.holders()} <= {"Ada", "Bob"}
+    assert second.stats().claimed == 2
+    held = second.take("Ada", "tester")
+    assert held is not None
+    assert held.name == "Ada"
+    assert len(caplog.text) < 2000
+    assert len(repr(held)) < 2000
+
+
+def test_a_namespace_that_this_user_may_not_list_is_none(
+    server: RedisServer, open_at: Open
+) -> None:
+    server.do("ACL", "SETUSER", "worker", "on", ">s3cret", "~namepool:*", "+@all", "-scan")
+    ledger = open_at(server.url.replace("://", "://worker:s3cret@"))
+    ledger.claim(NAMES, "t")
+
+    assert ledger.namespaces() == []
 
 
 def test_scripts_that_were_flushed_are_sent_again(server: RedisServer, open_at: Open) -> None:
@@ -446,7 +549,10 @@ def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) ->
         other.renew()
         assert sorted(h.name for h in other.holders()) == ["Bob", "Cleo", "Dora"]
         assert (other.stats().claimed, other.stats().living) == (3, 2)
-        assert other._do(lambda led=ledger, o=other: o._free(led.session, -1.0)) == 3  # type: ignore[misc]
+        assert other.namespaces() == [namespace]
+        assert other._do(
+            lambda led=ledger, o=other: o._free([led.session], -1.0, True)  # type: ignore[misc]
+        ) == (3, [])
         ledger.close()
 
 
@@ -471,25 +577,31 @@ def test_a_password_is_never_shown(start: Start, open_at: Open, caplog: Any) -> 
     assert not [text for text in (*said, caplog.text) if "s3cre" in text]
 
 
+@pytest.mark.parametrize("cluster", [False, True])
+@pytest.mark.parametrize("fault", ["a wrong password", "a killed server", "a cut line", "no TLS"])
+def test_no_frame_of_an_error_shows_the_password(
+    fault: str, cluster: bool, start: Start, open_at: Open
+) -> None:
+    server = start("--requirepass", "right", "--cluster-enabled", "yes" if cluster else "no")
+    word = "s3cret" if fault == "a wrong password" else "right"
+    url = server.url.replace("://", f"://ada:{word}@" if word == "s3cret" else f"://:{word}@")
+    ledger = open_at(url, timeout=0.3, cluster=cluster)
+    if fault == "a killed server":
+        server.kill()
+    elif fault == "no TLS":
+        ledger = open_at(url.replace("redis:", "rediss:"), timeout=0.3, cluster=cluster)
+    elif fault == "a cut line":
+        server.pause()
+    with pytest.raises(LedgerError) as caught:
+        ledger.claim(NAMES, "t")
+
+    assert caught.value.__cause__ is not None
+    assert_hidden(caught.value, f"{word}@", f"'{word}'")
+
+
 def test_a_url_may_ask_for_tls(start: Start, open_at: Open, tmp_path: Path) -> None:
-    openssl = shutil.which("openssl") or "openssl"
-    for command in (
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca "
-        "-addext keyUsage=critical,keyCertSign",
-        "req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost",
-        "x509 -req -in csr.pem -CA ca.crt -CAkey ca.key -CAcreateserial -out cert.pem -days 2 "
-        "-extfile names.cnf",
-    ):
-        names = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
-        (tmp_path / "names.cnf").write_text(names, encoding="utf-8")
-        subprocess.run([openssl, *command.split()], cwd=tmp_path, check=True, capture_output=True)
     port = free_port()
-    start(
-        *("--tls-cert-file", str(tmp_path / "cert.pem")),
-        *("--tls-key-file", str(tmp_path / "key.pem")),
-        *("--tls-ca-cert-file", str(tmp_path / "ca.crt"), "--tls-auth-clients", "no"),
-        *("--tls-port", str(port)),
-    )
+    start(*certify(tmp_path), "--tls-port", str(port))
     url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path}/ca.crt"
 
     assert open_at(url).claim(NAMES, "t") == NAMES

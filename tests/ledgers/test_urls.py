@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import pickle
 import traceback
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,9 @@ from typing import Any
 import pytest
 
 from namepool.errors import InvalidOption, LedgerError
-from namepool.ledgers import RedisLedger, SQLiteLedger, open_ledger
+from namepool.ledgers import MemoryLedger, RedisLedger, SQLiteLedger, open_ledger
 from namepool.ledgers.urls import seconds
+from tests.frames import assert_hidden
 
 
 def test_a_url_has_a_path_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,3 +132,92 @@ def test_what_is_no_text_is_no_url() -> None:
 )
 def test_times_have_units(text: str, value: float) -> None:
     assert seconds("x", text) == value
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"), [("valkey://h:6380/2", "redis"), ("valkeys://h:6380/2", "rediss")]
+)
+def test_valkey_is_spoken_to_as_redis(url: str, scheme: str) -> None:
+    for make in (open_ledger, RedisLedger):
+        ledger: Any = make(url)
+        assert repr(ledger).startswith(f"RedisLedger({url!r}")
+        connection = ledger._server.client.connection_pool.make_connection()
+        plain: Any = RedisLedger(url.replace(url.partition(":")[0], scheme))
+        known = plain._server.client.connection_pool.make_connection()
+        assert type(connection) is type(known)
+        assert (connection.host, connection.port, connection.db) == ("h", 6380, 2)
+
+
+@pytest.mark.parametrize("scheme", ["redis+sentinel", "sentinel", "rediss+sentinel"])
+def test_sentinel_is_not_supported_and_the_error_says_so(scheme: str) -> None:
+    with pytest.raises(InvalidOption, match="Sentinel, which is not supported") as caught:
+        open_ledger(f"{scheme}://u:s3cret@host:26379/primary")
+    assert_hidden(caught.value, "s3cret")
+
+
+REFUSED = [
+    *("redis://u:s3cret@h/abc", "redis://:12/s3cret@h:6379/0", "redis://u:12?timeout=s3cret@h/0"),
+    *("redis://u:s3cret@h:99999", "redis://u:s3cret@h?db=abc", "redis://u:s3cret@h?nothing=1"),
+    *("redis://u:s3cret@h?timeout=soon", "redis://u:s3cret@h?namespace=", "redis:u:s3cret@h"),
+    *("redis://u:s3cret@h?replicas=few", "redis://u:s3cret@h?cluster=few", "unix://u:s3cret@x/y"),
+    *("redis://u:s3cret@h?socket_timeout=1", "redis://h?password=s3cret&oops", "u:s3cret@h"),
+    *("redis://u:s3cret@h?timeout=0", "sqlite:///redis://u:s3cret@h/0", "redis://u:s3cret@[::1"),
+    *("valkey://u:s3cret@h/abc", "http://u:s3cret@h/0", "redis://u:s3cret@h/0#x"),
+]
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_no_frame_of_the_error_of_a_url_shows_its_password(url: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        open_ledger(url)
+    assert_hidden(caught.value, "s3cret")
+
+
+@pytest.mark.parametrize("url", ["redis://u:s3cret@h/abc", "redis://u:s3cret@h?nothing=1"])
+def test_no_frame_of_the_error_of_a_ledger_shows_its_password(url: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        RedisLedger(url)
+    assert_hidden(caught.value, "s3cret")
+
+
+@pytest.mark.parametrize(
+    "options", [{"namespace": ""}, {"timeout": -1.0}, {"replicas": -1}, {"retire_after": 5.0}]
+)
+def test_no_frame_of_the_error_of_an_option_shows_the_password(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        RedisLedger("redis://u:s3cret@h", **options)
+    assert_hidden(caught.value, "s3cret")
+
+
+def test_an_object_with_the_url_is_neither_pickled_nor_copied() -> None:
+    ledger = RedisLedger("redis://u:s3cret@h")
+    for one in (ledger, ledger._server):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(one)
+        assert copy.deepcopy(one) is copy.copy(one) is one
+
+
+@pytest.mark.parametrize("kind", [RedisLedger, SQLiteLedger, MemoryLedger])
+def test_a_ledger_that_is_half_made_is_shown(kind: type[Any]) -> None:
+    assert repr(kind.__new__(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (RedisLedger, ("redis://u:s3cret@h",)),
+        (RedisLedger, ("redis://u:s3cret@h/abc", "crew")),
+        (SQLiteLedger, ("x.db",)),
+        (SQLiteLedger, (5, "crew")),
+        (MemoryLedger, (None,)),
+    ],
+)
+@pytest.mark.parametrize("timeout", [-1.0, 1.0])
+def test_a_ledger_whose_options_were_refused_is_shown(
+    kind: type[Any], arguments: tuple[Any, ...], timeout: float
+) -> None:
+    ledger = kind.__new__(kind)
+    with contextlib.suppress(InvalidOption):
+        ledger.__init__(*arguments, timeout=timeout)
+    assert repr(ledger)
+    assert "s3cret" not in repr(ledger)

@@ -1,0 +1,41 @@
+"""The meaning of an error that redis-py raises."""
+
+from __future__ import annotations
+
+from namepool.core.names import one_line
+from namepool.ledgers.rows import BadRow
+
+
+def is_told(error: Exception) -> bool:
+    """Tell whether the text of the error may be shown. Another text may repeat a part of the URL.
+
+    These are errors of a server, and of the connection to it.
+    """
+    from redis import exceptions as errors  # here, because the library is an extra
+
+    return isinstance(error, (errors.RedisError, errors.RedisClusterException))
+
+
+def refusal(error: Exception) -> str | None:
+    """Return the end of a sentence about the server; ``None`` if a later try may succeed."""
+    from redis import exceptions as errors
+
+    if isinstance(error, BadRow):
+        return f"does not answer as Redis does: {one_line(error)}"
+    if not is_told(error):
+        return (
+            f"cannot be used: redis-py fails with {type(error).__name__}; "
+            "are the options of its URL right, and is it a Redis server?"
+        )
+    text = str(error)
+    if isinstance(error, errors.AuthenticationError):
+        return f"does not let this user in: {one_line(error)}"
+    # Up to Redis 7.0 the errors of scripts have no class of their own.
+    if isinstance(error, errors.OutOfMemoryError) or "OOM " in text:
+        return f"is out of memory and takes no writes: {one_line(error)}"
+    lines = (errors.ConnectionError, errors.TimeoutError)
+    cluster = (errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException)
+    # A replica refuses because another server is the primary now.
+    is_elsewhere = isinstance(error, errors.ReadOnlyError) or "READONLY" in text
+    may_pass = is_elsewhere or isinstance(error, (*lines, *cluster))
+    return None if may_pass else f"refuses: {one_line(error)}"
