@@ -13,12 +13,13 @@ import namepool
 EXPORTED = """
 ActorHandle AssociateName AsyncPoolHandle Backoff CheckinLease CheckinName CheckoutLease
 CheckoutName CheckoutTimeout ChildSpec DEFAULT_NAME DissociateName FallbackSource GetNameByOwner
-InvalidName InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest Ledger LedgerBusy LedgerError ListedNames
-NameHeld NamePool NamePoolError NamePoolOptions NamePoolProxy NamePoolRef NameSource NamedActor
-NamedExecutor NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired PoolHandle
-PoolState PoolStats PoolStatsRequest Reset SourceError SourceExhausted Subscription Supervisor
-SupervisorRef UnknownTheme WouldDeadlock color_of current_owner inherit_everywhere inherit_owner
-name_key named_thread open_async_pool open_pool owner_id owner_scope short_name slug validate_name
+InvalidName InvalidOption InvalidOwner Lease LeaseInfo LeasesRequest Ledger LedgerBusy LedgerError
+ListedNames NameHeld NamePool NamePoolError NamePoolOptions NamePoolProxy NamePoolRef NameSource
+NamedActor NamedExecutor NamesUnavailable Nomenclater NumberedNames OfflineNames OwnerRequired
+PoolHandle PoolState PoolStats PoolStatsRequest Reset SourceError SourceExhausted Subscription
+Supervisor SupervisorRef UnknownTheme WouldDeadlock color_of current_owner inherit_everywhere
+inherit_owner name_key named_thread open_async_pool open_pool owner_id owner_scope short_name slug
+validate_name
 """.split()  # noqa: SIM905  easier to read
 
 

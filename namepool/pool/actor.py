@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Never, Unpack, cast
 
 from namepool.actors import LATER, Reply, ServiceActor, is_exiting
+from namepool.actors.bare import bare, raises_bare
 from namepool.actors.lifecycle import give_up, launch
 from namepool.actors.supervision.child_spec import ChildSpec, Restart, Shutdown
 from namepool.core.leases import Lease
@@ -16,7 +17,7 @@ from namepool.core.refill import RefillPolicy
 from namepool.core.state import OwnerEnded, PoolState
 from namepool.core.stats import PoolStats
 from namepool.ends import notify_gone
-from namepool.errors import CheckoutTimeout, OwnerRequired
+from namepool.errors import CheckoutTimeout, NamePoolError, OwnerRequired
 from namepool.pool import messages as m
 from namepool.pool.fetcher import ChunkArrived, ChunkFailed, SourceCloser, close_source
 from namepool.pool.fetches import Fetches
@@ -150,11 +151,16 @@ class NamePool(ServiceActor):
             ref = cast("NamePoolRef", launch(cls, args, options, receipt=started))
             is_kept = True  # no call, so no exception, before the return
             return ref
+        except NamePoolError as error:
+            bare(error)  # its frames, and this one, may hold the URL of a ledger with a password
+            del options
+            raise
         finally:
             if not is_kept:
                 give_up(started)
 
     @classmethod
+    @raises_bare(NamePoolError)
     def child_spec(
         cls,
         id: str = "namepool",  # noqa: A002  OTP's word for it

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from contextlib import AbstractAsyncContextManager, ExitStack
-from functools import partial
 from typing import Any, Unpack, cast
 
 from namepool.actors import Supervisor
+from namepool.actors.bare import raises_bare
 from namepool.actors.inbox import Inbox
 from namepool.actors.lifecycle import give_up
+from namepool.errors import NamePoolError
 from namepool.ledgers.claims import wait_released
 from namepool.pool.access import on_its_own_thread
 from namepool.pool.actor import NamePool
@@ -18,6 +19,7 @@ from namepool.pool.handle import PoolHandle
 from namepool.pool.options import NamePoolOptions
 
 
+@raises_bare(NamePoolError)
 def open_pool(**options: Unpack[NamePoolOptions]) -> PoolHandle:
     """Start a supervised pool and return its handle, which is used in a ``with`` block.
 
@@ -91,7 +93,10 @@ def open_async_pool(
 
 class _Opened(AbstractAsyncContextManager[AsyncPoolHandle]):
     def __init__(self, options: NamePoolOptions) -> None:
-        self._open = partial(open_pool, **options)
+        self._options = options
+
+    def _open(self) -> PoolHandle:  # no partial, whose repr would show the options in a traceback
+        return open_pool(**self._options)
 
     async def __aenter__(self) -> AsyncPoolHandle:
         # If the task is cancelled meanwhile, the handle is dropped, and its pool ends with it.

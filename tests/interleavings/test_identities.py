@@ -70,7 +70,7 @@ def elsewhere(scene: Scene) -> None:
 
 
 def test_one_of_all_has_the_name_of_an_identity() -> None:
-    workers = [partial(agent, "a"), partial(agent, "b"), elsewhere]
+    workers: list[Any] = [partial(agent, "a"), partial(agent, "b"), elsewhere]
 
     holds(Scene, workers, Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
 

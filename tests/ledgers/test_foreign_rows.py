@@ -19,8 +19,8 @@ from namepool.core.names import name_key
 from namepool.errors import NameHeld
 from namepool.ledgers import Holder, RedisLedger, Session, SQLiteLedger
 from namepool.ledgers.rows import LATEST
+from namepool.ledgers.identities import Identities
 from namepool.ledgers.session import SessionLedger
-from namepool.pool.resumed import take
 from tests.ledgers.redis_server import RedisServer
 from tests.support import PATIENCE
 
@@ -151,7 +151,7 @@ def test_letters_of_any_script_are_ascii_in_json_and_themselves_in_the_list(
 def test_a_forged_row_is_one_line_of_an_error(store: Store) -> None:
     store.forge(**EVERY_TEXT)
     with pytest.raises(NameHeld) as caught:
-        take(store.ledger, ADA, "planner")
+        Identities(store.ledger).hold("planner").take(ADA)
 
     assert is_plain(str(caught.value))
     assert is_plain(str(caught.value.holder.session))
@@ -196,7 +196,7 @@ def test_numbers_that_are_none_hide_nothing(
     assert looks(store, capsys, "ls").startswith(ADA)
     assert "claimed\t1\n" in looks(store, capsys, "stats")
     with pytest.raises(NameHeld):
-        take(store.ledger, ADA, "planner")
+        Identities(store.ledger).hold("planner").take(ADA)
     assert looks(store, capsys, "prune", "--older-than", "7d") == "1 names freed\n"
 
 
@@ -209,7 +209,7 @@ def test_what_a_ledger_of_a_user_holds_is_shown_in_one_line() -> None:
             return Holder(EVIL, session, 1e9, EVIL + "\u3164")
 
     with pytest.raises(NameHeld) as caught:
-        take(cast("Any", Own()), ADA, "planner")
+        Identities(cast("Any", Own())).hold("planner").take(ADA)
     assert is_plain(str(caught.value))
 
 
@@ -218,7 +218,7 @@ def test_a_name_is_escaped_once_in_an_error(tmp_path: Path) -> None:
     store.ledger.advance("walk", 1)
     store.forge(name="Ada\nFoo", identity="Bo\x1bb")
     with pytest.raises(NameHeld, match=r"^'Ada\\nFoo' is held .* the identity 'Bo\\x1bb'; "):
-        take(store.ledger, ADA, "planner")
+        Identities(store.ledger).hold("planner").take(ADA)
     store.close()
 
 
@@ -240,7 +240,7 @@ def test_a_text_that_is_not_utf_8_stops_nothing(
     assert [line.partition("\t")[0] for line in out] == ["Ada\\xff", "Zoe"]
     assert "claimed\t2\n" in looks(store, capsys, "stats")
     with pytest.raises(NameHeld, match=r"^'Ada\\xff' is held by process 1 on Ada\\xff since"):
-        take(store.ledger, ADA, "planner")
+        Identities(store.ledger).hold("planner").take(ADA)
     store.ledger.renew()
     assert looks(store, capsys, "prune", "--older-than", "7d") == "1 names freed\n"
     store.close()

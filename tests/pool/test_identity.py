@@ -165,7 +165,7 @@ def test_a_holder_that_is_known_to_live_is_refused_at_once(
 ) -> None:
     others.take(ADA, "planner")
     with open_pool(MemoryLedger(book)) as pool:
-        pool._access.identities.sleep = pytest.fail  # type: ignore[union-attr, assignment]
+        pool._access.identities.sleep = pytest.fail  # type: ignore[union-attr]
         with pytest.raises(NameHeld):
             pool.named(timeout=None, identity="planner").__enter__()
 
@@ -173,16 +173,19 @@ def test_a_holder_that_is_known_to_live_is_refused_at_once(
 def test_a_task_that_is_cancelled_while_the_ledger_is_asked_holds_nothing(book: Book) -> None:
     asked, gate = threading.Event(), threading.Event()
 
+    released = threading.Event()
+
     class Slow(MemoryLedger):
         def take(self, name: str, identity: str | None = None) -> Holder | None:
             asked.set()
             assert gate.wait(PATIENCE)
             return super().take(name, identity)
 
+        def release(self, names: Any, token: str | None = None) -> None:
+            super().release(names, token)
+            released.set()
+
     ledger = Slow(book)
-    released = threading.Event()
-    release = ledger.release
-    ledger.release = lambda *args: (release(*args), released.set())  # type: ignore[assignment]
 
     async def agent() -> None:
         async with namepool.open_async_pool(source=NumberedNames(), ledger=ledger) as pool:
