@@ -192,15 +192,21 @@ class Database:
         began = time.monotonic()
         until = began + self._timeout
         last = {**dict.fromkeys(_LOCKED, until), **dict.fromkeys(_CLOSED, began + _SETTLING)}
+        locked: sqlite3.Error | None = None
         while True:
             try:
                 return attempt(until)
-            except (sqlite3.Error, OSError, OverflowError, _NotNow) as error:
-                now, code = time.monotonic(), _code(error)
+            except (sqlite3.Error, OSError, OverflowError, _NotNow) as failed:
+                now, error, code = time.monotonic(), failed, _code(failed)
+                if code == sqlite3.SQLITE_INTERRUPT and locked is not None:
+                    error = locked  # which has taken the time
+                elif code in _LOCKED and isinstance(error, sqlite3.Error):
+                    locked = error
+                hint = hints.get(_code(error), "it cannot be used")
                 pause = min(max(_LEAST_PAUSE, (now - began) * _SHARE), _MOST_PAUSE)
                 pause *= random.uniform(0.5, 1.5)
                 if now + pause >= min(last.get(code, began), until):
-                    raise self._failure(error, hints.get(code, "it cannot be used")) from error
+                    raise self._failure(error, hint) from error
             time.sleep(pause)
 
     def _failure(self, error: Exception, reason: str) -> LedgerError:

@@ -182,7 +182,7 @@ class SQLiteLedger(Tables):
         if identity is not None:
             theirs = self._row("AND identity = ?2", identity)
             if theirs is not None and theirs[KEY] != key:
-                return self._holder(theirs, stand_in(theirs[KEY]))
+                return self._held(theirs, stand_in(theirs[KEY]))
         old = self._sql(
             "SELECT session FROM claim WHERE namespace = ? AND key = ?", self.namespace, key
         ).fetchone()
@@ -202,7 +202,7 @@ class SQLiteLedger(Tables):
             *(number, identity, self.namespace, key, before),
         ).rowcount
         if not changed:
-            return self._holder(self._row("AND key = ?2", key), name)
+            return self._held(self._row("AND key = ?2", key), name)
         self._forget(*old)
         return None
 
@@ -252,10 +252,9 @@ class SQLiteLedger(Tables):
             >>> ledger.holder("Grace Under Load") is None
             True
         """
-        try:
+        with suppress(NoLedger):
             return super().holder(name)
-        except NoLedger:
-            return None
+        return None
 
     def kept(self, identity: str) -> Holder | None:
         """See :meth:`SessionLedger.kept`. A missing file has no names.
@@ -264,10 +263,9 @@ class SQLiteLedger(Tables):
             >>> ledger.kept("planner") is None
             True
         """
-        try:
+        with suppress(NoLedger):
             return super().kept(identity)
-        except NoLedger:
-            return None
+        return None
 
 
 def _marks(values: Collection[object]) -> str:

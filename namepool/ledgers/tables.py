@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from namepool.core.names import one_line, why_invalid
@@ -70,11 +71,12 @@ class Tables(SessionLedger):
     _clock: Callable[[], float]
 
     def _find(self, key: str) -> Holder | None:
-        return self._holder(self._row("AND key = ?2", key), stand_in(key))
+        row = self._row("AND key = ?2", key)
+        return self._held(row, stand_in(key)) if row else None
 
     def _kept(self, identity: str) -> Holder | None:
         row = self._row("AND identity = ?2", identity)
-        return self._holder(row, stand_in(row[KEY])) if row else None
+        return self._held(row, stand_in(row[KEY])) if row else None
 
     def _page(self, after: Any) -> tuple[Iterable[Holder], Any]:
         rows = self._sql(
@@ -82,8 +84,10 @@ class Tables(SessionLedger):
             f"ORDER BY key LIMIT {PAGE}",
             *(self.namespace, after or b""),
         ).fetchall()
-        holders = [holder for row in rows if (holder := self._holder(row)) is not None]
-        return holders, _behind(rows[-1][-1]) if len(rows) == PAGE else None
+        session_of = cache(self._session)  # many claims are of one session
+        found = ((row, session_of(row[:KEY])) for row in rows)
+        holders = [self._holder(row, session) for row, session in found if session is not None]
+        return filter(None, holders), _behind(rows[-1][-1]) if len(rows) == PAGE else None
 
     def _old(
         self, silent: float, skip: int, count: int, identities: bool
@@ -116,24 +120,17 @@ class Tables(SessionLedger):
         values = dict(zip(_SESSION, row, strict=False))
         return self._read(lambda: read_session(self._clock(), **values))
 
-    def _holder(self, row: Sequence[Any] | None, instead: str | None = None) -> Holder | None:
-        """Return the holder in a row.
+    def _holder(self, row: Sequence[Any], session: Session) -> Holder | None:
+        values = dict(zip(_CLAIM, row[KEY:], strict=False))
+        return self._read(lambda: read_holder(session, **values))
 
-        If the row is bad, nobody known holds the name ``instead``; without it, return ``None``.
-        """
-        if row is None:
-            return None
-        session = self._session(row)
-        if session is None and instead is not None:
-            session = unknown_session(row[0])
-        if session is None:
-            return None
-        known, values = session, dict(zip(_CLAIM, row[len(_SESSION) :], strict=False))
-        holder = self._read(lambda: read_holder(known, **values))
-        if holder is not None or instead is None:
-            return holder
-        whose = None if values["identity"] is None else one_line(values["identity"], LONGEST)
-        return Holder(instead, unknown_session(row[0]), 0.0, whose)
+    def _held(self, row: Sequence[Any], instead: str) -> Holder:
+        """Return the holder in a row; if it is bad, nobody known holds the name ``instead``."""
+        nobody = unknown_session(row[0])
+        holder = self._holder(row, self._session(row) or nobody)
+        whose = row[KEY + 3]
+        whose = None if whose is None else one_line(whose, LONGEST)
+        return holder or Holder(instead, nobody, 0.0, whose)
 
 
 def stand_in(key: object) -> str:
@@ -141,9 +138,9 @@ def stand_in(key: object) -> str:
     return key if isinstance(key, str) and why_invalid(key) is None else "an unknown name"
 
 
-def _behind(key: bytes) -> bytes:
+def _behind(key: bytes) -> bytes | None:
     """Return the least key behind ``key``; if ``key`` is cut, behind all that begin with it."""
     if len(key) < _KEY_BYTES:
         return key + b"\0"
     key = key.rstrip(b"\xff")
-    return key[:-1] + bytes([key[-1] + 1]) if key else b"\xff" * _KEY_BYTES
+    return key[:-1] + bytes([key[-1] + 1]) if key else None
