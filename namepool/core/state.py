@@ -98,12 +98,6 @@ class OwnerEnded(NamedTuple):
     owner: str
 
 
-class Left(NamedTuple):
-    """The signal that a name has left the pool, with the end of its lease."""
-
-    name: str
-
-
 class LateChunk(NamedTuple):
     """The signal that names came for a dead pool.
 
@@ -207,7 +201,7 @@ class PoolState(Speakers):
         del leases[name]
         if stock.handed - since >= gap:
             del resting[0]
-        if lease.further or lease.outside or self.orphans:
+        if lease.further or lease.outside or self.orphans or stock.is_apart:
             self._end_rest(lease)
         if told:
             self.log.wake()
@@ -223,6 +217,8 @@ class PoolState(Speakers):
         self.orphans.pop(lease, None)
         if lease.outside:
             self._give(lease.owner)
+        if lease.stock.is_apart:
+            self.known.left(lease.name, self.leases)
 
     def _end_other(self, token: Token) -> bool:
         """End a token that is no lease, or a lease that is not there (not yet, or no more)."""

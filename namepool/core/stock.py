@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 from namepool.core.leases import Lease
 from namepool.core.refill import Learnt
@@ -54,6 +54,9 @@ class Stock:
         *("asked", "floor", "handed", "in_use", "learnt", "names", "resting", "stocked"),
         *("theme", "waiters"),
     )
+
+    is_apart: ClassVar[bool] = False
+    """A name that goes to this stock leaves the pool."""
 
     def __init__(self, theme: str | None) -> None:
         self.theme: str | None = theme
@@ -124,6 +127,14 @@ class Stock:
         ready, resting = set(names), dict(self.resting)
         left = [name for name in resting if name not in taken and name not in ready]
         self.resting = deque((name, resting[name]) for name in left)
+
+
+class Apart(Stock):
+    """The stock of one lease whose name leaves the pool with its end. No pool has this stock."""
+
+    __slots__ = ()
+
+    is_apart = True
 
 
 class Stocks(dict[str | None, Stock]):

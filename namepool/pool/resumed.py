@@ -19,7 +19,6 @@ from typing import Any
 from namepool.core.leases import Token, speaking_owners
 from namepool.core.names import one_line
 from namepool.core.options import CHECKS
-from namepool.core.state import Left
 from namepool.errors import InvalidOption, NameHeld
 from namepool.ledgers.base import LONGEST, Ledger
 from namepool.ledgers.identities import OURS, Hold, told
@@ -73,7 +72,6 @@ class Resumed(Block):
         self._blocks: list[Held] | None = None  # the last block holds the name
         self._hold: Hold | None = None
         self._given: str | None = None
-        self._is_apart = False
 
     # -- entering ---------------------------------------------------------------------------
 
@@ -101,7 +99,7 @@ class Resumed(Block):
     def _entering(self, *, is_task: bool) -> Coroutine[Any, Any, None]:
         if self._blocks is not None:
             raise RuntimeError(ENTERED)
-        self._blocks, self._given, self._is_apart = [], None, False
+        self._blocks, self._given = [], None
         return self._enter(is_task) if self._identity is None else self._identify(is_task)
 
     async def _enter(self, is_task: bool) -> None:
@@ -123,7 +121,7 @@ class Resumed(Block):
         if name is not None:
             self._refuse_if_in_use(name)
             await _aside(partial(hold.take, name, deadline), is_task)
-            self._set_apart(await self._check_out(name, is_task))
+            (await self._check_out(name, is_task)).set_apart()
 
     async def _take_new(self, hold: Hold, is_task: bool) -> str | None:
         """Take any name for the identity; return the name that it has got elsewhere meanwhile."""
@@ -133,7 +131,7 @@ class Resumed(Block):
             try:
                 if block.is_held:
                     await _aside(partial(hold.take, self._given or ""), is_task)
-                    self._set_apart(block)
+                    block.set_apart()
                 break
             except NameHeld as error:
                 if error.holder.identity == one_line(hold.identity, LONGEST):
@@ -161,10 +159,6 @@ class Resumed(Block):
                 text += f", for the identity '{one_line(identity)}'; {OURS}"
             raise NameHeld(one_line(text, 1000))
 
-    def _set_apart(self, block: Held) -> None:
-        block.set_apart()
-        self._is_apart = True
-
     # -- leaving ----------------------------------------------------------------------------
 
     def __exit__(self, *error: object) -> None:
@@ -179,24 +173,23 @@ class Resumed(Block):
 
     def _leave(self) -> Callable[[], None] | None:
         """End the blocks; return a function that gives the name of an identity back, if needed."""
-        blocks, self._blocks = self._blocks, None
+        blocks, self._blocks = self._blocks or [], None
         hold, self._hold = self._hold, None
+        is_apart = any(block.is_apart for block in blocks)
         try:
-            for block in blocks or ():
+            for block in blocks:
                 block.__exit__()
         finally:
-            let_go = self._ended(hold) if hold is not None else None
+            let_go = None if hold is None else self._ended(hold, is_apart)
         return let_go
 
-    def _ended(self, hold: Hold) -> Callable[[], None] | None:
+    def _ended(self, hold: Hold, is_apart: bool) -> Callable[[], None] | None:
         hold.is_over = True  # first: from now on ``take``, on another thread, gives the name back
         name, state = hold.name, self._access.state
         if name is None:
             hold.let_go()
             return None
-        if self._is_apart:
-            state.signal.put(Left(name))
-        return partial(hold.let_go, is_free=self._is_apart or name not in state.known)
+        return partial(hold.let_go, is_free=is_apart or name not in state.known)
 
 
 async def _aside(work: Callable[[], Any], is_task: bool) -> Any:

@@ -18,7 +18,7 @@ from namepool.actors.reply import Dropped, withdrawn
 from namepool.core.leases import Lease
 from namepool.core.links import OVER, Link
 from namepool.core.names import one_line
-from namepool.core.state import LateChunk, Left, OwnerEnded, PoolState
+from namepool.core.state import LateChunk, OwnerEnded, PoolState
 from namepool.core.stats import Outcome
 from namepool.core.stock import Stock, Wait, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
@@ -84,8 +84,6 @@ class WaitingList:
             self.owner_ended(what)
             if self._inbox.queue:  # it may have requests there, so it ends again behind them
                 self._inbox.put(Envelope(what))
-        elif isinstance(what, Left):
-            self._state.known.left(what.name, self._state.leases)
         elif isinstance(what, LateChunk) and what.epoch == self._state.epoch:
             self._state.admit(what.judged, what.theme)
         self.serve()

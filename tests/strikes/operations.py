@@ -200,7 +200,8 @@ def _by_identity(scene: Scene) -> None:
 
 
 def _by_name_and_identity(scene: Scene) -> None:
-    with scene.pool.named(name=scene.new_name(), identity="me"):
+    name = scene.new_name()
+    with scene.pool.named(name=name, identity=f"the identity of {name}"):
         scene.pool.speaker()
 
 
@@ -393,7 +394,8 @@ async def _async_by_identity(scene: Scene, pool: AsyncPoolHandle) -> None:
 
 @_in_a_task
 async def _async_by_name_and_identity(scene: Scene, pool: AsyncPoolHandle) -> None:
-    async with pool.named(name=scene.new_name(), identity="me"):
+    name = scene.new_name()
+    async with pool.named(name=name, identity=f"the identity of {name}"):
         pool.speaker()
 
 
