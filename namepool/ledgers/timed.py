@@ -1,4 +1,4 @@
-"""Connections of redis-py whose calls end in time, whatever the server does.
+"""Connections of redis-py that end each call in time, also if the server is slow or hostile.
 
 The timeout of a socket is one for each byte that comes. So a server that sends a byte now and then
 would hold a call for ever. The sockets here know when the call of their thread must end. They also

@@ -556,6 +556,14 @@ def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) ->
         ledger.close()
 
 
+def test_a_cluster_is_asked_for_its_replicas(start: Start, open_at: Open) -> None:
+    server = start("--cluster-enabled", "yes")
+    server.do("CLUSTER", "ADDSLOTS", *range(16384))
+    wait_until(lambda: "cluster_state:ok" in str(server.do("CLUSTER", "INFO")))
+    with pytest.raises(LedgerError, match="0 replicas have the claim, and 1 must have it"):
+        open_at(server.url, cluster=True, replicas=1, timeout=1.0).claim(NAMES, "t")
+
+
 def test_a_password_is_never_shown(start: Start, open_at: Open, caplog: Any) -> None:
     server = start("--requirepass", "s3cret")
     url = server.url.replace("://", "://:s3cret@")

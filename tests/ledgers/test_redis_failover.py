@@ -196,7 +196,7 @@ def test_a_claim_beside_a_prune_never_waits_long(crowd: RedisServer) -> None:
     prune = threading.Thread(target=lambda: freed.append(ledger.prune(7 * 86400.0)))
     other.renew()
     prune.start()
-    waits = []
+    waits: list[float] = []
     while prune.is_alive():
         began = time.monotonic()
         other.claim([f"Own {len(waits)}"], f"t{len(waits)}")

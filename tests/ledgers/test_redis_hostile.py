@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -114,6 +115,16 @@ def test_an_answer_that_makes_no_sense_is_told_as_one(digits: str, call: str, se
     ledger = opened(serve(["nothing", digits, "x"]))
     with pytest.raises(LedgerError, match="does not answer as Redis|is it a Redis server"):
         CALLS[call](ledger)
+    ended(ledger)
+
+
+@pytest.mark.parametrize("head", ["ERR", "WRONGTYPE", "READONLY", "OOM", "WRONGPASS"])
+def test_an_error_of_a_megabyte_is_in_no_message_and_no_cause(head: str, serve: Serve) -> None:
+    ledger = opened(serve(Exception(f"{head} {'x' * 10**6}")))
+    with pytest.raises(LedgerError) as caught:
+        ledger.claim(["Ada"], "t")
+
+    assert len("".join(traceback.format_exception(caught.value))) < 10_000
     ended(ledger)
 
 
