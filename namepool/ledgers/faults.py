@@ -12,7 +12,8 @@ _LONGEST = 1000
 def is_told(error: Exception) -> bool:
     """Tell whether the text of the error may be shown. Another text may repeat a part of the URL.
 
-    These are errors of a server, and of the connection to it. A server may send a text of any length.
+    These are errors of a server, and of the connection to it. A server may send a text of any
+    length.
     """
     from redis import exceptions as errors  # here, because the library is an extra
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
-from namepool.errors import LedgerError
+from namepool.ledgers.rows import BadRow
 
 _LARGEST = 64 * 2**20
 """The most bytes of one answer. A page of a thousand claims, all as long as can be, has 24 MB."""
@@ -94,10 +94,7 @@ class TimedSocket:
     def _note(self, size: int) -> None:
         self._received += size
         if self._received > _LARGEST:
-            raise LedgerError(
-                f"a Redis server sends an answer of more than {_LARGEST >> 20} MB: "
-                "no answer to a ledger is that long"
-            )
+            raise BadRow(f"its answer has more than {_LARGEST >> 20} MB")
 
 
 class _Timed:

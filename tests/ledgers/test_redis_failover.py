@@ -14,7 +14,7 @@ from namepool.core.names import name_key
 from namepool.errors import LedgerError
 from namepool.ledgers import RedisLedger
 from tests.ledgers.fake_redis import FakeRedis
-from tests.ledgers.redis_server import RedisServer, free_port
+from tests.ledgers.redis_server import RedisServer, certify, free_port
 from tests.support import PATIENCE
 
 THREADS = 8
@@ -172,6 +172,28 @@ def test_a_close_waits_no_longer_than_the_timeout(
         ledger.close()
 
     assert time.monotonic() - began < timeout + 0.3
+
+
+@pytest.mark.proof
+def test_a_close_of_a_cluster_or_by_tls_waits_no_longer(tmp_path: Path) -> None:
+    port = free_port()
+    tls = ("--tls-port", str(port), "--cluster-enabled", "yes")
+    server = RedisServer(tmp_path, *certify(tmp_path), *tls)
+    server.do("CLUSTER", "ADDSLOTS", *range(16384))
+    deadline = time.monotonic() + PATIENCE
+    while "cluster_state:ok" not in str(server.do("CLUSTER", "INFO")):
+        assert time.monotonic() < deadline
+    urls = server.url, f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path}/ca.crt"
+    ledgers = [RedisLedger(urls[tls], timeout=1.0, cluster=not tls) for tls in (False, True)]
+    for ledger in ledgers:
+        ledger.renew()
+    server.pause()
+    for ledger in ledgers:
+        began = time.monotonic()
+        with pytest.raises(LedgerError, match="cannot be reached"):
+            ledger.close()
+        assert time.monotonic() - began < 1.3
+    server.stop()
 
 
 @pytest.fixture
