@@ -407,6 +407,7 @@ def test_a_text_of_ten_megabytes_reaches_no_message(
     parts = server.do("HGET", *row).split("\x1f")
     parts[field] = "x" * 10**7
     server.do("HSET", *row, "\x1f".join(parts))
+    sent = server.do("INFO", "stats")["total_net_output_bytes"]
 
     assert "Bob" in {holder.name for holder in second.holders()} <= {"Ada", "Bob"}
     assert second.stats().claimed == 2
@@ -415,6 +416,7 @@ def test_a_text_of_ten_megabytes_reaches_no_message(
     assert held.name == "Ada"
     assert len(caplog.text) < 2000
     assert len(repr(held)) < 2000
+    assert server.do("INFO", "stats")["total_net_output_bytes"] - sent < 10**6  # it is cut there
 
 
 def test_a_namespace_that_this_user_may_not_list_is_none(
