@@ -470,6 +470,8 @@ def replica(start: Start, server: RedisServer, proxy: CuttingProxy) -> RedisServ
     server.do("CONFIG", "SET", "repl-diskless-sync-delay", 0)
     replica = start("--replicaof", "127.0.0.1", str(proxy.port))
     wait_until(lambda: is_up(replica))
+    # The server may count the replica a little later.
+    wait_until(lambda: server.do("INFO", "replication")["slave0"]["state"] == "online")
     return replica
 
 
