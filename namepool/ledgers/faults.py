@@ -5,15 +5,20 @@ from __future__ import annotations
 from namepool.core.names import one_line
 from namepool.ledgers.rows import BadRow
 
+_LONGEST = 1000
+"""The most characters of an error that is the cause of one of ours."""
+
 
 def is_told(error: Exception) -> bool:
     """Tell whether the text of the error may be shown. Another text may repeat a part of the URL.
 
-    These are errors of a server, and of the connection to it.
+    These are errors of a server, and of the connection to it. A server may send a text of any
+    length.
     """
     from redis import exceptions as errors  # here, because the library is an extra
 
-    return isinstance(error, (errors.RedisError, errors.RedisClusterException))
+    is_known = isinstance(error, (errors.RedisError, errors.RedisClusterException))
+    return is_known and len(str(error)) <= _LONGEST
 
 
 def refusal(error: Exception) -> str | None:
@@ -34,7 +39,10 @@ def refusal(error: Exception) -> str | None:
     if isinstance(error, errors.OutOfMemoryError) or "OOM " in text:
         return f"is out of memory and takes no writes: {one_line(error)}"
     lines = (errors.ConnectionError, errors.TimeoutError)
-    cluster = (errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException)
+    cluster = (
+        *(errors.TryAgainError, errors.ClusterDownError, errors.RedisClusterException),
+        errors.MovedError,  # by a client of one node; the next try asks for the nodes again
+    )
     # A replica refuses because another server is the primary now.
     is_elsewhere = isinstance(error, errors.ReadOnlyError) or "READONLY" in text
     may_pass = is_elsewhere or isinstance(error, (*lines, *cluster))

@@ -41,8 +41,8 @@ class RedisLedger(TextLedger):
     claim that was answered may still be lost if the server loses its data, or fails over to a
     replica that lags: see the guide on fleets.
 
-    A call ends within its timeout, whatever the server does. Only the search for the address of a
-    host (DNS) cannot be interrupted.
+    A call ends within its timeout, also if the server is slow or hostile. Only the search for the
+    address of a host (DNS) cannot be interrupted.
 
     Args:
         replicas: the replicas that must have a claim before it counts; if fewer have it, the call

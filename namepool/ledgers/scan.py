@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from namepool.errors import LedgerError
+from namepool.ledgers.rows import BadRow
 
 _BARREN = 10_000
 """Pages of a scan, at most, that may bring nothing new: a hash that was far larger has some."""
@@ -31,12 +31,12 @@ class Scan:
         """Go on at a cursor; return ``None`` at the end.
 
         Raises:
-            LedgerError: the scan does not end
+            BadRow: the scan does not end
         """
         if cursor == "0":
             return None
         if hash(cursor) in self._cursors or len(self._cursors) >= _BARREN + len(self._rows):
-            raise LedgerError("a Redis server lists its keys without an end")
+            raise BadRow("its list has no end")
         self._cursors.add(hash(cursor))
         self.cursor = str(cursor)
         return self

@@ -115,7 +115,8 @@ class Server(NeverCopied):
         Raises:
             LedgerError: the server cannot be reached, or it refuses
         """
-        failures, before = 0, None
+        failures = 0
+        before: Exception | None = None
         with self.in_time() as deadline:
             while True:
                 client = None
@@ -128,8 +129,8 @@ class Server(NeverCopied):
                 except Exception as error:
                     text = refusal(error)
                     # The last try may have had no time. Then the error before it tells more.
-                    is_late = before is not None and isinstance(error, self._redis.TimeoutError)
-                    cause = before if is_late and text is None else error
+                    is_late = text is None and isinstance(error, self._redis.TimeoutError)
+                    cause = before if before is not None and is_late else error
                     if text is None:
                         self._leave(client)
                         failures += 1
@@ -166,10 +167,13 @@ class Server(NeverCopied):
         arguments: Sequence[Any],
         replicas: int,
     ) -> Any:
-        run = self.client.evalsha if command == "EVALSHA" else self.client.eval
+        client = self.client
         if not replicas:
+            run = client.evalsha if command == "EVALSHA" else client.eval
             return run(script, len(keys), *keys, *arguments)
-        with self.client.pipeline(transaction=False) as pipe:  # WAIT needs the same connection
+        if self._cluster:  # a pipeline of a cluster runs no scripts
+            client = client.get_redis_connection(client.get_node_from_key(keys[0]))
+        with client.pipeline(transaction=False) as pipe:  # WAIT needs the same connection
             getattr(pipe, command.lower())(script, len(keys), *keys, *arguments)
             pipe.execute_command("WAIT", replicas, int(self._timeout / _TRIES * 500))
             answer, acknowledged = pipe.execute()

@@ -1,4 +1,4 @@
-"""Connections of redis-py whose calls end in time, whatever the server does.
+"""Connections of redis-py that end each call in time, also if the server is slow or hostile.
 
 The timeout of a socket is one for each byte that comes. So a server that sends a byte now and then
 would hold a call for ever. The sockets here know when the call of their thread must end. They also
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
-from namepool.errors import LedgerError
+from namepool.ledgers.rows import BadRow
 
 _LARGEST = 64 * 2**20
 """The most bytes of one answer. A page of a thousand claims, all as long as can be, has 24 MB."""
@@ -94,10 +94,7 @@ class TimedSocket:
     def _note(self, size: int) -> None:
         self._received += size
         if self._received > _LARGEST:
-            raise LedgerError(
-                f"a Redis server sends an answer of more than {_LARGEST >> 20} MB: "
-                "no answer to a ledger is that long"
-            )
+            raise BadRow(f"its answer has more than {_LARGEST >> 20} MB")
 
 
 class _Timed:

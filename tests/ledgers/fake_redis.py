@@ -49,7 +49,8 @@ class FakeRedis:
         self._threads: list[threading.Thread] = []
         if path is None:
             self._listener = socket.create_server(("127.0.0.1", 0))
-            self.url: str = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+            scheme = "redis" if context is None else "rediss"
+            self.url: str = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         else:
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(path)

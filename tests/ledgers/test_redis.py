@@ -407,6 +407,7 @@ def test_a_text_of_ten_megabytes_reaches_no_message(
     parts = server.do("HGET", *row).split("\x1f")
     parts[field] = "x" * 10**7
     server.do("HSET", *row, "\x1f".join(parts))
+    sent = server.do("INFO", "stats")["total_net_output_bytes"]
 
     assert "Bob" in {holder.name for holder in second.holders()} <= {"Ada", "Bob"}
     assert second.stats().claimed == 2
@@ -415,6 +416,7 @@ def test_a_text_of_ten_megabytes_reaches_no_message(
     assert held.name == "Ada"
     assert len(caplog.text) < 2000
     assert len(repr(held)) < 2000
+    assert server.do("INFO", "stats")["total_net_output_bytes"] - sent < 10**6  # it is cut there
 
 
 def test_a_namespace_that_this_user_may_not_list_is_none(
@@ -468,6 +470,8 @@ def replica(start: Start, server: RedisServer, proxy: CuttingProxy) -> RedisServ
     server.do("CONFIG", "SET", "repl-diskless-sync-delay", 0)
     replica = start("--replicaof", "127.0.0.1", str(proxy.port))
     wait_until(lambda: is_up(replica))
+    # The server may count the replica a little later.
+    wait_until(lambda: server.do("INFO", "replication")["slave0"]["state"] == "online")
     return replica
 
 
@@ -554,6 +558,14 @@ def test_a_cluster_keeps_a_namespace_on_one_node(start: Start, open_at: Open) ->
             lambda led=ledger, o=other: o._free([led.session], -1.0, True)  # type: ignore[misc]
         ) == (3, [])
         ledger.close()
+
+
+def test_a_cluster_is_asked_for_its_replicas(start: Start, open_at: Open) -> None:
+    server = start("--cluster-enabled", "yes")
+    server.do("CLUSTER", "ADDSLOTS", *range(16384))
+    wait_until(lambda: "cluster_state:ok" in str(server.do("CLUSTER", "INFO")))
+    with pytest.raises(LedgerError, match="0 replicas have the claim, and 1 must have it"):
+        open_at(server.url, cluster=True, replicas=1, timeout=1.0).claim(NAMES, "t")
 
 
 def test_a_password_is_never_shown(start: Start, open_at: Open, caplog: Any) -> None:

@@ -14,7 +14,7 @@ from namepool.core.names import name_key
 from namepool.errors import LedgerError
 from namepool.ledgers import RedisLedger
 from tests.ledgers.fake_redis import FakeRedis
-from tests.ledgers.redis_server import RedisServer, free_port
+from tests.ledgers.redis_server import RedisServer, certify, free_port
 from tests.support import PATIENCE
 
 THREADS = 8
@@ -174,6 +174,28 @@ def test_a_close_waits_no_longer_than_the_timeout(
     assert time.monotonic() - began < timeout + 0.3
 
 
+@pytest.mark.proof
+def test_a_close_of_a_cluster_or_by_tls_waits_no_longer(tmp_path: Path) -> None:
+    port = free_port()
+    tls = ("--tls-port", str(port), "--cluster-enabled", "yes")
+    server = RedisServer(tmp_path, *certify(tmp_path), *tls)
+    server.do("CLUSTER", "ADDSLOTS", *range(16384))
+    deadline = time.monotonic() + PATIENCE
+    while "cluster_state:ok" not in str(server.do("CLUSTER", "INFO")):
+        assert time.monotonic() < deadline
+    urls = server.url, f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path}/ca.crt"
+    ledgers = [RedisLedger(urls[tls], timeout=1.0, cluster=not tls) for tls in (False, True)]
+    for ledger in ledgers:
+        ledger.renew()
+    server.pause()
+    for ledger in ledgers:
+        began = time.monotonic()
+        with pytest.raises(LedgerError, match="cannot be reached"):
+            ledger.close()
+        assert time.monotonic() - began < 1.3
+    server.stop()
+
+
 @pytest.fixture
 def crowd(server: RedisServer) -> RedisServer:
     """A server with the names of two thousand sessions that were silent for a month."""
@@ -196,7 +218,7 @@ def test_a_claim_beside_a_prune_never_waits_long(crowd: RedisServer) -> None:
     prune = threading.Thread(target=lambda: freed.append(ledger.prune(7 * 86400.0)))
     other.renew()
     prune.start()
-    waits = []
+    waits: list[float] = []
     while prune.is_alive():
         began = time.monotonic()
         other.claim([f"Own {len(waits)}"], f"t{len(waits)}")

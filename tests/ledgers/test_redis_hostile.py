@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
+import ssl
+import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +20,7 @@ from namepool.errors import LedgerError
 from namepool.ledgers import RedisLedger, lua, timed
 from namepool.ledgers.session import SessionLedger
 from tests.ledgers.fake_redis import FakeRedis
+from tests.ledgers.redis_server import certify
 
 TIMEOUT = 0.4
 OLD = 8 * 86400.0
@@ -117,6 +122,16 @@ def test_an_answer_that_makes_no_sense_is_told_as_one(digits: str, call: str, se
     ended(ledger)
 
 
+@pytest.mark.parametrize("head", ["ERR", "WRONGTYPE", "READONLY", "OOM", "WRONGPASS"])
+def test_an_error_of_a_megabyte_is_in_no_message_and_no_cause(head: str, serve: Serve) -> None:
+    ledger = opened(serve(Exception(f"{head} {'x' * 10**6}")))
+    with pytest.raises(LedgerError) as caught:
+        ledger.claim(["Ada"], "t")
+
+    assert len("".join(traceback.format_exception(caught.value))) < 10_000
+    ended(ledger)
+
+
 def test_a_close_ends_whatever_the_server_answers(serve: Serve) -> None:
     ledger = opened(serve(lambda _: [5, None]))
     ledger._registered = True
@@ -175,6 +190,50 @@ def test_a_unix_socket_that_drips_holds_no_call(serve: Serve, tmp_path: Path) ->
     Path(path).unlink()
 
 
+@pytest.mark.parametrize("where", ["an answer", "the answer to a connection", "a handshake"])
+def test_a_server_of_tls_that_drips_or_hangs_holds_no_call(where: str, tmp_path: Path) -> None:
+    certify(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def drip(command: Sequence[str]) -> Any:
+        is_script = command[0] in ("EVALSHA", "EVAL")
+        return None if where == "an answer" and not is_script else server.slowly(b":")
+
+    server = FakeRedis(drip, context=context)
+    silent = socket.create_server(("127.0.0.1", 0))  # its system accepts, and nobody answers
+    port = silent.getsockname()[1] if where == "a handshake" else server.url.rpartition(":")[2]
+    url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path}/ca.crt"
+    for timeout in (TIMEOUT, 3 * TIMEOUT):
+        ledger = RedisLedger(url, timeout=timeout)
+        assert "cannot be reached" in in_time(ledger, CALLS["claim"], timeout)
+    server.close()
+    silent.close()
+
+
+def test_a_handshake_of_tls_that_drips_holds_no_call() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    is_over = threading.Event()
+
+    def drip() -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(OSError):
+                client, _ = listener.accept()
+                with client:
+                    client.sendall(b"\x16\x03\x03\x40\x00")  # the head of a record of 16 kB
+                    while not is_over.wait(0.02):
+                        client.sendall(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    ledger = RedisLedger(f"rediss://127.0.0.1:{listener.getsockname()[1]}", timeout=TIMEOUT)
+    assert "cannot be reached" in in_time(ledger, CALLS["claim"], TIMEOUT)
+    is_over.set()
+    listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listener.close()
+
+
 def test_an_answer_that_is_too_long_is_refused(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +244,9 @@ def test_an_answer_that_is_too_long_is_refused(
         while True:
             yield b"x" * 100_000
 
-    assert "an answer of more than" in in_time(opened(serve(flood), 20.0), CALLS["stats"], 20.0)
+    assert "does not answer as Redis does: its answer has more than" in in_time(
+        opened(serve(flood), 20.0), CALLS["stats"], 20.0
+    )
 
 
 def test_several_answers_together_may_be_longer_than_one(
@@ -221,7 +282,9 @@ def pages(cursor: Callable[[int], Any], rows: Callable[[int], list[str]]) -> Cal
 @pytest.mark.parametrize("call", ["holders", "stats", "namespaces"])
 def test_a_cursor_that_comes_again_is_an_error(call: str, serve: Serve) -> None:
     ledger = opened(serve(pages(lambda number: str(number % 3 + 1), lambda _: [])), 20.0)
-    assert "without an end" in in_time(ledger, CALLS[call], 20.0)
+    assert "does not answer as Redis does: its list has no end" in in_time(
+        ledger, CALLS[call], 20.0
+    )
 
 
 @pytest.mark.parametrize("call", ["holders", "stats", "namespaces"])
@@ -231,7 +294,9 @@ def test_pages_that_bring_nothing_are_an_error_at_last(
 ) -> None:
     monkeypatch.setattr("namepool.ledgers.scan._BARREN", 50)
     ledger = opened(serve(pages(lambda number: str(number + 1), lambda _: rows)), 20.0)
-    assert "without an end" in in_time(ledger, CALLS[call], 20.0)
+    assert "does not answer as Redis does: its list has no end" in in_time(
+        ledger, CALLS[call], 20.0
+    )
 
 
 def test_sessions_without_an_end_are_an_error_of_a_prune(

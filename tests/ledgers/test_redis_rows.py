@@ -194,3 +194,18 @@ def test_bad_sessions_do_not_keep_others_from_being_pruned(
     forge()
 
     assert ledger.prune(WEEK) == 1
+
+
+@pytest.mark.parametrize("end", ["ended", "pruned"])
+def test_a_dead_session_is_forgotten_with_its_last_name(
+    end: str, ledger: RedisLedger, server: RedisServer, forge: Forge
+) -> None:
+    forge(claim_identity="planner", session_ended="1" if end == "ended" else "0")
+    server.do("SMOVE", f"{KEY}of:forged", f"{KEY}ids:forged", name_key("Ada"))
+    if end == "pruned":
+        assert ledger.prune(WEEK) == 0
+    assert ledger.take("Ada", "planner") is None
+
+    assert server.do("HKEYS", f"{KEY}sessions") == [ledger.session]
+    assert server.do("ZRANGE", f"{KEY}seen", 0, -1) == [ledger.session]
+    assert server.do("EXISTS", f"{KEY}pruned", f"{KEY}of:forged", f"{KEY}ids:forged") == 0

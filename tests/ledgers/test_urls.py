@@ -198,7 +198,7 @@ def test_an_object_with_the_url_is_neither_pickled_nor_copied() -> None:
 
 
 @pytest.mark.parametrize("kind", [RedisLedger, SQLiteLedger, MemoryLedger])
-def test_a_ledger_that_is_half_made_is_shown(kind: type[Any]) -> None:
+def test_a_ledger_that_is_half_made_is_shown(kind: Any) -> None:
     assert repr(kind.__new__(kind))
 
 
@@ -214,7 +214,7 @@ def test_a_ledger_that_is_half_made_is_shown(kind: type[Any]) -> None:
 )
 @pytest.mark.parametrize("timeout", [-1.0, 1.0])
 def test_a_ledger_whose_options_were_refused_is_shown(
-    kind: type[Any], arguments: tuple[Any, ...], timeout: float
+    kind: Any, arguments: tuple[Any, ...], timeout: float
 ) -> None:
     ledger = kind.__new__(kind)
     with contextlib.suppress(InvalidOption):
