@@ -6,7 +6,9 @@ import errno
 import os
 import re
 import stat
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 from namepool.core.names import one_line, shown
 from namepool.errors import InvalidOption, LedgerError
@@ -24,6 +26,50 @@ _NO_MODES = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 _BESIDE = ("-wal", "-shm", "-journal")
 """The endings of the files that SQLite puts beside a database."""
+
+NO_FILE = (0, 0)
+"""The inode of a file that does not exist."""
+
+_TICK = 40_000_000
+"""Nanoseconds: kernels note the time of a change no more often than every 10 ms."""
+
+
+class Quiet(NamedTuple):
+    """The state of a file that no process has open; an equal state later means that none had."""
+
+    inode: tuple[int, int]
+    size: int
+    changed: tuple[int, int]
+
+    def is_fresh(self) -> bool:
+        """Tell whether one more change right now could leave the state as it is."""
+        return any(abs(time.time_ns() - moment) < _TICK for moment in self.changed)
+
+
+def inode_of(path: Path) -> tuple[int, int]:
+    """Return the numbers that tell a file from one that has replaced it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return NO_FILE
+    return (found.st_dev, found.st_ino)
+
+
+def quiet(path: Path) -> Quiet | None:
+    """Return the state of a database that no process has open; ``None`` if one may have it open.
+
+    SQLite removes the files beside a database when the last process closes it.
+
+    Raises:
+        OSError: a file cannot be looked at
+    """
+    real = path.resolve()  # SQLite follows a link, and puts its files beside the target
+    if any(os.path.lexists(f"{real}{end}") for end in _BESIDE):
+        return None
+    found = real.stat()
+    return Quiet(
+        (found.st_dev, found.st_ino), found.st_size, (found.st_mtime_ns, found.st_ctime_ns)
+    )
 
 
 def check_mode(mode: object, given: object) -> int:
@@ -140,6 +186,8 @@ def check_beside(path: Path) -> None:
             found = file.lstat()
         except FileNotFoundError:
             continue
+        if stat.S_ISFIFO(found.st_mode):
+            raise LedgerError(f"{str(file)!r} is a named pipe, for which each reader would wait")
         is_shared = main.st_mode & 0o066 and not found.st_mode & ~main.st_mode & 0o777
         if found.st_uid not in trusted and not is_shared:
             raise LedgerError(

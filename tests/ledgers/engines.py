@@ -76,6 +76,9 @@ class SQLiteEngine(Engine):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.path = folder / "names.db"
+        first = self._make("default")
+        first.renew()  # a call that only reads would make no file
+        first.close()
 
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
         from namepool.ledgers.sqlite import SQLiteLedger
