@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 _HINTS = {
     sqlite3.SQLITE_BUSY: "another process has held it locked for longer than the timeout",
+    sqlite3.SQLITE_PROTOCOL: "another process has held it locked, for SQLite's own ten seconds",
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "this process may not write to it or to its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: may this user read and write it and its folder?",
@@ -124,7 +125,7 @@ class Database:
         self.path: Path = Path(path).absolute()
         self._mode = mode
         self._timeout = timeout
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call the ledger, too
         self._idle: list[Connection] = []
         self._used: dict[int, Connection | None] = {}  # by thread
         self._is_held = False
@@ -206,14 +207,8 @@ class Database:
                 pause = min(max(_LEAST_PAUSE, (now - began) * _SHARE), _MOST_PAUSE)
                 pause *= random.uniform(0.5, 1.5)
                 if now + pause >= min(last.get(code, began), until):
-                    raise self._failure(error, hint) from error
+                    raise _failure(self, error, hint) from error
             time.sleep(pause)
-
-    def _failure(self, error: Exception, reason: str) -> LedgerError:
-        kind = LedgerBusy if _code(error) in _LOCKED else LedgerError
-        if isinstance(error, _NotNow):
-            return kind(f"{self}: {error}")
-        return kind(f"{self}: {reason} ({one_line(error)})")
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -290,10 +285,8 @@ class Database:
     # -- reading ----------------------------------------------------------------------------
 
     def _reading(self, work: Callable[[], T], until: float) -> T:
-        if self._idle or any(self._used.values()):
-            return self._in_transaction(
-                work, until, "BEGIN"
-            )  # this process may write, and has it open
+        if self._is_open():
+            return self._in_transaction(work, until, "BEGIN")
         self._take(is_new=True)
         try:
             with _alone(until):
@@ -307,6 +300,11 @@ class Database:
             return self._through("mode=ro", work, until)
         finally:
             self._give_back(None)
+
+    def _is_open(self) -> bool:
+        """Tell whether a connection may write. A reader has no inode."""
+        with self._lock:
+            return any(one and one.inode != NO_FILE for one in (*self._idle, *self._used.values()))
 
     def _without_locks(self, work: Callable[[], T], until: float, before: Quiet) -> T:
         """Read a file that no process has open. Only so SQLite makes no files beside it.
@@ -352,7 +350,7 @@ class Database:
 
     def forked(self) -> None:
         """In the child, give up a file that was in use: to close it here could damage it."""
-        self._lock = threading.Lock()  # a thread of the parent may have held it
+        self._lock = threading.RLock()  # a thread of the parent may have held it
         if self._idle or self._used:
             left = [*self._idle, *filter(None, self._used.values())]
             _left_to_the_parent.extend(left)
@@ -369,6 +367,13 @@ def _alone(until: float) -> Iterator[None]:
         yield
     finally:
         _making.release()
+
+
+def _failure(database: Database, error: Exception, reason: str) -> LedgerError:
+    kind = LedgerBusy if _code(error) in _LOCKED else LedgerError
+    if isinstance(error, _NotNow):
+        return kind(f"{database}: {error}")
+    return kind(f"{database}: {reason} ({one_line(error)})")
 
 
 def _shut(connection: Connection) -> None:

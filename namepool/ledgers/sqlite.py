@@ -67,7 +67,7 @@ class SQLiteLedger(Tables):
 
     def __repr__(self) -> str:
         file = getattr(self, "_file", None)  # ``__init__`` may have been cut short
-        return f"SQLiteLedger({str(file.path)!r}, namespace={self.namespace!r})" if file else "…"
+        return f"SQLiteLedger({str(file.path)!r}, namespace={self.namespace!r})" if file else "?"
 
     def exists(self) -> bool:
         """Tell whether the file exists. Calls that change something make a missing file.

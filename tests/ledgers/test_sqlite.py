@@ -508,6 +508,11 @@ def test_clocks_that_disagree_free_nothing_that_lives(path: Path, off: float) ->
     wrong.close()
 
 
+def test_a_ledger_that_is_not_made_yet_can_be_shown(path: Path) -> None:
+    assert repr(SQLiteLedger.__new__(SQLiteLedger)) == "?"
+    assert repr(SQLiteLedger(path)) == f"SQLiteLedger({str(path)!r}, namespace='default')"
+
+
 def test_a_path_is_a_printable_text(tmp_path: Path) -> None:
     for path in ("", "a\0b", b"bytes", 5):
         with pytest.raises(InvalidOption, match="path must be"):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from namepool.core.names import name_key
 from namepool.errors import LedgerBusy, LedgerError
-from namepool.ledgers import tables
+from namepool.ledgers import connection, tables
 from namepool.ledgers.rows import FURTHEST
 from namepool.ledgers.schema import APPLICATION, TABLES, VERSION
 from namepool.ledgers.sqlite import SQLiteLedger
@@ -48,10 +49,10 @@ def ledger(path: Path) -> Iterator[SQLiteLedger]:
 
 def tamper(path: Path, *statements: str, **values: object) -> None:
     """Write into the file as a program that may do so."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    file = sqlite3.connect(path, isolation_level=None)
     for statement in statements:
-        connection.execute(statement, values if ":" in statement else ())
-    connection.close()
+        file.execute(statement, values if ":" in statement else ())
+    file.close()
 
 
 def bounded(call: Callable[[], object], error: type[LedgerError] = LedgerError) -> str:
@@ -192,20 +193,20 @@ def test_a_file_of_another_version_is_refused(path: Path, version: int) -> None:
 def forge(path: Path, table: str, column: str, value: object) -> None:
     """Change the session that holds Ada, or her claim, in a way that strict tables forbid."""
     of = {"session": "number = 1", "claim": "name = 'Ada'"}[table]
-    connection = sqlite3.connect(path)
+    file = sqlite3.connect(path)
     write = "UPDATE sqlite_schema SET sql = ? WHERE name = ?"
-    (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", [table]).fetchone()
+    (sql,) = file.execute("SELECT sql FROM sqlite_schema WHERE name = ?", [table]).fetchone()
     loose = sql.replace(" STRICT, ", " ").replace(" STRICT", "").replace(" NOT NULL", "")
-    connection.execute("PRAGMA writable_schema = ON")
-    connection.execute(write, (loose, table))
-    connection.commit()
-    connection.execute("PRAGMA writable_schema = RESET")
-    connection.execute(f"UPDATE {table} SET {column} = ? WHERE {of}", (value,))
-    connection.commit()
-    connection.execute("PRAGMA writable_schema = ON")
-    connection.execute(write, (sql, table))
-    connection.commit()
-    connection.close()
+    file.execute("PRAGMA writable_schema = ON")
+    file.execute(write, (loose, table))
+    file.commit()
+    file.execute("PRAGMA writable_schema = RESET")
+    file.execute(f"UPDATE {table} SET {column} = ? WHERE {of}", (value,))
+    file.commit()
+    file.execute("PRAGMA writable_schema = ON")
+    file.execute(write, (sql, table))
+    file.commit()
+    file.close()
 
 
 SESSIONS: dict[str, list[object]] = {
@@ -281,6 +282,28 @@ def test_the_name_of_a_bad_row_is_held_by_nobody_known(
     assert ledger.claim(NAMES, "t") == ["Cleo"]
 
 
+def test_a_text_that_is_too_long_is_not_loaded(
+    path: Path, ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for table, columns in (("session", SESSIONS), ("claim", CLAIMS)):
+        for column, values in columns.items():
+            if LONG in values:
+                forge(path, table, column, LONG)
+    lengths: list[int] = []
+
+    def text(raw: bytes) -> str:
+        lengths.append(len(raw))
+        return raw.decode()
+
+    monkeypatch.setattr(connection, "_text", text)
+
+    list(ledger.holders())
+    ledger.take("Ada")
+    ledger.stats()
+    ledger._look(lambda: ledger._old(-1.0, 0, 9, True))
+    assert max(lengths) == 4097
+
+
 @pytest.mark.parametrize("key", [LONG, "", "two\nlines", "ada", None])
 def test_the_bad_name_of_an_identity_is_held_by_nobody_known(
     path: Path, ledger: SQLiteLedger, key: Any
@@ -345,9 +368,9 @@ def test_a_position_that_is_none_is_named_with_its_walk_and_stays(
     ):
         assert "the walk 'words' is lost: position must be a whole number below" in bounded(call)
     assert ledger.advance("others", 5) == 0
-    connection = sqlite3.connect(path)
-    stored = connection.execute("SELECT position FROM walk WHERE walk = 'words'").fetchone()
-    connection.close()
+    file = sqlite3.connect(path)
+    stored = file.execute("SELECT position FROM walk WHERE walk = 'words'").fetchone()
+    file.close()
     assert stored == (position,)
 
 
@@ -403,8 +426,8 @@ def test_steps_that_take_too_long_together_are_stopped(path: Path, ledger: SQLit
     impatient = SQLiteLedger(path, timeout=TIMEOUT / 4)
 
     def work() -> None:
-        while True:
-            impatient._sql("SELECT 1")
+        for number in count():
+            impatient._sql(f"SELECT {number}")  # each takes no time
 
     assert "the call took longer than the timeout" in bounded(lambda: impatient._guarded(work))
     impatient.close()

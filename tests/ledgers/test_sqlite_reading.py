@@ -103,15 +103,16 @@ def asked_by_another_user(path: Path) -> str:
         if not folder.stat().st_mode & stat.S_IXOTH:
             folder.chmod(0o755)
     code = (
-        "import sys\n"
+        "import os, sys\n"
         "from namepool.ledgers.sqlite import SQLiteLedger\n"
         "from namepool.errors import LedgerError\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "ledger = SQLiteLedger(sys.argv[1], timeout=1)\n"
         "try: print([holder.name for holder in ledger.holders()], ledger.stats().claimed)\n"
         "except LedgerError as error: print(error)"
     )
-    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
-    done = subprocess.run([*command, code, str(path)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -253,6 +254,23 @@ def test_who_looks_loses_no_lock_of_its_own_process(
     assert elsewhere(path, "Cleo") == "['Cleo']"
     assert path.with_name("names.db-wal").exists()  # that process was not the last one
     writer.close()
+
+
+def test_threads_that_only_look_open_no_file_for_writing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, names = SQLiteLedger(path, timeout=PATIENCE), list[str]()
+    monkeypatch.setattr(database, "quiet", lambda _: None)  # so that both can read at once
+
+    def look_twice() -> None:
+        thread = threading.Thread(target=lambda: names.extend(h.name for h in ledger.holders()))
+        thread.start()
+        thread.join(PATIENCE)
+
+    ways = meanwhile(monkeypatch, look_twice)
+
+    assert ledger.stats().claimed == 1
+    assert (names, ways) == (["Ada"], ["mode=ro", "mode=ro"])
 
 
 def test_no_thread_opens_a_file_while_another_reads_it_without_locks(

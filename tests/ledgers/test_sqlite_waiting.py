@@ -13,7 +13,7 @@ import pytest
 
 from namepool.core.names import name_key
 from namepool.errors import LedgerBusy, LedgerError
-from namepool.ledgers import database, tables
+from namepool.ledgers import connection, database, tables
 from namepool.ledgers.connection import Connection
 from namepool.ledgers.database import Database
 from namepool.ledgers.sqlite import SQLiteLedger
@@ -88,6 +88,20 @@ def test_the_pauses_are_short_at_first_and_grow_and_are_never_the_same(
     assert PATIENCE - 0.1 < waited <= PATIENCE
     assert max(seconds) > 0.05
     assert len(set(seconds)) == len(seconds)
+
+
+def test_a_pause_that_lasts_too_long_does_not_hide_the_lock(
+    ledger: SQLiteLedger, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = Pauses(0, lambda: None)
+    for module in (database, connection):
+        monkeypatch.setattr(module, "time", pauses)
+    monkeypatch.setattr(
+        pauses, "sleep", lambda _: setattr(pauses, "now", pauses.now + PATIENCE + 1.0)
+    )
+
+    with pytest.raises(LedgerBusy, match="has held it locked for longer than the timeout"):
+        ledger.claim(["Bob"], "t")
 
 
 def test_a_locked_file_is_not_opened_again_for_each_try(
