@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, overload
 
 from namepool.core.judging import Judged
@@ -102,13 +102,17 @@ class KnownNames:
         self._log.append(name)
         return True
 
-    def left(self, name: str, checked_out: Container[str]) -> None:
-        """Forget a name that has left the pool with the end of its lease, unless it came back.
+    def left(self, name: str) -> None:
+        """Forget a name that is in no stock and not checked out any more.
 
         A view that ``used`` returned earlier still shows it.
         """
-        if name not in checked_out and name not in self.home(name).all_names():
-            self._forget({name})
+        key = name_key(name)
+        self._log = _without(self._log, name)
+        self._of_source = _without(self._of_source, name)
+        self._homes.pop(name, None)
+        self._brought.discard(key)
+        self._by_key.pop(key, None)
 
     def admit(self, judged: Judged, theme: str | None = None) -> Admission:
         """Stock each name that reads unlike every known name, and count the other candidates."""
@@ -137,16 +141,14 @@ class KnownNames:
         names = [name for stock in stocks for name in stock.all_names()]
         for stock in stocks:  # first, because a rebuild keeps every name in a stock
             self._stocks.pop(stock.theme, None)
-        self._forget(set(names))
-        return names
-
-    def _forget(self, gone: set[str]) -> None:
+        gone = set(names)
         self._log = [name for name in self._log if name not in gone]
         self._of_source = [name for name in self._of_source if name not in gone]
         for name in gone:
             self._homes.pop(name, None)
             self._brought.discard(name_key(name))
             self._by_key.pop(name_key(name), None)
+        return names
 
     def rebuild(self, checked_out: Iterable[str]) -> None:
         """Rebuild the records, which may be half written, from the stocks and the checkouts."""
@@ -159,3 +161,12 @@ class KnownNames:
         self._brought = self._by_key.keys() - set(map(name_key, self._of_source))
         for name in self._homes.keys() - missing:
             del self._homes[name]
+
+
+def _without(log: list[str], name: str) -> list[str]:
+    """Return a log without a name; quicker than a loop, because callers wait meanwhile."""
+    try:
+        place = log.index(name)
+    except ValueError:
+        return log
+    return log[:place] + log[place + 1 :]

@@ -210,16 +210,6 @@ class PoolState(Speakers):
             self.signal.put(lease)  # the pool's own thread serves them
         return True
 
-    def _end_rest(self, lease: Lease) -> None:
-        """End the parts that most leases do not have."""
-        for binding in [*(lease.further or ())]:
-            self._silence(binding, quietly=True)
-        self.orphans.pop(lease, None)
-        if lease.outside:
-            self._give(lease.owner)
-        if lease.stock.is_apart:
-            self.known.left(lease.name, self.leases)
-
     def _end_other(self, token: Token) -> bool:
         """End a token that is no lease, or a lease that is not there (not yet, or no more)."""
         if isinstance(token, Binding):

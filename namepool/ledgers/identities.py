@@ -136,8 +136,6 @@ class Identities:
                 self._settle()
             except LedgerError as error:
                 warn("%a stays with this process for now: %s", name, one_line(error))
-            except Exception as error:  # the ledger may be the user's own class
-                warn("the ledger failed: %s", one_line(repr(error)))
             if self._holds.get(hold.identity) is hold:
                 del self._holds[hold.identity]
 

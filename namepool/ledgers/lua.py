@@ -11,7 +11,7 @@ All keys of a namespace have one hash tag, so a cluster keeps them on one node. 
 - ``of:<id>`` and ``ids:<id>``, sets: the keys of the names that a session holds, without and with
   an identity
 - ``walks``, a hash: walk → next position; ``spares:<walk>``, a set: positions that nobody used
-- ``turn``: the moment from which on a session may retire names
+- ``turn``, a hash: in ``at`` the moment from which on a session may retire names
 
 A claim is a text with the fields session, token, moment, kept ("1" or "0"), identity and name. A
 session is a text with the fields ended ("1" or "0"), moment, host, process, place and parent. A
@@ -192,11 +192,11 @@ RENEW = (
 if ARGV[4] == '' then
   return {'ok', 0}
 end
-local at = tonumber(cut(call('GET', KEYS[8]))) or 0
+local at = tonumber(cut(call('HGET', KEYS[8], 'at'))) or 0
 if at - ARGV[4] <= now and now < at then
   return {'ok', 0}
 end
-call('SET', KEYS[8], string.format('%.6f', now + ARGV[4]))
+call('HSET', KEYS[8], 'at', string.format('%.6f', now + ARGV[4]))
 return {'ok', 1}
 """
 )
@@ -374,18 +374,19 @@ OLD = (
     + """
 local skip, count = tonumber(ARGV[2]), tonumber(ARGV[3])
 local last = '(' .. string.format('%.6f', now - ARGV[1])
+local found = {}
 local function look(set)
-  for _, session in ipairs(call('ZRANGEBYSCORE', set, '-inf', last, 'LIMIT', skip, count)) do
-    tell(session)
-    count = count - 1
+  local room = skip + count - #found
+  for _, session in ipairs(call('ZRANGE', set, '-inf', last, 'BYSCORE', 'LIMIT', 0, room)) do
+    found[#found + 1] = session
   end
 end
 if ARGV[4] == '1' then
   look(PRUNED)
-  skip = math.max(0, skip - call('ZCOUNT', PRUNED, '-inf', last))
 end
-if count > 0 then
-  look(SEEN)
+look(SEEN)
+for i = skip + 1, #found do
+  tell(found[i])
 end
 return {'0', moment, sessions}
 """

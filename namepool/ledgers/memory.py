@@ -160,9 +160,12 @@ class MemoryLedger(SessionLedger):
         is_back = identity is not None and identity == claim.identity
         if not is_ours and not (is_back and (claim.is_kept or claim.session in (me, before))):
             return self._holder(key, claim)
-        self._all.keys_of.get(claim.session, {}).pop(key, None)
-        identity = identity or claim.identity
+        before, identity = claim.session, identity or claim.identity
+        self._all.keys_of.get(before, {}).pop(key, None)
         self._put(key, claim._replace(session=me, identity=identity, is_kept=False))
+        other = self._all.sessions.get(before)
+        if other is not None and not self._all.keys_of[before] and (other.ended or other.is_pruned):
+            self._forget(before)
         return None
 
     def _release(self, keys: Sequence[str], token: str | None) -> None:

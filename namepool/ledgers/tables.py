@@ -85,8 +85,9 @@ class Tables(SessionLedger):
             *(self.namespace, after or b""),
         ).fetchall()
         session_of = cache(self._session)  # many claims are of one session
-        found = ((row, session_of(row[:KEY])) for row in rows)
-        holders = [self._holder(row, session) for row, session in found if session is not None]
+        holders = [
+            self._holder(row, session_of(row[:KEY]) or unknown_session(row[0])) for row in rows
+        ]
         return filter(None, holders), _behind(rows[-1][-1]) if len(rows) == PAGE else None
 
     def _old(

@@ -170,6 +170,7 @@ MAY_IMPORT_LOGGING = {
     "attribution/logging.py": "gives records their agent",
     "attribution/rich.py": "is a handler",
     **dict.fromkeys(("cli/board.py", "cli/demo.py", "cli/page.py"), "shows the demo's log lines"),
+    "cli/ledger.py": "shows the warnings of a ledger",
     "sources/llm/logs.py": "filters the lines of others",
 }
 OF_PYKKA = {"register", "unregister", "stop_all", "broadcast", "_handle_failure", "on_receive"}

@@ -88,8 +88,7 @@ class SQLiteEngine(Engine):
 
 RIGHTS = (
     "resetkeys resetchannels ~namepool:* -@all +eval +evalsha +time +info +scan +wait +exists "
-    "+get +set +hget +hset +hdel +hlen +hscan +sadd +srem +spop "
-    "+zadd +zrem +zscore +zcount +zrangebyscore"
+    "+hget +hset +hdel +hlen +hscan +sadd +srem +spop +zadd +zrem +zscore +zrange"
 )
 """What a user of a Redis server must be allowed."""
 
@@ -118,7 +117,7 @@ class RedisEngine(Engine):
             for session in self._server.do("ZRANGE", key, 0, -1):
                 self._server.do("ZINCRBY", key, -seconds, session)
         for key in self._server.do("KEYS", "*:turn"):
-            self._server.do("INCRBYFLOAT", key, -seconds)
+            self._server.do("HINCRBYFLOAT", key, "at", -seconds)
 
     def _make(self, namespace: str, **options: Any) -> SessionLedger:
         from namepool.ledgers.redis import RedisLedger

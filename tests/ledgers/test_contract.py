@@ -495,6 +495,24 @@ def test_of_two_that_want_a_name_for_one_new_identity_one_gets_it(engine: Engine
     assert len(held(ledgers[0])) == 1
 
 
+@pytest.mark.parametrize("is_pruned", [False, True])
+def test_a_session_whose_last_name_went_to_another_is_forgotten(
+    engine: Engine, is_pruned: bool
+) -> None:
+    first, second = engine.open(), engine.open()
+    first.claim(NAMES[1:], "t1")
+    first.take(NAMES[0], "planner")
+    if is_pruned:
+        engine.crash(first)
+        engine.pass_time(8 * DAY)
+        second.prune(7 * DAY)
+    else:
+        first.close(unused=NAMES[1:])
+    assert second.take(NAMES[0], "planner") is None
+
+    assert second.stats() == LedgerStats(second.namespace, 1, 1, 0, 0)
+
+
 def test_an_identity_does_not_take_its_name_from_a_session_that_lives(engine: Engine) -> None:
     first, second = engine.open(), engine.open()
     first.take(NAMES[0], "planner")
