@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import NamedTuple, overload
 
 from namepool.core.judging import Judged
@@ -102,11 +102,13 @@ class KnownNames:
         self._log.append(name)
         return True
 
-    def left(self, name: str) -> None:
-        """Forget a name that is in no stock and not checked out any more.
+    def left(self, name: str, checked_out: Container[str]) -> None:
+        """Forget a name that has left the pool with the end of its lease, unless it came back.
 
         A view that ``used`` returned earlier still shows it.
         """
+        if name in checked_out or name in self.home(name).names:
+            return
         key = name_key(name)
         self._log = _without(self._log, name)
         self._of_source = _without(self._of_source, name)

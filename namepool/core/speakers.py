@@ -261,16 +261,6 @@ class Speakers:
         for token in [*begun, *[token for mine in self.owners.values() for token in mine]]:
             token.says = OVER
 
-    def _end_rest(self, lease: Lease) -> None:
-        """End the parts that most leases do not have."""
-        for binding in [*(lease.further or ())]:
-            self._silence(binding, quietly=True)
-        self.orphans.pop(lease, None)
-        if lease.outside:
-            self._give(lease.owner)
-        if lease.stock.is_apart:
-            self.known.left(lease.name)
-
     def end_binding(self, binding: Binding) -> bool:
         """End a binding; return whether it spoke.
 

@@ -201,7 +201,7 @@ class PoolState(Speakers):
         del leases[name]
         if stock.handed - since >= gap:
             del resting[0]
-        if lease.further or lease.outside or self.orphans or stock.is_apart:
+        if lease.further or lease.outside or self.orphans:
             self._end_rest(lease)
         if told:
             self.log.wake()
@@ -209,6 +209,14 @@ class PoolState(Speakers):
         if stock.waiters:
             self.signal.put(lease)  # the pool's own thread serves them
         return True
+
+    def _end_rest(self, lease: Lease) -> None:
+        """End the parts that most leases do not have."""
+        for binding in [*(lease.further or ())]:
+            self._silence(binding, quietly=True)
+        self.orphans.pop(lease, None)
+        if lease.outside:
+            self._give(lease.owner)
 
     def _end_other(self, token: Token) -> bool:
         """End a token that is no lease, or a lease that is not there (not yet, or no more)."""

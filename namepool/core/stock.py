@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass
 from math import inf
-from typing import Any, ClassVar
+from typing import Any
 
 from namepool.core.leases import Lease
 from namepool.core.refill import Learnt
@@ -54,9 +54,6 @@ class Stock:
         *("asked", "floor", "handed", "in_use", "learnt", "names", "resting", "stocked"),
         *("theme", "waiters"),
     )
-
-    is_apart: ClassVar[bool] = False
-    """A name that goes to this stock leaves the pool."""
 
     def __init__(self, theme: str | None) -> None:
         self.theme: str | None = theme
@@ -130,11 +127,17 @@ class Stock:
 
 
 class Apart(Stock):
-    """The stock of one lease whose name leaves the pool with its end. No pool has this stock."""
+    """The stock of one lease whose name leaves the pool with its end. No pool has this stock.
+
+    The lease stands in it as if it waited. So ``PoolState.end`` tells the pool's own thread of the
+    end, and that thread forgets the name.
+    """
 
     __slots__ = ()
 
-    is_apart = True
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(None)
+        self.waiters[lease] = None
 
 
 class Stocks(dict[str | None, Stock]):

@@ -22,7 +22,7 @@ from namepool.core.links import OVER, Link, Standing
 from namepool.core.names import DEFAULT_NAME, validate_name
 from namepool.core.options import CHECKS, GRACE
 from namepool.core.state import PoolState
-from namepool.core.stock import Apart, Stock
+from namepool.core.stock import Apart
 from namepool.errors import CheckoutTimeout, NamesUnavailable
 from namepool.ledgers.base import Ledger
 from namepool.ledgers.identities import Identities
@@ -182,13 +182,12 @@ class Held(Block):
         The name is in no stock of the pool from now on, so the pool never hands it out again.
         """
         lease: Any = self._link
-        lease.stock = Apart(None)
+        lease.stock = Apart(lease)
 
     @property
     def is_apart(self) -> bool:
         """Whether the name leaves the pool at the end of the block."""
-        stock: Stock | None = getattr(self._link, "stock", None)
-        return stock is not None and stock.is_apart
+        return isinstance(getattr(self._link, "stock", None), Apart)
 
     def _hold(self) -> Token:
         if self._link is not None:

@@ -20,7 +20,7 @@ from namepool.core.links import OVER, Link
 from namepool.core.names import one_line
 from namepool.core.state import LateChunk, OwnerEnded, PoolState
 from namepool.core.stats import Outcome
-from namepool.core.stock import Stock, Wait, Waiters
+from namepool.core.stock import Apart, Stock, Wait, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
 from namepool.events import WaitBegan, WaitEnded
 from namepool.pool.fetches import Fetches
@@ -90,6 +90,8 @@ class WaitingList:
 
     def _given_up(self, token: Any) -> None:
         self._state.end(token)
+        if isinstance(token, Lease) and isinstance(getattr(token, "stock", None), Apart):
+            self._state.known.left(token.name, self._state.leases)
         stock = self._state.stocks.get(token.theme) if isinstance(token, Lease) else None
         if stock is not None and token in stock.waiters:
             self._leave(stock, token, "withdrawn", withdrawn)
