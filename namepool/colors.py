@@ -26,6 +26,9 @@ _given: dict[str, Given] = {}
 """name_key → its colour. Any thread may write it, by single operations of C. If two threads ask at
 the same moment, two names may get one colour."""
 
+_places: dict[str, int] = {}
+"""Id of a lease → the place of its colour. The first thread decides, so all threads agree."""
+
 
 def color_of(name: str) -> str:
     """Return the colour of ``name`` as ``"#rrggbb"``; never block.
@@ -35,7 +38,7 @@ def color_of(name: str) -> str:
     every day. There is one exception: if the name is checked out in a pool of this process, and
     another name that is checked out has this colour, then the name gets a colour that no other has.
     It keeps this colour until it is handed out again. Names share a colour only if more than 16 are
-    checked out, or if two threads ask for the first time at the same moment.
+    checked out, or if two threads ask for two names for the first time at the same moment.
 
     Examples:
         >>> namepool.color_of("Ada the Yak Shaver")
@@ -54,10 +57,11 @@ def color_of(name: str) -> str:
     lease = at_work.pop(key, None)
     if lease is None:
         return COLORS[own_color(key) if given is None else given.place]
-    _given.pop(key, None)
-    given = _given.setdefault(key, Given(_free(own_color(key), at_work), weakref.ref(lease)))
+    place = _places.setdefault(lease.id, _free(own_color(key), at_work))
+    _given.pop(key, None)  # first, so that the oldest names stand in front
+    _given[key] = Given(place, weakref.ref(lease))
     _forget(at_work)
-    return COLORS[given.place]
+    return COLORS[place]
 
 
 def _at_work() -> dict[str, Lease]:
@@ -81,7 +85,9 @@ def _free(wanted: int, others: dict[str, Lease]) -> int:
 
 def _forget(kept: dict[str, Lease]) -> None:
     """Forget the oldest colours, if there are many, except those of the ``kept`` names."""
-    if len(_given) > KEPT:
-        for key in [*_given][: KEPT // 2]:
-            if key not in kept:
-                _given.pop(key, None)
+    ids = {lease.id for lease in kept.values()}
+    for colors, current in ((_given, kept.keys()), (_places, ids)):
+        if len(colors) > KEPT:
+            for key in [*colors][: KEPT // 2]:
+                if key not in current:
+                    colors.pop(key, None)

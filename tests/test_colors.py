@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -141,6 +142,7 @@ def test_colours_of_names_that_are_gone_are_forgotten_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(colors, "KEPT", 20)
+    monkeypatch.setattr(colors, "_places", {})
     with namepool.open_pool(source=NumberedNames()) as pool:
         held = pool.checkout_name(owner="held")
         color = color_of(held)
@@ -148,7 +150,27 @@ def test_colours_of_names_that_are_gone_are_forgotten_in_the_end(
             with pool.named() as name:
                 color_of(name)
         assert len(colors._given) <= 21
+        assert len(colors._places) <= 21
         assert color_of(held) == color
+
+
+def test_a_thread_that_is_overtaken_tells_the_colour_that_the_other_gave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look, places, told = colors._at_work, iter(range(16)), list[str]()
+    with namepool.open_pool(source=NumberedNames()) as pool:
+        name = pool.checkout_name()
+
+        def look_slowly() -> Any:
+            at_work = look()
+            if not told:
+                told.append("")
+                told.append(color_of(name))  # another thread asks, and is answered, meanwhile
+            return at_work
+
+        monkeypatch.setattr(colors, "_at_work", look_slowly)
+        monkeypatch.setattr(colors, "_free", lambda *_: next(places))
+        assert color_of(name) == told[1]
 
 
 def test_threads_that_ask_at_once_agree() -> None:
