@@ -255,6 +255,10 @@ class SessionLedger(Looking):
         Raises:
             InvalidOption: ``older_than`` is less than ten minutes; a living session may be silent
                 for that long
+
+        Examples:
+            >>> ledger.prune(older_than=7 * 86400.0, identities=True)
+            0
         """
         _check_age("older_than", older_than)
         freed, passed, done = 0, 0, set[str]()
