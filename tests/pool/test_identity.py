@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,6 @@ from tests.ledgers.engines import forget
 from tests.support import PATIENCE, MovableClock, on_thread, run_together, wait_until
 
 ADA = "Ada the Yak Shaver"
-
-
-@pytest.fixture
-def book() -> Book:
-    return Book()
-
-
-@pytest.fixture
-def others(book: Book) -> Iterator[MemoryLedger]:
-    ledger = MemoryLedger(book)
-    yield ledger
-    ledger.close()
 
 
 def open_pool(ledger: Any, **options: Any) -> namepool.PoolHandle:

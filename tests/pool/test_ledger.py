@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +81,6 @@ class Failing(MemoryLedger):
     def _check(self) -> None:
         if self.down:
             raise LedgerError("no route to the ledger")
-
-
-@pytest.fixture
-def book() -> Book:
-    return Book()
-
-
-@pytest.fixture
-def others(book: Book) -> Iterator[MemoryLedger]:
-    ledger = MemoryLedger(book)
-    yield ledger
-    ledger.close()
 
 
 def names_of(ledger: MemoryLedger) -> set[str]:

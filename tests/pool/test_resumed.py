@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,6 @@ from tests.support import PATIENCE, GatedSource, on_thread
 from tests.test_fork import in_a_child
 
 ADA = "Ada the Yak Shaver"
-
-
-@pytest.fixture
-def book() -> Book:
-    return Book()
-
-
-@pytest.fixture
-def others(book: Book) -> Iterator[MemoryLedger]:
-    ledger = MemoryLedger(book)
-    yield ledger
-    ledger.close()
 
 
 def open_pool(book: Book, **options: Any) -> namepool.PoolHandle:
