@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from namepool.ledgers.base import LIVING_FOR
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.ledgers.session import SessionLedger
 from tests.ledgers.engines import forget
+from tests.ledgers.redis_server import RedisServer
 from tests.support import PATIENCE, MovableClock, on_thread, run_together, wait_until
 
 ADA = "Ada the Yak Shaver"
@@ -274,11 +279,19 @@ def compete(
         meeting.wait(PATIENCE)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.proof)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a ledger that processes share."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/names.db?timeout={PATIENCE:g}"
+        return
+    server = RedisServer(tmp_path / "redis")
+    yield f"{server.url}?timeout={PATIENCE:g}"
+    server.stop()
+
+
 @pytest.mark.parametrize("rounds", [20, pytest.param(200, marks=pytest.mark.proof)])
-def test_two_pools_that_race_for_a_new_identity_give_it_one_name(
-    tmp_path: Path, rounds: int
-) -> None:
-    url = f"sqlite:///{tmp_path}/names.db?timeout={PATIENCE:g}"
+def test_two_pools_that_race_for_a_new_identity_give_it_one_name(url: str, rounds: int) -> None:
     with open_pool(url) as first, open_pool(url) as second:
         looker = open_ledger(url)
         for number in range(rounds):
@@ -289,3 +302,42 @@ def test_two_pools_that_race_for_a_new_identity_give_it_one_name(
             assert kept(looker, f"p-{number}").name == got[0]
     assert len(list(looker.holders())) == rounds
     looker.close()
+
+
+AGENT = """
+import sys, namepool
+pool = namepool.open_pool(ledger=sys.argv[1])
+block = pool.named(identity="planner")
+try:
+    print(block.__enter__(), flush=True)
+except namepool.NameHeld as error:
+    print("HELD", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def agent(url: str) -> Iterator[subprocess.Popen[str]]:
+    """A process with an agent that wants the name of the planner."""
+    command = [sys.executable, "-c", AGENT, url]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.communicate()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_process_takes_the_name_of_an_identity_from_one_that_was_killed(url: str) -> None:
+    with agent(url) as first:
+        name = said(first)
+        with agent(url) as refused:
+            assert said(refused) == "HELD"
+        first.kill()
+        first.wait(PATIENCE)
+        with agent(url) as heir:
+            assert said(heir) == name != "HELD"
