@@ -106,10 +106,13 @@ def asked_for(
     return token
 
 
-def to_take(state: PoolState, name: object) -> Taking:
-    """Return the lease by which the caller asks for one particular name."""
+def to_take(state: PoolState, name: object, *, leaves: bool = False) -> Taking:
+    """Return the lease by which the caller asks for one particular name.
+
+    With ``leaves`` the name leaves the pool with the end of the lease.
+    """
     taking: Taking = asked_for(state, kind=Taking)
-    taking.wanted = name
+    taking.wanted, taking.leaves = name, leaves
     return taking
 
 

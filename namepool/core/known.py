@@ -116,6 +116,13 @@ class KnownNames:
         self._brought.discard(key)
         self._by_key.pop(key, None)
 
+    def withdraw(self, name: str) -> None:
+        """Forget a name, also if it is in a stock."""
+        stock = self.home(name)
+        if name in stock.all_names():
+            stock.take_out(name)
+        self.left(name, ())
+
     def admit(self, judged: Judged, theme: str | None = None) -> Admission:
         """Stock each name that reads unlike every known name, and count the other candidates."""
         stock = self._stocks[theme]

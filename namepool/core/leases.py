@@ -121,11 +121,13 @@ class WholeLease(Lease):
 class Taking(Lease):
     """A lease of one particular name: the ``wanted`` one."""
 
-    __slots__ = ("wanted",)
+    __slots__ = ("leaves", "wanted")
 
     draws = 0
 
     wanted: Any
+    leaves: bool
+    """The name leaves the pool with the end of the lease: see ``stock.Apart``."""
 
 
 class Adopted(Lease):

@@ -14,7 +14,7 @@ from namepool.core.leases import Adopted, Binding, Lease, Token, speakers
 from namepool.core.links import OVER
 from namepool.core.log import Entry, EventLog
 from namepool.core.stats import Counters
-from namepool.core.stock import Stock, Stocks
+from namepool.core.stock import Apart, Stock, Stocks
 
 Told = tuple[Entry, ...]
 """The log entries of one event, or none."""
@@ -242,6 +242,16 @@ class Speakers:
             mine.pop(token, None)
         if token.outside:
             self._give(token.owner)
+
+    def withdraw(self, name: str) -> None:
+        """Let a name leave the pool now, or with the end of its lease."""
+        name = self.known.canonical(name)
+        if (lease := self.leases.get(name)) is not None:
+            lease.stock = Apart(lease, lease.stock)
+            return
+        self.torn = True
+        self.known.withdraw(name)
+        self.torn = False
 
     def forget(self, stocks: list[Stock]) -> list[str]:
         """Forget the stocks of themes, and return the names in them, which are known no more.

@@ -98,6 +98,12 @@ class OwnerEnded(NamedTuple):
     owner: str
 
 
+class Withdrawn(NamedTuple):
+    """The signal that the pool must not hand out a name any more."""
+
+    name: str
+
+
 class LateChunk(NamedTuple):
     """The signal that names came for a dead pool.
 

@@ -133,10 +133,12 @@ class Apart(Stock):
     end, and that thread forgets the name.
     """
 
-    __slots__ = ()
+    __slots__ = ("before",)
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, before: Stock) -> None:
         super().__init__(None)
+        self.before: Stock = before
+        """The stock that the name came from."""
         self.waiters[lease] = None
 
 

@@ -121,7 +121,7 @@ class Ledger(Protocol):
     def take(self, name: str, identity: str | None = None) -> Holder | None:
         """Claim one name; return ``None`` if this session now holds it, else its holder.
 
-        A name that was taken for an ``identity`` belongs to that identity. Another session with the
+        A name that was taken for an ``identity`` belongs to that identity alone. A session with the
         same identity gets the name, once the session that held the name has released it, has ended
         or has died. An identity has one name in a namespace. If it has another name already, the
         result is the holder of that other name.

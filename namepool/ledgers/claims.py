@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
-from typing import Any
+from typing import Any, cast
 
 from namepool.actors.logs import Logger
 from namepool.core.judging import Judged
 from namepool.core.known import UsedNames
 from namepool.core.names import name_key, one_line
-from namepool.core.state import PoolState
+from namepool.core.state import PoolState, Withdrawn
 from namepool.errors import LedgerError, SourceError, SourceExhausted
 from namepool.ledgers.base import Ledger
 from namepool.ledgers.doubts import Doubts
@@ -70,7 +70,13 @@ class ClaimedNames:
         self._source = source
         self._state = PoolState()
         self._lock = threading.Lock()
-        self.identities: Identities = Identities(ledger)
+        self.identities: Identities = Identities(
+            ledger,
+            has=lambda name: name in self._state.known,
+            withdraw=lambda name: self._state.signal.put(Withdrawn(name)),
+            free=self.release,
+            is_over=lambda: self._ending.is_closing,
+        )
         self._session: object = getattr(ledger, "session", None)
         self._doubts = Doubts(ledger)
         self._ending = Ending(self._end)
@@ -154,8 +160,7 @@ class ClaimedNames:
             return None if why_refused(name) else name
 
         with self._ending.work(), self._doubts.doubted(names, chunk.token):
-            drawing: Any = self.ledger
-            places: dict[str, int] = drawing.draw(walk, count, wanted_at, chunk.token)
+            places = cast("SessionLedger", self.ledger).draw(walk, count, wanted_at, chunk.token)
             with self._lock:
                 self._on_its_way.update(dict.fromkeys(places))
                 self._walks.note(walk, places)
@@ -205,18 +210,18 @@ class ClaimedNames:
     def _keep(self, name: str, identity: str | None = None) -> None:
         holder = self.ledger.take(name, identity)
         self._look_at_session()
-        if holder is not None:
+        if holder is not None and holder.session.id != getattr(self.ledger, "session", None):
             self._conflict(name, f"is held by {holder.session} too")
 
     def release(self, names: Iterable[str]) -> None:
         """Free names that came too late for the pool, unless the pool knows them already."""
-        self._try(partial(self._release, [n for n in names if n not in self._state.known]))
+        self._try(partial(self._release, list(names)))
 
     def _release(self, names: list[str]) -> None:
-        with self._ending.work():
-            self.ledger.release(names)
+        with self._ending.work(), self.identities.freeing(names) as unwanted:
+            self.ledger.release(unwanted)
             with self._lock:
-                for name in names:
+                for name in unwanted:
                     self._on_its_way.pop(name, None)
 
     def forget_admitted(self) -> None:
@@ -263,15 +268,17 @@ class ClaimedNames:
                 self._keep(name, held.get(name))
 
     def _conflict(self, name: str, why: str) -> None:
+        """Log that another session has a name; the pool hands it out no more."""
         with self._lock:
             self._state.counters.conflict_count += 1
+        self._state.signal.put(Withdrawn(name))
         warn("%a, under which an agent of this pool may speak, %s", name, why)
 
     # -- the end ----------------------------------------------------------------------------
 
     def wait_ended(self) -> None:
         """Wait as ``wait_released`` does. A forked child does not wait."""
-        self._ending.wait(CLAIMING, min(getattr(self.ledger, "timeout", ENDING), ENDING))
+        self._ending.wait(CLAIMING, _longest_end(self.ledger))
 
     def close(self) -> None:
         """Release the names that are not checked out, end the session, and close the source.
@@ -299,6 +306,10 @@ class ClaimedNames:
         else:
             self._doubts.take_back()
             self.ledger.release(unused)
+
+
+def _longest_end(ledger: Ledger) -> float:
+    return min(ENDING, ledger.timeout) if isinstance(ledger, SessionLedger) else ENDING
 
 
 class Chunk:

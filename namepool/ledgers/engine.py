@@ -106,9 +106,10 @@ class Engine(NeverCopied, ABC):
         """Claim one name for this session and ``identity``; return ``None``, or its holder.
 
         The name must be free, ours, kept for ``identity``, or held for ``identity`` by the session
-        ``before``. A name of ours that was taken for another identity is not given. If ``identity``
-        has another name, nothing is claimed, and the result is the holder of that other name. If
-        the row of the holder is bad, the result is ``Holder(name, unknown_session(...), ...)``.
+        ``before``. A name that was taken for an identity is given to that identity only. If
+        ``identity`` has another name, nothing is claimed, and the result is the holder of that
+        other name. If the row of the holder is bad, the result is a ``Holder`` with an
+        ``unknown_session``.
         """
 
     @abstractmethod

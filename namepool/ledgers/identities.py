@@ -1,115 +1,187 @@
-"""``Identities``: the names that agents of one pool hold for their identities.
+"""The names that agents of one pool take in the ledger by name, or for their identities.
 
 One identity has one name in a namespace, and one holder at a time. The ledger sees to it between
 sessions. ``Identities`` does so between the agents of one session, because for the ledger they are
 all the same.
+
+A name is given back for its identity only if the pool does not have it any more. Otherwise the pool
+could hand it out while the identity takes it elsewhere.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from collections.abc import Callable
-from weakref import WeakValueDictionary
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from namepool.actors.backoff import Backoff
 from namepool.actors.logs import Logger
 from namepool.core.names import name_key, one_line
-from namepool.errors import LedgerError, NameHeld
+from namepool.errors import LedgerBusy, LedgerError, NameHeld
 from namepool.ledgers.base import LONGEST, Holder, Ledger
+
+T = TypeVar("T")
 
 warn: Callable[..., None] = Logger("namepool.pool").warning
 
 _BACKOFF = Backoff(first=0.05, longest=2.0)
-"""The pauses between two looks at a holder that may have died."""
-
+"""The pauses between two tries, while a holder may have died or others have the ledger locked."""
 
 OURS = "this very process holds it: take another name"
 
 
+class Turn:
+    """The lock of an identity, or of a name, while the ledger is asked about it."""
+
+    def __init__(self) -> None:
+        self.lock: threading.Lock = threading.Lock()
+
+
 class Hold:
-    """The hold of one agent on the name of its identity, from before it has the name.
+    """The hold of one agent on a name, from before it has the name.
 
     Any thread may call the methods. ``take`` may run on another thread than the agent's. If the
-    agent gives up meanwhile, ``let_go`` ends the hold, and ``take`` gives the name back itself.
+    agent gives up meanwhile, ``end`` says so, and ``take`` gives the name back itself.
     """
 
-    def __init__(self, among: Identities, identity: str) -> None:
-        self.identity: str = identity
-        self.name: str | None = None
-        """The name that the ledger holds for the identity by this hold."""
+    def __init__(self, among: Identities, identity: str | None) -> None:
+        self.identity: str | None = identity
         self.is_over: bool = False
         self._among = among
+        self._turn = among.turn_of(identity)
+        self._lock = threading.Lock()
+        self._taken: list[str] = []  # the name, once the ledger holds it by this hold
+        self.wanted: str | None = None
+        """The key of the name, while the ledger is asked and until the pool has the name."""
+        if identity is not None:
+            dropped = weakref.finalize(self, among.note_late, self._taken, identity)
+            dropped.atexit = False
 
-    def take(self, name: str, deadline: float = 0.0) -> None:
-        """Take a name for the identity; up to ``deadline``, wait for a holder that may be dead.
+    @property
+    def name(self) -> str | None:
+        """The name that the ledger holds by this hold."""
+        return self._taken[0] if self._taken else None
+
+    def take(self, name: str, deadline: float, first: Callable[[], object] = lambda: None) -> None:
+        """Take a name; up to ``deadline``, wait for a lock, and for a holder that may be dead.
+
+        ``first`` is called before the ledger is asked, unless the agent has given up.
 
         Raises:
             NameHeld: another agent has the name, or the identity has another name
             LedgerError: the ledger cannot be reached
         """
-        ledger, tries = self._among.ledger, 0
-        while not self.is_over:
-            holder = ledger.take(name, self.identity)
+        with self._lock:
+            if self.is_over:
+                return
+            first()
+        is_settled = False
+        try:
+            self._among.begin_taking(self, name)
+            self._among.patiently(lambda: self._ask(name), deadline, lambda: self.is_over)
+            is_settled = self.name is not None
+        except NameHeld:
+            is_settled = True
+            raise
+        finally:
+            if not is_settled:  # the ledger may have the name for us, or has it from before
+                self._among.note_late([name], self.identity)
+            if self.is_over:
+                self.let_go(is_free=False)
+
+    def _ask(self, name: str) -> Holder | None:
+        """Ask the ledger once; return a holder that may come free.
+
+        Raises:
+            NameHeld: the holder is not to be waited for
+        """
+        with self._turn.lock:
+            holder = self._among.ledger.take(name, self.identity)
             if holder is None:
-                break
-            tries += 1
-            pause = _BACKOFF.pause(tries, random.random)
-            if not self._may_come_free(name, holder) or time.monotonic() + pause > deadline:
-                raise NameHeld(one_line(told(ledger, holder), 1000), holder)
-            self._among.sleep(pause)
-        else:
-            return
-        self.name = name
-        if self.is_over:  # the agent gave up while the ledger was asked
-            self.let_go()
+                self._taken.append(name)
+        if holder is not None and not self._may_come_free(name, holder):
+            raise held_by(self._among.ledger, holder)
+        return holder
 
     def _may_come_free(self, name: str, holder: Holder) -> bool:
         """Tell whether the name is that of the identity, and its holder is not known to live."""
-        is_mine = holder.identity == one_line(self.identity, LONGEST)
+        is_mine = self.identity and holder.identity == one_line(self.identity, LONGEST)
         if not is_mine or name_key(holder.name) != name_key(name) or holder.session.ended:
             return False
         # A ledger of a user's own may lack ``runs``. ``None`` then means that nothing is known.
         return getattr(self._among.ledger, "runs", lambda _: None)(holder.session) is not True
 
-    def let_go(self, is_free: bool = True) -> None:
-        """End the hold, and let other sessions take the name for the identity; it may block.
+    def end(self) -> None:
+        """Say that the agent has given up, or has left; ``take`` does not begin any more."""
+        with self._lock:
+            self.is_over = True
 
-        With ``is_free=False`` an agent of this pool still speaks under the name. Then the name
-        stays with this session.
+    def let_go(self, *, is_free: bool) -> None:
+        """Let other sessions take the name for the identity; it may block.
+
+        With ``is_free=False`` the pool may have the name. Then this happens later, when the pool
+        has let go of the name. A name without an identity is freed, if the pool does not have it.
         """
-        self.is_over = True
-        name, self.name = self.name, None
-        if name is None or not is_free:
-            self._among.forget(self)
-        else:
-            self._among.release(self, name)
+        self.end()
+        self.wanted = None
+        name = self.name
+        if name is not None:
+            self._taken.clear()
+            self._among.give_back(self, name, is_free=is_free)
 
 
 class Identities:
-    """The holds of one pool on the names of its agents' identities."""
+    """The holds of one pool on the names of its agents' identities.
 
-    def __init__(self, ledger: Ledger) -> None:
+    ``withdraw`` lets the pool forget a name, ``has`` tells whether the pool has a name, ``free``
+    frees a name that the pool does not have, and ``is_over`` tells whether the pool has ended.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        has: Callable[[str], bool] = lambda _: False,
+        withdraw: Callable[[str], object] = lambda _: None,
+        free: Callable[[list[str]], object] = lambda _: None,
+        is_over: Callable[[], bool] = bool,
+    ) -> None:
         self.ledger: Ledger = ledger
         self.sleep: Callable[[float], None] = time.sleep
-        self._lock = threading.Lock()
-        self._holds: WeakValueDictionary[str, Hold] = WeakValueDictionary()
-        """Identity → its hold. A hold that nobody can end any more, it forgets by itself."""
+        self._has, self._withdraw, self._free, self._is_over = has, withdraw, free, is_over
+        self._lock = threading.Lock()  # never held while the ledger is asked
+        self._holds: weakref.WeakValueDictionary[str, Hold] = weakref.WeakValueDictionary()
+        self._turns: weakref.WeakValueDictionary[str | None, Turn] = weakref.WeakValueDictionary()
         self._late: dict[str, str] = {}  # name → identity: the ledger has not heard of their end
+        self._all: weakref.WeakSet[Hold] = weakref.WeakSet()
+        self._freeing = threading.Lock()
 
-    def hold(self, identity: str) -> Hold:
-        """Return a new hold for an identity.
+    def hold(self, identity: str | None) -> Hold:
+        """Return a new hold, for an identity or for a name that is taken without one.
 
         Raises:
-            NameHeld: an agent of this pool has one
+            NameHeld: an agent of this pool has a hold for the identity
         """
+        if identity is None:
+            return Hold(self, None)
+        new = Hold(self, identity)
         with self._lock:
-            if (other := self._holds.get(identity)) is not None and not other.is_over:
-                held = f"'{one_line(other.name)}'" if other.name else "its name"
-                raise NameHeld(f"{held} is held for the identity '{one_line(identity)}'; {OURS}")
-            hold = self._holds[identity] = Hold(self, identity)
-            return hold
+            other = self._holds.get(identity)
+            if other is None or other.is_over:
+                self._holds[identity] = new
+                return new
+        held = f"'{one_line(other.name)}'" if other.name else "its name"
+        raise NameHeld(f"{held} is held for the identity '{one_line(identity)}'; {OURS}")
+
+    def turn_of(self, identity: str | None) -> Turn:
+        """Return the turn of an identity; each name without one has a turn of its own."""
+        if identity is None:
+            return Turn()
+        with self._lock:
+            return self._turns.setdefault(identity, Turn())
 
     def kept(self, identity: str) -> str | None:
         """Return the name of an identity; ``None`` if it has none, or the ledger cannot tell."""
@@ -120,40 +192,97 @@ class Identities:
     def held(self) -> dict[str, str]:
         """Return the names that are held now, each with its identity."""
         with self._lock:
-            return {hold.name: hold.identity for hold in self._holds.values() if hold.name}
+            holds = [*self._holds.values()]
+        return {hold.name: hold.identity or "" for hold in holds if hold.name}
 
-    def forget(self, hold: Hold) -> None:
-        """Forget a hold that has no name."""
-        with self._lock:
-            if self._holds.get(hold.identity) is hold:
-                del self._holds[hold.identity]
-
-    def release(self, hold: Hold, name: str) -> None:
-        """Let other sessions take the name of a hold; if the ledger fails, do so later."""
-        with self._lock:  # no agent of this pool may take the name meanwhile
-            self._late[name] = hold.identity
-            try:
-                self._settle()
-            except LedgerError as error:
-                warn("%a stays with this process for now: %s", name, one_line(error))
-            if self._holds.get(hold.identity) is hold:
-                del self._holds[hold.identity]
-
-    def settle(self) -> None:
-        """Tell the ledger of the names that were given back while it could not be reached.
+    def patiently(
+        self, ask: Callable[[], object], deadline: float, is_over: Callable[[], bool]
+    ) -> None:
+        """Ask until the answer is ``None``, or nobody wants it; wait up to ``deadline``.
 
         Raises:
-            LedgerError: the ledger still cannot be reached
+            NameHeld: the last answer was a holder, and the time is over
+            LedgerBusy: other processes have kept the ledger locked until then
         """
-        with self._lock:
-            self._settle()
+        tries = 0
+        while not is_over():
+            tries += 1
+            pause = _BACKOFF.pause(tries)
+            is_last = time.monotonic() + pause > deadline
+            try:
+                holder: Any = ask()
+            except LedgerBusy:
+                if is_last:
+                    raise
+            else:
+                if holder is None:
+                    return
+                if is_last:
+                    raise held_by(self.ledger, holder)
+            self.sleep(pause)
 
-    def _settle(self) -> None:
-        for name, identity in list(self._late.items()):
+    # -- giving back ------------------------------------------------------------------------
+
+    def give_back(self, hold: Hold, name: str, *, is_free: bool) -> None:
+        """Give the name of a hold back: see ``Hold.let_go``."""
+        if hold.identity is None:
+            self._free([name])
+            return
+        with self._lock:
+            self._late[name] = hold.identity
+        if self._is_over():
+            return  # the session has ended, so the identity may take the name anyway
+        try:
+            self._settle(name, is_free=is_free)
+        except LedgerError as error:
+            warn("%a stays with this process for now: %s", name, one_line(error))
+
+    def note_late(self, names: list[str], identity: str | None) -> None:
+        """Note names that the ledger may hold for nobody; any finaliser may call this."""
+        if identity is not None:
+            for name in names:
+                self._late[name] = identity
+
+    def settle(self) -> None:
+        """Tell the ledger of the names that were given back and that it has not heard of.
+
+        Raises:
+            LedgerError: the ledger cannot be reached
+        """
+        for name in [*self._late]:
+            self._settle(name, is_free=False)
+
+    def _settle(self, name: str, *, is_free: bool) -> None:
+        identity = self._late.get(name)
+        if identity is None:
+            return
+        with self.turn_of(identity).lock:
             hold = self._holds.get(identity)
-            if hold is None or hold.is_over:
+            is_held = hold is not None and hold.name is not None
+            if not is_held and not is_free and self._has(name):
+                self._withdraw(name)  # and give it back later
+                return
+            if not is_held:
                 self.ledger.release([name])
-            del self._late[name]
+            self._late.pop(name, None)
+
+    def begin_taking(self, hold: Hold, name: str) -> None:
+        """Keep the name from being freed until the pool has it, or the hold is over."""
+        with self._freeing:  # waits for a call that frees names
+            self._all.add(hold)
+            hold.wanted = name_key(name)
+
+    @contextmanager
+    def freeing(self, names: list[str]) -> Iterator[list[str]]:
+        """Let the block free those of the names that the pool does not have, and no agent takes."""
+        with self._freeing:
+            wanted = {hold.wanted for hold in [*self._all]}
+            yield [n for n in names if not self._has(n) and name_key(n) not in wanted]
+
+
+def held_by(ledger: Ledger, holder: Holder) -> NameHeld:
+    """Return the error that tells of the holder of a name."""
+    return NameHeld(one_line(told(ledger, holder), 1000), holder)
 
 
 def told(ledger: Ledger, holder: Holder) -> str:

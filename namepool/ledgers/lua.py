@@ -151,7 +151,7 @@ if not claim then
   return {'ok'}
 end
 local session, token, at, kept, whose, stored = fields(claim)
-local is_ours = session == ME and kept == '0' and (identity == '' or whose == '')
+local is_ours = session == ME and whose == ''
 local is_free = kept == '1' or session == ME or session == before
 if not is_ours and not (identity ~= '' and identity == whose and is_free) then
   return held(key, claim)

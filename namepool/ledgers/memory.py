@@ -156,7 +156,7 @@ class MemoryLedger(SessionLedger):
             return self._kept(identity)
         if claim is None:
             claim = _Claim(name, me, "", identity, self._book.clock())
-        is_ours = claim.session == me and not claim.is_kept and None in (identity, claim.identity)
+        is_ours = claim.session == me and claim.identity is None
         is_back = identity is not None and identity == claim.identity
         if not is_ours and not (is_back and (claim.is_kept or claim.session in (me, before))):
             return self._holder(key, claim)

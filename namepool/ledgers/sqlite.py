@@ -196,7 +196,7 @@ class SQLiteLedger(Tables):
         changed = self._sql(
             "UPDATE claim SET session = ?1, identity = ifnull(identity, ?2), kept = 0 "
             "WHERE namespace = ?3 AND key = ?4 AND ("
-            "session = ?1 AND kept = 0 AND (identity IS NULL OR ?2 IS NULL) OR "
+            "session = ?1 AND identity IS NULL OR "
             "identity = ?2 AND (kept = 1 OR session = ?1 OR "
             "session = (SELECT number FROM session WHERE uuid = ?5 AND namespace = ?3)))",
             *(number, identity, self.namespace, key, before),

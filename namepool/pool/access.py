@@ -176,13 +176,17 @@ class Held(Block):
         """Whether the block holds a name of the pool, rather than a default name."""
         return self._guard is not None and not isinstance(self._link, Standing)
 
-    def set_apart(self) -> None:
+    def set_apart(self, is_apart: bool = True) -> None:
         """Let the name leave the pool at the end of the block, instead of going back to its stock.
 
         The name is in no stock of the pool from now on, so the pool never hands it out again.
+        ``set_apart(False)`` takes that back.
         """
         lease: Any = self._link
-        lease.stock = Apart(lease)
+        if is_apart and not self.is_apart:
+            lease.stock = Apart(lease, lease.stock)
+        elif not is_apart and self.is_apart:
+            lease.stock = lease.stock.before
 
     @property
     def is_apart(self) -> bool:

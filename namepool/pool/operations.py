@@ -20,6 +20,7 @@ from namepool.core.links import NOBODY, OVER, Link
 from namepool.core.names import is_default_name, validate_name
 from namepool.core.options import CHECKS
 from namepool.core.state import PoolState
+from namepool.core.stock import Apart
 from namepool.errors import NameHeld
 from namepool.ledgers.keeper import Spoken
 from namepool.pool import messages as m
@@ -99,7 +100,10 @@ class Operations:
         if holder is not None and holder is not lease:
             owners = [*speaking_owners(holder)]
             raise NameHeld(f"{name!r} is checked out in this pool by {owners}")
-        return self._state.take(lease, name)
+        taken = self._state.take(lease, name)
+        if lease.leaves:
+            lease.stock = Apart(lease, lease.stock)
+        return taken
 
     def associate(self, binding: Binding) -> Any:
         """Let an owner speak under a name."""

@@ -17,11 +17,11 @@ from functools import partial
 from typing import Any
 
 from namepool.core.leases import Token, speaking_owners
-from namepool.core.names import one_line
+from namepool.core.names import name_key, one_line
 from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption, NameHeld
-from namepool.ledgers.base import LONGEST, Ledger
-from namepool.ledgers.identities import OURS, Hold, told
+from namepool.ledgers.base import LONGEST
+from namepool.ledgers.identities import OURS, Hold
 from namepool.pool.access import ENTERED, Access, Held, on_its_own_thread
 from namepool.pool.blocks import Block
 from namepool.speaking import asked_for, to_take
@@ -50,7 +50,7 @@ def resumed(
     def held(name: str | None) -> Held:
         ask: Callable[[], Token] = partial(asked_for, access.state, None, theme, timeout)
         if name is not None:
-            ask = partial(to_take, access.state, name)
+            ask = partial(to_take, access.state, name, leaves=identity is not None)
         return Held(access, ask, default)
 
     return Resumed(access, held, name, identity, math.inf if timeout is None else timeout)
@@ -104,37 +104,41 @@ class Resumed(Block):
 
     async def _enter(self, is_task: bool) -> None:
         """Hold the name, which the ledger has for no other session; a thread awaits nothing."""
-        if (ledger := self._access.ledger) is not None:
-            await _aside(partial(_claim, ledger, self._name), is_task)
+        identities = self._access.identities
+        if identities is not None:
+            self._hold = hold = identities.hold(None)
+            await _aside(partial(hold.take, self._name or "", self._deadline()), is_task)
         await self._check_out(self._name, is_task)
 
     async def _identify(self, is_task: bool) -> None:
         """Hold the name of the identity. If it has none yet, give it one."""
-        claims: Any = self._access
-        identities, identity = claims.identities, self._identity
-        deadline, name = time.monotonic() + self._timeout, self._name
+        identities: Any = self._access.identities
+        identity, deadline, name = self._identity, self._deadline(), self._name
         self._refuse_if_in_use(name)
         self._hold = hold = identities.hold(identity)
-        name = name or await _aside(partial(identities.kept, identity), is_task)
+        kept = await _aside(partial(identities.kept, identity), is_task)
+        if kept is not None and (name is None or name_key(name) == name_key(kept)):
+            name = kept  # as the ledger spells it
         if name is None:
-            name = await self._take_new(hold, is_task)
+            name = await self._take_new(hold, deadline, is_task)
         if name is not None:
             self._refuse_if_in_use(name)
             await _aside(partial(hold.take, name, deadline), is_task)
-            (await self._check_out(name, is_task)).set_apart()
+            await self._check_out(name, is_task)
 
-    async def _take_new(self, hold: Hold, is_task: bool) -> str | None:
+    async def _take_new(self, hold: Hold, deadline: float, is_task: bool) -> str | None:
         """Take any name for the identity; return the name that it has got elsewhere meanwhile."""
         blocks, name = self._blocks or [], None
         while True:
             block = await self._check_out(None, is_task)
             try:
                 if block.is_held:
-                    await _aside(partial(hold.take, self._given or ""), is_task)
-                    block.set_apart()
+                    take = partial(hold.take, self._given or "", deadline, block.set_apart)
+                    await _aside(take, is_task)
                 break
             except NameHeld as error:
                 if error.holder.identity == one_line(hold.identity, LONGEST):
+                    block.set_apart(False)
                     name = error.holder.name
                     break
                 # Hold the refused name meanwhile, so that the pool offers another.
@@ -142,19 +146,25 @@ class Resumed(Block):
             refused.__exit__()
         return name
 
+    def _deadline(self) -> float:
+        return time.monotonic() + self._timeout
+
     async def _check_out(self, name: str | None, is_task: bool) -> Held:
         block = self._held(name)
         if self._blocks is not None:
             self._blocks.append(block)
         self._given = await block.__aenter__() if is_task else block.__enter__()
+        if self._hold is not None:
+            self._hold.wanted = None  # the pool has the name from now on
         return block
 
     def _refuse_if_in_use(self, name: str | None) -> None:
         """Refuse a name that another agent of this pool has; the ledger cannot tell them apart."""
         state, identities = self._access.state, self._access.identities
         lease = state.leases.get(state.known.canonical(name)) if name else None
-        if lease is not None and identities is not None:
-            text = f"{lease.name!r} is checked out in this pool by {[*speaking_owners(lease)]}"
+        owners = [*speaking_owners(lease)] if lease is not None else []
+        if lease is not None and owners and identities is not None:  # else it is just ending
+            text = f"{lease.name!r} is checked out in this pool by {owners}"
             if (identity := identities.held().get(lease.name)) is not None:
                 text += f", for the identity '{one_line(identity)}'; {OURS}"
             raise NameHeld(one_line(text, 1000))
@@ -175,28 +185,18 @@ class Resumed(Block):
         """End the blocks; return a function that gives the name of an identity back, if needed."""
         blocks, self._blocks = self._blocks or [], None
         hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.end()  # first: from now on ``take``, on another thread, gives the name back
         is_apart = any(block.is_apart for block in blocks)
         try:
             for block in blocks:
                 block.__exit__()
         finally:
-            let_go = None if hold is None else self._ended(hold, is_apart)
+            let_go = None
+            if hold is not None and hold.identity is not None and hold.name is not None:
+                let_go = partial(hold.let_go, is_free=is_apart)
         return let_go
-
-    def _ended(self, hold: Hold, is_apart: bool) -> Callable[[], None] | None:
-        hold.is_over = True  # first: from now on ``take``, on another thread, gives the name back
-        name, state = hold.name, self._access.state
-        if name is None:
-            hold.let_go()
-            return None
-        return partial(hold.let_go, is_free=is_apart or name not in state.known)
 
 
 async def _aside(work: Callable[[], Any], is_task: bool) -> Any:
     return await on_its_own_thread(work) if is_task else work()
-
-
-def _claim(ledger: Ledger, name: str | None) -> None:
-    holder = ledger.take(name or "")
-    if holder is not None:
-        raise NameHeld(one_line(told(ledger, holder), 1000), holder)

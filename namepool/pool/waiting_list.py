@@ -18,7 +18,7 @@ from namepool.actors.reply import Dropped, withdrawn
 from namepool.core.leases import Lease
 from namepool.core.links import OVER, Link
 from namepool.core.names import one_line
-from namepool.core.state import LateChunk, OwnerEnded, PoolState
+from namepool.core.state import LateChunk, OwnerEnded, PoolState, Withdrawn
 from namepool.core.stats import Outcome
 from namepool.core.stock import Apart, Stock, Wait, Waiters
 from namepool.errors import CheckoutTimeout, NamesUnavailable, UnknownTheme
@@ -84,6 +84,8 @@ class WaitingList:
             self.owner_ended(what)
             if self._inbox.queue:  # it may have requests there, so it ends again behind them
                 self._inbox.put(Envelope(what))
+        elif isinstance(what, Withdrawn):
+            self._state.withdraw(what.name)
         elif isinstance(what, LateChunk) and what.epoch == self._state.epoch:
             self._state.admit(what.judged, what.theme)
         self.serve()

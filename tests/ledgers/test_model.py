@@ -70,7 +70,7 @@ class TwoSessions(RuleBasedStateMachine):
         if identity is not None and others:
             return others[0]
         session, _, before = self.claims.get(key, (me, "", None))
-        is_ours = session == me and key not in self.kept and None in (identity, before)
+        is_ours = session == me and before is None
         is_free = session in self.gone or session == me or key in self.kept
         is_back = identity is not None and identity == before and is_free
         return None if is_ours or is_back else key
