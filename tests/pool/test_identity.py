@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -15,14 +16,15 @@ from typing import Any
 import pytest
 
 import namepool
-from namepool import LedgerError, NameHeld, NumberedNames
+from namepool import LedgerBusy, LedgerError, NameHeld, NumberedNames
 from namepool.ledgers import Holder, open_ledger
 from namepool.ledgers.base import LIVING_FOR
 from namepool.ledgers.memory import Book, MemoryLedger
 from namepool.ledgers.session import SessionLedger
 from tests.ledgers.engines import forget
 from tests.ledgers.redis_server import RedisServer
-from tests.support import PATIENCE, MovableClock, on_thread, run_together, wait_until
+from tests.strikes.scene import turn_of
+from tests.support import PATIENCE, MovableClock, on_thread, run_together, started, wait_until
 
 ADA = "Ada the Yak Shaver"
 
@@ -341,3 +343,209 @@ def test_a_process_takes_the_name_of_an_identity_from_one_that_was_killed(url: s
         first.wait(PATIENCE)
         with agent(url) as heir:
             assert said(heir) == name != "HELD"
+
+
+# -- agents that give up, and names that are taken away -----------------------------------------
+
+
+class Gated(MemoryLedger):
+    """A ledger whose calls about one name wait for a gate while it is ``closed``."""
+
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self.asked, self.gate = threading.Event(), threading.Event()
+        self.gate.set()
+        self.answered = threading.Semaphore(0)
+
+    def take(self, name: str, identity: str | None = None) -> Holder | None:
+        self._wait()
+        try:
+            return super().take(name, identity)
+        finally:
+            self.answered.release()
+
+    def release(self, names: Any, token: str | None = None) -> None:
+        self._wait()
+        super().release(names, token)
+        self.answered.release()
+
+    def _wait(self) -> None:
+        if not self.gate.is_set():
+            self.asked.set()
+            assert self.gate.wait(PATIENCE)
+
+
+async def cancelled(entering: Any, ledger: Gated) -> None:
+    """Cancel a task that enters a block while the ledger is asked; then let the ledger answer."""
+    ledger.gate.clear()
+    task = asyncio.create_task(entering)
+    while not ledger.asked.is_set():
+        await asyncio.sleep(0)  # it is the loop that goes on
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ledger.gate.set()
+    assert await asyncio.to_thread(ledger.answered.acquire, timeout=PATIENCE)
+    assert await asyncio.to_thread(ledger.answered.acquire, timeout=PATIENCE)
+
+
+def test_a_new_name_whose_agent_was_cancelled_is_in_no_stock_and_waits_for_its_identity(
+    book: Book, others: MemoryLedger
+) -> None:
+    ledger = Gated(book)
+
+    async def agent() -> None:
+        async with namepool.open_async_pool(source=NumberedNames(), ledger=ledger) as pool:
+            await cancelled(pool.named(identity="planner").__aenter__(), ledger)
+            await pool.pool_stats()
+
+            holder = kept(others)
+            assert holder.is_kept
+            assert holder.name not in pool._state.known
+            async with pool.named(identity="planner") as name:
+                assert name == holder.name
+
+    asyncio.run(agent())
+
+
+def test_a_name_whose_agent_was_cancelled_is_claimed_for_nobody(
+    book: Book, others: MemoryLedger
+) -> None:
+    ledger = Gated(book)
+
+    async def agent() -> None:
+        async with namepool.open_async_pool(source=NumberedNames(), ledger=ledger) as pool:
+            await cancelled(pool.named(name=ADA).__aenter__(), ledger)
+            assert others.holder(ADA) is None
+
+    asyncio.run(agent())
+
+
+@pytest.mark.parametrize("taken_away", ["checkin", "reset"])
+def test_a_name_that_was_taken_from_its_agent_still_belongs_to_the_identity(
+    book: Book, taken_away: str
+) -> None:
+    with open_pool(MemoryLedger(book)) as pool, open_pool(MemoryLedger(book)) as other:
+        block = pool.named(identity="planner")
+        name = block.__enter__()
+        if taken_away == "reset":
+            pool.reset()
+        else:
+            pool.checkin_name(name)
+        with pytest.raises(NameHeld, match="for the identity 'planner'; this very process"):
+            on_thread(lambda: pool.named(name=name).__enter__())
+        block.__exit__(None, None, None)
+        with other.named(identity="planner") as again:
+            assert again == name
+        with pytest.raises(NameHeld):
+            on_thread(lambda: pool.named(name=name).__enter__())
+
+
+def test_a_name_that_another_session_holds_is_handed_out_no_more(
+    book: Book, others: MemoryLedger
+) -> None:
+    others.take(ADA, "planner")
+    with open_pool(MemoryLedger(book), reuse_gap=0) as pool:
+        pool.associate_name(ADA, owner="a reader")
+        wait_until(lambda: pool.pool_stats().conflict_count == 1, pool._target)
+        pool.checkin_name(ADA, owner="a reader")
+        wait_until(lambda: ADA not in pool._state.known, pool._target)
+
+        assert ADA not in {pool.checkout_name() for _ in range(30)}
+
+
+def test_a_name_that_an_agent_takes_is_not_freed_meanwhile(
+    book: Book, others: MemoryLedger
+) -> None:
+    ledger = Gated(book)
+    with open_pool(ledger) as pool:
+        ledger.claim([ADA], "of a theme that is forgotten now")
+        claims: Any = pool._target.current.actor_ref._actor_weakref()._source  # type: ignore[attr-defined]
+        ledger.gate.clear()
+        releasing, _ = started(lambda: claims.release([ADA]))
+        assert ledger.asked.wait(PATIENCE)
+        taking, got = started(lambda: pool.named(name=ADA).__enter__())
+        ledger.gate.set()
+        releasing.join(PATIENCE)
+        taking.join(PATIENCE)
+
+        assert got == [ADA]
+        assert others.claim([ADA], "t") == []
+
+
+def test_an_agent_whose_block_has_just_ended_is_not_in_its_own_way(book: Book) -> None:
+    with open_pool(MemoryLedger(book)) as pool:
+        block = pool.named(identity="planner")
+        name = block.__enter__()
+        with turn_of(pool._target.current):  # type: ignore[attr-defined]
+            on_thread(lambda: block.__exit__(None, None, None))
+            again, got = started(lambda: pool.named(identity="planner").__enter__())
+        again.join(PATIENCE)
+
+        assert got == [name]
+
+
+def test_an_agent_waits_while_the_ledger_is_locked(book: Book) -> None:
+    class Locked(MemoryLedger):
+        tries = 3
+
+        def take(self, name: str, identity: str | None = None) -> Holder | None:
+            self.tries -= 1
+            if self.tries:
+                raise LedgerBusy("another process has it locked")
+            return super().take(name, identity)
+
+    ledger = Locked(book)
+    with open_pool(ledger) as pool:
+        pool._access.identities.sleep = lambda _: None  # type: ignore[union-attr]
+        with pool.named(identity="planner") as name:
+            assert name == pool.speaker()
+        ledger.tries = 3
+        with pool.named(name=ADA) as name:
+            assert name == ADA
+        ledger.tries = 3
+        with pytest.raises(LedgerBusy):
+            pool.named(timeout=0.0, name="Bea Sharp").__enter__()
+
+
+def test_an_event_loop_does_not_wait_while_another_agent_gives_its_name_back(book: Book) -> None:
+    ledger = Gated(book)
+
+    async def agent() -> None:
+        async with namepool.open_async_pool(source=NumberedNames(), ledger=ledger) as pool:
+            block = pool.named(identity="one")
+            await block.__aenter__()
+            ledger.gate.clear()
+            leaving = asyncio.create_task(block.__aexit__(None, None, None))
+            while not ledger.asked.is_set():
+                await asyncio.sleep(0)
+            entering = asyncio.create_task(pool.named(identity="two").__aenter__())
+            for _ in range(100):
+                await asyncio.sleep(0)  # it would stand still here
+            ledger.gate.set()
+            await leaving
+            assert await entering
+
+    asyncio.run(agent())
+
+
+def test_a_block_that_is_dropped_gives_the_name_of_its_identity_back(
+    book: Book, others: MemoryLedger
+) -> None:
+    with open_pool(MemoryLedger(book)) as pool:
+        block = pool.named(identity="planner")
+        name = block.__enter__()
+        del block
+        gc.collect()
+        wait_until(lambda: name not in pool._state.known, pool._target)
+        pool._access.identities.settle()  # type: ignore[union-attr]
+
+        assert kept(others).is_kept
+
+
+def test_an_identity_speaks_under_the_spelling_of_its_first_name(book: Book) -> None:
+    with open_pool(MemoryLedger(book)) as pool:
+        with pool.named(name=ADA, identity="planner"):
+            pass
+        with pool.named(name=ADA.upper(), identity="planner") as name:
+            assert name == pool.speaker() == ADA
