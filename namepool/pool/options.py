@@ -109,7 +109,9 @@ def supply(source: NameSource | None, claimed_in: str | Ledger | None) -> NameSo
     if ledger is None:
         return source
     claims = ClaimedNames(source, ledger)
-    draw = claims.draw if isinstance(ledger, SessionLedger) else None
+    # A class that has a ``claim`` of its own wants to see each claim.
+    draws = isinstance(ledger, SessionLedger) and type(ledger).claim is SessionLedger.claim
+    draw = claims.draw if draws else None
     # All processes share one walk; each takes the next positions of it.
     share_walk(source, ledger.advance, getattr(ledger, "namespace", "default"), draw)
     return claims

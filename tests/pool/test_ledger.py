@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pykka
 import pytest
@@ -702,3 +702,15 @@ def test_the_end_of_a_pool_takes_no_longer_than_the_timeout_of_its_ledger(book: 
 
     assert time.monotonic() - began < ENDING / 2
     gate.set()
+
+
+def test_a_ledger_with_a_claim_of_its_own_sees_each_claim(book: Book) -> None:
+    class Seen(MemoryLedger):
+        claimed: ClassVar[list[str]] = []
+
+        def claim(self, names: Sequence[str], token: str) -> list[str]:
+            self.claimed.extend(names)
+            return super().claim(names, token)
+
+    with namepool.open_pool(ledger=Seen(book)) as pool:
+        assert pool.checkout_name() in Seen.claimed
