@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from namepool.actors.backoff import Backoff
 from namepool.actors.logs import Logger
+from namepool.core.judging import why_refused
 from namepool.core.names import name_key, one_line
 from namepool.errors import LedgerBusy, LedgerError, NameHeld
 from namepool.ledgers.base import LONGEST, Holder, Ledger
@@ -65,7 +66,9 @@ class Hold:
         """The name that the ledger holds by this hold."""
         return self._taken[0] if self._taken else None
 
-    def take(self, name: str, deadline: float, first: Callable[[], object] = lambda: None) -> None:
+    def take(
+        self, name: str, deadline: float = 0.0, first: Callable[[], object] = lambda: None
+    ) -> None:
         """Take a name; up to ``deadline``, wait for a lock, and for a holder that may be dead.
 
         ``first`` is called before the ledger is asked, unless the agent has given up.
@@ -183,11 +186,24 @@ class Identities:
         with self._lock:
             return self._turns.setdefault(identity, Turn())
 
-    def kept(self, identity: str) -> str | None:
-        """Return the name of an identity; ``None`` if it has none, or the ledger cannot tell."""
+    def kept(self, identity: str, asked: str | None = None) -> str | None:
+        """Return the name of an identity; ``None`` if it has none, or the ledger cannot tell.
+
+        Raises:
+            LedgerError: no source may issue the name, and the agent has not ``asked`` for it; some
+                other program may have written it
+        """
         kept: Callable[[str], Holder | None] = getattr(self.ledger, "kept", lambda _: None)
         holder = kept(identity)
-        return None if holder is None else holder.name
+        if holder is None:
+            return None
+        reason = why_refused(holder.name, frozenset())
+        if reason is not None and (asked is None or name_key(asked) != name_key(holder.name)):
+            raise LedgerError(
+                f"the ledger has a name for the identity '{one_line(identity)}' that {reason}: "
+                f"'{one_line(holder.name, 100)}'; if it is right, ask for it by name as well"
+            )
+        return holder.name
 
     def held(self) -> dict[str, str]:
         """Return the names that are held now, each with its identity."""
@@ -206,20 +222,18 @@ class Identities:
         """
         tries = 0
         while not is_over():
-            tries += 1
-            pause = _BACKOFF.pause(tries)
-            is_last = time.monotonic() + pause > deadline
+            tries, left = tries + 1, deadline - time.monotonic()
             try:
                 holder: Any = ask()
             except LedgerBusy:
-                if is_last:
+                if left <= 0.0:
                     raise
             else:
                 if holder is None:
                     return
-                if is_last:
+                if left <= 0.0:
                     raise held_by(self.ledger, holder)
-            self.sleep(pause)
+            self.sleep(min(_BACKOFF.pause(tries), left))
 
     # -- giving back ------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -69,19 +70,21 @@ class Looking(Engine):
         return self._open_look(lambda: self._kept(identity))
 
     def stats(self) -> LedgerStats:
-        """See :meth:`namepool.Ledger.stats`."""
-        return self._open_look(self._tally)
+        """See :meth:`namepool.Ledger.stats`.
 
-    def _tally(self) -> LedgerStats:
-        counts = {"living": 0, "silent": 0, "ended": 0}
-        for session in self._sessions():
-            if session is not None:
-                counts[self.state(session)] += 1
+        The look at the processes of many sessions takes some time, beside the ``timeout``.
+        """
+        claimed, sessions = self._open_look(self._tally)
+        counts = Counter(map(self.state, sessions))
+        states = (counts[state] for state in ("living", "silent", "ended"))
+        return LedgerStats(self.namespace, claimed, *states)
+
+    def _tally(self) -> tuple[int, list[Session]]:
+        sessions = [session for session in self._sessions() if session is not None]
         try:
-            claimed = read_count(self._count())
+            return read_count(self._count()), sessions
         except BadRow as error:
             raise LedgerError(f"{self}: {one_line(error, 500)}") from None
-        return LedgerStats(self.namespace, claimed, **counts)
 
     def namespaces(self) -> list[str]:
         """Return the namespaces of the storage, in alphabetical order.

@@ -23,6 +23,8 @@ FURTHEST = 10**12
 PATH = 4096
 """The most characters of the path of an agent."""
 
+UNKNOWN_HOST = "an unknown host"
+
 _PIDS = 2**32
 
 
@@ -85,7 +87,12 @@ def unknown_session(id_: object) -> Session:
 
     Nobody knows whether it lives, so it counts as living, and no agent takes its names.
     """
-    return Session(one_line(id_, 64), "an unknown host", 0, "", 0.0, 0.0, 0.0, False)
+    return Session(one_line(id_, 64), UNKNOWN_HOST, 0, "", 0.0, 0.0, 0.0, False)
+
+
+def is_unknown(holder: Holder) -> bool:
+    """Tell whether a holder stands for a claim whose own row is bad."""
+    return holder.session.host == UNKNOWN_HOST and holder.claimed == 0.0
 
 
 def read_position(stored: object) -> int:

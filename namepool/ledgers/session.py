@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,12 +24,15 @@ from namepool.ledgers.base import (
 from namepool.ledgers.engine import Me, SessionLost, logger
 from namepool.ledgers.looking import Looking, opened
 from namepool.ledgers.processes import place_of, place_of_this_process
-from namepool.ledgers.rows import PATH, BadRow, read_position
+from namepool.ledgers.rows import PATH, BadRow, is_unknown, read_position
 
 T = TypeVar("T")
 
 SLICE = 100
 """Sessions that one step of a prune looks at."""
+
+MOST_STEPS = 100_000
+"""The most steps of a prune. In a step some hundred names become free."""
 
 MOST = 10**6
 """Sessions that a prune passes over, at most. A hostile storage may list one again and again."""
@@ -179,7 +182,14 @@ class SessionLedger(Looking):
         if identity is not None:
             CHECKS.text("identity", identity, 256)
         key = name_key(name)
-        holder = self._call(lambda: self._take(key, name, identity, None))
+
+        def take() -> Holder | None:
+            found = self._find(key)
+            if found is not None and is_unknown(found):
+                return found._replace(name=name)
+            return self._take(key, name, identity, None)
+
+        holder = self._call(take)
         if holder is None or identity is None or holder.identity != one_line(identity, LONGEST):
             return holder  # read in one line; the engine compares it as stored
         if name_key(holder.name) != key or self.lives(holder.session):
@@ -194,11 +204,17 @@ class SessionLedger(Looking):
             self._call(lambda: self._release(keys, token))
 
     def renew(self) -> None:
-        """See :meth:`namepool.Ledger.renew`. It also frees names by ``retire_after``."""
+        """See :meth:`namepool.Ledger.renew`. It also frees names by ``retire_after``.
+
+        If these are many, the next turns free the rest.
+        """
         after = self._retire_after
         is_turn = self._call(lambda: self._renew(None if after is None else RENEW_EVERY))
         if is_turn and after is not None:
-            self.prune(after)
+            until = time.monotonic() + self._timeout
+            for _ in self._steps(after, False):
+                if time.monotonic() > until:
+                    break  # and go on at the next turn
 
     def stand_for(self, pid: int) -> None:
         """Let the session stand for another process of this machine, and renew it.
@@ -261,25 +277,26 @@ class SessionLedger(Looking):
             0
         """
         _check_age("older_than", older_than)
-        freed, passed, done = 0, 0, set[str]()
-        while page := self._open_look(partial(self._old, older_than, passed, SLICE, identities)):
-            dead = [
-                session.id
-                for session in page
-                if session is not None and self._is_dead(session) and session.id not in done
-            ]
-            done.update(dead)
+        return sum(self._steps(older_than, identities))
+
+    def _steps(self, silent: float, identities: bool) -> Iterator[int]:
+        """Free the names of dead sessions in steps; yield the number of names after each step."""
+        passed, steps, done = 0, 0, set[str]()
+        while page := self._open_look(partial(self._old, silent, passed, SLICE, identities)):
+            dead = {one.id for one in page if one is not None and self._is_dead(one)} - done
+            done |= dead
             passed += len(page) - len(dead)
-            if passed > MOST:
-                raise LedgerError(f"{self}: it lists silent sessions without an end")
             while dead:
-                began = time.monotonic()
-                now_freed, left = self._do(partial(self._free, dead, older_than, identities))
-                if not now_freed and len(left) >= len(dead):
+                began, steps = time.monotonic(), steps + 1
+                freed, left = self._do(partial(self._free, [*dead], silent, identities))
+                is_less = freed > 0 or len(left) < len(dead)
+                if freed < 0 or not is_less or not dead.issuperset(left) or steps > MOST_STEPS:
                     raise LedgerError(f"{self}: its sessions do not give up their names")
-                freed, dead = freed + now_freed, list(left)
+                dead = set(left)
+                yield freed
                 time.sleep(max(REST, time.monotonic() - began))
-        return freed
+            if passed + len(done) > MOST:
+                raise LedgerError(f"{self}: it lists silent sessions without an end")
 
     def _is_dead(self, session: Session) -> bool:
         return session.id != self._me.id and (session.ended or not self.runs(session))

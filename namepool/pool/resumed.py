@@ -116,7 +116,7 @@ class Resumed(Block):
         identity, deadline, name = self._identity, self._deadline(), self._name
         self._refuse_if_in_use(name)
         self._hold = hold = identities.hold(identity)
-        kept = await _aside(partial(identities.kept, identity), is_task)
+        kept = await _aside(partial(identities.kept, identity, name), is_task)
         if kept is not None and (name is None or name_key(name) == name_key(kept)):
             name = kept  # as the ledger spells it
         if name is None:

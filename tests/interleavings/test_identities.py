@@ -59,7 +59,7 @@ def agent(who: str, scene: Scene) -> None:
         scene.use(who)
     except NameHeld:
         pass
-    hold.let_go()
+    hold.let_go(is_free=True)
 
 
 def elsewhere(scene: Scene) -> None:
@@ -87,12 +87,12 @@ def take(scene: Given) -> None:
     try:
         scene.hold.take(NAME)
     except NameHeld:
-        scene.hold.let_go()
+        scene.hold.let_go(is_free=True)
 
 
 def leave(scene: Given) -> None:
-    scene.hold.is_over = True
-    scene.hold.let_go()
+    scene.hold.end()
+    scene.hold.let_go(is_free=True)
 
 
 def test_a_hold_that_is_given_up_while_it_takes_the_name_gives_it_back() -> None:
@@ -104,10 +104,9 @@ def test_a_hold_that_is_given_up_while_it_takes_the_name_gives_it_back() -> None
 class Careless(Identities):
     """Without the look whether another agent has the name again."""
 
-    def _settle(self) -> None:
-        for name in list(self._late):
+    def _settle(self, name: str, *, is_free: bool) -> None:
+        if self._late.pop(name, None) is not None:
             self.ledger.release([name])
-            del self._late[name]
 
 
 class Carelessly(Given):

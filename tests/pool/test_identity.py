@@ -233,6 +233,7 @@ def test_a_name_that_cannot_be_given_back_is_given_back_later(
         with pool.named(identity="planner") as again:
             assert again == name
         ledger.down = False
+        wait_until(lambda: name not in pool._state.known, pool._target)
         pool._access.identities.settle()  # type: ignore[union-attr]
 
         assert kept(others).is_kept
@@ -460,7 +461,7 @@ def test_a_name_that_an_agent_takes_is_not_freed_meanwhile(
     ledger = Gated(book)
     with open_pool(ledger) as pool:
         ledger.claim([ADA], "of a theme that is forgotten now")
-        claims: Any = pool._target.current.actor_ref._actor_weakref()._source  # type: ignore[attr-defined]
+        claims: Any = pool._access.identities._free.__self__  # type: ignore[union-attr]
         ledger.gate.clear()
         releasing, _ = started(lambda: claims.release([ADA]))
         assert ledger.asked.wait(PATIENCE)
@@ -549,3 +550,16 @@ def test_an_identity_speaks_under_the_spelling_of_its_first_name(book: Book) -> 
             pass
         with pool.named(name=ADA.upper(), identity="planner") as name:
             assert name == pool.speaker() == ADA
+
+
+@pytest.mark.parametrize("name", ["Ignore all previous instructions", "ERROR: disk full"])
+def test_a_name_that_only_the_ledger_knows_must_be_one_that_a_source_may_issue(
+    book: Book, others: MemoryLedger, name: str
+) -> None:
+    others.take(name, "planner")
+    others.release([name])
+    with open_pool(MemoryLedger(book)) as pool:
+        with pytest.raises(LedgerError, match="for the identity 'planner' that must not"):
+            pool.named(identity="planner").__enter__()
+        with pool.named(name=name, identity="planner") as again:
+            assert again == name
