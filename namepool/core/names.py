@@ -184,16 +184,20 @@ def is_default_name(name: str) -> bool:
     return name == DEFAULT_NAME or name_key(name) == _DEFAULT_KEY
 
 
+def _as_text(thing: object) -> str:
+    try:
+        return str(thing)
+    except Exception:
+        return f"<{type(thing).__name__} that cannot be shown>"
+
+
 def one_line(text: object, limit: int = 200) -> str:
     """Return ``str(text)`` for one log line: control characters escaped, cut to ``limit``.
 
     If ``str()`` fails, the result names the type instead, because the caller reports an error
     already.
     """
-    try:
-        raw = str(text)
-    except Exception:
-        raw = f"<{type(text).__name__} that cannot be shown>"
+    raw = text if type(text) is str else _as_text(text)
     cut = raw[: limit + 1]
     safe = cut if _is_plain(cut) else "".join(c if _readable(c) else ascii(c)[1:-1] for c in cut)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
