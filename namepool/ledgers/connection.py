@@ -101,7 +101,7 @@ class Connection:
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         """Execute a statement with values for ``?`` or ``?1``."""
         if time.monotonic() > self._until[0]:
-            raise _interrupted()
+            raise fault(sqlite3.SQLITE_INTERRUPT, "interrupted")
         named, numbered = _NUMBERED.subn(r":v\1", statement)
         if not numbered:
             return self._sqlite.execute(statement, values)
@@ -132,7 +132,8 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _interrupted() -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("interrupted")
-    error.sqlite_errorcode = sqlite3.SQLITE_INTERRUPT
+def fault(code: int, text: str) -> sqlite3.Error:
+    """Return an error like one of SQLite."""
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = code
     return error

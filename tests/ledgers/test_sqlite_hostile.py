@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +340,20 @@ def test_every_page_of_hostile_keys_is_behind_the_one_before(
     monkeypatch.setattr(tables, "PAGE", 2)
 
     assert [holder.name for holder in ledger.holders()] == ["Ada", "Bob", "Zoe"]
+
+
+def test_keys_that_are_out_of_order_are_no_list_without_an_end(
+    path: Path, ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.claim(["Cleo", "Dora"], "t")
+    ledger.close()
+    path.write_bytes(path.read_bytes().replace(b"cleo", b"aaaa"))
+    monkeypatch.setattr(tables, "PAGE", 3)
+
+    reader = SQLiteLedger(path)
+    assert "the file is damaged: keep it, and" in bounded(
+        lambda: list(islice(reader.holders(), 99))
+    )
 
 
 def test_namespaces_that_nobody_could_open_are_not_shown(path: Path, ledger: SQLiteLedger) -> None:
