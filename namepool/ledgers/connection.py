@@ -23,8 +23,14 @@ _PRAGMAS = (
     "synchronous = FULL",
 )
 
-_STEPS = 2000
-"""The steps of SQLite's machine after which it asks whether the time is over: under 1 ms."""
+_STEPS = 5
+"""The steps of SQLite's machine after which it asks whether the time is over: a row or two.
+
+SQLite loads a whole row to compare its key. So huge rows of a hostile file take long.
+"""
+
+_LARGEST = 10_000_000
+"""The most bytes of a text that is read. SQLite must load a whole text, to cut it."""
 
 _NEVER = float("inf")
 
@@ -69,6 +75,7 @@ class Connection:
         )
         try:
             self._sqlite.set_progress_handler(lambda: time.monotonic() > limit[0], _STEPS)
+            self._sqlite.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             self._sqlite.text_factory = _text
             for pragma in _PRAGMAS:
                 self._sqlite.execute(f"PRAGMA {pragma}")

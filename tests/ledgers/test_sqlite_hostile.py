@@ -356,6 +356,15 @@ def test_keys_that_are_out_of_order_are_no_list_without_an_end(
     )
 
 
+def test_a_huge_row_is_not_read_and_the_others_are_found(path: Path, ledger: SQLiteLedger) -> None:
+    tamper(path, "UPDATE claim SET name = :name WHERE key = 'bob'", name=f"{LONG}A")
+
+    for call in (lambda: list(ledger.holders()), lambda: ledger.take("Bob")):
+        assert "another program has put a huge row there: keep it" in bounded(call)
+    assert ledger.holder("Ada") is not None
+    assert ledger.claim(NAMES, "t") == ["Cleo"]
+
+
 def test_namespaces_that_nobody_could_open_are_not_shown(path: Path, ledger: SQLiteLedger) -> None:
     for namespace in (EVIL, LONG, ""):
         tamper(
@@ -447,6 +456,24 @@ def test_steps_that_take_too_long_together_are_stopped(path: Path, ledger: SQLit
 
     assert "the call took longer than the timeout" in bounded(lambda: impatient._guarded(work))
     impatient.close()
+
+
+def test_no_more_than_two_rows_are_read_between_two_looks_at_the_clock(
+    ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.claim([f"Npc {letter * 3}" for letter in "abcdefghijklmnopqrstuvwxyz"], "t")
+    looks: list[float] = []
+
+    class Clock:
+        def monotonic(self) -> float:
+            looks.append(time.monotonic())
+            return looks[-1]
+
+    monkeypatch.setattr(connection, "time", Clock())
+    claimed = ledger._look(ledger._count)
+
+    assert claimed > 26
+    assert len(looks) > claimed / 2
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this platform stops no process")
