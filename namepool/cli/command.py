@@ -13,7 +13,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,8 +35,18 @@ MOST_NAMES = 1_000_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of ``argv`` (``None``: the process's arguments); return the exit code."""
-    with _escaping(sys.stdout), _escaping(sys.stderr):
+    with _writing(), _escaping(sys.stdout), _escaping(sys.stderr):
         return _ended(argv)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Give a process without stdout, as after ``>&-``, a stdout that leads nowhere."""
+    if sys.stdout is not None:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 @contextmanager

@@ -23,8 +23,14 @@ _PRAGMAS = (
     "synchronous = FULL",
 )
 
-_STEPS = 2000
-"""The steps of SQLite's machine after which it asks whether the time is over: under 1 ms."""
+_STEPS = 5
+"""The steps of SQLite's machine after which it asks whether the time is over: a row or two.
+
+SQLite loads a whole row to compare its key. So huge rows of a hostile file take long.
+"""
+
+_LARGEST = 10_000_000
+"""The most bytes of a text that is read. SQLite must load a whole text, to cut it."""
 
 _NEVER = float("inf")
 
@@ -69,6 +75,7 @@ class Connection:
         )
         try:
             self._sqlite.set_progress_handler(lambda: time.monotonic() > limit[0], _STEPS)
+            self._sqlite.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             self._sqlite.text_factory = _text
             for pragma in _PRAGMAS:
                 self._sqlite.execute(f"PRAGMA {pragma}")
@@ -101,7 +108,7 @@ class Connection:
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         """Execute a statement with values for ``?`` or ``?1``."""
         if time.monotonic() > self._until[0]:
-            raise _interrupted()
+            raise fault(sqlite3.SQLITE_INTERRUPT, "interrupted")
         named, numbered = _NUMBERED.subn(r":v\1", statement)
         if not numbered:
             return self._sqlite.execute(statement, values)
@@ -132,7 +139,8 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _interrupted() -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("interrupted")
-    error.sqlite_errorcode = sqlite3.SQLITE_INTERRUPT
+def fault(code: int, text: str) -> sqlite3.Error:
+    """Return an error like one of SQLite."""
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = code
     return error

@@ -42,6 +42,7 @@ _HINTS = {
     sqlite3.SQLITE_READONLY: "this process may not write to it or to its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: may this user read and write it and its folder?",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: keep it, and begin a new one",
+    sqlite3.SQLITE_TOOBIG: "another program has put a huge row there: keep it, and begin a new one",
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
     sqlite3.SQLITE_INTERRUPT: "the call took longer than the timeout",
 }

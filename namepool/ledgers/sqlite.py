@@ -33,7 +33,7 @@ class SQLiteLedger(Tables):
 
     Several processes of one machine can share the file, also in containers that mount the same
     local disk. A claim survives a crash of the machine (``synchronous=FULL``). The first call opens
-    the file. A call that only reads writes nothing, and makes no file.
+    the file. A call that only reads changes no data, and makes no file.
 
     Args:
         mode: the mode of a new file, also against the umask: with ``0o600`` only this user may use

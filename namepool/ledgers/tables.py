@@ -12,6 +12,7 @@ from namepool.core.names import one_line, why_invalid
 from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption
 from namepool.ledgers.base import LONGEST, Holder, Session
+from namepool.ledgers.connection import fault
 from namepool.ledgers.rows import PATH, read_holder, read_session, unknown_session
 from namepool.ledgers.session import SessionLedger
 
@@ -88,7 +89,14 @@ class Tables(SessionLedger):
         holders = [
             self._holder(row, session_of(row[:KEY]) or unknown_session(row[0])) for row in rows
         ]
-        return filter(None, holders), _behind(rows[-1][-1]) if len(rows) == PAGE else None
+        if len(rows) < PAGE:
+            return filter(None, holders), None
+        further = _behind(rows[-1][-1])
+        if further is not None and further <= (after or b""):  # a list without an end
+            raise fault(
+                sqlite3.SQLITE_CORRUPT, "its keys are out of order"
+            )  # a list without an end
+        return filter(None, holders), further
 
     def _old(
         self, silent: float, skip: int, count: int, identities: bool

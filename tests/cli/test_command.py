@@ -487,6 +487,30 @@ def test_a_closed_pipe_ends_the_output_without_a_word(arguments: list[str]) -> N
         assert command.wait(PATIENCE) == 141
 
 
+@pytest.mark.parametrize("arguments", [["names", "1"], ["themes"], ["demo", "--agents", "2"]])
+def test_a_process_without_stdout_runs_a_command_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert cli.main(arguments) == 0
+    assert sys.stdout is None
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_of_the_system_is_one_line_in_a_process_without_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(*_: object) -> list[str]:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(OfflineNames, "fetch", full)
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert cli.main(["names"]) == 1
+    assert capsys.readouterr().err == "namepool: error: the disk is full\n"
+
+
 def test_python_dash_m_runs_the_same_command() -> None:
     with _start("names", "3", "--seed", "1") as command:
         out, _ = command.communicate(timeout=PATIENCE)

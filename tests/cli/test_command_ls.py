@@ -80,6 +80,16 @@ def names(capsys: Capture, *arguments: str) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("arguments", [["ls"], ["ls", "--json"], ["stats"]])
+@pytest.mark.usefixtures("crew")
+def test_a_process_without_stdout_may_ask(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert looks(capsys, *arguments) == ""
+
+
 ALL = ["Lia Living", "Kit Kept", "Ida In Use", "Ed Ended", "Sil Silent"]
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +342,29 @@ def test_every_page_of_hostile_keys_is_behind_the_one_before(
     assert [holder.name for holder in ledger.holders()] == ["Ada", "Bob", "Zoe"]
 
 
+def test_keys_that_are_out_of_order_are_no_list_without_an_end(
+    path: Path, ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.claim(["Cleo", "Dora"], "t")
+    ledger.close()
+    path.write_bytes(path.read_bytes().replace(b"cleo", b"aaaa"))
+    monkeypatch.setattr(tables, "PAGE", 3)
+
+    reader = SQLiteLedger(path)
+    assert "the file is damaged: keep it, and" in bounded(
+        lambda: list(islice(reader.holders(), 99))
+    )
+
+
+def test_a_huge_row_is_not_read_and_the_others_are_found(path: Path, ledger: SQLiteLedger) -> None:
+    tamper(path, "UPDATE claim SET name = :name WHERE key = 'bob'", name=f"{LONG}A")
+
+    for call in (lambda: list(ledger.holders()), lambda: ledger.take("Bob")):
+        assert "another program has put a huge row there: keep it" in bounded(call)
+    assert ledger.holder("Ada") is not None
+    assert ledger.claim(NAMES, "t") == ["Cleo"]
+
+
 def test_namespaces_that_nobody_could_open_are_not_shown(path: Path, ledger: SQLiteLedger) -> None:
     for namespace in (EVIL, LONG, ""):
         tamper(
@@ -433,6 +456,24 @@ def test_steps_that_take_too_long_together_are_stopped(path: Path, ledger: SQLit
 
     assert "the call took longer than the timeout" in bounded(lambda: impatient._guarded(work))
     impatient.close()
+
+
+def test_no_more_than_two_rows_are_read_between_two_looks_at_the_clock(
+    ledger: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.claim([f"Npc {letter * 3}" for letter in "abcdefghijklmnopqrstuvwxyz"], "t")
+    looks: list[float] = []
+
+    class Clock:
+        def monotonic(self) -> float:
+            looks.append(time.monotonic())
+            return looks[-1]
+
+    monkeypatch.setattr(connection, "time", Clock())
+    claimed = ledger._look(ledger._count)
+
+    assert claimed > 26
+    assert len(looks) > claimed / 2
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this platform stops no process")

@@ -143,7 +143,11 @@ class Endpoint(NeverCopied):
         of_proxies = [one for url in getproxies().values() for one in secrets.of_url(url)]
         of_session = secrets.of_session(self.session)
         sent = [one for carried in list(self._sent) for one in carried]
-        return partial(secrets.strike, secrets=[*self._secrets, *of_session, *of_proxies, *sent])
+        # A method of this object, and not the function alone, because it cannot be pickled.
+        return partial(self._without, [*self._secrets, *of_session, *of_proxies, *sent])
+
+    def _without(self, found: Sequence[str], text: str) -> str:
+        return secrets.strike(text, found)
 
 
 def environ(variable: str) -> str | None:

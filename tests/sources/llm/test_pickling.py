@@ -67,9 +67,10 @@ def test_a_copy_of_a_holder_of_the_key_is_the_holder_itself(kind: str, ask: Aske
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_neither_its_attributes_nor_its_methods_can_be_pickled(protocol: int, ask: Asker) -> None:
     nomenclater = ask(URL, api_key=KEY)
-    reader = Reader(nomenclater._endpoint.striker)
+    striker = nomenclater._endpoint.striker
     line = nomenclater._open()
-    for held in (vars(nomenclater), nomenclater.fetch, vars(nomenclater._asker), reader):
+    methods = (nomenclater.fetch, striker, striker(), Reader(striker))
+    for held in (vars(nomenclater), vars(nomenclater._asker), *methods):
         with pytest.raises(TypeError, match="cannot be pickled"):
             pickle.dumps(held, protocol)
     with pytest.raises(TypeError):
