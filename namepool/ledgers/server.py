@@ -17,6 +17,7 @@ from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.engine import SessionLost
 from namepool.ledgers.faults import is_told, refusal
+from namepool.ledgers.rows import BadRow
 from namepool.ledgers.scan import Scan
 from namepool.ledgers.timed import in_time, timed_pool
 
@@ -30,6 +31,11 @@ _BACKOFF = Backoff(first=0.02, longest=0.5)
 
 _VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)", re.IGNORECASE)
 """redis-py knows no such scheme."""
+
+_INFO: re.Pattern[str] = re.compile(
+    r"^(redis_version|maxmemory|maxmemory_policy):([^\r\n]{0,60})", re.MULTILINE
+)
+"""The lines of an INFO that count."""
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
@@ -227,6 +233,11 @@ class Server(NeverCopied):
             return [client]
         return map(client.get_redis_connection, client.get_primaries())
 
+    def _plain(self, node: Any, *command: str | int) -> Any:
+        """Return the answer to a command as it is: redis-py reads some without a deadline."""
+        node.set_response_callback(command[0], lambda answer, **_: answer)
+        return node.execute_command(*command)
+
     def __str__(self) -> str:
         return f"the ledger at {self.shown}"
 
@@ -234,19 +245,22 @@ class Server(NeverCopied):
         """Refuse a server that may throw claims away or is too old."""
         if self._is_checked:
             return
+        client = self.client
         try:
-            found = self.client.info()
+            answers = [self._plain(node, "INFO") for node in self._nodes(client)]
         except self._redis.exceptions.NoPermissionError:
-            found = {}  # the user may not ask, so the server is trusted
-        nodes = all(isinstance(info, dict) for info in found.values())  # a cluster answers by node
-        for info in found.values() if nodes else [found]:
-            policy = one_line(info.get("maxmemory_policy", ""), 40)
-            if policy.startswith("allkeys") and info.get("maxmemory"):
+            answers = []  # the user may not ask, so the server is trusted
+        for answer in answers:
+            if not isinstance(answer, str):
+                raise BadRow(f"{type(answer).__name__} is no answer to INFO")
+            found = dict(_INFO.findall(answer))
+            policy = one_line(found.get("maxmemory_policy", ""), 40)
+            if policy.startswith("allkeys") and found.get("maxmemory", "0") != "0":
                 raise LedgerError(
                     f"{self} may throw claims away (maxmemory-policy {policy}): "
                     "set it to noeviction, or give the ledger a server of its own"
                 )
-            version = one_line(info.get("redis_version", "7.0"), 40)
+            version = one_line(found.get("redis_version", "7.0"), 40)
             numbers = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", version)
             if numbers is not None and (int(numbers[1]), int(numbers[2])) < (6, 2):
                 raise LedgerError(f"{self} is Redis {version}, and 6.2 is needed")

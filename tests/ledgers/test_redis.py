@@ -441,7 +441,7 @@ def test_an_old_server_is_refused(
     server: RedisServer, open_at: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = open_at(server.url)
-    monkeypatch.setattr(ledger._server.client, "info", lambda: {"redis_version": "6.0.16"})
+    monkeypatch.setattr(ledger._server, "_plain", lambda *_: "redis_version:6.0.16\r\n")
 
     with pytest.raises(LedgerError, match=r"is Redis 6\.0\.16, and 6\.2 is needed"):
         ledger.claim(NAMES, "t")

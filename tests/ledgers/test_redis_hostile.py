@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import socket
 import ssl
 import threading
@@ -19,7 +20,7 @@ import pytest
 from namepool.errors import LedgerError
 from namepool.ledgers import RedisLedger, lua, timed
 from namepool.ledgers.session import SessionLedger
-from tests.ledgers.fake_redis import FakeRedis
+from tests.ledgers.fake_redis import FakeRedis, encoded
 from tests.ledgers.redis_server import certify
 
 TIMEOUT = 0.4
@@ -257,6 +258,64 @@ def test_several_answers_together_may_be_longer_than_one(
     for _ in range(3):
         ledger.claim(["Ada"], "t")
     ended(ledger)
+
+
+def test_the_facts_about_a_server_are_short_or_refused() -> None:
+    facts = "".join(f"{number:06x}:1\n" for number in range(10**6))
+    server = FakeRedis(lambda command: facts if command[0] == "INFO" else None)
+    assert "does not answer as Redis does: its answer has more than 4 MB" in in_time(
+        opened(server, 1.0), CALLS["renew"], 1.0
+    )
+    server.close()
+
+
+@pytest.mark.parametrize("answer", [5, [], None, ["maxmemory:1"]])
+def test_facts_about_a_server_that_are_no_text_are_refused(answer: Any) -> None:
+    raw = encoded(answer)
+    server = FakeRedis(lambda command: raw if command[0] == "INFO" else None)
+    assert "is no answer to INFO" in in_time(opened(server), CALLS["renew"], TIMEOUT)
+    server.close()
+
+
+# -- nodes of a cluster -------------------------------------------------------------------------
+
+NODE = ["127.0.0.1", 1, "id"]
+
+SLOTS: dict[str, Any] = {
+    "too many slots": [[0, 2 * 10**6, NODE]],
+    "slots below zero": [[-(10**6), 16383, NODE]],
+    "slots that come twice": [[0, 16383, NODE], [0, 16383, NODE]],
+    "too many nodes": [[0, 16383, NODE, *(["127.0.0.1", port, "id"] for port in range(2000))]],
+    "an impossible port": [[0, 16383, ["127.0.0.1", 10**6, "id"]]],
+    "a port below zero": [[0, 16383, ["127.0.0.1", -1, "id"]]],
+    "a number": 5,
+    "slots without a node": [[0, 16383]],
+    "slots that are texts": [["0", "16383", NODE]],
+    "an empty entry": [[]],
+}
+
+
+@pytest.mark.parametrize("slots", SLOTS)
+def test_slots_of_a_cluster_that_cannot_be_are_refused(slots: str) -> None:
+    server = FakeRedis(lambda command: SLOTS[slots] if command[0] == "CLUSTER" else None)
+    error = in_time(opened(server, cluster=True), CALLS["renew"], TIMEOUT)
+    assert re.search("does not answer as Redis does: .*slots", error)
+    server.close()
+
+
+def test_a_cluster_may_have_many_nodes_with_some_slots_each() -> None:
+    def answer(command: Sequence[str]) -> Any:
+        if command[0] == "CLUSTER":
+            port = int(server.url.rpartition(":")[2])
+            return [[slot, slot, ["127.0.0.1", port, "i" * 40]] for slot in range(16384)]
+        scripts = ("EVAL", "EVALSHA")
+        return [] if command[0] == "COMMAND" else ["ok", 0] if command[0] in scripts else None
+
+    server = FakeRedis(answer)
+    ledger = opened(server, 20.0, cluster=True)
+    ledger.renew()
+    ended(ledger)
+    server.close()
 
 
 # -- scans without an end -----------------------------------------------------------------------
