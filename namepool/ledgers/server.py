@@ -17,7 +17,7 @@ from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.engine import SessionLost
 from namepool.ledgers.faults import is_told, refusal
-from namepool.ledgers.rows import BadRow
+from namepool.ledgers.rows import BadRow, read_count, read_list
 from namepool.ledgers.scan import Scan
 from namepool.ledgers.timed import in_time, timed_pool
 
@@ -183,7 +183,7 @@ class Server(NeverCopied):
             getattr(pipe, command.lower())(script, len(keys), *keys, *arguments)
             pipe.execute_command("WAIT", replicas, int(self._timeout / _TRIES * 500))
             answer, acknowledged = pipe.execute()
-        if int(acknowledged) < replicas:
+        if read_count(acknowledged) < replicas:
             raise LedgerError(
                 f"{self}: {acknowledged} replicas have the claim, and {replicas} must have it"
             )
@@ -197,9 +197,10 @@ class Server(NeverCopied):
             for node in self._nodes(client):
                 scan: Scan | None = Scan()
                 while scan is not None:
-                    cursor, keys = node.scan(scan.cursor, match=pattern, count=1000)
-                    found += filter(scan.is_new, keys)
-                    scan = scan.next(str(cursor))
+                    command = ("SCAN", scan.cursor, "MATCH", pattern, "COUNT", 1000)
+                    cursor, keys = read_list(self._plain(node, *command), 2)
+                    found += filter(scan.is_new, read_list(keys))
+                    scan = scan.next(cursor)
         except self._redis.exceptions.NoPermissionError:
             return []
         return found

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 import traceback
+import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -52,9 +53,23 @@ def opened(server: FakeRedis, timeout: float = TIMEOUT, **options: Any) -> Redis
     return RedisLedger(server.url, timeout=timeout, **options)
 
 
+def digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
 def ended(ledger: RedisLedger) -> None:
     ledger._closed = True
     ledger._disconnect()
+
+
+def in_time(ledger: RedisLedger, call: Callable[[SessionLedger], Any], timeout: float) -> str:
+    """Do a call that fails within its timeout; return the text of its error."""
+    began = time.monotonic()
+    with pytest.raises(LedgerError) as caught:
+        call(ledger)
+    assert time.monotonic() - began < 2 * timeout
+    ended(ledger)
+    return str(caught.value)
 
 
 CALLS: dict[str, Callable[[SessionLedger], Any]] = {
@@ -118,8 +133,76 @@ def test_an_answer_of_any_shape_is_an_answer_or_an_error_of_the_ledger(
 @pytest.mark.parametrize("digits", ["", "5", "x" * 5000])
 def test_an_answer_that_makes_no_sense_is_told_as_one(digits: str, call: str, serve: Serve) -> None:
     ledger = opened(serve(["nothing", digits, "x"]))
-    with pytest.raises(LedgerError, match="does not answer as Redis|is it a Redis server"):
+    with pytest.raises(LedgerError, match="does not answer as Redis does"):
         CALLS[call](ledger)
+    ended(ledger)
+
+
+UNREADABLE = (
+    *("a number that is none", "a number with many digits", "a list of negative length"),
+    "lists to the end of the stack",
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape not in UNREADABLE])
+def test_no_error_blames_the_options_for_an_answer_that_redis_py_can_read(
+    shape: str, call: str, serve: Serve
+) -> None:
+    ledger, told = opened(serve(SHAPES[shape])), ""
+    try:
+        CALLS[call](ledger)
+    except LedgerError as error:
+        told = str(error)
+    assert "redis-py fails" not in told
+    ended(ledger)
+
+
+FREED: dict[str, Any] = {
+    "a number": 5,
+    "values of wrong types": [1, None],
+    "more than was asked for": [10**18, []],
+    "less than nothing": [-5, ["id"]],
+    "a session that was not given": [1, ["other"]],
+    "a session too often": [1, ["id", "id"]],
+    "a session that is none": [1, [["id"]]],
+}
+
+
+@pytest.mark.parametrize("freed", FREED)
+def test_what_a_prune_has_freed_is_checked(freed: str, serve: Serve) -> None:
+    about = "\x1f".join(["1", "1e9", "host", "5", "", ""])
+
+    def answer(command: Sequence[str]) -> Any:
+        is_old = command[1] == digest(lua.OLD)
+        return ["0", "2e9", ["id", about, "1e9"]] if is_old else FREED[freed]
+
+    ledger = opened(serve(answer))
+    assert "does not answer as Redis does" in in_time(ledger, CALLS["prune"], TIMEOUT)
+
+
+@pytest.mark.parametrize("time", ["nan", "inf", "noon", "", None, []])
+def test_a_time_of_the_server_that_is_none_is_refused(time: Any, serve: Serve) -> None:
+    ledger = opened(serve(["0", time, ["id", "", "1e9"], []]))
+    assert "must have the time of the server" in in_time(ledger, CALLS["holders"], TIMEOUT)
+
+
+@pytest.mark.parametrize("call", ["holder", "kept"])
+def test_the_stand_in_for_a_name_that_is_none_is_a_name(call: str, serve: Serve) -> None:
+    ledger = opened(serve(["held", "\x1b[2J", "x", "1e9", "", "0"]))
+    assert CALLS[call](ledger).name == "an unknown name"
+    ended(ledger)
+
+
+def test_a_claim_of_a_million_parts_needs_no_memory_for_each(serve: Serve) -> None:
+    claim = "ab\x1f" * 10**6
+    ledger = opened(serve(["held", "ada", claim, "1e9", "", "0"]), 20.0)
+    tracemalloc.start()
+    try:
+        assert ledger.holder("Ada") is not None
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(claim)
+    finally:
+        tracemalloc.stop()
     ended(ledger)
 
 
@@ -143,16 +226,6 @@ def test_a_close_ends_whatever_the_server_answers(serve: Serve) -> None:
 
 
 # -- time ---------------------------------------------------------------------------------------
-
-
-def in_time(ledger: RedisLedger, call: Callable[[SessionLedger], Any], timeout: float) -> str:
-    """Do a call that fails within its timeout; return the text of its error."""
-    began = time.monotonic()
-    with pytest.raises(LedgerError) as caught:
-        call(ledger)
-    assert time.monotonic() - began < 2 * timeout
-    ended(ledger)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("what", ["digits", "a text", "a list", "nothing"])
@@ -319,10 +392,6 @@ def test_a_cluster_may_have_many_nodes_with_some_slots_each() -> None:
 
 
 # -- scans without an end -----------------------------------------------------------------------
-
-
-def digest(script: str) -> str:
-    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def pages(cursor: Callable[[int], Any], rows: Callable[[int], list[str]]) -> Callable[..., Any]:
