@@ -68,7 +68,7 @@ class RedisLedger(TextLedger):
 
     joins = False  # each step is a call of its own
 
-    @raises_bare(InvalidOption, LedgerError)
+    @raises_bare(InvalidOption, LedgerError, TypeError)  # the last one of an unknown option
     def __init__(
         self,
         url: str,

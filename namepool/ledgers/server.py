@@ -59,7 +59,7 @@ class Server(NeverCopied):
 
     _instead = "open the ledger there"
 
-    @raises_bare(InvalidOption, LedgerError)
+    @raises_bare(InvalidOption, LedgerError, TypeError)
     def __init__(self, url: str, timeout: float, *, cluster: bool) -> None:
         try:
             import redis
