@@ -25,8 +25,9 @@ def refusal(error: Exception) -> str | None:
     """Return the end of a sentence about the server; ``None`` if a later try may succeed."""
     from redis import exceptions as errors
 
-    if isinstance(error, BadRow):
-        return f"does not answer as Redis does: {one_line(error)}"
+    for bad in (error, error.__cause__):  # redis-py wraps the errors of the nodes of a cluster
+        if isinstance(bad, BadRow):
+            return f"does not answer as Redis does: {one_line(bad)}"
     if not is_told(error):
         return (
             f"cannot be used: redis-py fails with {type(error).__name__}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -12,7 +13,14 @@ from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers import lua
 from namepool.ledgers.base import Holder, Session
 from namepool.ledgers.engine import SessionLost
-from namepool.ledgers.rows import BadRow
+from namepool.ledgers.rows import (
+    BadRow,
+    read_count,
+    read_groups,
+    read_list,
+    read_position,
+    read_texts,
+)
 from namepool.ledgers.scan import Scan
 from namepool.ledgers.server import Server
 from namepool.ledgers.texts import TextLedger
@@ -60,7 +68,7 @@ class RedisLedger(TextLedger):
 
     joins = False  # each step is a call of its own
 
-    @raises_bare(InvalidOption, LedgerError)
+    @raises_bare(InvalidOption, LedgerError, TypeError)  # the last one of an unknown option
     def __init__(
         self,
         url: str,
@@ -120,7 +128,7 @@ class RedisLedger(TextLedger):
 
     def _claim(self, wanted: Mapping[str, str], token: str) -> Collection[str]:
         pairs = [text for pair in wanted.items() for text in pair]
-        return set(self._run(lua.CLAIM, token, *pairs, replicas=self._replicas))
+        return set(read_texts(self._run(lua.CLAIM, token, *pairs, replicas=self._replicas)))
 
     def _take(self, key: str, name: str, identity: str | None, before: str | None) -> Holder | None:
         owner = before or self._me.id
@@ -131,9 +139,11 @@ class RedisLedger(TextLedger):
                 keys=(f"of:{owner}", f"ids:{owner}"),
                 replicas=self._replicas,
             )
-            if not answer or answer[0] == "held":
-                return self._held(answer, name) if answer else None
-            _, owner = answer
+            if not answer:
+                return None
+            if answer[0] != "owner":
+                return self._held(answer, name)
+            _, owner = read_texts(answer, 2)
         raise LedgerError(f"{self}: the name changes its owner too often; try again")
 
     def _release(self, keys: Sequence[str], token: str | None) -> None:
@@ -142,15 +152,17 @@ class RedisLedger(TextLedger):
 
     def _renew(self, turn: float | None = None) -> bool:
         seconds = "" if turn is None else repr(turn)
-        (has_turn,) = self._run(lua.RENEW, seconds, keys=["turn"])
+        (has_turn,) = read_list(self._run(lua.RENEW, seconds, keys=["turn"]), 1)
         return bool(has_turn == 1)
 
     def _advance(self, walk: str, count: int) -> Any:
-        (position,) = self._run(lua.ADVANCE, walk, count, keys=["walks"])
+        (position,) = read_list(self._run(lua.ADVANCE, walk, count, keys=["walks"]), 1)
         return position
 
     def _spares(self, walk: str, count: int) -> Sequence[Any]:
-        return self._run(lua.SPARES, count, keys=[f"spares:{walk}"])[:count]
+        stored = self._run(lua.SPARES, count, keys=[f"spares:{walk}"])[:count]
+        found = [self._read(partial(read_position, at)) for at in stored]
+        return [position for position in found if position is not None]
 
     def _end(self, keys: Sequence[str], spare: Mapping[str, Collection[int]]) -> None:
         self._release(keys[_BATCH:], None)
@@ -168,31 +180,36 @@ class RedisLedger(TextLedger):
     ) -> tuple[int, Sequence[str]]:
         names = [f"{kind}:{session}" for session in sessions for kind in ("of", "ids")]
         limits = (repr(silent), str(int(identities)), str(_BATCH))
-        freed, left = self._script(lua.FREE, names, (*limits, *sessions))
-        return int(freed), [str(session) for session in left]
+        freed, left = read_list(self._script(lua.FREE, names, (*limits, *sessions)), 2)
+        left = read_texts(left)
+        if read_count(freed) > _BATCH or len(left) > len(sessions) or set(left) - set(sessions):
+            raise BadRow("it must free only names of the sessions that it gets")
+        return int(freed), left
 
     # -- for people who look ----------------------------------------------------------------
 
     def _find(self, key: str) -> Holder | None:
         answer = self._script(lua.FIND, (), [key])
-        return None if answer is None else self._held(answer, key)
+        return None if answer is None else self._held(answer)
 
     def _kept(self, identity: str) -> Holder | None:
         answer = self._script(lua.KEPT, (), [identity])
-        return None if answer is None else self._held(answer, "?")
+        return None if answer is None else self._held(answer)
 
     def _page(self, after: Any) -> tuple[Iterable[Holder], Any]:
         scan = after or Scan()
-        cursor, now, about, claims = self._script(lua.PAGE, (), [scan.cursor, _PAGE])
+        answer = self._script(lua.PAGE, (), [scan.cursor, _PAGE])
+        cursor, now, about, claims = read_list(answer, 4)
         sessions = dict(self._listed(now, about))
-        pairs = zip(claims[::2], claims[1::2], strict=True)
+        pairs = read_groups(claims, 2)
         found = [self._holder(key, claim, sessions) for key, claim in pairs if scan.is_new(key)]
         return [holder for holder in found if holder is not None], scan.next(cursor)
 
     def _sessions(self) -> Iterator[Session | None]:
         scan: Scan | None = Scan()
         while scan is not None:
-            cursor, now, about = self._script(lua.SESSIONS, (), [scan.cursor, _PAGE])
+            answer = self._script(lua.SESSIONS, (), [scan.cursor, _PAGE])
+            cursor, now, about = read_list(answer, 3)
             yield from (one for id_, one in self._listed(now, about) if scan.is_new(id_))
             scan = scan.next(cursor)
 
@@ -200,7 +217,7 @@ class RedisLedger(TextLedger):
         self, silent: float, skip: int, count: int, identities: bool
     ) -> Sequence[Session | None]:
         arguments = (repr(silent), skip, count, int(identities))
-        _, now, about = self._script(lua.OLD, (), arguments)
+        _, now, about = read_list(self._script(lua.OLD, (), arguments), 3)
         return [session for _, session in self._listed(now, about)]
 
     def _count(self) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from namepool.core.names import name_key, one_line, validate_name
+from namepool.core.names import name_key, one_line, validate_name, why_invalid
 from namepool.errors import InvalidName
 from namepool.ledgers.base import LONGEST, Holder, Session
 
@@ -111,6 +111,49 @@ def read_count(stored: object) -> int:
         BadRow: the value is no number of rows
     """
     return _whole("count", stored, FURTHEST)
+
+
+def read_list(stored: object, count: int | None = None) -> list[Any]:
+    """Return a list that a server answers, of ``count`` values if this is given.
+
+    Raises:
+        BadRow: the answer is no such list
+    """
+    if not isinstance(stored, list) or count not in (None, len(stored)):
+        wanted = "a list" if count is None else f"a list of {count}"
+        told = f"one of {len(stored)}" if isinstance(stored, list) else _shown(stored)
+        raise BadRow(f"an answer must be {wanted}, not {told}")
+    return stored
+
+
+def read_texts(stored: object, count: int | None = None) -> list[str]:
+    """Return such a list of texts.
+
+    Raises:
+        BadRow: the answer is no such list
+    """
+    found = read_list(stored, count)
+    for text in found:
+        if not isinstance(text, str):
+            raise BadRow(f"an answer must be a list of texts, not of {_shown(text)}")
+    return found
+
+
+def read_groups(stored: object, width: int) -> list[list[Any]]:
+    """Return such a list, cut into groups of ``width`` values.
+
+    Raises:
+        BadRow: the answer is no such list, or its last group is too short
+    """
+    found = read_list(stored)
+    if len(found) % width:
+        raise BadRow(f"an answer must be a list of groups of {width}, not of {len(found)} values")
+    return [found[at : at + width] for at in range(0, len(found), width)]
+
+
+def stand_in(key: object) -> str:
+    """Return a name for a row whose own name is none."""
+    return key if isinstance(key, str) and why_invalid(key) is None else "an unknown name"
 
 
 def _text(what: str, stored: object, longest: int, shortest: int = 1) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from namepool.ledgers.rows import BadRow
+from namepool.ledgers.rows import BadRow, read_texts
 
 _BARREN = 10_000
 """Pages of a scan, at most, that may bring nothing new: a hash that was far larger has some."""
@@ -21,8 +21,13 @@ class Scan:
         self._cursors: set[int] = set()
         self._rows: set[int] = set()
 
-    def is_new(self, row: str) -> bool:
-        """Note a row, and tell whether it is a new one."""
+    def is_new(self, row: Any) -> bool:
+        """Note a row, and tell whether it is a new one.
+
+        Raises:
+            BadRow: the row is no text
+        """
+        read_texts([row])
         known = len(self._rows)
         self._rows.add(hash(row))
         return len(self._rows) > known
@@ -31,12 +36,13 @@ class Scan:
         """Go on at a cursor; return ``None`` at the end.
 
         Raises:
-            BadRow: the scan does not end
+            BadRow: the scan does not end, or the cursor is no text
         """
+        read_texts([cursor])
         if cursor == "0":
             return None
         if hash(cursor) in self._cursors or len(self._cursors) >= _BARREN + len(self._rows):
             raise BadRow("its list has no end")
         self._cursors.add(hash(cursor))
-        self.cursor = str(cursor)
+        self.cursor = cursor
         return self

@@ -17,6 +17,7 @@ from namepool.core.names import one_line
 from namepool.errors import InvalidOption, LedgerError
 from namepool.ledgers.engine import SessionLost
 from namepool.ledgers.faults import is_told, refusal
+from namepool.ledgers.rows import BadRow, read_count, read_list
 from namepool.ledgers.scan import Scan
 from namepool.ledgers.timed import in_time, timed_pool
 
@@ -30,6 +31,11 @@ _BACKOFF = Backoff(first=0.02, longest=0.5)
 
 _VALKEY: re.Pattern[str] = re.compile("^valkey(?=s?:)", re.IGNORECASE)
 """redis-py knows no such scheme."""
+
+_INFO: re.Pattern[str] = re.compile(
+    r"^(redis_version|maxmemory|maxmemory_policy):([^\r\n]{0,60})", re.MULTILINE
+)
+"""The lines of an INFO that count."""
 
 _OF_REDIS_PY = (
     *("db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"),
@@ -53,7 +59,7 @@ class Server(NeverCopied):
 
     _instead = "open the ledger there"
 
-    @raises_bare(InvalidOption, LedgerError)
+    @raises_bare(InvalidOption, LedgerError, TypeError)
     def __init__(self, url: str, timeout: float, *, cluster: bool) -> None:
         try:
             import redis
@@ -177,7 +183,7 @@ class Server(NeverCopied):
             getattr(pipe, command.lower())(script, len(keys), *keys, *arguments)
             pipe.execute_command("WAIT", replicas, int(self._timeout / _TRIES * 500))
             answer, acknowledged = pipe.execute()
-        if int(acknowledged) < replicas:
+        if read_count(acknowledged) < replicas:
             raise LedgerError(
                 f"{self}: {acknowledged} replicas have the claim, and {replicas} must have it"
             )
@@ -191,9 +197,10 @@ class Server(NeverCopied):
             for node in self._nodes(client):
                 scan: Scan | None = Scan()
                 while scan is not None:
-                    cursor, keys = node.scan(scan.cursor, match=pattern, count=1000)
-                    found += filter(scan.is_new, keys)
-                    scan = scan.next(str(cursor))
+                    command = ("SCAN", scan.cursor, "MATCH", pattern, "COUNT", 1000)
+                    cursor, keys = read_list(self._plain(node, *command), 2)
+                    found += filter(scan.is_new, read_list(keys))
+                    scan = scan.next(cursor)
         except self._redis.exceptions.NoPermissionError:
             return []
         return found
@@ -227,6 +234,11 @@ class Server(NeverCopied):
             return [client]
         return map(client.get_redis_connection, client.get_primaries())
 
+    def _plain(self, node: Any, *command: str | int) -> Any:
+        """Return the answer to a command as it is: redis-py reads some without a deadline."""
+        node.set_response_callback(command[0], lambda answer, **_: answer)
+        return node.execute_command(*command)
+
     def __str__(self) -> str:
         return f"the ledger at {self.shown}"
 
@@ -234,19 +246,22 @@ class Server(NeverCopied):
         """Refuse a server that may throw claims away or is too old."""
         if self._is_checked:
             return
+        client = self.client
         try:
-            found = self.client.info()
+            answers = [self._plain(node, "INFO") for node in self._nodes(client)]
         except self._redis.exceptions.NoPermissionError:
-            found = {}  # the user may not ask, so the server is trusted
-        nodes = all(isinstance(info, dict) for info in found.values())  # a cluster answers by node
-        for info in found.values() if nodes else [found]:
-            policy = one_line(info.get("maxmemory_policy", ""), 40)
-            if policy.startswith("allkeys") and info.get("maxmemory"):
+            answers = []  # the user may not ask, so the server is trusted
+        for answer in answers:
+            if not isinstance(answer, str):
+                raise BadRow(f"{type(answer).__name__} is no answer to INFO")
+            found = dict(_INFO.findall(answer))
+            policy = one_line(found.get("maxmemory_policy", ""), 40)
+            if policy.startswith("allkeys") and found.get("maxmemory", "0") != "0":
                 raise LedgerError(
                     f"{self} may throw claims away (maxmemory-policy {policy}): "
                     "set it to noeviction, or give the ledger a server of its own"
                 )
-            version = one_line(info.get("redis_version", "7.0"), 40)
+            version = one_line(found.get("redis_version", "7.0"), 40)
             numbers = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", version)
             if numbers is not None and (int(numbers[1]), int(numbers[2])) < (6, 2):
                 raise LedgerError(f"{self} is Redis {version}, and 6.2 is needed")

@@ -13,13 +13,9 @@ from namepool.ledgers.base import Holder
 from namepool.ledgers.database import Database
 from namepool.ledgers.engine import SessionLost
 from namepool.ledgers.files import check_mode
-from namepool.ledgers.rows import (
-    FURTHEST,
-    BadRow,
-    read_position,
-)
+from namepool.ledgers.rows import FURTHEST, BadRow, read_position, stand_in
 from namepool.ledgers.schema import PRUNED, NoLedger
-from namepool.ledgers.tables import KEY, Tables, number_of, stand_in
+from namepool.ledgers.tables import KEY, Tables, number_of
 
 T = TypeVar("T")
 

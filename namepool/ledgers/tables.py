@@ -8,12 +8,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from namepool.core.names import one_line, why_invalid
+from namepool.core.names import one_line
 from namepool.core.options import CHECKS
 from namepool.errors import InvalidOption
 from namepool.ledgers.base import LONGEST, Holder, Session
 from namepool.ledgers.connection import fault
-from namepool.ledgers.rows import PATH, read_holder, read_session, unknown_session
+from namepool.ledgers.rows import PATH, read_holder, read_session, stand_in, unknown_session
 from namepool.ledgers.session import SessionLedger
 
 
@@ -140,11 +140,6 @@ class Tables(SessionLedger):
         whose = row[KEY + 3]
         whose = None if whose is None else one_line(whose, LONGEST)
         return holder or Holder(instead, nobody, 0.0, whose)
-
-
-def stand_in(key: object) -> str:
-    """Return a name for a row whose own name is none."""
-    return key if isinstance(key, str) and why_invalid(key) is None else "an unknown name"
 
 
 def _behind(key: bytes) -> bytes | None:

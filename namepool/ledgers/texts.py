@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from namepool.ledgers.base import Holder, Session
 from namepool.ledgers.lua import SEPARATOR
-from namepool.ledgers.rows import BadRow, read_holder, read_session, unknown_session
+from namepool.ledgers.rows import (
+    BadRow,
+    read_groups,
+    read_holder,
+    read_list,
+    read_session,
+    read_texts,
+    stand_in,
+    unknown_session,
+)
 from namepool.ledgers.session import SessionLedger
 
 
 class TextLedger(SessionLedger):
     """A ledger whose claims and sessions are texts. Another program may have written them."""
 
-    def _listed(self, now: Any, about: Sequence[Any]) -> Iterator[tuple[str, Session | None]]:
+    def _listed(self, now: Any, about: object) -> Iterator[tuple[str, Session | None]]:
         """Yield the sessions of an answer, which has the id, the text and the moment of each."""
-        for id_, text, seen in zip(about[::3], about[1::3], about[2::3], strict=True):
+        for id_, text, seen in read_groups(about, 3):
+            read_texts([id_])
             yield id_, self._session(id_, text, seen, now)
 
     def _session(self, id_: Any, text: Any, seen: Any, now: Any) -> Session | None:
+        time = _time(now)
+
         def read() -> Session:
             ended, started, host, pid, place, parent = _parts("session", text, 6)
             return read_session(
-                float(now),
+                time,
                 id_=id_,
                 host=host,
                 pid=pid,
@@ -48,16 +61,32 @@ class TextLedger(SessionLedger):
 
         return self._read(read)
 
-    def _held(self, answer: Sequence[Any], name: str) -> Holder:
-        """Return the holder that a script tells; nobody known holds a name whose row is bad."""
-        _, key, claim, now, text, seen = answer
+    def _held(self, answer: Sequence[Any], name: str = "") -> Holder:
+        """Return the holder that a script tells.
+
+        If the row is bad, nobody known holds ``name``, or the name whose key the row has.
+        """
+        held, key, claim, now, text, seen = read_list(answer, 6)
+        if held != "held":
+            raise BadRow("an answer must tell a holder")
         id_ = str(claim).partition(SEPARATOR)[0]
         holder = self._holder(key, claim, {id_: self._session(id_, text, seen, now)})
-        return holder or Holder(name, unknown_session(id_), 0.0, None)
+        return holder or Holder(name or stand_in(key), unknown_session(id_), 0.0, None)
+
+
+def _time(now: Any) -> float:
+    try:
+        seconds = float(now)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise BadRow("an answer must have the time of the server")
+    return seconds
 
 
 def _parts(what: str, text: Any, count: int) -> list[str]:
-    parts = str(text).split(SEPARATOR)
+    parts = str(text).split(SEPARATOR, count)  # a text may have millions
     if len(parts) != count:
-        raise BadRow(f"a {what} must have {count} parts, not {len(parts)}")
+        found = "more" if len(parts) > count else len(parts)
+        raise BadRow(f"a {what} must have {count} parts, not {found}")
     return parts

@@ -17,7 +17,19 @@ from typing import Any, cast
 from namepool.ledgers.rows import BadRow
 
 _LARGEST = 64 * 2**20
-"""The most bytes of one answer. A page of a thousand claims, all as long as can be, has 24 MB."""
+"""The most bytes of an answer to a script. A page of a thousand claims, all as long as can be, has
+24 MB."""
+
+_SMALL = 4 * 2**20
+"""The same for other commands, because redis-py goes through their answers without a deadline. The
+slots of a cluster need most: some MB, if each slot has other nodes than the slots beside it."""
+
+_SCRIPTS = ("EVAL", "EVALSHA", "")
+"""The commands with long answers. A pipeline has no name."""
+
+_SLOTS = 16384
+_NODES = 1000
+"""The nodes of a cluster, at most. Redis advises no more than these."""
 
 
 class _Call(threading.local):
@@ -60,6 +72,8 @@ class TimedSocket:
         self._seconds = seconds
         self._waits = True
         self._received = 0
+        self.asked: str = ""
+        """The command that the server answers; none while one is sent, and for a pipeline."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -69,7 +83,7 @@ class TimedSocket:
         self._sock.settimeout(seconds)
 
     def sendall(self, data: Any) -> None:
-        self._received = 0
+        self._received, self.asked = 0, ""
         rest = memoryview(data)
         while rest:  # the sendall of a TLS socket has no deadline
             self._begin()
@@ -93,12 +107,15 @@ class TimedSocket:
 
     def _note(self, size: int) -> None:
         self._received += size
-        if self._received > _LARGEST:
-            raise BadRow(f"its answer has more than {_LARGEST >> 20} MB")
+        most = _LARGEST if self.asked in _SCRIPTS else _SMALL
+        if self._received > most:
+            raise BadRow(f"its answer has more than {most >> 20} MB")
 
 
 class _Timed:
-    """The part of a connection that makes its socket."""
+    """The part of a connection that makes its socket, and looks at what comes."""
+
+    _sock: TimedSocket
 
     _socket_timeout: float
     _socket_connect_timeout: float
@@ -106,6 +123,17 @@ class _Timed:
     def _connect(self) -> Any:
         sock = cast("Any", super())._connect()  # noqa: SLF001 - of redis-py
         return TimedSocket(sock, self._socket_timeout)
+
+    def send_command(self, *command: Any, **options: Any) -> None:
+        cast("Any", super()).send_command(*command, **options)
+        self._sock.asked = command[0]  # afterwards, because redis-py may connect first
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        asked = getattr(self._sock, "asked", "")
+        answer = cast("Any", super()).read_response(*arguments, **options)
+        if asked == "CLUSTER SLOTS":
+            _check_slots(answer)
+        return answer
 
     @property
     def socket_timeout(self) -> Any:
@@ -122,6 +150,25 @@ class _Timed:
     @socket_connect_timeout.setter
     def socket_connect_timeout(self, seconds: float) -> None:
         self._socket_connect_timeout = seconds
+
+
+def _check_slots(answer: Any) -> None:
+    """Refuse slots of a cluster that are none. redis-py counts from the first one to the last.
+
+    Raises:
+        BadRow: a slot does not exist or comes twice, or there are too many nodes
+    """
+    count, nodes = 0, set()
+    try:
+        for first, last, primary, *replicas in answer:
+            exist = 0 <= first <= last < _SLOTS
+            count += last - first + 1 if exist else _SLOTS + 1
+            for host, port, *_ in (primary, *replicas):
+                nodes.add((host, range(2**16).index(port)))
+    except (TypeError, ValueError):
+        raise BadRow("its slots of a cluster have a wrong form") from None
+    if count > _SLOTS or len(nodes) > _NODES:
+        raise BadRow(f"a cluster has {_SLOTS} slots and at most {_NODES} nodes, and it has others")
 
 
 @cache

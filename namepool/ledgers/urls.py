@@ -22,7 +22,7 @@ _OWN = ("namespace", "retire_after", "timeout")
 _SAMPLE = "ledger must be a URL such as 'sqlite:///names.db' or 'redis://host:6379/0'"
 
 
-@raises_bare(InvalidOption, LedgerError)
+@raises_bare(InvalidOption, LedgerError, TypeError)
 def open_ledger(url: str) -> SessionLedger:
     """Return the ledger at a URL. The ledger opens nothing before its first call.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import socket
 import ssl
 import threading
 import time
 import traceback
+import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 from namepool.errors import LedgerError
 from namepool.ledgers import RedisLedger, lua, timed
 from namepool.ledgers.session import SessionLedger
-from tests.ledgers.fake_redis import FakeRedis
+from tests.ledgers.fake_redis import FakeRedis, encoded
 from tests.ledgers.redis_server import certify
 
 TIMEOUT = 0.4
@@ -51,9 +53,23 @@ def opened(server: FakeRedis, timeout: float = TIMEOUT, **options: Any) -> Redis
     return RedisLedger(server.url, timeout=timeout, **options)
 
 
+def digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
 def ended(ledger: RedisLedger) -> None:
     ledger._closed = True
     ledger._disconnect()
+
+
+def in_time(ledger: RedisLedger, call: Callable[[SessionLedger], Any], timeout: float) -> str:
+    """Do a call that fails within its timeout; return the text of its error."""
+    began = time.monotonic()
+    with pytest.raises(LedgerError) as caught:
+        call(ledger)
+    assert time.monotonic() - began < 2 * timeout
+    ended(ledger)
+    return str(caught.value)
 
 
 CALLS: dict[str, Callable[[SessionLedger], Any]] = {
@@ -117,8 +133,76 @@ def test_an_answer_of_any_shape_is_an_answer_or_an_error_of_the_ledger(
 @pytest.mark.parametrize("digits", ["", "5", "x" * 5000])
 def test_an_answer_that_makes_no_sense_is_told_as_one(digits: str, call: str, serve: Serve) -> None:
     ledger = opened(serve(["nothing", digits, "x"]))
-    with pytest.raises(LedgerError, match="does not answer as Redis|is it a Redis server"):
+    with pytest.raises(LedgerError, match="does not answer as Redis does"):
         CALLS[call](ledger)
+    ended(ledger)
+
+
+UNREADABLE = (
+    *("a number that is none", "a number with many digits", "a list of negative length"),
+    "lists to the end of the stack",
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape not in UNREADABLE])
+def test_no_error_blames_the_options_for_an_answer_that_redis_py_can_read(
+    shape: str, call: str, serve: Serve
+) -> None:
+    ledger, told = opened(serve(SHAPES[shape])), ""
+    try:
+        CALLS[call](ledger)
+    except LedgerError as error:
+        told = str(error)
+    assert "redis-py fails" not in told
+    ended(ledger)
+
+
+FREED: dict[str, Any] = {
+    "a number": 5,
+    "values of wrong types": [1, None],
+    "more than was asked for": [10**18, []],
+    "less than nothing": [-5, ["id"]],
+    "a session that was not given": [1, ["other"]],
+    "a session too often": [1, ["id", "id"]],
+    "a session that is none": [1, [["id"]]],
+}
+
+
+@pytest.mark.parametrize("freed", FREED)
+def test_what_a_prune_has_freed_is_checked(freed: str, serve: Serve) -> None:
+    about = "\x1f".join(["1", "1e9", "host", "5", "", ""])
+
+    def answer(command: Sequence[str]) -> Any:
+        is_old = command[1] == digest(lua.OLD)
+        return ["0", "2e9", ["id", about, "1e9"]] if is_old else FREED[freed]
+
+    ledger = opened(serve(answer))
+    assert "does not answer as Redis does" in in_time(ledger, CALLS["prune"], TIMEOUT)
+
+
+@pytest.mark.parametrize("time", ["nan", "inf", "noon", "", None, []])
+def test_a_time_of_the_server_that_is_none_is_refused(time: Any, serve: Serve) -> None:
+    ledger = opened(serve(["0", time, ["id", "", "1e9"], []]))
+    assert "must have the time of the server" in in_time(ledger, CALLS["holders"], TIMEOUT)
+
+
+@pytest.mark.parametrize("call", ["holder", "kept"])
+def test_the_stand_in_for_a_name_that_is_none_is_a_name(call: str, serve: Serve) -> None:
+    ledger = opened(serve(["held", "\x1b[2J", "x", "1e9", "", "0"]))
+    assert CALLS[call](ledger).name == "an unknown name"
+    ended(ledger)
+
+
+def test_a_claim_of_a_million_parts_needs_no_memory_for_each(serve: Serve) -> None:
+    claim = "ab\x1f" * 10**6
+    ledger = opened(serve(["held", "ada", claim, "1e9", "", "0"]), 20.0)
+    tracemalloc.start()
+    try:
+        assert ledger.holder("Ada") is not None
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(claim)
+    finally:
+        tracemalloc.stop()
     ended(ledger)
 
 
@@ -142,16 +226,6 @@ def test_a_close_ends_whatever_the_server_answers(serve: Serve) -> None:
 
 
 # -- time ---------------------------------------------------------------------------------------
-
-
-def in_time(ledger: RedisLedger, call: Callable[[SessionLedger], Any], timeout: float) -> str:
-    """Do a call that fails within its timeout; return the text of its error."""
-    began = time.monotonic()
-    with pytest.raises(LedgerError) as caught:
-        call(ledger)
-    assert time.monotonic() - began < 2 * timeout
-    ended(ledger)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("what", ["digits", "a text", "a list", "nothing"])
@@ -259,11 +333,65 @@ def test_several_answers_together_may_be_longer_than_one(
     ended(ledger)
 
 
+def test_the_facts_about_a_server_are_short_or_refused() -> None:
+    facts = "".join(f"{number:06x}:1\n" for number in range(10**6))
+    server = FakeRedis(lambda command: facts if command[0] == "INFO" else None)
+    assert "does not answer as Redis does: its answer has more than 4 MB" in in_time(
+        opened(server, 1.0), CALLS["renew"], 1.0
+    )
+    server.close()
+
+
+@pytest.mark.parametrize("answer", [5, [], None, ["maxmemory:1"]])
+def test_facts_about_a_server_that_are_no_text_are_refused(answer: Any) -> None:
+    raw = encoded(answer)
+    server = FakeRedis(lambda command: raw if command[0] == "INFO" else None)
+    assert "is no answer to INFO" in in_time(opened(server), CALLS["renew"], TIMEOUT)
+    server.close()
+
+
+# -- nodes of a cluster -------------------------------------------------------------------------
+
+NODE = ["127.0.0.1", 1, "id"]
+
+SLOTS: dict[str, Any] = {
+    "too many slots": [[0, 2 * 10**6, NODE]],
+    "slots below zero": [[-(10**6), 16383, NODE]],
+    "slots that come twice": [[0, 16383, NODE], [0, 16383, NODE]],
+    "too many nodes": [[0, 16383, NODE, *(["127.0.0.1", port, "id"] for port in range(2000))]],
+    "an impossible port": [[0, 16383, ["127.0.0.1", 10**6, "id"]]],
+    "a port below zero": [[0, 16383, ["127.0.0.1", -1, "id"]]],
+    "a number": 5,
+    "slots without a node": [[0, 16383]],
+    "slots that are texts": [["0", "16383", NODE]],
+    "an empty entry": [[]],
+}
+
+
+@pytest.mark.parametrize("slots", SLOTS)
+def test_slots_of_a_cluster_that_cannot_be_are_refused(slots: str) -> None:
+    server = FakeRedis(lambda command: SLOTS[slots] if command[0] == "CLUSTER" else None)
+    error = in_time(opened(server, cluster=True), CALLS["renew"], TIMEOUT)
+    assert re.search("does not answer as Redis does: .*slots", error)
+    server.close()
+
+
+def test_a_cluster_may_have_many_nodes_with_some_slots_each() -> None:
+    def answer(command: Sequence[str]) -> Any:
+        if command[0] == "CLUSTER":
+            port = int(server.url.rpartition(":")[2])
+            return [[slot, slot, ["127.0.0.1", port, "i" * 40]] for slot in range(16384)]
+        scripts = ("EVAL", "EVALSHA")
+        return [] if command[0] == "COMMAND" else ["ok", 0] if command[0] in scripts else None
+
+    server = FakeRedis(answer)
+    ledger = opened(server, 20.0, cluster=True)
+    ledger.renew()
+    ended(ledger)
+    server.close()
+
+
 # -- scans without an end -----------------------------------------------------------------------
-
-
-def digest(script: str) -> str:
-    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def pages(cursor: Callable[[int], Any], rows: Callable[[int], list[str]]) -> Callable[..., Any]:

@@ -6,12 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from namepool.errors import LedgerError
-from namepool.ledgers import RedisLedger
+from namepool.ledgers import RedisLedger, open_ledger
 from tests.docs.pages import ROOT
 from tests.ledgers.redis_server import RedisServer
 from tests.support import PATIENCE
@@ -95,6 +97,52 @@ def test_the_advised_redis_user_may_wait_for_replicas(url: str) -> None:
         ledger.claim(["Eve"], "t")
 
     ledger.close()
+
+
+def further_rights(option: str) -> list[str]:
+    """Return the rights that ``SECURITY.md`` names for an option."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    found = re.search(rf"^- {option}: `(.+?)`", text, re.MULTILINE)
+    assert found is not None, f"SECURITY.md does not say what {option} needs"
+    return found[1].split()
+
+
+def uses(url: str) -> None:
+    ledger = open_ledger(url)
+    try:
+        ledger.claim(["Ada"], "t")
+        assert len(list(ledger.holders())) == 1
+    finally:
+        ledger.close()
+
+
+OPTIONS = {
+    "a database other than 0": "/1?namespace=crew",
+    "`client_name`": "?namespace=crew&client_name=crew",
+    "`health_check_interval`": "?namespace=crew&health_check_interval=-1",  # always over
+    "`cluster=true`": "?namespace=crew&cluster=true",
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_needs_the_further_rights_that_are_named(option: str, tmp_path: Path) -> None:
+    is_cluster = "cluster" in option
+    server = RedisServer(tmp_path / "server", *["--cluster-enabled", "yes"] * is_cluster)
+    if is_cluster:
+        server.do("CLUSTER", "ADDSLOTS", *range(16384))
+        deadline = time.monotonic() + PATIENCE
+        while "cluster_state:ok" not in str(server.do("CLUSTER", "INFO")):
+            assert time.monotonic() < deadline, "the cluster does not start"
+    server.do(*shlex.split(advised_line()))
+    url = server.url.replace("://", "://crew:PASSWORD@") + f"{OPTIONS[option]}&timeout=2s"
+    try:
+        with pytest.raises(LedgerError):
+            uses(url)
+
+        server.do("ACL", "SETUSER", "crew", *further_rights(option))
+        uses(url)
+    finally:
+        server.stop()
 
 
 def age_sessions(server: RedisServer) -> None:

@@ -180,6 +180,12 @@ def test_no_frame_of_the_error_of_a_ledger_shows_its_password(url: str) -> None:
     assert_hidden(caught.value, "s3cret")
 
 
+def test_no_frame_of_the_error_of_a_misspelled_argument_shows_the_password() -> None:
+    with pytest.raises(TypeError, match="timeuot") as caught:
+        RedisLedger("redis://u:s3cret@h", timeuot=5)
+    assert_hidden(caught.value, "s3cret")
+
+
 @pytest.mark.parametrize(
     "options", [{"namespace": ""}, {"timeout": -1.0}, {"replicas": -1}, {"retire_after": 5.0}]
 )
