@@ -194,16 +194,16 @@ class Database:
         began = time.monotonic()
         until = began + self._timeout
         last = {**dict.fromkeys(_LOCKED, until), **dict.fromkeys(_CLOSED, began + _SETTLING)}
-        locked: sqlite3.Error | None = None
+        before: sqlite3.Error | None = None
         while True:
             try:
                 return attempt(until)
             except (sqlite3.Error, OSError, OverflowError, _NotNow) as failed:
                 now, error, code = time.monotonic(), failed, _code(failed)
-                if code == sqlite3.SQLITE_INTERRUPT and locked is not None:
-                    error = locked  # which has taken the time
-                elif code in _LOCKED and isinstance(error, sqlite3.Error):
-                    locked = error
+                if code == sqlite3.SQLITE_INTERRUPT and before is not None:
+                    error = before  # which has taken the time
+                elif isinstance(error, sqlite3.Error):
+                    before = error
                 hint = hints.get(_code(error), "it cannot be used")
                 pause = min(max(_LEAST_PAUSE, (now - began) * _SHARE), _MOST_PAUSE)
                 pause *= random.uniform(0.5, 1.5)

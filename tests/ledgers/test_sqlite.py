@@ -252,7 +252,7 @@ def test_a_file_that_may_not_be_written_is_left_as_it_is() -> None:
             "from namepool.ledgers import SQLiteLedger\n"
             "from namepool.errors import LedgerError\n"
             "try:\n"
-            f"    print(SQLiteLedger({str(path)!r}, timeout=0.01).claim(['Bob'], 't'))\n"
+            f"    print(SQLiteLedger({str(path)!r}, timeout=0.2).claim(['Bob'], 't'))\n"
             "except LedgerError as error:\n"
             "    print(error)"
         )
