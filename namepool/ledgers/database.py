@@ -149,13 +149,18 @@ class Database:
     def look(self, work: Callable[[], T]) -> T:
         """Do ``work``, which only reads, on the state of one moment; no writer waits for it.
 
-        Nothing is written. If no process has the file open, no file is made beside it either.
+        Nothing is written. If no process has the file open, no file is made beside it either. A
+        missing or empty file counts as an empty ledger.
 
         Raises:
-            NoLedger: the file does not exist or is empty
             LedgerError: the file cannot be used
         """
-        return self._repeated(lambda until: self._reading(work, until), _READING_HINTS)
+        try:
+            return self._repeated(lambda until: self._reading(work, until), _READING_HINTS)
+        except schema.NoLedger:
+            return self._repeated(lambda until: self._through("mode=memory", work, until), _HINTS)
+        finally:
+            self._give_back(None)
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         """Execute a statement with values for ``?`` or ``?1``.
@@ -288,19 +293,16 @@ class Database:
     def _reading(self, work: Callable[[], T], until: float) -> T:
         if self._is_open():
             return self._in_transaction(work, until, "BEGIN")
-        self._take(is_new=True)
-        try:
-            with _alone(until):
-                with naming(self.path):
-                    if not self._is_there():
-                        raise schema.NoLedger("it does not exist")
-                    self._check_use()
-                before = quiet(self.path)
-                if before is not None and before.inode not in _opened:
-                    return self._without_locks(work, until, before)
-            return self._through("mode=ro", work, until)
-        finally:
-            self._give_back(None)
+        self._take(is_new=True)  # ``look`` gives it back
+        with _alone(until):
+            with naming(self.path):
+                if not self._is_there():
+                    raise schema.NoLedger("it does not exist")
+                self._check_use()
+            before = quiet(self.path)
+            if before is not None and before.inode not in _opened:
+                return self._without_locks(work, until, before)
+        return self._through("mode=ro", work, until)
 
     def _is_open(self) -> bool:
         """Tell whether a connection may write. A reader has no inode."""
@@ -329,6 +331,8 @@ class Database:
         connection = Connection(self.path, how, until)
         try:
             self._used[threading.get_ident()] = connection
+            if how == "mode=memory":
+                schema.prepare(connection.execute)
             connection.execute("PRAGMA query_only = ON")
             return connection.transact(work, "BEGIN", until)
         finally:

@@ -14,7 +14,7 @@ from namepool.ledgers.database import Database
 from namepool.ledgers.engine import SessionLost
 from namepool.ledgers.files import check_mode
 from namepool.ledgers.rows import FURTHEST, BadRow, read_position, stand_in
-from namepool.ledgers.schema import PRUNED, NoLedger
+from namepool.ledgers.schema import PRUNED
 from namepool.ledgers.tables import KEY, Tables, number_of
 
 T = TypeVar("T")
@@ -238,30 +238,6 @@ class SQLiteLedger(Tables):
             *(self.namespace, walk, FURTHEST - 1, count),
         )
         return sorted(position for (position,) in found)
-
-    # -- for people who look ----------------------------------------------------------------
-
-    def holder(self, name: str) -> Holder | None:
-        """See :meth:`SessionLedger.holder`. A missing file has no names.
-
-        Examples:
-            >>> ledger.holder("Grace Under Load") is None
-            True
-        """
-        with suppress(NoLedger):
-            return super().holder(name)
-        return None
-
-    def kept(self, identity: str) -> Holder | None:
-        """See :meth:`SessionLedger.kept`. A missing file has no names.
-
-        Examples:
-            >>> ledger.kept("planner") is None
-            True
-        """
-        with suppress(NoLedger):
-            return super().kept(identity)
-        return None
 
 
 def _marks(values: Collection[object]) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from namepool.errors import LedgerError
 from namepool.ledgers import database
+from namepool.ledgers.base import LedgerStats
 from namepool.ledgers.database import Database
 from namepool.ledgers.files import Quiet
 from namepool.ledgers.sqlite import SQLiteLedger
@@ -81,20 +82,24 @@ def test_who_looks_at_a_file_in_use_changes_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b""])
-def test_a_file_that_is_missing_or_empty_is_not_made(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_missing_or_empty_is_an_empty_ledger_and_is_not_made(
+    tmp_path: Path, content: bytes | None
+) -> None:
     path = tmp_path / "names.db"
     if content is not None:
         path.write_bytes(content)
     before = files(path)
     ledger = SQLiteLedger(path)
-    says = "it does not exist" if content is None else "it is empty: no process has claimed a name"
 
-    for call in (ledger.stats, ledger.namespaces, lambda: list(ledger.holders())):
-        with pytest.raises(LedgerError, match=says):
-            call()
+    assert ledger.stats() == LedgerStats("default", 0, 0, 0, 0)
+    assert not ledger.namespaces()
+    assert not list(ledger.holders())
     assert ledger.kept("planner") is None
     assert ledger.holder("Ada") is None
+    assert ledger.prune(600.0) == 0
     assert files(path) == before
+    ledger.claim(["Ada"], "t")
+    assert [holder.name for holder in ledger.holders()] == ["Ada"]
 
 
 def asked_by_another_user(path: Path) -> str:
