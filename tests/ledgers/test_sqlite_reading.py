@@ -108,7 +108,7 @@ def asked_by_another_user(path: Path) -> str:
         if not folder.stat().st_mode & stat.S_IXOTH:
             folder.chmod(0o755)
     code = (
-        "import os, sys\n"
+        "import os, sys, urllib.request\n"  # pathlib imports it late, and that user may not read it
         "from namepool.ledgers.sqlite import SQLiteLedger\n"
         "from namepool.errors import LedgerError\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
