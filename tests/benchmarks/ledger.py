@@ -2,8 +2,8 @@
 
 Prints how many batches of 50 names each ledger claims in a second, by one process and by eight at
 once, while it knows 10³ to 10⁶ names; then which share of a checkout's time it takes, while the
-pool is stocked and while names are taken as fast as they come. ``--quick`` shortens it. Redis is
-left out where there is no redis-server.
+pool is stocked and while names are taken as fast as they come; then the bytes of a claim.
+``--quick`` shortens it. Redis is left out where there is no redis-server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from namepool import NumberedNames, open_pool
+import redis
+
+from namepool import NumberedNames, OfflineNames, open_pool
 from namepool.ledgers import MemoryLedger, open_ledger
 from namepool.ledgers.session import SessionLedger
 from tests.ledgers.redis_server import PROGRAM, RedisServer
@@ -85,6 +87,25 @@ def print_rates(kind: str, url: str | None, sizes: Sequence[int], seconds: float
     ledger.close()
 
 
+def stored(url: str) -> int:
+    """Return the bytes that the storage of a ledger takes."""
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite:///")).stat().st_size
+    client: Any = redis.Redis.from_url(url)
+    return int(client.info("memory")["used_memory"])
+
+
+def print_bytes(kind: str, url: str, claims: int) -> None:
+    """Print the bytes that a claim of an offline name takes."""
+    ledger, source = open_ledger(f"{url}?namespace=bytes"), OfflineNames(seed=1)
+    ledger.renew()
+    before = stored(url)
+    for _ in range(0, claims, FILLING):
+        ledger.claim(source.fetch(FILLING, ()), uuid.uuid4().hex)
+    ledger.close()
+    print(f"{kind:8}{'bytes of a claim':>22}{(stored(url) - before) / claims:12.0f}", flush=True)
+
+
 class Timed:
     """A ledger that adds up the seconds that claims take."""
 
@@ -119,7 +140,7 @@ def measured(ledger: Timed, work: Callable[[], object], times: int) -> tuple[flo
 
 def print_share(kind: str, ledger: SessionLedger, times: int) -> None:
     timed: Any = Timed(ledger)
-    with open_pool(source=NumberedNames(), ledger=timed, prefetch=True) as pool:
+    with open_pool(source=NumberedNames(), ledger=timed, prefetch=True, reuse_gap=0) as pool:
         for name in [pool.checkout_name() for _ in range(40)]:
             pool.checkin_name(name)
         while pool.pool_stats().fetching_count:
@@ -160,6 +181,10 @@ def main() -> None:
         for kind, url in urls.items():
             ledger = MemoryLedger() if url is None else open_ledger(f"{url}?namespace=share")
             print_share(kind, ledger, 1000 if quick else 50_000)
+    with places() as urls:  # empty ones
+        for kind, url in urls.items():
+            if url is not None:
+                print_bytes(kind, url, sizes[-2])
 
 
 if __name__ == "__main__":
