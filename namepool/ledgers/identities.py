@@ -64,7 +64,7 @@ class Hold:
     @property
     def name(self) -> str | None:
         """The name that the ledger holds by this hold."""
-        return self._taken[0] if self._taken else None
+        return next(iter(self._taken), None)  # another thread may clear it at any moment
 
     def take(
         self, name: str, deadline: float = 0.0, first: Callable[[], object] = lambda: None
@@ -270,15 +270,26 @@ class Identities:
         identity = self._late.get(name)
         if identity is None:
             return
+        is_settled = False
         with self.turn_of(identity).lock:
-            hold = self._holds.get(identity)
-            is_held = hold is not None and hold.name is not None
-            if not is_held and not is_free and self._has(name):
-                self._withdraw(name)  # and give it back later
-                return
-            if not is_held:
-                self.ledger.release([name])
-            self._late.pop(name, None)
+            try:
+                # First, because an agent that lets go from now on notes the name again.
+                self._late.pop(name, None)
+                is_settled = self._is_settled(identity, name, is_free=is_free)
+            finally:
+                if not is_settled:
+                    self._late[name] = identity
+
+    def _is_settled(self, identity: str, name: str, *, is_free: bool) -> bool:
+        """Release the name unless an agent has it; tell whether nothing is left to do."""
+        hold = self._holds.get(identity)
+        if hold is not None and hold.name is not None:
+            return True
+        if not is_free and self._has(name):
+            self._withdraw(name)  # and give it back later
+            return False
+        self.ledger.release([name])
+        return True
 
     def begin_taking(self, hold: Hold, name: str) -> None:
         """Keep the name from being freed until the pool has it, or the hold is over."""

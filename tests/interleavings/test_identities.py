@@ -120,3 +120,45 @@ def test_it_is_found_when_a_name_is_given_back_that_another_agent_has_again() ->
     workers: list[Any] = [take, leave, partial(agent, "b"), elsewhere]
 
     is_found(Carelessly, workers, Scene.faults, trace=TRACE)
+
+
+class Taken(Scene):
+    """The first agent has the name, and leaves while the second comes and leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold = self.identities.hold("planner")
+        self.hold.take(NAME)
+
+
+class Hasty(Identities):
+    """Without the rule that a note is taken away before the holder is looked at."""
+
+    def _settle(self, name: str, *, is_free: bool) -> None:
+        identity = self._late.get(name)
+        if identity is not None:
+            with self.turn_of(identity).lock:
+                if self._is_settled(identity, name, is_free=is_free):
+                    self._late.pop(name, None)
+
+
+class Hastily(Scene):
+    def __init__(self) -> None:
+        super().__init__()
+        self.identities = Hasty(self.ledger)
+        self.hold = self.identities.hold("planner")
+        self.hold.take(NAME)
+
+
+def leave_after_use(scene: Taken | Hastily) -> None:
+    scene.hold.let_go(is_free=True)
+
+
+def test_two_agents_that_leave_one_after_the_other_free_the_name() -> None:
+    workers: list[Any] = [leave_after_use, partial(agent, "b")]
+
+    holds(Taken, workers, Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
+
+
+def test_it_is_found_when_the_note_of_the_next_agent_is_lost() -> None:
+    is_found(Hastily, [leave_after_use, partial(agent, "b")], Scene.faults, trace=TRACE)
