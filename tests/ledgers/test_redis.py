@@ -492,7 +492,7 @@ def test_failing_over_to_a_replica_that_lags_loses_what_it_had_not_got(
 def test_with_replicas_asked_for_a_claim_that_they_have_not_got_does_not_count(
     server: RedisServer, replica: RedisServer, open_at: Open
 ) -> None:
-    ledger = open_at(server.url, replicas=1, timeout=2.0)
+    ledger = open_at(server.url, replicas=1, timeout=12.0)  # a sixth of it for the replica
     assert ledger.claim(["Ada"], "t") == ["Ada"]
     replica.pause()
     with pytest.raises(LedgerError, match="0 replicas have the claim, and 1 must have it"):
