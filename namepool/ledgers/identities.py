@@ -176,7 +176,7 @@ class Identities:
             if other is None or other.is_over:
                 self._holds[identity] = new
                 return new
-        held = f"'{one_line(other.name)}'" if other.name else "its name"
+        held = f"'{one_line(name)}'" if (name := other.name) else "its name"
         raise NameHeld(f"{held} is held for the identity '{one_line(identity)}'; {OURS}")
 
     def turn_of(self, identity: str | None) -> Turn:
@@ -209,7 +209,7 @@ class Identities:
         """Return the names that are held now, each with its identity."""
         with self._lock:
             holds = [*self._holds.values()]
-        return {hold.name: hold.identity or "" for hold in holds if hold.name}
+        return {name: hold.identity or "" for hold in holds if (name := hold.name)}
 
     def patiently(
         self, ask: Callable[[], object], deadline: float, is_over: Callable[[], bool]
@@ -275,12 +275,12 @@ class Identities:
             try:
                 # First, because an agent that lets go from now on notes the name again.
                 self._late.pop(name, None)
-                is_settled = self._is_settled(identity, name, is_free=is_free)
+                is_settled = self._try_to_settle(identity, name, is_free=is_free)
             finally:
                 if not is_settled:
                     self._late[name] = identity
 
-    def _is_settled(self, identity: str, name: str, *, is_free: bool) -> bool:
+    def _try_to_settle(self, identity: str, name: str, *, is_free: bool) -> bool:
         """Release the name unless an agent has it; tell whether nothing is left to do."""
         hold = self._holds.get(identity)
         if hold is not None and hold.name is not None:

@@ -19,10 +19,12 @@ TRACE = ("namepool.ledgers.identities",)
 class Scene:
     """A pool with an identity, another session, and those that have the name at a moment."""
 
+    kind = Identities
+
     def __init__(self) -> None:
         book = Book(lambda: 1000.0)
         self.ledger = MemoryLedger(book)
-        self.identities = Identities(self.ledger)
+        self.identities = self.kind(self.ledger)
         self.far = MemoryLedger(book)
         self.far.runs = lambda session: True  # type: ignore[method-assign]
         self.ledger.runs = lambda session: True  # type: ignore[method-assign]
@@ -110,10 +112,7 @@ class Careless(Identities):
 
 
 class Carelessly(Given):
-    def __init__(self) -> None:
-        super().__init__()
-        self.identities = Careless(self.ledger)
-        self.hold = self.identities.hold("planner")
+    kind = Careless
 
 
 def test_it_is_found_when_a_name_is_given_back_that_another_agent_has_again() -> None:
@@ -122,13 +121,27 @@ def test_it_is_found_when_a_name_is_given_back_that_another_agent_has_again() ->
     is_found(Carelessly, workers, Scene.faults, trace=TRACE)
 
 
-class Taken(Scene):
-    """The first agent has the name, and leaves while the second comes and leaves."""
+class Taken(Given):
+    """The agent has the name."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hold = self.identities.hold("planner")
         self.hold.take(NAME)
+
+
+class Followed(Taken):
+    """A second agent has its hold already, because the first one has said that it leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold.end()
+        self.second = self.identities.hold("planner")
+
+
+def follow(scene: Followed) -> None:
+    scene.second.take(NAME)
+    scene.use("second")
+    scene.second.let_go(is_free=True)
 
 
 class Hasty(Identities):
@@ -138,27 +151,33 @@ class Hasty(Identities):
         identity = self._late.get(name)
         if identity is not None:
             with self.turn_of(identity).lock:
-                if self._is_settled(identity, name, is_free=is_free):
+                if self._try_to_settle(identity, name, is_free=is_free):
                     self._late.pop(name, None)
 
 
-class Hastily(Scene):
-    def __init__(self) -> None:
-        super().__init__()
-        self.identities = Hasty(self.ledger)
-        self.hold = self.identities.hold("planner")
-        self.hold.take(NAME)
-
-
-def leave_after_use(scene: Taken | Hastily) -> None:
-    scene.hold.let_go(is_free=True)
+class Hastily(Followed):
+    kind = Hasty
 
 
 def test_two_agents_that_leave_one_after_the_other_free_the_name() -> None:
-    workers: list[Any] = [leave_after_use, partial(agent, "b")]
-
-    holds(Taken, workers, Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
+    holds(Followed, [leave, follow], Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
 
 
 def test_it_is_found_when_the_note_of_the_next_agent_is_lost() -> None:
-    is_found(Hastily, [leave_after_use, partial(agent, "b")], Scene.faults, trace=TRACE)
+    is_found(Hastily, [leave, follow], Scene.faults, trace=TRACE)
+
+
+def ask(scene: Taken) -> None:
+    """Ask which names are held, and for the identity."""
+    held = scene.identities.held()
+    if held not in ({}, {NAME: "planner"}):
+        scene.wrong.append(f"{held} is held")
+    try:
+        scene.identities.hold("planner").end()
+    except NameHeld as error:
+        if "None" in str(error):
+            scene.wrong.append(str(error))
+
+
+def test_a_name_that_is_just_given_back_is_told_or_left_out() -> None:
+    holds(Taken, [leave, ask], Scene.faults, trace=TRACE, schedules=SCHEDULES // 2)
